@@ -1,0 +1,144 @@
+/* Keys, seals and digests over libcrypto; the only file that includes EVP. */
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypt.h"
+#include "log.h"
+#include "mem.h"
+#include "str.h"
+
+struct crypt_seal {
+	EVP_CIPHER_CTX *seal, *open;
+	EVP_CIPHER *cipher;
+	uint8_t key[CRYPT_KEY];
+};
+
+/* HKDF with an empty salt and one block of output: extract, then expand. */
+void
+crypt_derive(
+    uint8_t out[CRYPT_KEY], const uint8_t key[CRYPT_KEY], const char *use)
+{
+	static const uint8_t zero[CRYPT_KEY];
+	uint8_t prk[CRYPT_KEY], info[128];
+	size_t n = strlen(use);
+
+	if (n >= sizeof info)
+		fatalx("crypt: use too long: %s", use);
+	crypt_mac(prk, sizeof prk, zero, key, CRYPT_KEY);
+	memcpy(info, use, n);
+	info[n] = 1;
+	crypt_mac(out, CRYPT_KEY, prk, info, n + 1);
+	OPENSSL_cleanse(prk, sizeof prk);
+}
+
+void
+crypt_mac(uint8_t *out, size_t n, const uint8_t key[CRYPT_KEY], const void *p,
+    size_t len)
+{
+	uint8_t full[EVP_MAX_MD_SIZE];
+	unsigned size;
+
+	if (HMAC(EVP_sha256(), key, CRYPT_KEY, p, len, full, &size) == NULL)
+		fatalx("crypt: HMAC failed");
+	memcpy(out, full, n <= size ? n : size);
+}
+
+bool
+crypt_equal(const void *a, const void *b, size_t n)
+{
+	return CRYPTO_memcmp(a, b, n) == 0;
+}
+
+struct crypt_seal *
+crypt_seal_new(const uint8_t key[CRYPT_KEY])
+{
+	struct crypt_seal *s = xcalloc(1, sizeof *s);
+
+	s->cipher = EVP_CIPHER_fetch(NULL, "AES-128-SIV", NULL);
+	s->seal = EVP_CIPHER_CTX_new();
+	s->open = EVP_CIPHER_CTX_new();
+	if (s->cipher == NULL || s->seal == NULL || s->open == NULL)
+		fatalx("crypt: libcrypto has no AES-128-SIV");
+	memcpy(s->key, key, CRYPT_KEY);
+	return s;
+}
+
+void
+crypt_seal_free(struct crypt_seal **sp)
+{
+	struct crypt_seal *s = *sp;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	EVP_CIPHER_CTX_free(s->seal);
+	EVP_CIPHER_CTX_free(s->open);
+	EVP_CIPHER_free(s->cipher);
+	OPENSSL_cleanse(s->key, sizeof s->key);
+	free(s);
+}
+
+long
+crypt_seal(struct crypt_seal *s, uint8_t *out, size_t size, const void *plain,
+    size_t n, const void *ad, size_t adn)
+{
+	EVP_CIPHER_CTX *c = s->seal;
+	int len;
+
+	if (n + CRYPT_TAG > size || n == 0)
+		return -1;
+	if (EVP_EncryptInit_ex2(c, s->cipher, s->key, NULL, NULL) != 1 ||
+	    (adn > 0 && EVP_EncryptUpdate(c, NULL, &len, ad, (int)adn) != 1) ||
+	    EVP_EncryptUpdate(c, out + CRYPT_TAG, &len, plain, (int)n) != 1 ||
+	    EVP_EncryptFinal_ex(c, out + CRYPT_TAG + len, &len) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, CRYPT_TAG, out) != 1)
+		fatalx("crypt: sealing failed");
+	return (long)n + CRYPT_TAG;
+}
+
+long
+crypt_open(struct crypt_seal *s, void *out, size_t size, const uint8_t *sealed,
+    size_t n, const void *ad, size_t adn)
+{
+	EVP_CIPHER_CTX *c = s->open;
+	int len;
+
+	if (n <= CRYPT_TAG || n - CRYPT_TAG > size)
+		return -1;
+	if (EVP_DecryptInit_ex2(c, s->cipher, s->key, NULL, NULL) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(
+		c, EVP_CTRL_AEAD_SET_TAG, CRYPT_TAG, (void *)sealed) != 1 ||
+	    (adn > 0 && EVP_DecryptUpdate(c, NULL, &len, ad, (int)adn) != 1))
+		fatalx("crypt: opening failed");
+	if (EVP_DecryptUpdate(
+		c, out, &len, sealed + CRYPT_TAG, (int)(n - CRYPT_TAG)) != 1)
+		return -1;
+	return (long)(n - CRYPT_TAG);
+}
+
+/* A digest as hexadecimal. */
+static void
+crypt_digest(char *out, const EVP_MD *md, const void *p, size_t n)
+{
+	uint8_t bytes[EVP_MAX_MD_SIZE];
+	unsigned size;
+
+	if (EVP_Digest(p, n, bytes, &size, md, NULL) != 1)
+		fatalx("crypt: digest failed");
+	str_hex(out, bytes, size);
+}
+
+void
+crypt_md5(char out[33], const void *p, size_t n)
+{
+	crypt_digest(out, EVP_md5(), p, n);
+}
+
+void
+crypt_sha256(char out[65], const void *p, size_t n)
+{
+	crypt_digest(out, EVP_sha256(), p, n);
+}

@@ -1,0 +1,27 @@
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+/*
+ * Allocation that does not fail: a process that is out of memory ends with a
+ * line in the log and its supervisor starts it again. base/, op/,
+ * replication/, plan/ and every decoder of foreign bytes use malloc and
+ * return -ERR_NOMEM instead.
+ */
+void *xmalloc(size_t);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *, size_t);
+char *xstrdup(const char *);
+char *xstrndup(const char *, size_t);
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Magic words: the first member of every object that travels as a void *
+ * is "unsigned magic"; OBJ() gives the typed pointer back and stops the
+ * process when it is something else.
+ */
+#define OBJ(ptr, type, word) ((struct type *)mem_object((ptr), (word), #type))
+void *mem_object(void *ptr, unsigned magic, const char *type);
+
+#endif

@@ -1,0 +1,268 @@
+#ifndef OP_OP_H
+#define OP_OP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/buf.h"
+#include "daemon/base/err.h"
+
+/*
+ * The door for every command. An operation is one record beside its handler;
+ * grammar, completion, help, JSON-RPC, REST and man pages are computed from
+ * the record, so a fact that can be computed is not a field of it.
+ *
+ * Operations and configuration objects (daemon/obj) share one description of
+ * a named, typed value: struct op_field.
+ */
+
+/* ---- types of values (op_type.c) --------------------------------------- */
+
+struct op_field;
+
+enum op_json { OP_STRING, OP_INTEGER, OP_BOOLEAN };
+
+struct op_type {
+	const char *name; /* as shown by help: "int", "host", "secret" */
+	const char *brief; /* what may stand there, no full stop */
+	enum op_json json;
+	bool secret; /* masked in every log, audit, history and show */
+	/*
+	 * Check a value and write its one canonical text; two texts that
+	 * mean the same become equal. Words of the error say what was
+	 * expected, not the name of the field (the caller puts it in front).
+	 */
+	int (*parse)(const struct op_field *, const char *in, char *out,
+	    size_t size, struct err *);
+};
+
+#define OP_VALUE 4096 /* bytes of one canonical value, with the NUL; longer
+		       * values (certificates) use op_type_blob */
+#define OP_BLOB 65536
+
+extern const struct op_type op_type_text; /* UTF-8, min..max characters */
+extern const struct op_type op_type_blob; /* as text, up to OP_BLOB, lines */
+extern const struct op_type op_type_int; /* min..max */
+extern const struct op_type op_type_bool; /* yes | no */
+extern const struct op_type op_type_choice; /* one of .choices */
+extern const struct op_type op_type_duration; /* 90, 90s, 5m, 2h, 1d -> s */
+extern const struct op_type op_type_name; /* [a-z0-9][a-z0-9-]*, 1..32 */
+extern const struct op_type op_type_domain; /* DNS-like, A-labels, lower */
+extern const struct op_type op_type_number; /* SEMANTICS D3 */
+extern const struct op_type op_type_host; /* DNS name or address */
+extern const struct op_type op_type_address; /* IPv4 or IPv6, no port */
+extern const struct op_type op_type_port; /* 1..65535 */
+extern const struct op_type op_type_ports; /* "30000-39999" */
+extern const struct op_type op_type_secret; /* text, @file:F, @env:V */
+extern const struct op_type op_type_time; /* RFC 3339, UTC */
+extern const struct op_type op_type_bytes; /* a count of bytes: 64k, 10m */
+extern const struct op_type op_type_uri; /* as shown, never parsed back */
+extern const struct op_type op_type_instance; /* "sg/1" */
+extern const struct op_type op_type_ref; /* key of an object: .ref */
+extern const struct op_type op_type_path; /* object path, rest of the line */
+
+#define OP_KEY 0x01 /* positional, part of the path */
+#define OP_REQUIRED 0x02
+#define OP_LIST 0x04 /* several values: [a b c]; canonical: joined by ' ' */
+#define OP_FLAG 0x08 /* an argument that is only a word; value "yes" */
+#define OP_IMMUTABLE 0x10 /* of an object: set once, at its creation */
+#define OP_RESTART 0x20 /* of an object: takes effect after a restart */
+#define OP_INTERNAL 0x40 /* of an object: written by ST only, shown, never set */
+
+/* A named, typed value: argument of an operation, column of its reply, field
+ * of an object. Lists of them end with {0}. */
+struct op_field {
+	const char *name; /* lower case, words joined by '-' */
+	const struct op_type *type;
+	const char *brief; /* one line, no full stop, <= 60 characters */
+	unsigned flags;
+	const char *def; /* canonical default, NULL = none */
+	int64_t min, max; /* of int: value; of text: characters; 0,0 = any */
+	const char *const *choices; /* of choice; NULL-ended */
+	const char *ref; /* of ref: name of the object referred to */
+};
+
+/* The canonical form of one value (not of a list). */
+int op_parse(const struct op_field *, const char *in, char *out, size_t size,
+    struct err *);
+/* The same for a list as typed ("[a b]", "a") or as canonical text. */
+int op_parse_list(const struct op_field *, const char *in, char *out,
+    size_t size, struct err *);
+/* "1..100", "udp | tcp | tls", "text of 1..64 characters": for ? and man. */
+void op_describe(const struct op_field *, struct buf *);
+/* The JSON value of canonical text; secrets become "********". */
+json_t *op_to_json(const struct op_field *, const char *canonical);
+const struct op_type *op_type_find(const char *name);
+
+/* ---- the record -------------------------------------------------------- */
+
+enum op_kind {
+	OP_READ, /* changes nothing */
+	OP_CONFIG, /* works on the candidate or commits it */
+	OP_ACTION /* acts on running state */
+};
+
+/* Where it runs; the router needs no code per operation. */
+enum op_where {
+	OP_CONTROL, /* in control itself, from local replicas */
+	OP_OWNER, /* at the owner of the role's key */
+	OP_EACH /* at every instance of the role; the rows are joined */
+};
+
+/* The lowest class of administrator who may run it. */
+enum op_access { OP_VIEWER, OP_OPERATOR, OP_ADMIN };
+
+struct op_call;
+
+struct op {
+	const char *name; /* the CLI words and the id on the wire: "show calls" */
+	enum op_kind kind;
+	enum op_access access;
+	enum op_where where;
+	unsigned role; /* enum role_id; ignored for OP_CONTROL */
+	const char *brief; /* one line, no full stop, <= 60 characters */
+	const char *about; /* paragraph: when to use it, what can go wrong */
+	const char *example; /* runs in `make check`, shown in man; may have
+			      * several lines */
+	const struct op_field *args; /* NULL or {0}-ended */
+	const struct op_field *cols; /* reply columns; NULL = no rows */
+	/* Starts the work; op_finish is called once, now or later. */
+	void (*run)(struct op_call *);
+};
+
+/* ---- a call (op_call.c) ------------------------------------------------ */
+
+/* Who asks; filled from the socket's peer credentials. */
+struct op_who {
+	char name[64]; /* login name of the operator */
+	enum op_access access;
+	char session[40]; /* of one console connection; keys the candidate */
+	char from[64]; /* "local", later an address */
+};
+
+typedef void op_done_fn(
+    void *arg, struct op_call *, const struct err *); /* err NULL = done */
+
+struct op_call {
+	unsigned magic;
+	const struct op *op;
+	struct op_who who;
+	json_t *args; /* object: name -> canonical text, or array for lists */
+	json_t *rows; /* array of objects */
+	json_t *warn; /* array of strings */
+	int64_t rev; /* configuration revision answered from; 0 = none */
+	json_t *err_data; /* members for error.data; NULL = none */
+	void *self; /* the process: struct self */
+	void *state; /* the handler's own */
+	op_done_fn *on_done;
+	void *done_arg;
+};
+
+/*
+ * Check arguments against the record (types, required ones, unknown names)
+ * and start it. args (borrowed) is the object that came in: strings, numbers,
+ * booleans or arrays. on_done is called exactly once and frees nothing; the
+ * call ends when it returns.
+ */
+void op_run(const struct op *, json_t *args, const struct op_who *, void *self,
+    op_done_fn *, void *arg);
+void op_finish(struct op_call *, const struct err *); /* NULL = done */
+void op_failf(struct op_call *, enum err_code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+const char *op_arg(const struct op_call *, const char *name); /* or NULL */
+int64_t op_arg_int(const struct op_call *, const char *name, int64_t def);
+bool op_arg_flag(const struct op_call *, const char *name);
+/* Start a row; op_put fills it. A column that the record lacks ends the
+ * process: the record is wrong. */
+void op_row(struct op_call *);
+void op_put(struct op_call *, const char *col, const char *text);
+void op_put_int(struct op_call *, const char *col, int64_t);
+void op_put_bool(struct op_call *, const char *col, bool);
+void op_put_time(struct op_call *, const char *col, uint64_t real_us);
+void op_warn(struct op_call *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* {"data": rows, "rev": n, "warn": [..]}: the result on the wire. */
+json_t *op_result(const struct op_call *);
+
+/* ---- the tables (op_table.c) ------------------------------------------- */
+
+struct obj;
+
+/*
+ * All that can be done: NULL-ended lists. The daemon builds one from its
+ * roles; the console receives one (op_wire.c) and frees it.
+ */
+struct op_table {
+	const struct op *const *ops;
+	const struct obj *const *objs;
+	void *owner; /* of a received table; NULL for the compiled one */
+};
+
+const struct op *op_find(const struct op_table *, const char *name);
+/* The tables as JSON, and back: what a console learns at connect. */
+json_t *op_table_encode(const struct op_table *);
+int op_table_decode(json_t *, struct op_table *, struct err *);
+void op_table_fini(struct op_table *);
+/* mdoc of tandem-ops(7). */
+void op_man(const struct op_table *, struct buf *);
+
+/* ---- the walker (op_walk.c): parse, completion, help are one walk ------ */
+
+/* A line cut into words: '..' and ".." quote, \ escapes, [ ] and | stand
+ * alone, # starts a comment. */
+#define OP_WORDS 256
+struct op_word {
+	char *text; /* without quotes */
+	size_t at, end; /* bytes in the line */
+	bool quoted;
+};
+struct op_words {
+	struct op_word word[OP_WORDS];
+	size_t count;
+	char *store;
+	bool open; /* the line ends behind a space: a new word would follow */
+};
+/* -ERR_SYNTAX with *at = the byte that is wrong (an open quote, ...). */
+int op_words_parse(
+    struct op_words *, const char *line, size_t *at, struct err *);
+void op_words_fini(struct op_words *);
+
+/* One thing that may stand at a place. */
+struct op_next {
+	char text[96]; /* the word, or "<placeholder>" when value is set */
+	const char *brief;
+	const struct op_field *value; /* a value of this field belongs here */
+	const char *ref; /* values come from objects of this name ... */
+	char ref_path[512]; /* ... below this path ("domain a.test") */
+};
+
+struct op_walk {
+	/* result of a whole, valid line */
+	const struct op *op; /* NULL when the line is not complete */
+	json_t *args; /* as op_run takes them; owned by the walk */
+	/* what may stand at the end (completion: words that start with the
+	 * last, unfinished word) */
+	struct op_next *next;
+	size_t nnext;
+	bool done_ok; /* the line may also end here */
+	/* an error: byte of the line, and words */
+	size_t err_at;
+	struct err err;
+};
+/*
+ * Walk a line. Returns 0 when it is a whole command; -ERR_SYNTAX,
+ * -ERR_UNKNOWN or -ERR_INVALID with err_at otherwise; next is filled in
+ * every case with what may stand at the place of the error or at the end.
+ * OP_WALK_SHORT accepts unambiguous abbreviations of words (interactive
+ * only); OP_WALK_COMPLETE treats the last word as unfinished.
+ */
+#define OP_WALK_SHORT 1
+#define OP_WALK_COMPLETE 2
+int op_walk(const struct op_table *, const char *line, unsigned flags,
+    struct op_walk *);
+void op_walk_fini(struct op_walk *);
+
+#endif

@@ -1,0 +1,155 @@
+#ifndef ROLE_ROLE_H
+#define ROLE_ROLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/crypt.h"
+#include "daemon/base/err.h"
+#include "daemon/base/loop.h"
+#include "daemon/base/rpc.h"
+#include "daemon/base/sock.h"
+#include "daemon/op/op.h"
+#include "replication/replication.h"
+
+/*
+ * The frame every process of a server runs in: what the supervisor hands it
+ * (descriptors, addresses, keys), links to its peers, ownership, sandbox.
+ * A role is one struct role; its room never talks to the supervisor itself.
+ */
+
+enum role_id {
+#define ROLE(id, name, mode, port, links, keys, user, brief) ROLE_##id,
+#include "role.tbl"
+#undef ROLE
+	ROLE_MAX
+};
+
+enum role_mode { ROLE_SINGLE, ROLE_ACTIVE, ROLE_PASSIVE };
+
+#define ROLE_NAME 32 /* "b2bua/1" */
+#define ROLE_INSTANCES 8 /* of one role on one server */
+
+struct role_row {
+	const char *name;
+	enum role_mode mode;
+	unsigned port;
+	unsigned links; /* bits: 1u << enum role_id */
+	unsigned keys;
+	const char *user;
+	const char *brief;
+};
+extern const struct role_row role_rows[ROLE_MAX];
+enum role_id role_find(const char *name); /* ROLE_MAX when there is none */
+
+/* Another process with which this one shares a JSON-RPC link. */
+struct peer {
+	enum role_id role;
+	unsigned index;
+	char name[ROLE_NAME]; /* "sr/1" */
+	struct rpc *rpc;
+	void *state; /* the room's own */
+};
+
+/* This process. */
+struct self {
+	enum role_id id;
+	unsigned index; /* from 1 */
+	char name[ROLE_NAME]; /* "sg/1" */
+	char full[OWNER_INSTANCE]; /* "sg/1@srv1" */
+	char server[33];
+	char site[33];
+	char root[256]; /* directory of the streams */
+	char state[256]; /* state directory of the server */
+	union addr inside; /* own address inside; port 0 when the role has none */
+	uint16_t port_base;
+	char control_path[108]; /* of the console's socket */
+	char control_group[33]; /* whose members may use it; may be empty */
+	uint8_t key_site[CRYPT_KEY]; /* zero when the role is not given it */
+	uint8_t key_auth[CRYPT_KEY];
+	uint8_t key_certificate[CRYPT_KEY];
+	bool debug;
+	uint64_t started; /* real clock, us */
+
+	struct loop *loop;
+	struct owner_map *owners;
+	struct repl *repl; /* NULL when the role has no link to replicator */
+	const struct op_table *table; /* everything that can be done */
+	const struct role *const *roles; /* of all rooms, by enum role_id */
+	const struct role *role;
+	void *state_of_role; /* the room's own struct */
+};
+
+struct role {
+	enum role_id id;
+	const struct op *const *ops; /* NULL-ended; NULL = none */
+	/*
+	 * Open sockets, make the room's state. What must be opened is opened
+	 * here: the sandbox is closed when it returns. Then role_ready().
+	 */
+	int (*start)(struct self *, struct err *);
+	/* All optional: */
+	void (*on_link)(struct self *, struct peer *); /* a peer is there */
+	void (*on_unlink)(struct self *, struct peer *); /* and gone */
+	/* A request or notification of a peer that is no operation. */
+	void (*on_request)(struct self *, struct peer *, struct rpc_request *,
+	    const char *method, json_t *params);
+	void (*on_owners)(struct self *); /* the owner map has changed */
+	/* This instance now owns the key under the epoch: open the streams,
+	 * then role_serving(). */
+	void (*on_own)(struct self *, const char *key, uint64_t epoch);
+	/* Orderly stop: write what must be written, then role_stopped(). */
+	void (*on_stop)(struct self *);
+	/* The sandbox: what remains allowed after start (role_sandbox.c). */
+	unsigned rights;
+};
+
+#define RIGHT_DGRAM 0x01 /* create and bind datagram sockets */
+#define RIGHT_STREAM 0x02 /* create, bind, listen on stream sockets */
+#define RIGHT_CONNECT 0x04 /* connect */
+#define RIGHT_FILES 0x08 /* create and write files (streams, log) */
+#define RIGHT_UNIX 0x10 /* accept on the control socket */
+
+/* Process main after re-execution with the supervisor's socket on fd 3. */
+int role_main(const struct role *const *roles, const struct op_table *,
+    const char *instance);
+
+void role_ready(struct self *); /* start is done, warm; may be called later */
+void role_serving(struct self *, const char *key, uint64_t epoch);
+void role_stopped(struct self *);
+
+struct peer *role_peer(struct self *, const char *name); /* or NULL */
+/* The peers of a role: *at starts at 0; NULL at the end. */
+struct peer *role_peer_next(struct self *, enum role_id, unsigned *at);
+/* The linked instance that owns a key now, or NULL. */
+struct peer *role_owner(struct self *, const char *key);
+/* Inside address of an instance on this server. */
+void role_inside(
+    const struct self *, enum role_id, unsigned index, union addr *);
+
+/*
+ * Counters of a process: a name and a number that only grows, or a gauge.
+ * Registered once at start; `show statistics` reads them everywhere.
+ */
+struct role_stat {
+	const char *name; /* "sip-in" */
+	const char *brief;
+	uint64_t *value;
+};
+void role_stats(struct self *, const struct role_stat *); /* {0}-ended */
+
+/* Control only: what the supervisor tells and takes (role_control.c). */
+struct role_status {
+	char name[ROLE_NAME];
+	pid_t pid; /* 0 = not running */
+	char state[16]; /* starting ready owner backing-off stopped */
+	uint64_t since; /* real clock of the last start */
+	uint32_t restarts;
+};
+typedef void role_status_fn(struct self *, const struct role_status *);
+void role_on_status(struct self *, role_status_fn *);
+/* How many instances of a role this server shall run. */
+void role_place(struct self *, enum role_id, unsigned count);
+void role_restart(struct self *, const char *instance);
+
+#endif

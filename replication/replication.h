@@ -1,0 +1,232 @@
+#ifndef REPLICATION_H
+#define REPLICATION_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+#include "daemon/base/loop.h"
+#include "daemon/base/sock.h"
+
+/*
+ * The door to replicated state. A stream is one SQLite database with one
+ * writer, the owner of its key. What the owner commits is shipped to the
+ * replicator process of its server, which keeps it in a synced ship log (and,
+ * on a site of several servers, at the followers); only then is it
+ * acknowledged, and only then may an answer that depends on it leave.
+ *
+ * Everything here is asynchronous and belongs to one loop.
+ */
+
+#define STREAM_NAME 64 /* "domain/7f31c2", "calls/b2bua-1"; with the NUL */
+#define OWNER_KEY 32
+#define OWNER_INSTANCE 64
+
+/* ---- owner map: who owns what now (owner_map.c) ------------------------ */
+
+enum owner_state {
+	OWNER_DOWN, /* nobody at the moment */
+	OWNER_CLAIMING, /* chosen, opening its streams; requests wait */
+	OWNER_SERVING
+};
+
+/*
+ * One entry. Keys: "sr", "st", "mgc", "calls/b2bua-1" are ownerships; an
+ * instance of any role also has an entry of its own name ("mg/1"), whose
+ * epoch counts its starts.
+ */
+struct owner {
+	char key[OWNER_KEY];
+	char instance[OWNER_INSTANCE]; /* "sr/1@srv1"; empty when down */
+	uint64_t epoch; /* grows with every change of owner */
+	union addr inside; /* where it is spoken to inside */
+	enum owner_state state;
+};
+
+struct owner_map;
+#define OWNER_MAP_MAX 1024 /* entries */
+
+/* The writer (quorum, or the supervisor of a lone server). fd is the file's,
+ * to be handed to readers, who cannot write through a read-only copy. */
+int owner_map_create(
+    const char *path, struct owner_map **, struct err *);
+int owner_map_fd(const struct owner_map *);
+int owner_map_put(struct owner_map *, const struct owner *); /* by key */
+void owner_map_remove(struct owner_map *, const char *key);
+/* The reader: maps the file read-only; the descriptor may be closed after. */
+int owner_map_attach(int fd, struct owner_map **, struct err *);
+void owner_map_close(struct owner_map **);
+/* A consistent copy; false when there is no such key. */
+bool owner_map_find(const struct owner_map *, const char *key, struct owner *);
+/* Walk: *at starts at 0; false at the end. */
+bool owner_map_next(const struct owner_map *, unsigned *at, struct owner *);
+uint64_t owner_map_version(const struct owner_map *); /* grows with changes */
+
+/* ---- this process and its replicator (repl.c) -------------------------- */
+
+struct repl;
+
+/* root: the directory of the server's streams. Files are made group-readable
+ * and group-writable for the processes of the server. */
+struct repl *repl_new(struct loop *, const char *root);
+void repl_free(struct repl **); /* all streams and readers closed before */
+/*
+ * A socket to the replicator (taken over), at start and whenever the
+ * replicator was started again: open streams go on, and records that the old
+ * one never acknowledged are shipped again.
+ */
+void repl_link(struct repl *, int fd);
+bool repl_is_linked(const struct repl *);
+
+/* ---- a stream at its owner (stream.c) ---------------------------------- */
+
+struct stream;
+
+struct stream_config {
+	const char *name;
+	uint64_t epoch; /* of the ownership under which it is written */
+	unsigned page_size; /* of a new database: 1024 or 4096 */
+	const char *schema; /* SQL for a new database; run once, may be NULL */
+	/*
+	 * The stream is open for writing and everything that the owner before
+	 * left in the -wal is acknowledged; or it cannot be (err set), and
+	 * the callee closes it. Called once, never from stream_open.
+	 */
+	void (*on_ready)(void *arg, struct stream *, const struct err *);
+	/* A higher epoch exists, or the log failed: nothing will be
+	 * acknowledged any more. The callee closes the stream. */
+	void (*on_lost)(void *arg, struct stream *, const struct err *);
+	void *arg;
+};
+
+int stream_open(
+    struct repl *, const struct stream_config *, struct stream **, struct err *);
+/* Commits and ships what is pending; callbacks not yet called are dropped. */
+void stream_close(struct stream **);
+
+/* For reads at the owner and for writes between join and ack. */
+sqlite3 *stream_db(struct stream *);
+const char *stream_name(const struct stream *);
+uint64_t stream_epoch(const struct stream *);
+
+/*
+ * Writing. stream_join starts or joins the group transaction: statements run
+ * on stream_db after it belong to the group, which is committed after
+ * STREAM_GROUP_MAX joins or STREAM_GROUP_US, whichever is first, or by
+ * stream_commit. A caller whose own statements failed half-way undoes them
+ * with a savepoint of its own (stream_undo_to).
+ */
+#define STREAM_GROUP_MAX 64
+#define STREAM_GROUP_US 1000
+int stream_join(struct stream *, struct err *);
+int stream_commit(struct stream *, struct err *); /* now; not yet acknowledged */
+/* Inside a joined group: a mark, and the way back to it. */
+int stream_mark(struct stream *, struct err *);
+int stream_mark_keep(struct stream *, struct err *);
+int stream_mark_undo(struct stream *, struct err *);
+
+/*
+ * Output that must wait. The record is the caller's and lives until fn ran or
+ * stream_ack_cancel. fn(arg, NULL) once all that was written to the stream
+ * before the call is acknowledged; with an error when it never will be (the
+ * group failed to commit, the stream was lost). Calls come in order, never
+ * from stream_on_ack itself. Without a write pending it confirms that what a
+ * read just saw is acknowledged.
+ */
+struct stream_ack {
+	void (*fn)(void *arg, const struct err *);
+	void *arg;
+	uint64_t lsn;
+	struct stream_ack *next;
+	bool queued;
+};
+void stream_on_ack(struct stream *, struct stream_ack *);
+void stream_ack_cancel(struct stream *, struct stream_ack *);
+
+/*
+ * Note a change for readers of the stream, in the group: the object's name
+ * and key ("user", "101"). Readers get it after the acknowledgement.
+ */
+int stream_change(
+    struct stream *, const char *object, const char *key, struct err *);
+
+struct stream_status {
+	char name[STREAM_NAME];
+	uint64_t epoch;
+	uint64_t lsn; /* last commit */
+	uint64_t acked;
+	uint64_t wal_frames; /* length of the -wal */
+	uint64_t pending; /* commits not yet acknowledged */
+};
+void stream_status(const struct stream *, struct stream_status *);
+
+/* ---- a stream at its readers (reader.c) -------------------------------- */
+
+struct reader;
+
+enum reader_event {
+	READER_OPEN, /* the database can be read from now on */
+	READER_CHANGED, /* acknowledged commits: see reader_changes */
+	READER_RELOAD, /* too many changes, or another file: read all anew;
+			* prepared statements of reader_db are gone */
+	READER_ABSENT /* there is no such stream (yet); OPEN may follow */
+};
+typedef void reader_fn(void *arg, struct reader *, enum reader_event);
+
+int reader_open(struct repl *, const char *name, reader_fn *, void *arg,
+    struct reader **, struct err *);
+void reader_close(struct reader **);
+/* A read-only connection; NULL before READER_OPEN and after READER_ABSENT. */
+sqlite3 *reader_db(struct reader *);
+const char *reader_name(const struct reader *);
+/* The notes of stream_change since the last call, oldest first. */
+typedef void reader_change_fn(void *arg, const char *object, const char *key);
+int reader_changes(
+    struct reader *, reader_change_fn *, void *arg, struct err *);
+/* The stream's position as last told by the replicator. */
+void reader_status(const struct reader *, struct stream_status *);
+
+/* ---- the replicator's own side (replicator.c) -------------------------- */
+
+struct replicator;
+
+struct replicator_config {
+	const char *root; /* of the streams */
+	const char *log; /* directory of the ship log */
+	uint64_t log_keep; /* bytes of ship log kept beyond what redo needs */
+};
+
+/*
+ * Opens the ship log: cuts a torn tail, verifies checksums, and after a
+ * reboot of the machine discards every -wal and redoes what the log holds.
+ * Fails when the log is damaged before its tail: err says where.
+ */
+int replicator_open(struct loop *, const struct replicator_config *,
+    struct replicator **, struct err *);
+void replicator_close(struct replicator **);
+/* The other end of a repl_link (taken over); who is "sr/1". */
+void replicator_serve(struct replicator *, int fd, const char *who);
+/* The highest epoch seen in any stream of a key; see DESIGN 6, one server. */
+uint64_t replicator_highest_epoch(const struct replicator *);
+
+struct replicator_stream {
+	char name[STREAM_NAME];
+	char writer[OWNER_INSTANCE]; /* "" when closed */
+	uint64_t epoch;
+	uint64_t lsn; /* received */
+	uint64_t synced; /* in the ship log, on disk */
+	uint64_t checkpoint; /* in the database file, on disk */
+	unsigned readers;
+};
+/* Walk all streams known: *at starts at 0; false at the end. */
+bool replicator_next(
+    const struct replicator *, size_t *at, struct replicator_stream *);
+struct replicator_status {
+	uint64_t records, bytes, syncs, sync_us_max;
+	uint64_t log_bytes; /* on disk now */
+};
+void replicator_status(const struct replicator *, struct replicator_status *);
+
+#endif
