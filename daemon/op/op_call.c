@@ -105,6 +105,8 @@ op_check_value(const struct obj *o, const char *name, json_t *in, json_t *out,
 		return err_wrap(e, "%s", name);
 	if ((r = op_check_literal(f, text, e)) != 0)
 		err_wrap(e, "%s", name);
+	else if (f->flags & OP_LIST && *text == '\0')
+		r = json_object_set_new(out, name, json_null());
 	else if (json_object_set_new(out, name, json_string(text)) != 0)
 		r = err_set(e, ERR_NOMEM, "out of memory");
 	free(text);

@@ -20,6 +20,9 @@ op_parse_fn op_parse_ref, op_parse_path;
 /* Copy a canonical value out; -ERR_TOOBIG when it does not fit. */
 int op_copy(char *out, size_t size, const char *value, struct err *);
 
+/* op_table.c: what a verb does to the system, NULL when it is no verb. */
+const char *op_verb_brief(const char *verb);
+
 /* op_obj.c */
 const struct obj *obj_by_name(const struct obj *const *, const char *name);
 

@@ -155,6 +155,16 @@ op_describe_choices(const struct op_field *f, struct buf *b)
 		buf_fmt(b, "%s%s", c != f->choices ? " | " : "", *c);
 }
 
+static void
+op_describe_length(const struct op_field *f, struct buf *b)
+{
+	if (f->min == 0)
+		buf_fmt(b, ", up to %" PRId64 " characters", f->max);
+	else
+		buf_fmt(
+		    b, ", %" PRId64 "..%" PRId64 " characters", f->min, f->max);
+}
+
 /* Limits behind the words of the type. */
 static void
 op_describe_limits(const struct op_field *f, struct buf *b)
@@ -163,8 +173,7 @@ op_describe_limits(const struct op_field *f, struct buf *b)
 		return;
 	if (f->type == &op_type_text || f->type == &op_type_blob ||
 	    f->type == &op_type_secret)
-		buf_fmt(
-		    b, ", %" PRId64 "..%" PRId64 " characters", f->min, f->max);
+		op_describe_length(f, b);
 	else
 		buf_fmt(b, ", %" PRId64 "..%" PRId64 "%s", f->min, f->max,
 		    f->type == &op_type_duration ? " s" : "");
