@@ -18,6 +18,7 @@
 
 #define EDIT_PASTE (1u << 20) /* characters of one paste */
 #define EDIT_LISTED 60	      /* choices shown at once */
+#define EDIT_PREVIEW 12	      /* lines of a paste shown before it runs */
 
 struct edit {
 	struct session *s;
@@ -75,7 +76,8 @@ edit_byte(struct edit *e, char *byte)
 	return n > 0 ? 1 : (int)n;
 }
 
-/* One character; bytes that are no UTF-8 are dropped. */
+/* One character; bytes that are no UTF-8 are dropped, but a byte that breaks
+ * a character off may begin the next. */
 static int
 edit_getc(EditLine *el, wchar_t *out)
 {
@@ -89,6 +91,10 @@ edit_getc(EditLine *el, wchar_t *out)
 		if ((r = edit_byte(e, &byte)) <= 0)
 			return r;
 		got = mbrtowc(out, &byte, 1, &state);
+		if (got == (size_t)-1) {
+			memset(&state, 0, sizeof state);
+			got = mbrtowc(out, &byte, 1, &state);
+		}
 		if (got <= 1)
 			return 1;
 		if (got == (size_t)-1)
@@ -292,28 +298,39 @@ edit_help(EditLine *el, int ch)
 
 /* ---- paste -------------------------------------------------------------- */
 
-/* Characters up to the end mark ESC [ 2 0 1 ~, without control characters;
- * -1 when the terminal is gone or too much came. */
+/* What may stay of a paste: no control characters but the ends of lines. */
+static size_t
+edit_strip(wchar_t *text, size_t n)
+{
+	size_t i, kept = 0;
+	wchar_t c;
+
+	for (i = 0; i < n; i++) {
+		c = text[i] == L'\r'   ? L'\n'
+		    : text[i] == L'\t' ? L' '
+				       : text[i];
+		if (c == L'\n' ||
+		    (c >= L' ' && c != 0x7f && !(c >= 0x80 && c < 0xa0)))
+			text[kept++] = c;
+	}
+	return kept;
+}
+
+/* Characters up to the end mark ESC [ 2 0 1 ~; -1 when the terminal is gone
+ * or too much came. */
 static long
 edit_take_paste(EditLine *el, wchar_t *out)
 {
 	static const wchar_t mark[] = L"\033[201~";
-	size_t n = 0, seen = 0;
-	wchar_t c;
+	const size_t len = sizeof mark / sizeof mark[0] - 1;
+	size_t n = 0;
 
 	while (n < EDIT_PASTE) {
-		if (el_wgetc(el, &c) != 1)
+		if (el_wgetc(el, &out[n]) != 1)
 			return -1;
-		seen = c == mark[seen] ? seen + 1 : c == mark[0];
-		if (mark[seen] == L'\0')
-			return (long)n;
-		if (c == L'\r')
-			c = L'\n';
-		if (c == L'\t')
-			c = L' ';
-		if (seen == 0 && (c >= L' ' || c == L'\n') && c != 0x7f &&
-		    !(c >= 0x80 && c < 0xa0))
-			out[n++] = c;
+		n++;
+		if (n >= len && wmemcmp(out + n - len, mark, len) == 0)
+			return (long)edit_strip(out, n - len);
 	}
 	return -1;
 }
@@ -332,6 +349,33 @@ edit_count_lines(const char *text)
 	return n;
 }
 
+/* The first lines of a block, as they would run. */
+static void
+edit_preview(const char *text)
+{
+	struct buf b = BUF_INIT, safe = BUF_INIT;
+	unsigned shown = 0;
+	size_t n;
+
+	buf_char(&b, '\n');
+	for (; *text != '\0'; text += n + (text[n] == '\n')) {
+		n = strcspn(text, "\n");
+		if (strspn(text, " ") >= n)
+			continue;
+		if (shown++ == EDIT_PREVIEW) {
+			buf_str(&b, "  ...\n");
+			break;
+		}
+		buf_str(&b, "  ");
+		buf_add(&b, text, n);
+		buf_char(&b, '\n');
+	}
+	text_safe(&safe, b.data);
+	fputs(safe.data, stdout);
+	buf_fini(&b);
+	buf_fini(&safe);
+}
+
 /* Hold a block: Enter runs it, any other key drops it. */
 static unsigned char
 edit_hold(struct edit *e, const char *text)
@@ -341,7 +385,8 @@ edit_hold(struct edit *e, const char *text)
 	wchar_t key;
 	bool run;
 
-	printf("\n%u lines pasted. Enter runs them as one block, any other "
+	edit_preview(text);
+	printf("%u lines pasted. Enter runs them as one block, any other "
 	       "key drops them.\n",
 	    edit_count_lines(text));
 	fflush(stdout);
@@ -591,8 +636,7 @@ edit_may_leave(struct edit *e)
 		return true;
 	e->warned = true;
 	report_note(e->s,
-	    "the candidate has changes that are not committed: "
-	    "commit or discard them, or leave once more");
+	    "the candidate has changes: commit, discard, or leave once more");
 	return false;
 }
 
@@ -606,6 +650,8 @@ edit_read(struct edit *e, bool *interrupted)
 	edit_set_prompt(e);
 	fputs("\033[?2004h", stdout); /* bracketed paste on */
 	fflush(stdout);
+	/* Before the prompt: what is typed at once must not be echoed. */
+	el_wset(e->el, EL_PREP_TERM, 1);
 	line = el_wgets(e->el, &n);
 	fputs("\033[?2004l", stdout);
 	*interrupted = e->s->conn.interrupted;
@@ -628,9 +674,9 @@ edit_turn(struct edit *e)
 	if (block != NULL) {
 		edit_run_block(e, block);
 	} else if (line != NULL) {
-		if (!e->s->quit)
-			edit_one(e, line);
+		edit_one(e, line);
 		edit_remember(e, line);
+		e->warned &= e->s->quit;
 	} else if (interrupted) {
 		fputs("^C\n", stdout);
 	} else {

@@ -32,13 +32,13 @@ report_has_place(const struct report *r)
 
 /* "site.conf, line 3, column 11: " */
 static void
-report_where(const struct report *r, struct buf *b)
+report_where(const struct session *s, const struct report *r, struct buf *b)
 {
 	if (r->place != NULL && r->place->file != NULL)
 		buf_fmt(b, "%s, ", r->place->file);
 	if (r->place != NULL && r->place->line != 0)
 		buf_fmt(b, "line %u, ", r->place->line);
-	if (report_has_place(r))
+	if (report_has_place(r) && !s->interactive)
 		buf_fmt(b, "column %u, ", report_column(r));
 	if (b->len != 0) {
 		b->len -= 2;
@@ -121,9 +121,7 @@ report_words(struct session *s, const struct report *r)
 {
 	struct buf b = BUF_INIT, safe = BUF_INIT;
 
-	if (!s->interactive)
-		buf_str(&b, "");
-	report_where(r, &b);
+	report_where(s, r, &b);
 	buf_fmt(&b, "%s\n",
 	    r->err->text[0] != '\0' ? r->err->text : err_text(r->err->code));
 	if (report_has_place(r))

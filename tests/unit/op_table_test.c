@@ -244,7 +244,7 @@ static void
 manual_is_clean(void **state)
 {
 	struct buf b = BUF_INIT;
-	char path[] = "/tmp/tandem-man.XXXXXX", command[128], out[512];
+	char path[] = "/tmp/tandem-man-XXXXXX", command[128], out[512];
 	FILE *f;
 	int fd = mkstemp(path);
 
