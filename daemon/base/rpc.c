@@ -357,8 +357,8 @@ rpc_error_object(const struct err *e, int code, json_t *data)
 	if (data == NULL)
 		data = json_object();
 	json_object_set_new(data, "code", json_string(err_name(e->code)));
-	return json_pack("{s:i, s:s, s:o}", "code", code, "message", safe,
-	    "data", data);
+	return json_pack(
+	    "{s:i, s:s, s:o}", "code", code, "message", safe, "data", data);
 }
 
 void
