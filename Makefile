@@ -103,7 +103,7 @@ run: deps-there
 	@$(MAKE) -s all
 	@tests/lib/site run
 
-demo: DEPS_WANTED = baresip sox
+demo: DEPS_WANTED = baresip jq
 demo: deps-there
 	@$(MAKE) -s all
 	@tests/demo/demo
