@@ -12,6 +12,7 @@
 
 #define COMPLETE_TIME (150 * CLOCK_MS) /* then words alone must do */
 
+/* Texts are copied: a choice outlives the walk it came from. */
 static void
 choices_add(
     struct choices *c, const char *word, const char *shown, const char *brief)

@@ -29,6 +29,7 @@ reply_fini(struct reply *r)
 	memset(r, 0, sizeof *r);
 }
 
+/* A request ends once, with its reply or with the connection. */
 static void
 conn_request_end(struct conn_request *q)
 {
@@ -57,6 +58,7 @@ conn_on_reply(void *arg, json_t *result, const struct err *e)
 	loop_stop(c->loop);
 }
 
+/* The end of the connection; its requests have been failed before. */
 static void
 conn_on_closed(void *arg, struct rpc *r, const struct err *why)
 {
@@ -68,6 +70,7 @@ conn_on_closed(void *arg, struct rpc *r, const struct err *why)
 	loop_stop(c->loop);
 }
 
+/* Ctrl-C ends the waiting, never the operation. */
 static void
 conn_on_sigint(void *arg)
 {
@@ -129,7 +132,8 @@ conn_forget(struct conn *c, void *arg)
 {
 	struct conn_request *q;
 
-	TAILQ_FOREACH (q, &c->requests, entry) {
+	for (q = TAILQ_FIRST(&c->requests); q != NULL;
+	     q = TAILQ_NEXT(q, entry)) {
 		if (q->arg == arg)
 			q->fn = NULL;
 	}
@@ -225,6 +229,7 @@ conn_open(struct conn *c, const char *path, struct err *e)
 	return r;
 }
 
+/* Deferred: the loop has nothing more to do. */
 static void
 conn_stop(void *arg)
 {

@@ -71,7 +71,7 @@ struct conn {
 	struct rpc *rpc; /* NULL = not connected */
 	struct loop_signal *sigint;
 	bool interrupted;
-	TAILQ_HEAD(, conn_request) requests;
+	TAILQ_HEAD(conn_requests, conn_request) requests;
 	unsigned open;	       /* requests without a reply */
 	uint64_t timeout;      /* us; 0 = none */
 	struct op_table table; /* as the server described it */

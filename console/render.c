@@ -62,6 +62,7 @@ render_time(struct buf *b, const char *text)
 	}
 }
 
+/* A text with every byte escaped that a terminal could obey. */
 static void
 render_string(struct buf *b, const char *text)
 {
@@ -121,6 +122,7 @@ struct table {
 	bool heads;
 };
 
+/* The text of a cell, made by table_fill. */
 static char *
 table_cell(struct table *t, size_t row, size_t col)
 {
@@ -176,6 +178,7 @@ table_fit(struct table *t, unsigned width)
 	}
 }
 
+/* Numbers stand right, so that their digits stand below one another. */
 static bool
 table_is_right(const struct op_field *f)
 {
@@ -202,6 +205,7 @@ table_put(struct table *t, size_t col, const char *text, struct buf *b)
 	buf_fini(&cut);
 }
 
+/* Headings in capitals. */
 static void
 table_head(struct table *t, struct buf *b)
 {
@@ -273,6 +277,7 @@ render_terse_cell(struct buf *b, const char *text)
 	}
 }
 
+/* csv and terse: a line a row, no padding. */
 static void
 render_separated(const struct view *v, struct buf *b)
 {
@@ -328,6 +333,7 @@ render_lines(const struct view *v, struct buf *b)
 
 /* ---- JSON --------------------------------------------------------------- */
 
+/* For jansson: append. */
 static int
 render_to(const char *s, size_t n, void *arg)
 {

@@ -23,6 +23,7 @@ report_column(const struct report *r)
 	return column;
 }
 
+/* A byte of a line can be pointed at. */
 static bool
 report_has_place(const struct report *r)
 {
@@ -116,6 +117,7 @@ report_details(const struct report *r, struct buf *b)
 	buf_fini(&cell);
 }
 
+/* The error for people, on standard error, after what stdout holds. */
 static void
 report_words(struct session *s, const struct report *r)
 {
@@ -138,6 +140,7 @@ report_words(struct session *s, const struct report *r)
 	buf_fini(&safe);
 }
 
+/* A text, or null: members are always there. */
 static void
 report_set_text(json_t *o, const char *name, const char *text)
 {
@@ -160,6 +163,7 @@ report_merge_data(json_t *o, json_t *data)
 	}
 }
 
+/* The error for programs, on standard output. */
 static void
 report_envelope(const struct report *r)
 {

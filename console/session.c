@@ -11,6 +11,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
+/* Length of a NULL-ended list. */
 static size_t
 session_count(const struct op *const *ops)
 {
