@@ -157,6 +157,11 @@ tab_completes(void **state)
 	expect("m05s");
 	expect("anna@srv1> ");
 	file_has(server.log, "show calls {\"domain\":\"example.test\"}", true);
+	keys("request role restart \t");
+	expect("sg/1");
+	keys("\003");
+	expect("^C");
+	expect("anna@srv1> ");
 	keys("set domain d\t\t");
 	expect("demo2.test");
 	keys("2\t\r");
