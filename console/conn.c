@@ -102,11 +102,30 @@ conn_send(
 	rpc_call(c->rpc, method, params, c->timeout, conn_on_reply, q);
 }
 
+bool
+conn_catch(struct conn *c)
+{
+	if (c->sigint != NULL)
+		return false;
+	c->sigint = loop_signal_open(c->loop, SIGINT, conn_on_sigint, c);
+	return true;
+}
+
+void
+conn_release(struct conn *c, bool caught)
+{
+	if (caught)
+		loop_signal_close(&c->sigint);
+}
+
 void
 conn_wait(struct conn *c, unsigned most)
 {
+	bool caught = conn_catch(c);
+
 	while (c->open > most && !c->interrupted && c->rpc != NULL)
 		loop_run(c->loop);
+	conn_release(c, caught);
 }
 
 struct conn_one {
@@ -144,11 +163,13 @@ conn_call(
     struct conn *c, const char *method, json_t *params, struct reply *reply)
 {
 	struct conn_one one = {.reply = reply};
+	bool caught = conn_catch(c);
 
 	memset(reply, 0, sizeof *reply);
 	conn_send(c, method, params, conn_take_one, &one);
 	while (!one.done && !c->interrupted && c->rpc != NULL)
 		loop_run(c->loop);
+	conn_release(c, caught);
 	if (!one.done) {
 		conn_forget(c, &one);
 		reply->interrupted = c->interrupted;
@@ -208,7 +229,6 @@ conn_init(struct conn *c, unsigned timeout)
 	TAILQ_INIT(&c->requests);
 	c->loop = loop_new();
 	c->timeout = timeout * CLOCK_SEC;
-	c->sigint = loop_signal_open(c->loop, SIGINT, conn_on_sigint, c);
 }
 
 int

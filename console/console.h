@@ -93,6 +93,10 @@ void conn_send(
     struct conn *, const char *method, json_t *params, conn_fn *, void *arg);
 /* Until at most so many requests are open, or interrupted. */
 void conn_wait(struct conn *, unsigned most);
+/* Ctrl-C ends a wait; otherwise it ends the program, as a script expects
+ * that waits for its input. True: release must be told so. */
+bool conn_catch(struct conn *);
+void conn_release(struct conn *, bool caught);
 
 /* ---- session.c ---------------------------------------------------------- */
 

@@ -50,6 +50,8 @@ edit_byte(struct edit *e, char *byte)
 	while (!e->readable && !c->interrupted)
 		loop_run(c->loop);
 	loop_fd_want(e->in, 0);
+	if (e->gone)
+		return 0;
 	if (c->interrupted) {
 		errno = EINTR;
 		return -1;
@@ -82,6 +84,18 @@ edit_getc(EditLine *el, wchar_t *out)
 		if (got == (size_t)-1)
 			memset(&state, 0, sizeof state);
 	}
+}
+
+/* We are asked to end, or the terminal is gone: leave without a word, but
+ * give the terminal its modes back. */
+static void
+edit_on_end(void *arg)
+{
+	struct edit *e = arg;
+
+	e->gone = true;
+	e->s->conn.interrupted = true;
+	loop_stop(e->s->conn.loop);
 }
 
 /* Another size of the terminal. */
@@ -297,6 +311,9 @@ edit_init(struct edit *e, struct session *s)
 	loop_fd_want(e->in, 0);
 	e->winch = loop_signal_open(s->conn.loop, SIGWINCH, edit_on_winch, e);
 	e->cont = loop_signal_open(s->conn.loop, SIGCONT, edit_on_cont, e);
+	e->term = loop_signal_open(s->conn.loop, SIGTERM, edit_on_end, e);
+	e->hup = loop_signal_open(s->conn.loop, SIGHUP, edit_on_end, e);
+	conn_catch(&s->conn);
 	e->hist = history_winit();
 	history_w(e->hist, &ev, H_SETSIZE, 1000);
 	history_w(e->hist, &ev, H_SETUNIQUE, 1);
@@ -327,6 +344,9 @@ edit_fini(struct edit *e)
 	history_wend(e->hist);
 	loop_signal_close(&e->winch);
 	loop_signal_close(&e->cont);
+	loop_signal_close(&e->term);
+	loop_signal_close(&e->hup);
+	conn_release(&e->s->conn, true);
 	loop_fd_close(&e->in);
 	free(e->block);
 }
@@ -405,7 +425,7 @@ edit_run(struct session *s)
 		printf("Tandem %s, site %s. ? shows what may stand, help "
 		       "explains, Ctrl-D leaves.\n",
 		    s->conn.version, s->conn.site);
-		while (edit_turn(&e))
+		while (edit_turn(&e) && !e.gone)
 			;
 	}
 	edit_fini(&e);

@@ -11,7 +11,8 @@ struct edit {
 	EditLine *el;
 	HistoryW *hist;
 	struct loop_fd *in;
-	struct loop_signal *winch, *cont;
+	struct loop_signal *winch, *cont, *term, *hup;
+	bool gone; /* the terminal, or our time, is over */
 	bool readable;
 	wchar_t prompt[160];
 	char *block; /* lines pasted, waiting to run */

@@ -341,11 +341,47 @@ render_to(const char *s, size_t n, void *arg)
 	return 0;
 }
 
+/*
+ * JSON leaves characters above 0x7e as they are; those that a terminal could
+ * obey become \uHHHH, which means the same.
+ */
+static void
+render_json_safe(const char *s, size_t n, struct buf *b)
+{
+	char safe[20];
+	mbstate_t state = {0};
+	size_t plain, len;
+	wchar_t wc;
+
+	while (n > 0) {
+		for (plain = 0; plain < n && (unsigned char)s[plain] < 0x7f;)
+			plain++;
+		buf_add(b, s, plain);
+		s += plain;
+		if ((n -= plain) == 0)
+			return;
+		len = mbrtowc(&wc, s, n, &state);
+		if (len == (size_t)-1 || len == (size_t)-2 || len == 0)
+			return; /* jansson writes UTF-8 only */
+		if (str_escape(safe, sizeof safe, s, len) == len)
+			buf_add(b, s, len);
+		else
+			buf_fmt(b, "\\u%04X", (unsigned)wc);
+		s += len;
+		n -= len;
+	}
+}
+
 void
 render_json(json_t *o, struct buf *b)
 {
-	json_dump_callback(o, render_to, b, JSON_COMPACT);
+	struct buf raw = BUF_INIT;
+
+	json_dump_callback(o, render_to, &raw, JSON_COMPACT);
+	if (raw.data != NULL)
+		render_json_safe(raw.data, raw.len, b);
 	buf_char(b, '\n');
+	buf_fini(&raw);
 }
 
 /* The one shape of all answers; keys are only ever added to it. */

@@ -368,6 +368,17 @@ long_output_is_paged(void **state)
 	expect("anna@srv1> ");
 }
 
+/* Asked to end it leaves at once, changes or not. */
+static void
+signals_end_it(void **state)
+{
+	(void)state;
+	keys("set domain a.test\r");
+	expect("anna@srv1# ");
+	kill(pid, SIGTERM);
+	assert_int_equal(leaves(), 0);
+}
+
 /* When the terminal vanishes the console ends by itself. */
 static void
 lost_terminals_end_it(void **state)
@@ -399,6 +410,7 @@ main(void)
 	    TEST(quit_leaves),
 	    TEST(lost_servers_are_found_again),
 	    TEST(long_output_is_paged),
+	    TEST(signals_end_it),
 	    TEST(lost_terminals_end_it),
 	};
 

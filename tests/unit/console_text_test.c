@@ -62,6 +62,26 @@ output_is_safe(void **state)
 	buf_fini(&b);
 }
 
+/* JSON carries what it carries, but nothing that a terminal would obey. */
+static void
+json_is_safe_too(void **state)
+{
+	json_t *o = json_pack(
+	    "{s:s}", "x", IVAN "\x1b\x7f\xc2\x9b\xe2\x80\xae");
+	struct buf b = BUF_INIT;
+	json_t *again;
+
+	(void)state;
+	render_json(o, &b);
+	assert_string_equal(
+	    b.data, "{\"x\":\"" IVAN "\\u001B\\u007F\\u009B\\u202E\"}\n");
+	again = json_loads(b.data, 0, NULL);
+	assert_true(json_equal(o, again));
+	json_decref(o);
+	json_decref(again);
+	buf_fini(&b);
+}
+
 /* Wide characters and back. */
 static void
 text_survives_the_editor(void **state)
@@ -154,6 +174,7 @@ main(void)
 	    cmocka_unit_test(widths_are_columns),
 	    cmocka_unit_test(cuts_are_marked),
 	    cmocka_unit_test(output_is_safe),
+	    cmocka_unit_test(json_is_safe_too),
 	    cmocka_unit_test(text_survives_the_editor),
 	    cmocka_unit_test(cells_suit_their_reader),
 	    cmocka_unit_test(tables_fit_the_terminal),
