@@ -96,8 +96,9 @@ complete_walk(struct session *s, const struct op_table *t, const char *line,
 
 	op_walk(t, line + base, flags, &w);
 	if (w.pipe != 0) {
+		base += w.pipe + 1;
 		op_walk_fini(&w);
-		complete_walk(s, &pipe_table, line, base + w.pipe + 1, c);
+		complete_walk(s, &pipe_table, line, base, c);
 		return;
 	}
 	c->from = base + w.from;

@@ -220,7 +220,8 @@ table_head(struct table *t, struct buf *b)
 	}
 }
 
-/* A column alone needs no heading: its rows are the text. */
+/* A column alone needs no heading where something was looked at: its rows
+ * are the text. What was done is told with its name. */
 static void
 render_table(const struct view *v, unsigned width, struct buf *b)
 {
@@ -229,7 +230,8 @@ render_table(const struct view *v, unsigned width, struct buf *b)
 
 	if (t.nrows == 0 || v->ncols == 0)
 		return;
-	t.heads = v->ncols > 1;
+	t.heads = v->ncols > 1 ||
+	    (v->op != NULL && v->op->kind != OP_READ && !v->chosen);
 	t.cells = xcalloc(t.nrows * v->ncols, sizeof *t.cells);
 	t.width = xcalloc(v->ncols, sizeof *t.width);
 	table_fill(&t);

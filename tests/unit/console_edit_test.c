@@ -186,8 +186,11 @@ question_mark_explains(void **state)
 	keys("commit comment \"why?\"\r");
 	expect("CHANGES");
 	file_has(server.log, "{\"comment\":\"why?\"}", true);
-	keys("show calls | ma?");
-	expect("only rows in which the pattern is found");
+	keys("show calls | ma\tc2 | col\tid\r");
+	expect("c2\r\n");
+	expect("anna@srv1> ");
+	keys("show calls | l?");
+	expect("only the last rows");
 }
 
 /* The prompt tells that the candidate has changes. */
