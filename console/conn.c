@@ -240,7 +240,7 @@ conn_open(struct conn *c, const char *path, struct err *e)
 
 	if ((fd = sock_unix_connect(path, e)) < 0) {
 		e->code = ERR_CONNECT;
-		return -ERR_CONNECT;
+		return err_wrap(e, "cannot connect");
 	}
 	c->rpc = rpc_open(c->loop, fd, &h);
 	op_table_fini(&c->table);

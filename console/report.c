@@ -144,10 +144,13 @@ static void
 report_details(const struct report *r, struct buf *b)
 {
 	json_t *rows = json_object_get(r->data, "rows"), *row;
+	const char *words;
 	size_t i;
 
 	json_array_foreach (rows, i, row) {
-		report_detail(row, b);
+		words = json_string_value(json_object_get(row, "words"));
+		if (!str_equal(words, r->err->text)) /* said already */
+			report_detail(row, b);
 	}
 }
 
@@ -201,6 +204,7 @@ report_merge_data(json_t *o, json_t *data)
 static void
 report_envelope(const struct report *r)
 {
+	json_t *rows = json_object_get(r->data, "rows");
 	json_t *o = json_pack("{s:i, s:s?, s:b, s:s}", "v", 1, "op",
 	    r->op != NULL ? r->op->name : NULL, "ok", 0, "code",
 	    err_name(r->err->code));
@@ -210,7 +214,11 @@ report_envelope(const struct report *r)
 
 	report_set_text(o, "message",
 	    r->err->text[0] != '\0' ? r->err->text : err_text(r->err->code));
-	report_set_text(o, "path", r->path);
+	report_set_text(o, "path",
+	    r->path == NULL && json_array_size(rows) == 1
+		? json_string_value(
+		      json_object_get(json_array_get(rows, 0), "path"))
+		: r->path);
 	report_set_text(o, "file", r->place != NULL ? r->place->file : NULL);
 	json_object_set_new(o, "line",
 	    r->place != NULL && r->place->line != 0
