@@ -56,7 +56,7 @@ op_man_par(struct buf *b, const char *s)
 		buf_str(b, column != 0 ? " " : "");
 		op_man_text(b, s, n);
 		column += n + 1;
-		stop = s[n - 1] == '.' && s[n] == ' ';
+		stop = n > 0 && s[n - 1] == '.' && s[n] == ' ';
 		s += n;
 	}
 	buf_char(b, '\n');
