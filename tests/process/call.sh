@@ -50,7 +50,7 @@ t "the first phone heard the tone of the second" tone_is alice 620
 t "the second phone heard the tone of the first" tone_is bob 440
 
 one_cdr() {
-	rows 'show cdr demo.test' '[.data[] | select(.caller == "101" and
+	rows 'show cdr domain demo.test' '[.data[] | select(.caller == "101" and
 	    .called == "102" and .code == 200 and .["ended-by"] == "caller")] |
 	    length == 1'
 }
@@ -69,7 +69,7 @@ t "the echo returns the caller's own tone" tone_is alice 440
 phone_do alice dial sip:999@demo.test
 t "an unknown number is refused" phone_await alice CALL_CLOSED 3
 not_found() {
-	rows 'show cdr demo.test' '[.data[] | select(.called == "999" and
+	rows 'show cdr domain demo.test' '[.data[] | select(.called == "999" and
 	    .code == 404)] | length == 1'
 }
 t "the refusal has a record too" eventually not_found
