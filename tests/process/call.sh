@@ -1,7 +1,6 @@
 #!/bin/bash
 # The spine: two phones register, call, hear each other; the call shows, and
 # leaves a record.
-port=25000
 cd "$(dirname "$0")/../.." && . tests/lib/t.sh
 . tests/lib/phone.sh
 
