@@ -23,6 +23,7 @@ log_index_fini(struct log_index *ix)
 
 	while ((s = log_index_next(ix, &at)) != NULL) {
 		free(s->need);
+		free(s->voids);
 		free(s);
 	}
 	map_fini(&ix->streams);
@@ -96,11 +97,38 @@ stream_forget_need(struct log_stream *s)
 	memmove(s->need, s->need + gone, s->nneed * sizeof *s->need);
 }
 
-bool
-log_stream_drops_parts(const struct log_stream *s, const struct ship_record *r)
+/* A record that follows a whole commit although parts of another came. */
+static bool
+stream_drops_parts(const struct log_stream *s, const struct ship_record *r)
 {
 	return s->last.lsn != s->commit.lsn && r->prev != s->last.sum &&
 	    r->lsn == s->commit.lsn + 1 && r->prev == s->commit.sum;
+}
+
+/* Remember that the parts behind the last commit are void up to pos. */
+static int
+stream_add_void(struct log_stream *s, uint64_t pos)
+{
+	struct log_void *more;
+
+	more = realloc(s->voids, (s->nvoids + 1) * sizeof *more);
+	if (more == NULL)
+		return -ERR_NOMEM;
+	s->voids = more;
+	s->voids[s->nvoids++] = (struct log_void){s->part, pos};
+	return 0;
+}
+
+bool
+log_stream_is_void(const struct log_stream *s, uint64_t pos)
+{
+	size_t i;
+
+	for (i = 0; i < s->nvoids; i++) {
+		if (pos >= s->voids[i].from && pos < s->voids[i].to)
+			return true;
+	}
+	return s->last.lsn != s->commit.lsn && pos >= s->part;
 }
 
 void
@@ -109,16 +137,17 @@ log_stream_drop_parts(struct log_stream *s)
 	s->last = s->commit;
 }
 
+/* What may follow what, in words. */
 static int
-index_add_pages(struct log_stream *s, const struct ship_record *r,
-    uint64_t segment, struct err *e)
+stream_check_pages(
+    const struct log_stream *s, const struct ship_record *r, struct err *e)
 {
 	if (r->epoch != s->epoch)
 		return err_set(e, ERR_REFUSED,
 		    "%s: record of epoch %llu, the stream has %llu", s->name,
 		    (unsigned long long)r->epoch, (unsigned long long)s->epoch);
 	if ((r->lsn != s->last.lsn + 1 || r->prev != s->last.sum) &&
-	    !log_stream_drops_parts(s, r))
+	    !stream_drops_parts(s, r))
 		return err_set(e, ERR_CORRUPT,
 		    "%s: record of LSN %llu does not follow LSN %llu", s->name,
 		    (unsigned long long)r->lsn,
@@ -127,8 +156,22 @@ index_add_pages(struct log_stream *s, const struct ship_record *r,
 		return err_set(e, ERR_CORRUPT,
 		    "%s: pages of %u bytes in a stream of %u", s->name,
 		    r->page_size, s->page_size);
-	if (stream_note_need(s, segment, r->lsn) != 0)
+	return 0;
+}
+
+static int
+index_add_pages(struct log_stream *s, const struct ship_record *r, uint64_t pos,
+    uint64_t segment, struct err *e)
+{
+	int ret = stream_check_pages(s, r, e);
+
+	if (ret != 0)
+		return ret;
+	if (stream_note_need(s, segment, r->lsn) != 0 ||
+	    (stream_drops_parts(s, r) && stream_add_void(s, pos) != 0))
 		return err_set(e, ERR_NOMEM, "ship log");
+	if (r->lsn == s->commit.lsn + 1)
+		s->part = pos;
 	s->page_size = r->page_size;
 	s->last = (struct log_mark){r->epoch, r->lsn, r->sum, r->wal};
 	if (r->db_pages != 0) {
@@ -139,9 +182,10 @@ index_add_pages(struct log_stream *s, const struct ship_record *r,
 }
 
 static int
-index_add_claim(struct log_stream *s, const struct ship_record *r,
+index_add_claim(struct log_stream *s, const struct ship_record *r, uint64_t pos,
     uint64_t segment, struct err *e)
 {
+	(void)pos;
 	(void)segment;
 	if (r->epoch < s->epoch)
 		return err_set(e, ERR_REFUSED,
@@ -153,8 +197,9 @@ index_add_claim(struct log_stream *s, const struct ship_record *r,
 
 static int
 index_add_checkpoint(struct log_stream *s, const struct ship_record *r,
-    uint64_t segment, struct err *e)
+    uint64_t pos, uint64_t segment, struct err *e)
 {
+	(void)pos;
 	(void)segment;
 	if (r->lsn > s->commit.lsn)
 		return err_set(e, ERR_CORRUPT,
@@ -168,9 +213,10 @@ index_add_checkpoint(struct log_stream *s, const struct ship_record *r,
 }
 
 static int
-index_add_state(struct log_stream *s, const struct ship_record *r,
+index_add_state(struct log_stream *s, const struct ship_record *r, uint64_t pos,
     uint64_t segment, struct err *e)
 {
+	(void)pos;
 	(void)segment;
 	if (s->epoch != 0 && s->commit.lsn != r->lsn)
 		return err_set(e, ERR_CORRUPT,
@@ -189,11 +235,11 @@ index_add_state(struct log_stream *s, const struct ship_record *r,
 }
 
 int
-log_index_add(struct log_index *ix, const struct ship_record *r,
+log_index_add(struct log_index *ix, const struct ship_record *r, uint64_t pos,
     uint64_t segment, struct log_stream **taken, struct err *e)
 {
 	static int (*const add[SHIP_KINDS])(struct log_stream *,
-	    const struct ship_record *, uint64_t, struct err *) = {
+	    const struct ship_record *, uint64_t, uint64_t, struct err *) = {
 	    [SHIP_PAGES] = index_add_pages,
 	    [SHIP_CLAIM] = index_add_claim,
 	    [SHIP_CHECKPOINT] = index_add_checkpoint,
@@ -209,7 +255,7 @@ log_index_add(struct log_index *ix, const struct ship_record *r,
 		return err_set(e, ERR_NOMEM, "ship log");
 	if (taken != NULL)
 		*taken = s;
-	return add[r->kind](s, r, segment, e);
+	return add[r->kind](s, r, pos, segment, e);
 }
 
 /* ---- what is needed ----------------------------------------------------- */
