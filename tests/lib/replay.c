@@ -71,21 +71,32 @@ replay_commit(
 }
 
 static int
+replay_index(void *arg, const struct ship_record *rec, const uint8_t *bytes,
+    uint64_t pos, uint64_t segment, struct err *e)
+{
+	struct replay_walk *w = arg;
+
+	(void)bytes;
+	return log_index_add(&w->ix, rec, pos, segment, NULL, e);
+}
+
+static int
 replay_record(void *arg, const struct ship_record *rec, const uint8_t *bytes,
     uint64_t pos, uint64_t segment, struct err *e)
 {
 	struct replay_walk *w = arg;
 	struct log_stream *s;
 	uint32_t i;
-	int r = log_index_add(&w->ix, rec, pos, segment, NULL, e);
 
 	(void)bytes;
-	if (r != 0 || strcmp(rec->name, w->name) != 0 || w->done)
-		return r;
+	(void)segment;
+	(void)e;
+	if (strcmp(rec->name, w->name) != 0 || w->done)
+		return 0;
 	s = log_index_find(&w->ix, w->name);
 	if (rec->kind == SHIP_CHECKPOINT)
-		w->r->checkpoint = s->checkpoint;
-	if (rec->kind != SHIP_PAGES)
+		w->r->checkpoint = rec->lsn;
+	if (rec->kind != SHIP_PAGES || log_stream_is_void(s, pos))
 		return 0;
 	if (rec->lsn > w->upto) {
 		w->done = true;
@@ -118,7 +129,8 @@ replay_stream(
 	scratch_make(dir);
 	replay_copy(log, dir);
 	c.dir = dir;
-	if (ship_log_open(&c, replay_record, &w, &copy, &e) != 0) {
+	if (ship_log_open(&c, replay_index, &w, &copy, &e) != 0 ||
+	    ship_log_walk(copy, 0, replay_record, &w, &e) != 0) {
 		fprintf(stderr, "%s\n", e.text);
 		abort();
 	}
