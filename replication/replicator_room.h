@@ -86,6 +86,7 @@ struct replicator {
 	struct loop_timer *tick;  /* checkpoints, retention */
 	struct loop_timer *tell;  /* watches told a moment ago */
 	struct loop_timer *again; /* the disk was full */
+	bool full;		  /* so it was said */
 	bool paused;		  /* links are not read until there is room */
 	size_t pinned;	   /* segments there were when it was said last */
 	bool making;	   /* a segment is made in advance */

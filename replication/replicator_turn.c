@@ -23,10 +23,10 @@ replicator_pause(struct replicator *r, const struct err *e)
 {
 	struct link *l;
 
-	if (!r->paused)
+	if (!r->full)
 		log_warnx(
 		    "%s: nothing is acknowledged until there is room", e->text);
-	r->paused = true;
+	r->full = r->paused = true;
 	for (l = r->links; l != NULL; l = l->next)
 		loop_fd_want(l->io, l->writing ? LOOP_WRITE : 0);
 	loop_timer_set(r->again, AGAIN);
@@ -239,6 +239,8 @@ replicator_on_again(void *arg)
 		link_resume(l);
 	}
 	loop_defer(r->loop, &r->turn);
-	if (!r->paused)
-		log_info("ship log: goes on");
+	if (r->paused)
+		return;
+	r->full = false;
+	log_info("ship log: there is room again");
 }

@@ -1,9 +1,11 @@
 /* A replicator in a process of its own, and links to it. */
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -84,6 +86,26 @@ world_on_control(void *arg, int s, int events)
 		replicator_serve(r, fd, who);
 }
 
+/* A small disk for the log, seen by this process only. */
+static void
+world_small_disk(const struct world *w)
+{
+	char options[64], path[120];
+	int fd;
+
+	mkdir(w->log, 0700);
+	snprintf(options, sizeof options, "size=%zu", w->small);
+	if (unshare(CLONE_NEWNS) != 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", w->log, "tmpfs", 0, options) != 0)
+		return;
+	snprintf(path, sizeof path, "%s/ballast", w->log);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	if (fd < 0 || fallocate(fd, 0, 0, (off_t)w->small - (8 << 20)) != 0)
+		world_die(path);
+	close(fd);
+}
+
 static void
 world_replicator(const struct world *w, int control)
 {
@@ -96,6 +118,9 @@ world_replicator(const struct world *w, int control)
 	struct replicator *r;
 	struct err e;
 
+	signal(SIGXFSZ, SIG_IGN);
+	if (w->small != 0)
+		world_small_disk(w);
 	log_init("replicator/1", false);
 	if (getenv("TEST_LOG") == NULL)
 		log_fd(open("/dev/null", 1));

@@ -14,6 +14,8 @@ struct world {
 	char dir[64], root[80], log[80];
 	const char *boot; /* NULL = the machine's */
 	uint64_t segment, keep;
+	size_t small; /* the log on a disk of so many bytes, all but 8 MiB of
+		       * which a file "ballast" takes; if it may mount */
 	pid_t replicator;
 	int control; /* passes sockets to it */
 };
