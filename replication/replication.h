@@ -226,9 +226,16 @@ struct replicator_stream {
 bool replicator_next(
     const struct replicator *, size_t *at, struct replicator_stream *);
 struct replicator_status {
-	uint64_t records, bytes, syncs, sync_us_max;
+	uint64_t records, bytes; /* appended since it was opened */
+	uint64_t syncs, sync_us, sync_us_max;
 	uint64_t log_bytes; /* on disk now */
+	uint64_t segments;
+	uint64_t end, synced; /* positions in the log */
+	uint64_t streams, links;
+	uint64_t full, failed; /* 1 = waits for room; does not work any more */
 };
+/* Kept up to date at the end of every turn. */
+const struct replicator_status *replicator_counters(const struct replicator *);
 void replicator_status(const struct replicator *, struct replicator_status *);
 
 #endif

@@ -175,6 +175,7 @@ replicator_open(struct loop *loop, const struct replicator_config *c,
 		return ret;
 	}
 	replicator_tick_soon(r);
+	replicator_count(r);
 	*out = r;
 	return 0;
 }
@@ -239,12 +240,35 @@ replicator_next(
 }
 
 void
-replicator_status(const struct replicator *r, struct replicator_status *s)
+replicator_count(struct replicator *r)
 {
-	memset(s, 0, sizeof *s);
+	struct replicator_status *s = &r->status;
+	const struct link *l;
+
 	s->records = r->log->records;
 	s->bytes = r->log->bytes;
 	s->syncs = r->log->syncs;
+	s->sync_us = r->log->sync_us;
 	s->sync_us_max = r->log->sync_us_max;
 	s->log_bytes = ship_log_bytes(r->log);
+	s->segments = r->log->nseg;
+	s->end = r->log->end;
+	s->synced = r->log->synced;
+	s->streams = r->index.streams.count;
+	s->full = r->full;
+	s->failed = r->failed.code != ERR_NONE;
+	for (s->links = 0, l = r->links; l != NULL; l = l->next)
+		s->links++;
+}
+
+const struct replicator_status *
+replicator_counters(const struct replicator *r)
+{
+	return &r->status;
+}
+
+void
+replicator_status(const struct replicator *r, struct replicator_status *s)
+{
+	*s = r->status;
 }

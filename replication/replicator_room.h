@@ -88,12 +88,14 @@ struct replicator {
 	struct loop_timer *again; /* the disk was full */
 	bool full;		  /* so it was said */
 	bool paused;		  /* links are not read until there is room */
-	size_t pinned;	   /* segments there were when it was said last */
-	bool making;	   /* a segment is made in advance */
+	size_t pinned; /* segments there were when it was said last */
+	bool making;   /* a segment is made in advance */
+	struct replicator_status status;
 	struct err failed; /* the log failed for good */
 };
 
 /* replicator.c */
+void replicator_count(struct replicator *);
 struct live *replicator_live(struct replicator *, const char *name);
 void replicator_generation(const struct replicator *, struct live *);
 

@@ -224,6 +224,7 @@ replicator_on_turn(void *arg)
 		l->flush = false;
 		link_flush(l);
 	}
+	replicator_count(r);
 }
 
 /* Room again, perhaps: take up the links where they were left. */
