@@ -1,0 +1,144 @@
+/* What an operator may ask the replicator. */
+#include "replicator.h"
+
+static const struct replicator *
+replicator_op_of(const struct op_call *call)
+{
+	const struct self *self = call->self;
+	const struct replicator_room *room = self->state_of_role;
+
+	return room->replicator;
+}
+
+/* ---- show streams ------------------------------------------------------- */
+
+static const struct op_field streams_cols[] = {
+    {.name = "stream", .type = &op_type_text, .brief = "name of the stream"},
+    {.name = "writer",
+	.type = &op_type_instance,
+	.brief = "instance that writes it now"},
+    {.name = "epoch",
+	.type = &op_type_int,
+	.brief = "ownership under which it is written"},
+    {.name = "lsn", .type = &op_type_int, .brief = "last record received"},
+    {.name = "synced",
+	.type = &op_type_int,
+	.brief = "last record in the ship log on disk"},
+    {.name = "checkpoint",
+	.type = &op_type_int,
+	.brief = "last record in the database on disk"},
+    {.name = "readers",
+	.type = &op_type_int,
+	.brief = "processes that follow it"},
+    {0},
+};
+
+static void
+streams_run(struct op_call *call)
+{
+	const struct replicator *r = replicator_op_of(call);
+	struct replicator_stream s;
+	size_t at = 0;
+
+	while (replicator_next(r, &at, &s)) {
+		if (s.epoch == 0)
+			continue; /* read, but never written */
+		op_row(call);
+		op_put(call, "stream", s.name);
+		if (s.writer[0] != '\0')
+			op_put(call, "writer", s.writer);
+		op_put_int(call, "epoch", (int64_t)s.epoch);
+		op_put_int(call, "lsn", (int64_t)s.lsn);
+		op_put_int(call, "synced", (int64_t)s.synced);
+		op_put_int(call, "checkpoint", (int64_t)s.checkpoint);
+		op_put_int(call, "readers", s.readers);
+	}
+	op_finish(call, NULL);
+}
+
+static const struct op op_streams = {
+    .name = "show streams",
+    .kind = OP_READ,
+    .access = OP_VIEWER,
+    .where = OP_EACH,
+    .role = ROLE_REPLICATOR,
+    .brief = "list replicated databases and how far they are",
+    .about = "One row for every stream of the server: who writes it, under "
+	     "which epoch, and the last record received, on disk in the ship "
+	     "log, and on disk in the database file. A difference between "
+	     "the first two that stays means that the disk does not keep up; "
+	     "one between the last two is normal and bounded by some seconds.",
+    .example = "show streams",
+    .cols = streams_cols,
+    .run = streams_run,
+};
+
+/* ---- show ship-log ------------------------------------------------------ */
+
+static const struct op_field log_cols[] = {
+    {.name = "state",
+	.type = &op_type_text,
+	.brief = "working, full (waits for room), failed"},
+    {.name = "bytes", .type = &op_type_int, .brief = "size on disk"},
+    {.name = "segments", .type = &op_type_int, .brief = "files it has"},
+    {.name = "end",
+	.type = &op_type_int,
+	.brief = "bytes written since the log began"},
+    {.name = "unsynced",
+	.type = &op_type_int,
+	.brief = "bytes of them not yet on disk"},
+    {.name = "records",
+	.type = &op_type_int,
+	.brief = "records taken since the process started"},
+    {.name = "syncs", .type = &op_type_int, .brief = "syncs since then"},
+    {.name = "sync-average",
+	.type = &op_type_int,
+	.brief = "microseconds a sync took"},
+    {.name = "sync-max",
+	.type = &op_type_int,
+	.brief = "microseconds the longest took"},
+    {0},
+};
+
+static void
+log_run(struct op_call *call)
+{
+	struct replicator_status s;
+
+	replicator_status(replicator_op_of(call), &s);
+	op_row(call);
+	op_put(call, "state",
+	    s.failed	 ? "failed"
+		: s.full ? "full"
+			 : "working");
+	op_put_int(call, "bytes", (int64_t)s.log_bytes);
+	op_put_int(call, "segments", (int64_t)s.segments);
+	op_put_int(call, "end", (int64_t)s.end);
+	op_put_int(call, "unsynced", (int64_t)(s.end - s.synced));
+	op_put_int(call, "records", (int64_t)s.records);
+	op_put_int(call, "syncs", (int64_t)s.syncs);
+	op_put_int(call, "sync-average",
+	    (int64_t)(s.syncs != 0 ? s.sync_us / s.syncs : 0));
+	op_put_int(call, "sync-max", (int64_t)s.sync_us_max);
+	op_finish(call, NULL);
+}
+
+static const struct op op_log = {
+    .name = "show ship-log",
+    .kind = OP_READ,
+    .access = OP_VIEWER,
+    .where = OP_EACH,
+    .role = ROLE_REPLICATOR,
+    .brief = "show the ship log and what its syncs cost",
+    .about = "The ship log is what makes a commit durable: nothing is "
+	     "answered before it was synced. Syncs of more than a few "
+	     "milliseconds delay every answer that depends on a commit. "
+	     "While its state is full, nothing is acknowledged until the "
+	     "disk has room; failed means that a write or sync failed and "
+	     "the replicator must be started again.",
+    .example = "show ship-log",
+    .cols = log_cols,
+    .run = log_run,
+};
+
+const struct op *const replicator_ops[] = {&op_streams, &op_log, NULL};

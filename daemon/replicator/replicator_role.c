@@ -1,0 +1,98 @@
+/*
+ * Does:     takes the ship records of all owners of this server into one ship
+ *           log, syncs it, acknowledges; tells readers; syncs database files
+ *           and trims the log; after a reboot brings the databases to where
+ *           the log is. All of that is replication/replicator.c.
+ * Never:    opens a database through SQLite, speaks to the network, parses
+ *           what came from outside.
+ * Talks to: every process that writes or reads streams (ship messages, see
+ *           tandem-wal(5)); control (JSON-RPC: its operations); supervisor.
+ * Keeps:    the ship log in STATE/log; nothing in memory that is not there.
+ * On crash: started again it reads its log; owners ship again what was not
+ *           acknowledged and go on; readers read on. A log damaged before its
+ *           end keeps it from starting, and says where.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "replicator.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+
+/* Of the ship log kept beyond what a redo needs. */
+#define REPLICATOR_KEEP (UINT64_C(128) << 20)
+
+static void
+replicator_role_stats(struct self *self, const struct replicator_status *s)
+{
+	static struct role_stat stats[] = {
+	    {"ship-records", "records taken into the ship log", NULL},
+	    {"ship-bytes", "bytes written to the ship log", NULL},
+	    {"ship-syncs", "syncs of the ship log", NULL},
+	    {"ship-sync-max", "longest of them, in microseconds", NULL},
+	    {"ship-log-bytes", "bytes of the ship log on disk", NULL},
+	    {"ship-streams", "streams known", NULL},
+	    {"ship-links", "processes that write or read streams", NULL},
+	    {"ship-full", "1 while the disk has no room for it", NULL},
+	    {"ship-failed", "1 once it cannot be written any more", NULL},
+	    {0},
+	};
+	const uint64_t *const value[] = {&s->records, &s->bytes, &s->syncs,
+	    &s->sync_us_max, &s->log_bytes, &s->streams, &s->links, &s->full,
+	    &s->failed};
+	size_t i;
+
+	for (i = 0; stats[i].name != NULL; i++)
+		stats[i].value = (uint64_t *)(uintptr_t)value[i];
+	role_stats(self, stats);
+}
+
+/* Everything that the disk holds is read, and redone after a reboot, before
+ * any other process is given a stream. */
+static int
+replicator_role_start(struct self *self, struct err *e)
+{
+	struct replicator_room *room = xcalloc(1, sizeof *room);
+	struct replicator_config c = {
+	    .root = self->root, .log_keep = REPLICATOR_KEEP};
+	char log[300];
+	int r;
+
+	snprintf(log, sizeof log, "%s/log", self->state);
+	c.log = log;
+	r = replicator_open(self->loop, &c, &room->replicator, e);
+	if (r != 0) {
+		free(room);
+		return r;
+	}
+	self->state_of_role = room;
+	replicator_role_stats(self, replicator_counters(room->replicator));
+	role_ready_epoch(self, replicator_highest_epoch(room->replicator));
+	return 0;
+}
+
+static void
+replicator_role_socket(struct self *self, int fd, const char *who)
+{
+	struct replicator_room *room = self->state_of_role;
+
+	replicator_serve(room->replicator, fd, who);
+}
+
+/* What was acknowledged is on disk; there is nothing to write. */
+static void
+replicator_role_stop(struct self *self)
+{
+	struct replicator_room *room = self->state_of_role;
+
+	replicator_close(&room->replicator);
+	role_stopped(self);
+}
+
+const struct role replicator_role = {
+    .id = ROLE_REPLICATOR,
+    .ops = replicator_ops,
+    .start = replicator_role_start,
+    .on_stop = replicator_role_stop,
+    .on_socket = replicator_role_socket,
+};
