@@ -66,7 +66,7 @@ static void conn_on_ws(void *, char *, size_t);
 /* ---- life -------------------------------------------------------------- */
 
 size_t
-sip_source_key(uint8_t out[9], const union addr *a)
+sip_source_key(uint8_t out[SIP_SOURCE], const union addr *a)
 {
 	if (a->sa.sa_family == AF_INET6) {
 		out[0] = 6;
@@ -82,7 +82,7 @@ sip_source_key(uint8_t out[9], const union addr *a)
 static uintptr_t
 conn_count_source(struct sip_transport *t, const union addr *a, int delta)
 {
-	uint8_t key[9];
+	uint8_t key[SIP_SOURCE];
 	size_t n = sip_source_key(key, a);
 	uintptr_t count = (uintptr_t)map_get(&t->sources, key, n);
 
@@ -695,7 +695,7 @@ struct sip_conn *
 sip_conn_new(struct sip_transport *t, struct sip_listener *l,
     enum sip_proto proto, int fd, const union addr *peer)
 {
-	uint8_t key[9];
+	uint8_t key[SIP_SOURCE];
 	size_t n = sip_source_key(key, peer);
 	struct sip_conn *c;
 

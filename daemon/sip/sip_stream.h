@@ -55,7 +55,7 @@ int sip_ws_send(struct sip_ws *, const void *, size_t n);
 void sip_ws_ping(struct sip_ws *);
 void sip_ws_close(struct sip_ws *, unsigned code);
 bool sip_ws_is_partial(const struct sip_ws *); /* inside a message */
-size_t sip_ws_held(const struct sip_ws *); /* bytes of its buffer */
+size_t sip_ws_held(const struct sip_ws *);     /* bytes of its buffer */
 
 /* ---- TLS (sip_tls.c) --------------------------------------------------- */
 
@@ -100,8 +100,8 @@ struct sip_transport {
 	struct sip_count count;
 	struct sip_listener *listeners;
 	unsigned nlisteners;
-	struct map conns;   /* by id, 8 bytes */
-	struct map sources; /* number of connections by address */
+	struct map conns;      /* by id, 8 bytes */
+	struct map sources;    /* number of connections by address */
 	struct sip_conn *dead; /* closed in this turn */
 	struct loop_defer reap;
 	uint64_t next_id;
@@ -129,7 +129,5 @@ const struct sip_listener *sip_conn_listener(const struct sip_conn *);
 /* Once a second: time-outs and pings. */
 void sip_conn_tick(struct sip_conn *, uint64_t now);
 void sip_conn_free_dead(struct sip_transport *);
-/* Key of an address in the table of sources; bytes of out. */
-size_t sip_source_key(uint8_t out[9], const union addr *);
 
 #endif

@@ -81,6 +81,10 @@ struct sip_limits {
 	uint64_t ping;	    /* 30 s: WebSocket pings on a silent connection */
 };
 
+/* Whom a limit is for: an IPv4 address, an IPv6 /64. Bytes of out. */
+#define SIP_SOURCE 9
+size_t sip_source_key(uint8_t out[SIP_SOURCE], const union addr *);
+
 struct sip_transport *sip_transport_new(
     struct loop *, const struct sip_handler *, const struct sip_limits *);
 void sip_transport_free(struct sip_transport **); /* closes all */
