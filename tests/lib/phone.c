@@ -209,8 +209,8 @@ phone_start_ws(struct phone *p)
 }
 
 struct phone *
-phone_open(struct loop *loop, enum sip_proto proto, const union addr *to,
-    const char *name)
+phone_open_from(struct loop *loop, enum sip_proto proto, const union addr *to,
+    const char *name, const union addr *from)
 {
 	struct phone *p = calloc(1, sizeof *p);
 	int type = proto == SIP_UDP ? SOCK_DGRAM : SOCK_STREAM;
@@ -221,6 +221,8 @@ phone_open(struct loop *loop, enum sip_proto proto, const union addr *to,
 	p->to = *to;
 	p->guard = loop_timer_new(loop, phone_on_guard, p);
 	p->fd = socket(to->sa.sa_family, type | SOCK_CLOEXEC, 0);
+	if (from != NULL && bind(p->fd, &from->sa, addr_len(from)) != 0)
+		abort();
 	p->closed = connect(p->fd, &to->sa, addr_len(to)) != 0;
 	getsockname(p->fd, &p->self.sa, &len);
 	sock_nonblock(p->fd);
@@ -232,6 +234,13 @@ phone_open(struct loop *loop, enum sip_proto proto, const union addr *to,
 	if (p->closed || p->timed_out)
 		phone_close(&p);
 	return p;
+}
+
+struct phone *
+phone_open(struct loop *loop, enum sip_proto proto, const union addr *to,
+    const char *name)
+{
+	return phone_open_from(loop, proto, to, name, NULL);
 }
 
 void

@@ -37,6 +37,9 @@ struct phone {
 /* name: asked for by SNI (TLS, WSS), may be NULL. NULL when refused. */
 struct phone *phone_open(
     struct loop *, enum sip_proto, const union addr *to, const char *name);
+/* The same, bound to an address (port 0 = any). */
+struct phone *phone_open_from(struct loop *, enum sip_proto,
+    const union addr *to, const char *name, const union addr *from);
 void phone_close(struct phone **);
 void phone_send(struct phone *, const void *, size_t);
 void phone_text(struct phone *, const char *);
