@@ -53,7 +53,7 @@ sg_take_garbage(struct sg_in *in, const char *msg, size_t n)
 		log_info("source=%s transport=%s not SIP: %.*s", from,
 		    sip_proto_name(in->flow->proto), n < 60 ? (int)n : 60, msg);
 	if (in->flow->conn != 0)
-		sip_flow_close(in->sg->transport, in->flow->conn);
+		sip_flow_finish(in->sg->transport, in->flow->conn);
 }
 
 /* SIP, but wrong: a request is told so, a reply has nobody to be told. */
@@ -133,6 +133,11 @@ static void
 sg_on_bad(void *arg, const struct sip_flow *flow, enum sip_bad bad, char *head,
     size_t n)
 {
+	static const char *const words[] = {
+	    [SIP_BAD_NO_LENGTH] = "no Content-Length in a stream",
+	    [SIP_BAD_LENGTH] = "Content-Length",
+	    [SIP_BAD_TOO_BIG] = "too long",
+	};
 	struct sg *sg = OBJ(arg, sg, SG_MAGIC);
 	struct sg_in in;
 
@@ -144,6 +149,7 @@ sg_on_bad(void *arg, const struct sip_flow *flow, enum sip_bad bad, char *head,
 		return;
 	}
 	in.scan->refuse = bad == SIP_BAD_TOO_BIG ? 513 : 400;
+	err_set(&in.scan->err, ERR_SYNTAX, "%s", words[bad]);
 	sg_take_malformed(&in);
 }
 

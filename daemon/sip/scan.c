@@ -147,8 +147,12 @@ scan_line_end(struct scan *s, size_t at, size_t n)
 		if (t[at] == '\t')
 			continue;
 		if (t[at] != '\r' || at + 1 == n || t[at + 1] != '\n') {
-			/* An answer will echo this line. */
-			scan_fail(s, 400, "control byte in a header");
+			/* Lawful only in a quoted pair (RFC 3261 25.1); an
+			 * answer will echo the line, so it goes anyway. */
+			if (at == 0 || t[at - 1] != '\\' || t[at] == '\r' ||
+			    t[at] == '\n')
+				scan_fail(s, 400, "control byte in a header");
+			s->odd = true;
 			t[at] = '?';
 			continue;
 		}

@@ -310,8 +310,8 @@ sip_conn_send(struct sip_conn *c, const void *p, size_t n)
 }
 
 /* No more is read; what is queued still leaves. */
-static void
-conn_finish(struct sip_conn *c)
+void
+sip_conn_finish(struct sip_conn *c)
 {
 	if (c->dead)
 		return;
@@ -360,7 +360,7 @@ conn_bad(struct sip_conn *c, enum sip_bad bad, char *head, size_t n)
 	if (c->t->handler.on_bad != NULL)
 		c->t->handler.on_bad(c->t->handler.arg, &flow, bad, head, n);
 	buf_reset(&c->in);
-	conn_finish(c);
+	sip_conn_finish(c);
 }
 
 /* Messages of a plain stream. */
@@ -424,7 +424,7 @@ conn_take_ws(struct sip_conn *c)
 	if (c->dead)
 		return;
 	if (r != 0)
-		conn_finish(c);
+		sip_conn_finish(c);
 	else if (c->out.len > 0)
 		conn_queued(c);
 }
@@ -442,7 +442,7 @@ conn_take_http(struct sip_conn *c)
 	if (sip_ws_accept(c->in.data, n, &c->out, &e) != 0) {
 		c->t->count.ws_failed++;
 		buf_reset(&c->in);
-		conn_finish(c);
+		sip_conn_finish(c);
 		return;
 	}
 	buf_eat(&c->in, n);
