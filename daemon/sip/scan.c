@@ -97,7 +97,10 @@ scan_header_find(const char *name, size_t n)
 		return c >= 'a' && c <= 'z' ? scan_compact[c & 31] : SCAN_OTHER;
 	}
 	for (i = scan_bucket[scan_hash(name, n)]; i != 0; i = scan_chain[i]) {
-		if (scan_rows[i].len == n &&
+		if (scan_rows[i].len != n)
+			continue;
+		/* Nearly everybody writes it as the RFC does. */
+		if (memcmp(name, scan_rows[i].name, n) == 0 ||
 		    str_iequal(name, n, scan_rows[i].name))
 			return i;
 	}

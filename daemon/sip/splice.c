@@ -70,6 +70,31 @@ splice_put(struct splice *s, size_t at, const void *p, size_t n)
 }
 
 void
+splice_texts(struct splice *s, size_t at, ...)
+{
+	struct splice_edit *e;
+	const char *p;
+	va_list ap;
+	size_t n, from = s->used;
+
+	va_start(ap, at);
+	while ((p = va_arg(ap, const char *)) != NULL) {
+		n = strlen(p);
+		if (n > SPLICE_NOTES - s->used) {
+			s->failed = true;
+			break;
+		}
+		memcpy(s->notes + s->used, p, n);
+		s->used += (uint32_t)n;
+	}
+	va_end(ap);
+	if (s->failed || (e = splice_add(s, at)) == NULL)
+		return;
+	e->note = (uint32_t)from;
+	e->n = (uint32_t)(s->used - from);
+}
+
+void
 splice_fmt(struct splice *s, size_t at, const char *fmt, ...)
 {
 	struct splice_edit *e;
