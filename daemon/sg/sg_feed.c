@@ -245,8 +245,9 @@ sg_feed_listeners(struct sg *sg, json_t *rows)
 		if (!l->seen)
 			sg_feed_drop(sg, l);
 	}
-	json_array_foreach (rows, i, row)
+	json_array_foreach (rows, i, row) {
 		sg_feed_listener(sg, row);
+	}
 }
 
 /* Those that are not open are tried again. */

@@ -21,7 +21,7 @@ sg_pass_via(struct splice *e, const struct scan *s, const union addr *source,
 		splice_cut(e, scan_at(s, v->received.p), v->received.n);
 	if (v->has_rport) {
 		splice_cut(e, scan_at(s, v->rport.p), v->rport.n);
-		splice_texts(e, end, ";rport=", port, NULL);
+		splice_texts(e, end, SPLICE_TEXTS(";rport=", port));
 	} else if (addr_nparse(&sent, v->host.p, v->host.n, 0) &&
 	    addr_same_host(&sent, source)) {
 		return;
@@ -74,10 +74,10 @@ static void
 sg_pass_own_via(
     struct sg_in *in, struct splice *e, size_t at, const char *branch)
 {
-	splice_texts(e, at, "Via: SIP/2.0/UDP ", in->sg->inside_text,
-	    ";branch=z9hG4bK", branch,
-	    ";flow=", sg_face_get(&in->sg->keys, &in->back)->flow, "\r\n",
-	    NULL);
+	splice_texts(e, at,
+	    SPLICE_TEXTS("Via: SIP/2.0/UDP ", in->sg->inside_text,
+		";branch=z9hG4bK", branch,
+		";flow=", sg_face_get(&in->sg->keys, &in->back)->flow, "\r\n"));
 }
 
 /* How requests come back through this flow, and what the inside is told
@@ -90,19 +90,23 @@ sg_pass_tell(
 	const char *here = in->sg->inside_text;
 
 	if (p->path)
-		splice_texts(e, at, "Path: <sip:", f->token, "@", here,
-		    ";lr>\r\n", NULL);
+		splice_texts(e, at,
+		    SPLICE_TEXTS(
+			"Path: <sip:", f->token, "@", here, ";lr>\r\n"));
 	if (p->record)
-		splice_texts(e, at, "Record-Route: <sip:", f->token, "@", here,
-		    ";lr>\r\n", NULL);
-	splice_texts(e, at, "X-Tandem-Source: ", f->peer,
-	    ";transport=", sip_proto_name(in->flow->proto),
-	    ";listener=", sip_listener_name(in->flow->listener), "\r\n", NULL);
+		splice_texts(e, at,
+		    SPLICE_TEXTS("Record-Route: <sip:", f->token, "@", here,
+			";lr>\r\n"));
+	splice_texts(e, at,
+	    SPLICE_TEXTS("X-Tandem-Source: ", f->peer,
+		";transport=", sip_proto_name(in->flow->proto),
+		";listener=", sip_listener_name(in->flow->listener), "\r\n"));
 	if (p->domain != NULL)
-		splice_texts(
-		    e, at, "X-Tandem-Domain: ", p->domain, "\r\n", NULL);
+		splice_texts(e, at,
+		    SPLICE_TEXTS("X-Tandem-Domain: ", p->domain, "\r\n"));
 	if (p->user != NULL)
-		splice_texts(e, at, "X-Tandem-User: ", p->user, "\r\n", NULL);
+		splice_texts(
+		    e, at, SPLICE_TEXTS("X-Tandem-User: ", p->user, "\r\n"));
 }
 
 /* The new text in sg->out; its length, or -1. */

@@ -29,8 +29,9 @@ sg_reply_restore_via(
 			splice_cut(e, l->at, l->next - l->at);
 	}
 	addr_text(sent, &inner->addr);
-	splice_texts(e, s->line[s->first[SCAN_VIA] - 1].at, "Via: SIP/2.0/UDP ",
-	    sent, ";branch=z9hG4bK", inner->branch, "\r\n", NULL);
+	splice_texts(e, s->line[s->first[SCAN_VIA] - 1].at,
+	    SPLICE_TEXTS("Via: SIP/2.0/UDP ", sent, ";branch=z9hG4bK",
+		inner->branch, "\r\n"));
 }
 
 /* Our Record-Route behind those of proxies nearer to the phone. */
@@ -45,8 +46,9 @@ sg_reply_record(struct sg_in *in, struct splice *e)
 			last = l;
 	}
 	splice_texts(e, last->next,
-	    "Record-Route: <sip:", sg_face_get(&in->sg->keys, in->flow)->token,
-	    "@", in->sg->inside_text, ";lr>\r\n", NULL);
+	    SPLICE_TEXTS("Record-Route: <sip:",
+		sg_face_get(&in->sg->keys, in->flow)->token, "@",
+		in->sg->inside_text, ";lr>\r\n"));
 }
 
 static bool
@@ -67,9 +69,10 @@ sg_reply_make(struct sg_in *in, const struct sg_inner *inner)
 	splice_init(e, s->text, s->size);
 	sg_reply_restore_via(e, s, inner);
 	splice_texts(e, s->line[s->first[SCAN_VIA] - 1].next,
-	    "X-Tandem-Source: ", sg_face_get(&in->sg->keys, in->flow)->peer,
-	    ";transport=", sip_proto_name(in->flow->proto),
-	    ";listener=", sip_listener_name(in->flow->listener), "\r\n", NULL);
+	    SPLICE_TEXTS(
+		"X-Tandem-Source: ", sg_face_get(&in->sg->keys, in->flow)->peer,
+		";transport=", sip_proto_name(in->flow->proto),
+		";listener=", sip_listener_name(in->flow->listener), "\r\n"));
 	if (sg_reply_forms_dialog(s))
 		sg_reply_record(in, e);
 	for (l = s->line; l < s->line + s->nlines; l++) {

@@ -70,28 +70,25 @@ splice_put(struct splice *s, size_t at, const void *p, size_t n)
 }
 
 void
-splice_texts(struct splice *s, size_t at, ...)
+splice_texts(struct splice *s, size_t at, const char *const *texts)
 {
+	uint32_t from = s->used;
 	struct splice_edit *e;
-	const char *p;
-	va_list ap;
-	size_t n, from = s->used;
+	size_t n;
 
-	va_start(ap, at);
-	while ((p = va_arg(ap, const char *)) != NULL) {
-		n = strlen(p);
+	for (; *texts != NULL; texts++) {
+		n = strlen(*texts);
 		if (n > SPLICE_NOTES - s->used) {
 			s->failed = true;
-			break;
+			return;
 		}
-		memcpy(s->notes + s->used, p, n);
+		memcpy(s->notes + s->used, *texts, n);
 		s->used += (uint32_t)n;
 	}
-	va_end(ap);
-	if (s->failed || (e = splice_add(s, at)) == NULL)
+	if ((e = splice_add(s, at)) == NULL)
 		return;
-	e->note = (uint32_t)from;
-	e->n = (uint32_t)(s->used - from);
+	e->note = from;
+	e->n = s->used - from;
 }
 
 void
