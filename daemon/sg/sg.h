@@ -33,6 +33,7 @@ struct sg_count {
 	uint64_t garbage;
 	uint64_t malformed;
 	uint64_t over_rate;
+	uint64_t paused;
 	uint64_t banned_in; /* messages and connections of banned ones */
 	uint64_t bans;	    /* now */
 	uint64_t bans_made;
@@ -226,7 +227,7 @@ struct sg_source {
 	bool logged; /* of its garbage */
 	uint32_t points;
 	uint64_t decayed;
-	uint64_t tokens; /* thousandths of a request */
+	int64_t tokens; /* thousandths of a request; below 0: a debt */
 	uint64_t filled;
 	uint64_t good; /* until when */
 };
@@ -255,6 +256,9 @@ struct sg_source *sg_guard_source(
     struct sg_guard *, const union addr *, uint64_t now);
 /* Take cost thousandths of a request from its bucket; false = too many. */
 bool sg_guard_spend(
+    struct sg_guard *, struct sg_source *, unsigned cost, uint64_t now);
+/* Take it in every case; how many us the source must wait now. */
+uint64_t sg_guard_owe(
     struct sg_guard *, struct sg_source *, unsigned cost, uint64_t now);
 /* NULL when it is not banned (any more). */
 struct sg_ban *sg_guard_ban(

@@ -90,6 +90,7 @@ sip_conn_close(struct sip_conn *c)
 		c->listener->conns--;
 	loop_defer_cancel(t->loop, &c->flush);
 	loop_fd_close(&c->event);
+	loop_timer_free(&c->resume);
 	if (c->ssl != NULL && c->stage > CONN_TLS && !c->draining) {
 		ERR_clear_error();
 		SSL_shutdown(c->ssl);
@@ -212,7 +213,7 @@ conn_on_event(void *arg, int fd, int events)
 	}
 	if ((events & LOOP_WRITE) != 0)
 		sip_conn_flush(c);
-	if (!c->dead && !c->closing &&
+	if (!c->dead && !c->closing && !c->paused &&
 	    ((events & LOOP_READ) != 0 || c->read_wants_write))
 		sip_conn_read(c);
 }
@@ -308,6 +309,27 @@ sip_conn_new_client(struct sip_transport *t, enum sip_proto proto, int fd,
 	if (tls != NULL && c->ssl == NULL)
 		sip_conn_end(c, &t->count.tls_failed);
 	return c->dead ? NULL : c;
+}
+
+/* ---- pauses ------------------------------------------------------------ */
+
+static void
+conn_on_resume(void *arg)
+{
+	sip_conn_resume(OBJ(arg, sip_conn, CONN_MAGIC));
+}
+
+void
+sip_conn_pause(struct sip_conn *c, uint64_t us)
+{
+	if (c->dead)
+		return;
+	if (c->resume == NULL)
+		c->resume = loop_timer_new(c->t->loop, conn_on_resume, c);
+	c->paused = true;
+	loop_timer_set(c->resume, us);
+	if (c->stage == CONN_OPEN)
+		sip_conn_want(c);
 }
 
 /* ---- time and looks ---------------------------------------------------- */

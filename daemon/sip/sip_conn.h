@@ -19,6 +19,7 @@ struct sip_conn {
 	enum conn_stage stage;
 	bool closing;  /* what is queued leaves, then it is closed */
 	bool draining; /* all has left: wait for the peer's end */
+	bool paused;   /* nothing is read or handed on now */
 	bool dead;
 	bool heard;	       /* a message came */
 	bool told;	       /* on_open was called */
@@ -28,6 +29,7 @@ struct sip_conn {
 	int fd;
 	union addr peer;
 	struct loop_fd *event;
+	struct loop_timer *resume; /* NULL until it was paused once */
 	struct loop_defer flush;
 	SSL *ssl;
 	struct sip_ws *ws;
@@ -55,5 +57,6 @@ void sip_conn_discard(struct sip_conn *); /* of what comes while draining */
 
 /* sip_conn_in.c */
 void sip_conn_read(struct sip_conn *);
+void sip_conn_resume(struct sip_conn *);
 
 #endif

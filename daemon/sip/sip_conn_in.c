@@ -61,7 +61,7 @@ conn_take_stream(struct sip_conn *c)
 	size_t at = 0, len = 0;
 	char *p;
 
-	while (!c->dead && !c->closing) {
+	while (!c->dead && !c->closing && !c->paused) {
 		p = c->in.data + at;
 		switch (sip_frame_next(&c->framer, p, c->in.len - at,
 		    c->t->limits.message, &len, &bad)) {
@@ -84,7 +84,10 @@ conn_take_stream(struct sip_conn *c)
 		}
 		at += len;
 	}
-	buf_reset(&c->in);
+	if (c->paused)
+		buf_eat(&c->in, at);
+	else
+		buf_reset(&c->in);
 }
 
 /* A WebSocket message. */
@@ -155,7 +158,7 @@ conn_note_partial(struct sip_conn *c, uint64_t now)
 	    ? sip_ws_is_partial(c->ws)
 	    : sip_frame_is_partial(c->in.data, c->in.len);
 
-	if (!partial)
+	if (!partial || c->paused)
 		c->partial = 0;
 	else if (c->partial == 0)
 		c->partial = now;
@@ -243,6 +246,23 @@ sip_conn_read(struct sip_conn *c)
 		conn_take(c);
 		if (c->dead || c->closing)
 			return;
+		if (c->paused)
+			break;
 	}
 	sip_conn_want(c);
+}
+
+/* What was left of the last read first, then what waits. */
+void
+sip_conn_resume(struct sip_conn *c)
+{
+	c->paused = false;
+	if (c->closing)
+		return;
+	if (c->in.len > 0)
+		conn_take(c);
+	if (!c->dead && !c->closing && !c->paused)
+		sip_conn_read(c);
+	else if (!c->dead)
+		sip_conn_want(c);
 }

@@ -17,7 +17,7 @@ sip_conn_want(struct sip_conn *c)
 {
 	int want = 0;
 
-	if (!c->closing || c->draining)
+	if ((!c->closing && !c->paused) || c->draining)
 		want |= LOOP_READ;
 	if (c->write_blocked || c->read_wants_write || c->stage == CONN_CONNECT)
 		want |= LOOP_WRITE;

@@ -172,6 +172,41 @@ floods_are_bounded(void **state)
 	gate_fini(&g);
 }
 
+/* A stream over its rate waits, and loses nothing. */
+static void
+fast_streams_wait(void **state)
+{
+	static const enum sip_proto protos[] = {SIP_TCP, SIP_TLS, SIP_WS};
+	struct gate g;
+	struct phone *p;
+	char call[16];
+	unsigned i, j;
+
+	(void)state;
+	gate_init(&g);
+	json_decref(g.feed);
+	g.feed = gate_make_feed(&g, 200);
+	gate_send_feed(&g);
+	for (j = 0; j < 3; j++) {
+		if (g.sg->guard.newest != NULL) /* a full bucket again */
+			g.sg->guard.newest->tokens = 400 * 1000;
+		p = gate_phone(&g, protos[j]);
+		for (i = 0; i < 450; i++) {
+			snprintf(call, sizeof call, "s%u-%u", j, i);
+			phone_ask(p, "OPTIONS", "sip:demo.test", call, call, 1,
+			    NULL, NULL);
+		}
+		for (i = 0; i < 450; i++) {
+			assert_true(phone_recv(p, text) > 0);
+			snprintf(call, sizeof call, "s%u-%u", j, i);
+			assert_string_equal(header("Call-ID"), call);
+		}
+	}
+	assert_true(g.sg->count.paused > 0);
+	assert_int_equal(g.sg->count.over_rate, 0);
+	gate_fini(&g);
+}
+
 /* One wrong password: the registrar says 403. */
 static void
 wrong_password(struct gate *g, struct phone *p, unsigned n)
@@ -665,6 +700,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(torture_is_survived),
 	    cmocka_unit_test(floods_are_bounded),
+	    cmocka_unit_test(fast_streams_wait),
 	    cmocka_unit_test(guessing_is_banned),
 	    cmocka_unit_test(garbage_is_dropped),
 	    cmocka_unit_test(broken_streams_are_told),

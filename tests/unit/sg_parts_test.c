@@ -344,6 +344,13 @@ rate_is_kept(void **state)
 	for (passed = 0; sg_guard_spend(&g, s, 1000, now);)
 		passed++;
 	assert_int_equal(passed, 100);
+	/* A debt is paid off at the rate, and is never more than a second. */
+	assert_int_equal(sg_guard_owe(&g, s, 1000, now), 20000);
+	for (passed = 0; passed < 200; passed++)
+		sg_guard_owe(&g, s, 1000, now);
+	assert_int_equal(sg_guard_owe(&g, s, 1000, now), CLOCK_SEC);
+	assert_false(sg_guard_spend(&g, s, 1000, now + CLOCK_SEC));
+	assert_true(sg_guard_spend(&g, s, 1000, now + CLOCK_SEC + 20000));
 	sg_guard_fini(&g);
 }
 
