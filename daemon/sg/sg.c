@@ -118,7 +118,7 @@ sg_admit(
 	return in->listener != NULL && sg_may_ask(in, cost);
 }
 
-static void
+void
 sg_on_message(void *arg, const struct sip_flow *flow, char *msg, size_t n)
 {
 	struct sg *sg = OBJ(arg, sg, SG_MAGIC);
@@ -212,7 +212,7 @@ sg_is_own_via(const struct sg *sg, const struct scan *s)
 }
 
 /* A datagram of the inside; what is wrong there is our own fault. */
-static void
+void
 sg_on_inside(
     void *arg, struct sip_udp *u, char *msg, size_t n, const union addr *from)
 {

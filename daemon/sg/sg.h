@@ -51,6 +51,7 @@ struct sg_count {
 	uint64_t trusted;    /* flows that registered a user, now */
 	uint64_t inside_bad; /* what no process of ours should send */
 };
+#define SG_STATS 64
 void sg_count_register(struct sg *);
 
 /* ---- sealed texts (sg_token.c) ----------------------------------------- */
@@ -353,6 +354,7 @@ struct sg {
 	struct sip_udp *inside;
 	char inside_text[ADDR_TEXT]; /* "127.0.0.1:5021" */
 	struct sg_count count;
+	struct role_stat stats[SG_STATS]; /* names of them */
 	struct sg_keys keys;
 	struct sg_route route;
 	struct sg_holds holds;
@@ -390,6 +392,10 @@ struct sg_pass {
 	const char *user;   /* X-Tandem-User, NULL = none */
 };
 
+/* sg.c: one message of the outside, one datagram of the inside. */
+void sg_on_message(void *sg, const struct sip_flow *, char *msg, size_t n);
+void sg_on_inside(
+    void *sg, struct sip_udp *, char *msg, size_t n, const union addr *from);
 /* sg_in.c: requests of the outside. */
 void sg_in_request(struct sg_in *);
 /* sg_pass.c: to the inside, and on T1 timers again for streams. */

@@ -1,24 +1,7 @@
 /* What a gate counts, under the names that `show statistics` lists. */
-#include "daemon/base/mem.h"
+#include <assert.h>
+
 #include "sg.h"
-
-/* Per transport: names are made here, once. */
-static struct role_stat *
-sg_count_protos(struct sg *sg, struct role_stat *at)
-{
-	struct sip_count *c = sip_transport_count(sg->transport);
-	const char *name;
-	unsigned i;
-
-	for (i = 0; i < SIP_PROTOS; i++) {
-		name = sip_proto_name(i);
-		*at++ = (struct role_stat){
-		    xasprintf("%s-in", name), "messages of phones", &c->in[i]};
-		*at++ = (struct role_stat){xasprintf("%s-out", name),
-		    "messages to phones", &c->out[i]};
-	}
-	return at;
-}
 
 void
 sg_count_register(struct sg *sg)
@@ -26,6 +9,16 @@ sg_count_register(struct sg *sg)
 	struct sg_count *n = &sg->count;
 	struct sip_count *c = sip_transport_count(sg->transport);
 	const struct role_stat rows[] = {
+	    {"udp-in", "messages of phones", &c->in[SIP_UDP]},
+	    {"udp-out", "messages to phones", &c->out[SIP_UDP]},
+	    {"tcp-in", "messages of phones", &c->in[SIP_TCP]},
+	    {"tcp-out", "messages to phones", &c->out[SIP_TCP]},
+	    {"tls-in", "messages of phones", &c->in[SIP_TLS]},
+	    {"tls-out", "messages to phones", &c->out[SIP_TLS]},
+	    {"ws-in", "messages of phones", &c->in[SIP_WS]},
+	    {"ws-out", "messages to phones", &c->out[SIP_WS]},
+	    {"wss-in", "messages of phones", &c->in[SIP_WSS]},
+	    {"wss-out", "messages to phones", &c->out[SIP_WSS]},
 	    {"inside-in", "messages of the inside", &n->inside_in},
 	    {"inside-out", "messages to the inside", &n->inside_out},
 	    {"forwarded", "messages passed on, both ways", &n->forwarded},
@@ -67,13 +60,8 @@ sg_count_register(struct sg *sg)
 	    {"buffered", "bytes held for connections now", &c->held},
 	    {0},
 	};
-	struct role_stat *kept, *at;
-	size_t i;
 
-	kept = xcalloc(
-	    2 * SIP_PROTOS + sizeof rows / sizeof rows[0], sizeof *kept);
-	at = sg_count_protos(sg, kept);
-	for (i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		at[i] = rows[i];
-	role_stats(sg->self, kept);
+	static_assert(sizeof rows <= sizeof sg->stats, "SG_STATS");
+	memcpy(sg->stats, rows, sizeof rows);
+	role_stats(sg->self, sg->stats);
 }

@@ -176,6 +176,8 @@ sg_piece(struct sg_pieces *p, const uint8_t key[16], const void *at, size_t n)
 	uint64_t h;
 
 	p->bytes[p->n++] = (uint8_t)n;
+	if (n == 0)
+		return;
 	if (n <= 120) {
 		memcpy(p->bytes + p->n, at, n);
 		p->n += n;

@@ -39,8 +39,6 @@ static char text[PHONE_SIZE]; /* the message received last */
 
 /* ---- the frame of the process, as far as the gate uses it -------------- */
 
-static const struct role_stat *harness_stats;
-
 void
 role_ready(struct self *self)
 {
@@ -57,17 +55,7 @@ void
 role_stats(struct self *self, const struct role_stat *stats)
 {
 	(void)self;
-	harness_stats = stats;
-}
-
-static inline void
-harness_free_stats(void)
-{
-	const struct role_stat *s;
-
-	for (s = harness_stats; s < harness_stats + 2 * SIP_PROTOS; s++)
-		free((char *)s->name);
-	free((void *)harness_stats);
+	(void)stats;
 }
 
 /* ---- setting up -------------------------------------------------------- */
@@ -236,7 +224,6 @@ gate_fini(struct gate *g)
 	phone_close(&g->b2bua[0]);
 	phone_close(&g->b2bua[1]);
 	sg_role.on_stop(&g->self);
-	harness_free_stats();
 	owner_map_close(&g->self.owners);
 	loop_free(&g->loop);
 	json_decref(g->feed);
