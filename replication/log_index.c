@@ -2,8 +2,8 @@
  * The index of the ship log. It decides which record may follow in a stream:
  * the next LSN, chained by the sum of the record before, under the epoch that
  * was claimed last. One exception: parts of a large commit whose end was lost
- * (with the writer's -wal, when the power failed) are void, and the stream
- * goes on behind the last whole commit.
+ * with the writer's -wal, which a BOOT record of another boot says, are void,
+ * and the stream goes on behind the last whole commit.
  *
  * A CLAIM raises the epoch and never lowers it: that is the fence. A STATE
  * makes a stream known of which older segments are gone, and says nothing new
@@ -23,6 +23,7 @@ log_index_fini(struct log_index *ix)
 
 	while ((s = log_index_next(ix, &at)) != NULL) {
 		free(s->need);
+		free(s->voids);
 		free(s);
 	}
 	map_fini(&ix->streams);
@@ -96,29 +97,42 @@ stream_forget_need(struct log_stream *s)
 	memmove(s->need, s->need + gone, s->nneed * sizeof *s->need);
 }
 
-bool
-log_stream_drops_parts(const struct log_stream *s, const struct ship_record *r)
-{
-	return s->last.lsn != s->commit.lsn && r->prev != s->last.sum &&
-	    r->lsn == s->commit.lsn + 1 && r->prev == s->commit.sum;
-}
-
-void
-log_stream_drop_parts(struct log_stream *s)
-{
-	s->last = s->commit;
-}
-
+/* Remember that the parts behind the last commit are void up to pos. */
 static int
-index_add_pages(struct log_stream *s, const struct ship_record *r,
-    uint64_t segment, struct err *e)
+stream_add_void(struct log_stream *s, uint64_t pos)
+{
+	struct log_void *more;
+
+	more = realloc(s->voids, (s->nvoids + 1) * sizeof *more);
+	if (more == NULL)
+		return -ERR_NOMEM;
+	s->voids = more;
+	s->voids[s->nvoids++] = (struct log_void){s->part, pos};
+	return 0;
+}
+
+bool
+log_stream_is_void(const struct log_stream *s, uint64_t pos)
+{
+	size_t i;
+
+	for (i = 0; i < s->nvoids; i++) {
+		if (pos >= s->voids[i].from && pos < s->voids[i].to)
+			return true;
+	}
+	return s->last.lsn != s->commit.lsn && pos >= s->part;
+}
+
+/* What may follow what, in words. */
+static int
+stream_check_pages(
+    const struct log_stream *s, const struct ship_record *r, struct err *e)
 {
 	if (r->epoch != s->epoch)
 		return err_set(e, ERR_REFUSED,
 		    "%s: record of epoch %llu, the stream has %llu", s->name,
 		    (unsigned long long)r->epoch, (unsigned long long)s->epoch);
-	if ((r->lsn != s->last.lsn + 1 || r->prev != s->last.sum) &&
-	    !log_stream_drops_parts(s, r))
+	if (r->lsn != s->last.lsn + 1 || r->prev != s->last.sum)
 		return err_set(e, ERR_CORRUPT,
 		    "%s: record of LSN %llu does not follow LSN %llu", s->name,
 		    (unsigned long long)r->lsn,
@@ -127,8 +141,21 @@ index_add_pages(struct log_stream *s, const struct ship_record *r,
 		return err_set(e, ERR_CORRUPT,
 		    "%s: pages of %u bytes in a stream of %u", s->name,
 		    r->page_size, s->page_size);
+	return 0;
+}
+
+static int
+index_add_pages(struct log_stream *s, const struct ship_record *r, uint64_t pos,
+    uint64_t segment, struct err *e)
+{
+	int ret = stream_check_pages(s, r, e);
+
+	if (ret != 0)
+		return ret;
 	if (stream_note_need(s, segment, r->lsn) != 0)
 		return err_set(e, ERR_NOMEM, "ship log");
+	if (r->lsn == s->commit.lsn + 1)
+		s->part = pos;
 	s->page_size = r->page_size;
 	s->last = (struct log_mark){r->epoch, r->lsn, r->sum, r->wal};
 	if (r->db_pages != 0) {
@@ -139,9 +166,10 @@ index_add_pages(struct log_stream *s, const struct ship_record *r,
 }
 
 static int
-index_add_claim(struct log_stream *s, const struct ship_record *r,
+index_add_claim(struct log_stream *s, const struct ship_record *r, uint64_t pos,
     uint64_t segment, struct err *e)
 {
+	(void)pos;
 	(void)segment;
 	if (r->epoch < s->epoch)
 		return err_set(e, ERR_REFUSED,
@@ -153,8 +181,9 @@ index_add_claim(struct log_stream *s, const struct ship_record *r,
 
 static int
 index_add_checkpoint(struct log_stream *s, const struct ship_record *r,
-    uint64_t segment, struct err *e)
+    uint64_t pos, uint64_t segment, struct err *e)
 {
+	(void)pos;
 	(void)segment;
 	if (r->lsn > s->commit.lsn)
 		return err_set(e, ERR_CORRUPT,
@@ -168,9 +197,10 @@ index_add_checkpoint(struct log_stream *s, const struct ship_record *r,
 }
 
 static int
-index_add_state(struct log_stream *s, const struct ship_record *r,
+index_add_state(struct log_stream *s, const struct ship_record *r, uint64_t pos,
     uint64_t segment, struct err *e)
 {
+	(void)pos;
 	(void)segment;
 	if (s->epoch != 0 && s->commit.lsn != r->lsn)
 		return err_set(e, ERR_CORRUPT,
@@ -188,12 +218,36 @@ index_add_state(struct log_stream *s, const struct ship_record *r,
 	return 0;
 }
 
+/* A new boot: what the writers had in their -wal is gone, and with it the
+ * rest of every commit of which only parts are here. */
+static int
+index_add_boot(struct log_index *ix, const struct ship_record *r, uint64_t pos,
+    struct err *e)
+{
+	static const uint8_t none[16];
+	struct log_stream *s;
+	size_t at = 0;
+
+	if (memcmp(ix->boot, none, 16) != 0 &&
+	    memcmp(ix->boot, r->value, 16) != 0) {
+		while ((s = log_index_next(ix, &at)) != NULL) {
+			if (s->last.lsn == s->commit.lsn)
+				continue;
+			if (stream_add_void(s, pos) != 0)
+				return err_set(e, ERR_NOMEM, "ship log");
+			s->last = s->commit;
+		}
+	}
+	memcpy(ix->boot, r->value, sizeof ix->boot);
+	return 0;
+}
+
 int
-log_index_add(struct log_index *ix, const struct ship_record *r,
+log_index_add(struct log_index *ix, const struct ship_record *r, uint64_t pos,
     uint64_t segment, struct log_stream **taken, struct err *e)
 {
 	static int (*const add[SHIP_KINDS])(struct log_stream *,
-	    const struct ship_record *, uint64_t, struct err *) = {
+	    const struct ship_record *, uint64_t, uint64_t, struct err *) = {
 	    [SHIP_PAGES] = index_add_pages,
 	    [SHIP_CLAIM] = index_add_claim,
 	    [SHIP_CHECKPOINT] = index_add_checkpoint,
@@ -201,15 +255,13 @@ log_index_add(struct log_index *ix, const struct ship_record *r,
 	};
 	struct log_stream *s;
 
-	if (r->kind == SHIP_BOOT) {
-		memcpy(ix->boot, r->value, sizeof ix->boot);
-		return 0;
-	}
+	if (r->kind == SHIP_BOOT)
+		return index_add_boot(ix, r, pos, e);
 	if ((s = log_index_get(ix, r->name)) == NULL)
 		return err_set(e, ERR_NOMEM, "ship log");
 	if (taken != NULL)
 		*taken = s;
-	return add[r->kind](s, r, segment, e);
+	return add[r->kind](s, r, pos, segment, e);
 }
 
 /* ---- what is needed ----------------------------------------------------- */

@@ -24,6 +24,12 @@ struct log_need {
 	uint64_t lsn; /* of the stream's first record in the segment */
 };
 
+/* Records of a stream between two positions that count for nothing: parts of
+ * a commit that never came to its end. */
+struct log_void {
+	uint64_t from, to;
+};
+
 struct log_stream {
 	char name[STREAM_NAME];
 	uint64_t epoch;		/* highest claimed: records must bear it */
@@ -34,7 +40,11 @@ struct log_stream {
 	uint32_t db_pages;
 	struct log_need *need; /* segments with records not on disk */
 	size_t nneed, need_room;
-	void *live; /* the replicator's own */
+	uint64_t part; /* position of the first part behind commit */
+	struct log_void *voids;
+	size_t nvoids;
+	bool damaged; /* its database is gone: nobody may write it */
+	void *live;   /* the replicator's own */
 };
 
 struct log_index {
@@ -49,18 +59,14 @@ struct log_stream *log_index_get(struct log_index *, const char *name);
 struct log_stream *log_index_next(const struct log_index *, size_t *at);
 
 /*
- * Take a record that stands in the segment. -ERR_REFUSED: of an epoch that is
+ * Take a record at a position of a segment. -ERR_REFUSED: of an epoch that is
  * over; -ERR_CORRUPT: does not follow the stream's last one; nothing has
  * changed then. *taken (may be NULL) is its stream.
  */
-int log_index_add(struct log_index *, const struct ship_record *,
+int log_index_add(struct log_index *, const struct ship_record *, uint64_t pos,
     uint64_t segment, struct log_stream **taken, struct err *);
-/* True when a PAGES record follows a whole commit although parts of another
- * came before: these are void. */
-bool log_stream_drops_parts(
-    const struct log_stream *, const struct ship_record *);
-/* Forget parts whose commit can never come. */
-void log_stream_drop_parts(struct log_stream *);
+/* True when the stream's record at the position counts for nothing. */
+bool log_stream_is_void(const struct log_stream *, uint64_t pos);
 /* Position from which the log is needed for redo; UINT64_MAX = for nothing. */
 uint64_t log_index_need(const struct log_index *);
 uint64_t log_stream_need(const struct log_stream *);

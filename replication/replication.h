@@ -196,6 +196,8 @@ struct replicator_config {
 	const char *root;  /* of the streams */
 	const char *log;   /* directory of the ship log */
 	uint64_t log_keep; /* bytes of ship log kept beyond what redo needs */
+	uint64_t log_segment; /* bytes of a file of it; 0 = 64 MiB */
+	const char *boot; /* id of the machine's boot; NULL = the kernel's */
 };
 
 /*
