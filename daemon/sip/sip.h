@@ -32,6 +32,14 @@ void sip_udp_close(struct sip_udp **);
 void sip_udp_send(
     struct sip_udp *, const union addr *to, const void *, size_t n);
 void sip_udp_flush(struct sip_udp *);
+/* Datagrams since the opening. May be closed from its own callback. */
+struct sip_udp_count {
+	uint64_t in;
+	uint64_t in_cut; /* of them longer than SIP_MAX, dropped */
+	uint64_t out;
+	uint64_t out_lost; /* the kernel took them not, or the queue was full */
+};
+const struct sip_udp_count *sip_udp_count(const struct sip_udp *);
 
 /* ---- the full parse (sip_parse.c) -------------------------------------- */
 
