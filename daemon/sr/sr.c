@@ -194,5 +194,4 @@ const struct role sr_role = {
     .on_request = sr_rpc_on_request,
     .on_own = sr_on_own,
     .on_stop = sr_on_stop,
-    .rights = RIGHT_FILES,
 };
