@@ -62,34 +62,43 @@ sr_disown(struct sr *sr)
 		stream_close(&sr->stream);
 }
 
-/* The stream is ours. Without it there is nothing to do here: the supervisor
- * starts the process again and another instance gets the next epoch. */
-static void
-sr_on_stream(void *arg, struct stream *stream, const struct err *why)
-{
-	struct sr *sr = OBJ(arg, sr, SR_MAGIC);
-	struct err err = {0};
-
-	if (why != NULL)
-		fatalx("%s epoch=%" PRIu64 ": %s", SR_STREAM, sr->epoch,
-		    why->text);
-	if (sr_rows_open(&sr->rows, stream_db(stream), &err) != 0)
-		fatalx("%s: %s", SR_STREAM, err.text);
-	sr->serving = true;
-	sr_expire_start(sr);
-	role_serving(sr->self, "sr", sr->epoch);
-	log_info("serves, epoch=%" PRIu64, sr->epoch);
-}
-
+/*
+ * The stream is not to be had, or not any more. When a higher epoch has begun
+ * this instance is the passive one and goes on; anything else it cannot mend:
+ * the supervisor starts it again, and gives the next epoch to another.
+ */
 static void
 sr_on_lost(void *arg, struct stream *stream, const struct err *why)
 {
 	struct sr *sr = OBJ(arg, sr, SR_MAGIC);
 
 	(void)stream;
-	log_warnx("%s lost, epoch=%" PRIu64 ": %s", SR_STREAM, sr->epoch,
-	    why != NULL ? why->text : "?");
+	if (why->code != ERR_REFUSED)
+		fatalx("epoch=%" PRIu64 " %s", sr->epoch, why->text);
+	log_info("owner no more, epoch=%" PRIu64 ": %s", sr->epoch, why->text);
 	sr_disown(sr);
+}
+
+/* The stream is ours. */
+static void
+sr_on_stream(void *arg, struct stream *stream, const struct err *why)
+{
+	struct sr *sr = OBJ(arg, sr, SR_MAGIC);
+	struct err err = {0};
+
+	if (why != NULL) {
+		sr_on_lost(sr, stream, why);
+		return;
+	}
+	/* The rows of 100,000 phones; taken as it is needed. */
+	sqlite3_exec(
+	    stream_db(stream), "PRAGMA cache_size=-65536", NULL, NULL, NULL);
+	if (sr_rows_open(&sr->rows, stream_db(stream), &err) != 0)
+		fatalx("%s: %s", SR_STREAM, err.text);
+	sr->serving = true;
+	sr_expire_start(sr);
+	role_serving(sr->self, "sr", sr->epoch);
+	log_info("serves, epoch=%" PRIu64, sr->epoch);
 }
 
 /* Own the bindings under an epoch. */

@@ -70,11 +70,14 @@ static void
 sr_answer_on_ack(void *arg, const struct err *err)
 {
 	struct sr_answer *a = OBJ(arg, sr_answer, SR_ANSWER_MAGIC);
+	struct sr *sr = a->sr;
 
+	sr->count.groups += a->ack.lsn != sr->group_lsn;
+	sr->group_lsn = a->ack.lsn;
 	if (err == NULL)
 		sr_answer_send(a);
 	else {
-		a->sr->count.dropped++;
+		sr->count.dropped++;
 		sr_answer_done(a);
 	}
 }

@@ -66,6 +66,7 @@ static void
 sr_domain_reset(struct sr_domain *d)
 {
 	sr_user_forget_all(d);
+	sqlite3_finalize(d->select);
 	d->select = NULL;
 }
 
@@ -106,7 +107,6 @@ sr_domain_close(struct sr_domain *d)
 
 	if (d->state == SR_CLOSED)
 		return;
-	sqlite3_finalize(d->select);
 	sr_domain_reset(d);
 	reader_close(&d->reader);
 	TAILQ_REMOVE(&dir->open, d, lru);

@@ -154,8 +154,6 @@ sr_register_serve(struct sr *sr, const sip_t *sip, const union addr *from,
 	}
 	sr_reply_ok(sr, &a->text, sip, sr->set, now);
 	stream_on_ack(sr->stream, &a->ack);
-	sr->count.groups += a->ack.lsn != sr->group_lsn;
-	sr->group_lsn = a->ack.lsn;
 }
 
 /* ---- who asks ------------------------------------------------------------ */
