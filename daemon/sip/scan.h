@@ -78,6 +78,7 @@ struct scan_via {
 	struct scan_span transport; /* "UDP" */
 	struct scan_span host;	    /* sent-by; IPv6 with its brackets */
 	unsigned port;		    /* 0 = none given */
+	struct scan_span params;    /* from the first ';' */
 	struct scan_span branch;    /* empty when there is none */
 	struct scan_span received; /* "received" with its value, from the ';' */
 	struct scan_span rport;	   /* "rport" with its value, from the ';' */

@@ -419,7 +419,9 @@ scan_via(struct scan_via *v, const char *p, size_t n)
 	at = scan_hostport(at, end, &v->host, &v->port);
 	if (at == NULL)
 		return false;
+	v->params.p = at;
 	at = scan_skip_blank(scan_via_params(v, at, end), end);
+	v->params.n = (size_t)(at - v->params.p);
 	if (at < end && *at != ',')
 		return false;
 	v->end = scan_trim(p, at).p + scan_trim(p, at).n;
