@@ -115,10 +115,10 @@ int sr_rows_load(struct sr_rows *, const char *domain, const char *user,
     struct sr_set *, struct err *);
 /* How many rows the fates of a set will touch. */
 unsigned sr_rows_count(const struct sr_set *);
-/* Make the fates true; what failed half-way is the caller's to undo. */
+/* Make the fates true, and tell new bindings their rows; what failed half-way
+ * is the caller's to undo. */
 int sr_rows_write(struct sr_rows *, const char *domain, const char *user,
-    const struct sr_set *, const struct sr_request *, int64_t now,
-    struct err *);
+    struct sr_set *, const struct sr_request *, int64_t now, struct err *);
 /* The next rows behind *at, limit at most; at the end of the table *at
  * becomes 0. Expired ones are put into ids (room for limit). Returns how many
  * rows were seen, -ERR_IO. */
@@ -128,6 +128,20 @@ int sr_rows_delete(struct sr_rows *, int64_t row, struct err *);
 /* The live bindings of a user, for `locate`; NULL with err. */
 json_t *sr_rows_locate(struct sr_rows *, const char *domain, const char *user,
     int64_t now, struct err *);
+
+/* ---- what was written lately (sr_memory.c) ----------------------------- */
+
+struct sr_memory;
+struct sr_memory *sr_memory_new(void);
+void sr_memory_free(struct sr_memory **);
+/* False when the user is not in it. */
+bool sr_memory_load(
+    struct sr_memory *, const char *domain, const char *user, struct sr_set *);
+/* The set as it is once its fates have come true. */
+void sr_memory_keep(struct sr_memory *, const char *domain, const char *user,
+    const struct sr_set *);
+void sr_memory_forget(struct sr_memory *, const char *domain, const char *user);
+void sr_memory_clear(struct sr_memory *);
 
 /* ---- the directory: domains, their users (sr_directory.c, sr_user.c) --- */
 

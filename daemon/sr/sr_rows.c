@@ -1,9 +1,10 @@
 /*
  * Rows of the location database: the only file of the room with SQL on it.
- * One prepared statement per question; a refresh is one select by (domain,
- * user) and one update by rowid. Expired rows are found by walking the table
- * a little at a time, so that no index has to be kept for them. Decides
- * nothing. Called with the stream's connection, by tests with any.
+ * One prepared statement per question; a refresh is one update by rowid, and
+ * a select by (domain, user) where the user was not seen lately. Expired rows
+ * are found by walking the table a little at a time, so that no index has to be
+ * kept for them. Decides nothing. Called with the stream's connection, by tests
+ * with any.
  *
  * A TEXT domain and user repeat in each row and in the index; rows are about
  * 400 bytes, so a refresh dirties one page of 1024.
@@ -56,7 +57,8 @@ static const char *const sr_sql[SR_SQL_MAX] = {
 		      " instance=?9, reg_id=?10, updated=?11"
 		      " WHERE rowid=?12",
     [SR_SQL_DELETE] = "DELETE FROM binding WHERE rowid=?1",
-    [SR_SQL_SCAN] = "SELECT rowid, expires FROM binding WHERE rowid > ?1"
+    [SR_SQL_SCAN] = "SELECT rowid, expires, domain, user FROM binding"
+		    " WHERE rowid > ?1"
 		    " ORDER BY rowid LIMIT ?2",
     [SR_SQL_LOCATE] = "SELECT contact, path, source, q, expires FROM binding"
 		      " WHERE domain = ?1 AND user = ?2 AND expires > ?3"
@@ -66,7 +68,17 @@ static const char *const sr_sql[SR_SQL_MAX] = {
 struct sr_rows {
 	sqlite3 *db;
 	sqlite3_stmt *st[SR_SQL_MAX];
+	struct sr_memory *memory;
 };
+
+/* A transaction was undone: what was kept of it was never written. */
+static void
+sr_rows_on_rollback(void *arg)
+{
+	struct sr_rows *r = arg;
+
+	sr_memory_clear(r->memory);
+}
 
 /* SQLite's own words. */
 static int
@@ -82,6 +94,8 @@ sr_rows_open(struct sr_rows **rp, sqlite3 *db, struct err *err)
 	int i, rc = 0;
 
 	r->db = db;
+	r->memory = sr_memory_new();
+	sqlite3_rollback_hook(db, sr_rows_on_rollback, r);
 	for (i = 0; i < SR_SQL_MAX && rc == 0; i++) {
 		if (sqlite3_prepare_v3(db, sr_sql[i], -1,
 			SQLITE_PREPARE_PERSISTENT, &r->st[i],
@@ -105,6 +119,8 @@ sr_rows_close(struct sr_rows **rp)
 		return;
 	for (i = 0; i < SR_SQL_MAX; i++)
 		sqlite3_finalize(r->st[i]);
+	sqlite3_rollback_hook(r->db, NULL, NULL);
+	sr_memory_free(&r->memory);
 	free(r);
 }
 
@@ -144,8 +160,9 @@ sr_rows_get(sqlite3_stmt *st, struct sr_binding *b)
 	b->reg_id = sqlite3_column_int64(st, 7);
 }
 
-int
-sr_rows_load(struct sr_rows *r, const char *domain, const char *user,
+/* From the database. */
+static int
+sr_rows_select(struct sr_rows *r, const char *domain, const char *user,
     struct sr_set *set, struct err *err)
 {
 	sqlite3_stmt *st = r->st[SR_SQL_LOAD];
@@ -167,6 +184,19 @@ sr_rows_load(struct sr_rows *r, const char *domain, const char *user,
 		result = sr_rows_err(r, err);
 	sqlite3_reset(st);
 	return result;
+}
+
+int
+sr_rows_load(struct sr_rows *r, const char *domain, const char *user,
+    struct sr_set *set, struct err *err)
+{
+	int rc;
+
+	if (sr_memory_load(r->memory, domain, user, set))
+		return 0;
+	if ((rc = sr_rows_select(r, domain, user, set, err)) == 0)
+		sr_memory_keep(r->memory, domain, user, set);
+	return rc;
 }
 
 unsigned
@@ -217,33 +247,51 @@ sr_rows_delete(struct sr_rows *r, int64_t row, struct err *err)
 	return sr_rows_run(r, r->st[SR_SQL_DELETE], err);
 }
 
-int
-sr_rows_write(struct sr_rows *r, const char *domain, const char *user,
-    const struct sr_set *set, const struct sr_request *req, int64_t now,
+/* Make the fate of one binding true. */
+static int
+sr_rows_fulfil(struct sr_rows *r, const char *domain, const char *user,
+    struct sr_binding *b, const struct sr_request *req, int64_t now,
     struct err *err)
 {
-	const struct sr_binding *b;
-	sqlite3_stmt *st;
+	bool new = b->fate == SR_INSERT;
+	sqlite3_stmt *st = r->st[new ? SR_SQL_INSERT : SR_SQL_UPDATE];
+	int rc;
+
+	if (b->fate == SR_REMOVE)
+		return sr_rows_delete(r, b->row, err);
+	if (!new && b->fate != SR_UPDATE)
+		return 0;
+	sr_rows_bind(st, b, req, now);
+	if (new) {
+		sr_bind_text(st, 12, domain);
+		sr_bind_text(st, 13, user);
+	} else
+		sqlite3_bind_int64(st, 12, b->row);
+	if ((rc = sr_rows_run(r, st, err)) != 0)
+		return rc;
+	if (sqlite3_changes(r->db) != 1)
+		return err_set(err, ERR_CORRUPT,
+		    "location: a row of user %s is not there", user);
+	if (new)
+		b->row = sqlite3_last_insert_rowid(r->db);
+	return 0;
+}
+
+int
+sr_rows_write(struct sr_rows *r, const char *domain, const char *user,
+    struct sr_set *set, const struct sr_request *req, int64_t now,
+    struct err *err)
+{
 	unsigned i;
 	int rc = 0;
 
-	for (i = 0; i < set->count && rc == 0; i++) {
-		b = &set->binding[i];
-		if (b->fate == SR_UPDATE) {
-			st = r->st[SR_SQL_UPDATE];
-			sr_rows_bind(st, b, req, now);
-			sqlite3_bind_int64(st, 12, b->row);
-			rc = sr_rows_run(r, st, err);
-		} else if (b->fate == SR_INSERT) {
-			st = r->st[SR_SQL_INSERT];
-			sr_rows_bind(st, b, req, now);
-			sr_bind_text(st, 12, domain);
-			sr_bind_text(st, 13, user);
-			rc = sr_rows_run(r, st, err);
-		} else if (b->fate == SR_REMOVE) {
-			rc = sr_rows_delete(r, b->row, err);
-		}
-	}
+	for (i = 0; i < set->count && rc == 0; i++)
+		rc = sr_rows_fulfil(
+		    r, domain, user, &set->binding[i], req, now, err);
+	if (rc == 0)
+		sr_memory_keep(r->memory, domain, user, set);
+	else
+		sr_memory_forget(r->memory, domain, user);
 	return rc;
 }
 
@@ -260,9 +308,13 @@ sr_rows_scan(struct sr_rows *r, int64_t *at, unsigned limit, int64_t now,
 	sqlite3_bind_int64(st, 2, limit);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		*at = sqlite3_column_int64(st, 0);
-		if (sqlite3_column_int64(st, 1) <= now)
-			ids[(*nids)++] = *at;
 		seen++;
+		if (sqlite3_column_int64(st, 1) > now)
+			continue;
+		ids[(*nids)++] = *at;
+		sr_memory_forget(r->memory,
+		    (const char *)sqlite3_column_text(st, 2),
+		    (const char *)sqlite3_column_text(st, 3));
 	}
 	if (seen < limit)
 		*at = 0;

@@ -101,17 +101,28 @@ one(struct box *x, const char *call_id, uint32_t cseq, const char *uri,
 	return done(x);
 }
 
+/* Read the set from the database, past what x->rows remembers. */
+static void
+load_fresh(struct box *x)
+{
+	struct sr_rows *fresh;
+	struct err err = {0};
+
+	assert_int_equal(sr_rows_open(&fresh, x->db, &err), 0);
+	assert_int_equal(sr_rows_load(fresh, "d1", "101", &x->set, &err), 0);
+	sr_rows_close(&fresh);
+}
+
 /* What is there, "uri=seconds " for each, in the order it was added. */
 static const char *
 there(struct box *x)
 {
 	static char out[2048];
-	struct err err = {0};
 	size_t n = 0;
 	unsigned i;
 
 	out[0] = '\0';
-	assert_int_equal(sr_rows_load(x->rows, "d1", "101", &x->set, &err), 0);
+	load_fresh(x);
 	for (i = 0; i < x->set.count; i++) {
 		if (!sr_rules_lives(&x->set.binding[i], x->now))
 			continue;
@@ -126,9 +137,7 @@ there(struct box *x)
 static int
 rows(struct box *x)
 {
-	struct err err = {0};
-
-	assert_int_equal(sr_rows_load(x->rows, "d1", "101", &x->set, &err), 0);
+	load_fresh(x);
 	return (int)x->set.count;
 }
 
@@ -396,6 +405,82 @@ test_scan(void **state)
 	assert_int_equal(rows(x), 20);
 }
 
+/* What a transaction that was undone had written is not remembered. */
+static void
+test_undone(void **state)
+{
+	struct box *x = *state;
+
+	assert_int_equal(one(x, "c", 1, "sip:a@h", 60), 0);
+	sqlite3_exec(x->db, "BEGIN", NULL, NULL, NULL);
+	assert_int_equal(one(x, "c", 2, "sip:a@h", 90), 0);
+	assert_int_equal(one(x, "c", 3, "sip:b@h", 90), 0);
+	sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL);
+	assert_int_equal(one(x, "c", 2, "sip:c@h", 90), 0);
+	assert_string_equal(there(x), "a@h=60 c@h=90 ");
+}
+
+/* A row that another hand took away is noticed, not written past. */
+static void
+test_row_gone(void **state)
+{
+	struct box *x = *state;
+	struct err err = {0};
+
+	assert_int_equal(one(x, "c", 1, "sip:a@h", 60), 0);
+	sqlite3_exec(x->db, "DELETE FROM binding", NULL, NULL, NULL);
+	ask(x, "c", 2);
+	contact(x, "sip:a@h", 60);
+	assert_int_equal(sr_rows_load(x->rows, "d1", "101", &x->set, &err), 0);
+	assert_int_equal(
+	    sr_rules_apply(&x->set, &x->req, x->now, x->max, &x->no), 0);
+	assert_int_equal(
+	    sr_rows_write(x->rows, "d1", "101", &x->set, &x->req, x->now, &err),
+	    -ERR_CORRUPT);
+	assert_int_equal(done(x), 0);
+	assert_string_equal(there(x), "a@h=60 ");
+}
+
+/* The sweep's deletions are seen by the next request. */
+static void
+test_swept(void **state)
+{
+	struct box *x = *state;
+	int64_t ids[8], at = 0;
+	struct err err = {0};
+	unsigned n;
+
+	assert_int_equal(one(x, "c", 9, "sip:a@h", 60), 0);
+	x->now += 60;
+	assert_int_equal(
+	    sr_rows_scan(x->rows, &at, 8, x->now, ids, &n, &err), 1);
+	assert_int_equal(n, 1);
+	assert_int_equal(sr_rows_delete(x->rows, ids[0], &err), 0);
+	assert_int_equal(one(x, "c", 1, "sip:a@h", 60), 0);
+	assert_string_equal(there(x), "a@h=60 ");
+}
+
+/* The memory keeps the users asked for last, and no more than it may. */
+static void
+test_memory_bounded(void **state)
+{
+	struct sr_memory *m = sr_memory_new();
+	struct box *x = *state;
+	char user[16];
+	unsigned i;
+
+	x->set.count = 0;
+	for (i = 0; i < 70000; i++) {
+		snprintf(user, sizeof user, "%u", i);
+		sr_memory_keep(m, "d1", user, &x->set);
+		assert_true(sr_memory_load(m, "d1", "0", &x->set));
+	}
+	assert_false(sr_memory_load(m, "d1", "1", &x->set));
+	assert_true(sr_memory_load(m, "d1", "69999", &x->set));
+	assert_false(sr_memory_load(m, "d2", "69999", &x->set));
+	sr_memory_free(&m);
+}
+
 /* locate tells the living, the best q first, with what a call needs. */
 static void
 test_locate(void **state)
@@ -442,6 +527,10 @@ main(void)
 	    T(test_twice),
 	    T(test_apart),
 	    T(test_scan),
+	    T(test_undone),
+	    T(test_row_gone),
+	    T(test_swept),
+	    T(test_memory_bounded),
 	    T(test_locate),
 	};
 
