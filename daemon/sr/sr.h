@@ -67,7 +67,9 @@ struct sr_refusal {
 	const char *phrase;
 };
 
-/* 0, or -1 and the refusal (400, 403, 420, 423). */
+/* The value of a header that sofia does not know; "" when it is not there. */
+const char *sr_request_header(const sip_t *, const char *name);
+/* 0, or -1 and the refusal (400, 420, 423). */
 int sr_request_read(struct sr_request *, const sip_t *, struct sr_refusal *);
 
 /* ---- rules of bindings (sr_rules.c): pure ------------------------------ */
@@ -267,6 +269,8 @@ void sr_answer_fini(struct sr *);
 struct sr_answer *sr_answer_new(struct sr *, const union addr *to);
 void sr_answer_send(struct sr_answer *);
 
+struct sr_later;
+LIST_HEAD(sr_later_list, sr_later);
 /* What else waits for an acknowledgement: fn runs once, with an error when it
  * never will come or the ownership ends. */
 void sr_later(
@@ -309,7 +313,7 @@ struct sr {
 	struct sr_rows *rows;
 
 	struct sr_answer_list waiting, spare;
-	LIST_HEAD(, sr_later) later;
+	struct sr_later_list later;
 	unsigned nwaiting;
 	uint64_t group_lsn; /* that the last answer waited for */
 	char *copy; /* bytes of the message being served, as they came */

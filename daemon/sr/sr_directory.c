@@ -120,13 +120,11 @@ sr_domain_make_room(struct sr_directory *dir)
 {
 	struct sr_domain *d;
 
-	TAILQ_FOREACH_REVERSE(d, &dir->open, sr_domain_list, lru)
-	{
-		if (d->waits == NULL) {
-			sr_domain_close(d);
-			return;
-		}
-	}
+	d = TAILQ_LAST(&dir->open, sr_domain_list);
+	while (d != NULL && d->waits != NULL)
+		d = TAILQ_PREV(d, sr_domain_list, lru);
+	if (d != NULL)
+		sr_domain_close(d);
 }
 
 /* Begin to open the stream. */
@@ -346,7 +344,7 @@ sr_directory_find(struct sr *sr, const char *host)
 	char name[256];
 	size_t i;
 
-	for (i = 0; host[i] != '\0' && i < sizeof name - 1; i++)
+	for (i = 0; i < sizeof name - 1 && host[i] != '\0'; i++)
 		name[i] = (char)tolower((unsigned char)host[i]);
 	if (host[i] != '\0')
 		return NULL;

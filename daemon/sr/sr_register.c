@@ -279,8 +279,8 @@ sr_register_refuse_broken(struct sr *sr, const sip_t *sip,
 
 /*
  * The domain a request belongs to: the host of To. Where that is no domain's
- * name (an address, a name of the listener), the realm under which SG has
- * challenged, which is the listener's default domain (DESIGN 7).
+ * name (an address, a name of the listener) SG says which domain the listener
+ * has by default, and the realm it has challenged under says the same.
  */
 static struct sr_domain *
 sr_register_domain(struct sr *sr, const sip_t *sip)
@@ -290,6 +290,9 @@ sr_register_domain(struct sr *sr, const sip_t *sip)
 	struct sip_digest dg;
 
 	d = sr_directory_find(sr, host != NULL ? host : "");
+	if (d == NULL)
+		d = sr_directory_find(
+		    sr, sr_request_header(sip, "X-Tandem-Domain"));
 	if (d == NULL && sr_register_digest(sip, NULL, &dg))
 		d = sr_directory_find(sr, dg.realm);
 	return d;

@@ -144,7 +144,7 @@ sr_request_contacts(
 			return sr_refuse(
 			    no, 400, "Contact * Not Alone With Expires 0");
 		if (r->count == SR_CONTACTS)
-			return sr_refuse(no, 403, "Too Many Contacts");
+			return sr_refuse(no, 400, "Too Many Contacts");
 		if (sr_request_wish(&r->wish[r->count], c, expires, no) != 0)
 			return -1;
 		r->count++;
@@ -177,28 +177,32 @@ sr_request_path(struct sr_request *r, const sip_t *sip, struct sr_refusal *no)
 				    : sr_refuse(no, 400, "Path Not In UTF-8");
 }
 
+const char *
+sr_request_header(const sip_t *sip, const char *name)
+{
+	const sip_unknown_t *u;
+
+	for (u = sip->sip_unknown; u != NULL; u = u->un_next) {
+		if (u->un_name != NULL && u->un_value != NULL &&
+		    str_iequal(u->un_name, strlen(u->un_name), name))
+			return u->un_value;
+	}
+	return "";
+}
+
 /* What SG and the phone say of themselves, made safe to show; cut when too
  * long. */
 static void
 sr_request_origin(struct sr_request *r, const sip_t *sip)
 {
-	const sip_unknown_t *u;
-	const char *agent;
+	const char *source = sr_request_header(sip, "X-Tandem-Source");
+	const char *agent = NULL;
 
-	r->source[0] = '\0';
-	for (u = sip->sip_unknown; u != NULL; u = u->un_next) {
-		if (u->un_name == NULL || u->un_value == NULL ||
-		    !str_iequal(
-			u->un_name, strlen(u->un_name), "X-Tandem-Source"))
-			continue;
-		str_escape(r->source, sizeof r->source, u->un_value,
-		    strlen(u->un_value));
-		break;
-	}
-	r->agent[0] = '\0';
-	if (sip->sip_user_agent == NULL ||
-	    (agent = sip->sip_user_agent->g_value) == NULL)
-		return;
+	if (sip->sip_user_agent != NULL)
+		agent = sip->sip_user_agent->g_value;
+	if (agent == NULL)
+		agent = "";
+	str_escape(r->source, sizeof r->source, source, strlen(source));
 	str_escape(r->agent, sizeof r->agent, agent, strlen(agent));
 }
 

@@ -161,13 +161,11 @@ sr_user_row(struct sr *sr, struct sr_domain *d, const char *user,
 static struct sr_domain *
 sr_user_somewhere(struct sr *sr)
 {
-	struct sr_domain *d;
+	struct sr_domain *d = TAILQ_FIRST(&sr->directory.open);
 
-	TAILQ_FOREACH (d, &sr->directory.open, lru) {
-		if (d->state == SR_OPEN)
-			return d;
-	}
-	return NULL;
+	while (d != NULL && d->state != SR_OPEN)
+		d = TAILQ_NEXT(d, lru);
+	return d;
 }
 
 bool

@@ -201,7 +201,7 @@ test_contact_limits(void **state)
 		n += snprintf(
 		    lines + n, sizeof lines - (size_t)n, ", <sip:%u@h>", i);
 	snprintf(lines + n, sizeof lines - (size_t)n, "\r\n");
-	assert_int_equal(refused(lines), 403);
+	assert_int_equal(refused(lines), 400);
 }
 
 int

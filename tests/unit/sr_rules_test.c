@@ -304,7 +304,7 @@ test_query(void **state)
 	assert_string_equal(there(x), "a@h=60 ");
 }
 
-/* More contacts than the user may have are refused with 403, refreshes and
+/* More contacts than the user may have are refused with 503, refreshes and
  * exchanges are not; a limit lowered later lets what is there be refreshed. */
 static void
 test_max(void **state)
@@ -316,7 +316,7 @@ test_max(void **state)
 	contact(x, "sip:b@h", 60);
 	contact(x, "sip:c@h", 60);
 	assert_int_equal(done(x), 0);
-	assert_int_equal(one(x, "c", 2, "sip:d@h", 60), 403);
+	assert_int_equal(one(x, "c", 2, "sip:d@h", 60), 503);
 	ask(x, "c", 3);
 	contact(x, "sip:d@h", 60);
 	contact(x, "sip:a@h", 0);
@@ -324,7 +324,7 @@ test_max(void **state)
 	assert_string_equal(there(x), "b@h=60 c@h=60 d@h=60 ");
 	x->max = 1;
 	assert_int_equal(one(x, "c", 4, "sip:b@h", 90), 0);
-	assert_int_equal(one(x, "c", 5, "sip:e@h", 90), 403);
+	assert_int_equal(one(x, "c", 5, "sip:e@h", 90), 503);
 	assert_string_equal(there(x), "b@h=90 c@h=60 d@h=60 ");
 }
 
