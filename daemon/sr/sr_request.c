@@ -190,8 +190,22 @@ sr_request_header(const sip_t *sip, const char *name)
 	return "";
 }
 
-/* What SG and the phone say of themselves, made safe to show; cut when too
- * long. */
+/* Foreign text made safe to show, cut when too long; most of it is safe as
+ * it is. */
+static void
+sr_request_show(char *out, size_t size, const char *in)
+{
+	size_t n = 0;
+
+	while (in[n] >= ' ' && in[n] < 0x7f)
+		n++;
+	if (in[n] == '\0')
+		str_ncopy(out, size, in, n);
+	else
+		str_escape(out, size, in, n + strlen(in + n));
+}
+
+/* What SG and the phone say of themselves. */
 static void
 sr_request_origin(struct sr_request *r, const sip_t *sip)
 {
@@ -202,8 +216,8 @@ sr_request_origin(struct sr_request *r, const sip_t *sip)
 		agent = sip->sip_user_agent->g_value;
 	if (agent == NULL)
 		agent = "";
-	str_escape(r->source, sizeof r->source, source, strlen(source));
-	str_escape(r->agent, sizeof r->agent, agent, strlen(agent));
+	sr_request_show(r->source, sizeof r->source, source);
+	sr_request_show(r->agent, sizeof r->agent, agent);
 }
 
 int
