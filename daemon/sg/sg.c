@@ -53,7 +53,7 @@ sg_take_garbage(struct sg_in *in, const char *msg, size_t n)
 		log_info("source=%s transport=%s not SIP: %.*s", from,
 		    sip_proto_name(in->flow->proto), n < 60 ? (int)n : 60, msg);
 	if (in->flow->conn != 0)
-		sip_flow_close(in->sg->transport, in->flow->conn);
+		sip_flow_finish(in->sg->transport, in->flow->conn);
 }
 
 /* SIP, but wrong: a request is told so, a reply has nobody to be told. */
@@ -72,6 +72,28 @@ sg_take_malformed(struct sg_in *in)
 		return;
 	sg_set_back(in);
 	sg_answer(in, s->refuse, NULL, NULL);
+}
+
+/* The rate of one source: a datagram over it is dropped, as it will come
+ * again; of a stream no more is read for a while, so nothing is lost. */
+static bool
+sg_may_ask(struct sg_in *in, unsigned cost)
+{
+	struct sg *sg = in->sg;
+	uint64_t wait;
+
+	if (in->flow->proto == SIP_UDP) {
+		if (sg_guard_spend(&sg->guard, in->source, cost, in->now))
+			return true;
+		sg->count.over_rate++;
+		return false;
+	}
+	wait = sg_guard_owe(&sg->guard, in->source, cost, in->now);
+	if (wait > 0) {
+		sg->count.paused++;
+		sip_flow_pause(sg->transport, in->flow->conn, wait);
+	}
+	return true;
 }
 
 /* Fill in who it is from; false when it is not to be heard. */
@@ -93,11 +115,7 @@ sg_admit(
 		return false;
 	}
 	in->source = sg_guard_source(&sg->guard, &flow->peer, in->now);
-	if (!sg_guard_spend(&sg->guard, in->source, cost, in->now)) {
-		sg->count.over_rate++;
-		return false;
-	}
-	return in->listener != NULL;
+	return in->listener != NULL && sg_may_ask(in, cost);
 }
 
 static void
@@ -133,6 +151,11 @@ static void
 sg_on_bad(void *arg, const struct sip_flow *flow, enum sip_bad bad, char *head,
     size_t n)
 {
+	static const char *const words[] = {
+	    [SIP_BAD_NO_LENGTH] = "no Content-Length in a stream",
+	    [SIP_BAD_LENGTH] = "Content-Length",
+	    [SIP_BAD_TOO_BIG] = "too long",
+	};
 	struct sg *sg = OBJ(arg, sg, SG_MAGIC);
 	struct sg_in in;
 
@@ -144,6 +167,7 @@ sg_on_bad(void *arg, const struct sip_flow *flow, enum sip_bad bad, char *head,
 		return;
 	}
 	in.scan->refuse = bad == SIP_BAD_TOO_BIG ? 513 : 400;
+	err_set(&in.scan->err, ERR_SYNTAX, "%s", words[bad]);
 	sg_take_malformed(&in);
 }
 
@@ -151,12 +175,20 @@ static bool
 sg_on_accept(void *arg, const union addr *peer)
 {
 	struct sg *sg = OBJ(arg, sg, SG_MAGIC);
-	struct sg_ban *ban = sg_guard_ban(&sg->guard, peer, clock_mono());
+	uint64_t now = clock_mono();
+	struct sg_ban *ban = sg_guard_ban(&sg->guard, peer, now);
+	struct sg_source *s;
 
-	if (ban == NULL)
+	if (ban != NULL) {
+		ban->dropped++;
+		sg->count.banned_in++;
+		return false;
+	}
+	/* A connection costs as much as a request, TLS more than that. */
+	s = sg_guard_source(&sg->guard, peer, now);
+	if (sg_guard_spend(&sg->guard, s, 1000, now))
 		return true;
-	ban->dropped++;
-	sg->count.banned_in++;
+	sg->count.over_rate++;
 	return false;
 }
 

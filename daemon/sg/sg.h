@@ -33,6 +33,7 @@ struct sg_count {
 	uint64_t garbage;
 	uint64_t malformed;
 	uint64_t over_rate;
+	uint64_t paused;
 	uint64_t banned_in; /* messages and connections of banned ones */
 	uint64_t bans;	    /* now */
 	uint64_t bans_made;
@@ -75,6 +76,8 @@ struct sg_keys {
 	uint8_t tag[16];
 	uint8_t nonce[CRYPT_KEY];
 	struct sg_memo *sealed, *opened; /* recent ones */
+	struct sg_face *faces;
+	struct sg_nonce_memo *nonces;
 };
 void sg_keys_init(struct sg_keys *, const uint8_t site[CRYPT_KEY]);
 void sg_keys_fini(struct sg_keys *);
@@ -95,9 +98,9 @@ void sg_tag(const struct sg_keys *, const struct scan *, char out[SG_TAG]);
 /* A challenge for one address; life in seconds. */
 #define SG_NONCE_LIFE 300
 enum sg_nonce { SG_NONCE_GOOD, SG_NONCE_STALE, SG_NONCE_FORGED };
-void sg_nonce_make(const struct sg_keys *, uint32_t now_s,
-    const union addr *source, char out[SG_NONCE]);
-enum sg_nonce sg_nonce_check(const struct sg_keys *, uint32_t now_s,
+void sg_nonce_make(struct sg_keys *, uint32_t now_s, const union addr *source,
+    char out[SG_NONCE]);
+enum sg_nonce sg_nonce_check(struct sg_keys *, uint32_t now_s,
     const union addr *source, const char *nonce, size_t n);
 
 /* A flow as bytes (11, 23 or 9), to be sealed or carried in our own Via. */
@@ -106,6 +109,18 @@ size_t sg_flow_encode(const struct sip_flow *, uint8_t out[SG_FLOW_BYTES]);
 /* False when it is none, or its listener or connection is gone. */
 bool sg_flow_decode(
     struct sip_transport *, const uint8_t *, size_t n, struct sip_flow *);
+
+/* The texts of a flow; those of lately seen ones are kept (SG_FACES). */
+#define SG_FACES 32768
+struct sg_face {
+	uint8_t n;
+	uint8_t bytes[SG_FLOW_BYTES];
+	char flow[STR_B64_LEN(SG_FLOW_BYTES) + 1]; /* in our own Via */
+	char token[STR_B64_LEN(SG_FLOW_BYTES + CRYPT_TAG) + 1]; /* sealed */
+	char peer[ADDR_TEXT]; /* address and port */
+};
+/* Borrowed until the next call. */
+const struct sg_face *sg_face_get(struct sg_keys *, const struct sip_flow *);
 
 /* ---- owners (sg_route.c) ----------------------------------------------- */
 
@@ -212,7 +227,7 @@ struct sg_source {
 	bool logged; /* of its garbage */
 	uint32_t points;
 	uint64_t decayed;
-	uint64_t tokens; /* thousandths of a request */
+	int64_t tokens; /* thousandths of a request; below 0: a debt */
 	uint64_t filled;
 	uint64_t good; /* until when */
 };
@@ -241,6 +256,9 @@ struct sg_source *sg_guard_source(
     struct sg_guard *, const union addr *, uint64_t now);
 /* Take cost thousandths of a request from its bucket; false = too many. */
 bool sg_guard_spend(
+    struct sg_guard *, struct sg_source *, unsigned cost, uint64_t now);
+/* Take it in every case; how many us the source must wait now. */
+uint64_t sg_guard_owe(
     struct sg_guard *, struct sg_source *, unsigned cost, uint64_t now);
 /* NULL when it is not banned (any more). */
 struct sg_ban *sg_guard_ban(
@@ -380,7 +398,8 @@ void sg_pass_send(struct sg *, const union addr *, const void *, size_t);
 void sg_pass_tick(struct sg *);
 void sg_pass_owners(struct sg *); /* the owner map has changed */
 /* Received and rport of the top Via (RFC 3261 18.2.1, RFC 3581 4). */
-void sg_pass_via(struct splice *, const struct scan *, const union addr *);
+void sg_pass_via(
+    struct splice *, const struct scan *, const union addr *, const char *peer);
 /* Max-Forwards one less, or 70. */
 void sg_pass_hops(struct splice *, const struct scan *);
 /* sg_answer.c: replies of our own. extra: header lines; brief: shorter ones

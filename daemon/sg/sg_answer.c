@@ -48,13 +48,14 @@ sg_answer_make(struct sg *sg, const struct scan *s, const union addr *source,
     int status, const char *extra)
 {
 	struct splice *e = &sg->splice;
-	char tag[SG_TAG];
+	char tag[SG_TAG], peer[ADDR_TEXT];
 	size_t end;
 
+	addr_text(peer, source);
 	splice_init(e, s->text, s->size);
 	splice_fmt(e, 0, "SIP/2.0 %d %s\r\n", status, sip_phrase(status));
 	if (s->via.end != NULL) /* it could be read */
-		sg_pass_via(e, s, source);
+		sg_pass_via(e, s, source, peer);
 	if (s->first[SCAN_TO] != 0 && s->to_tag.n == 0) {
 		sg_tag(&sg->keys, s, tag);
 		splice_fmt(

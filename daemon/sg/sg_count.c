@@ -37,6 +37,7 @@ sg_count_register(struct sg *sg)
 	    {"drop-garbage", "what is not SIP", &n->garbage},
 	    {"malformed", "SIP that breaks its rules", &n->malformed},
 	    {"drop-rate", "over the rate of one source", &n->over_rate},
+	    {"paused", "streams made to wait by the rate", &n->paused},
 	    {"drop-banned", "of banned sources", &n->banned_in},
 	    {"bans", "sources banned now", &n->bans},
 	    {"bans-made", "bans since the start", &n->bans_made},

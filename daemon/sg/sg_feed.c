@@ -158,17 +158,25 @@ sg_feed_find(struct sg *sg, const char *name)
 	return l;
 }
 
+/* A row may name the instance that it is for. */
+static bool
+sg_feed_is_ours(struct sg *sg, json_t *row)
+{
+	const char *instance = sg_feed_text(row, "instance");
+
+	return instance[0] == '\0' || strcmp(instance, sg->self->name) == 0;
+}
+
 /* One of ours, or a new one; NULL when the row makes no sense or belongs to
  * another instance. */
 static struct sg_listener *
 sg_feed_row(struct sg *sg, json_t *row, enum sip_proto *proto, union addr *at)
 {
 	const char *name = sg_feed_text(row, "name");
-	const char *instance = sg_feed_text(row, "instance");
 	int64_t port = sg_feed_number(row, "port", -1);
 	struct sg_listener *l;
 
-	if (instance[0] != '\0' && strcmp(instance, sg->self->name) != 0)
+	if (!sg_feed_is_ours(sg, row))
 		return NULL;
 	if (name[0] == '\0' || strlen(name) >= SIP_LISTENER_NAME || port < 0 ||
 	    port > 65535 ||
@@ -228,7 +236,7 @@ sg_feed_listeners(struct sg *sg, json_t *rows)
 		l->seen = false;
 	json_array_foreach (rows, i, row) {
 		l = sg_feed_find(sg, sg_feed_text(row, "name"));
-		if (l != NULL)
+		if (l != NULL && sg_feed_is_ours(sg, row))
 			l->seen = true;
 	}
 	/* First those that end: their addresses may be asked for again. */
@@ -237,8 +245,9 @@ sg_feed_listeners(struct sg *sg, json_t *rows)
 		if (!l->seen)
 			sg_feed_drop(sg, l);
 	}
-	json_array_foreach (rows, i, row)
+	json_array_foreach (rows, i, row) {
 		sg_feed_listener(sg, row);
+	}
 }
 
 /* Those that are not open are tried again. */

@@ -94,7 +94,7 @@ sg_guard_source(struct sg_guard *g, const union addr *a, uint64_t now)
 	s = sg_guard_take(g);
 	memcpy(s->key, key, n);
 	s->nkey = (uint8_t)n;
-	s->tokens = (uint64_t)g->limits.rate * GUARD_BURST * 1000;
+	s->tokens = (int64_t)g->limits.rate * GUARD_BURST * 1000;
 	s->filled = s->decayed = now;
 	if (map_put(&g->sources, key, n, s, NULL) != 0)
 		fatalx("sg: out of memory");
@@ -102,23 +102,45 @@ sg_guard_source(struct sg_guard *g, const union addr *a, uint64_t now)
 	return s;
 }
 
+/* What has flowed into the bucket since the last look. */
+static void
+sg_guard_fill(struct sg_guard *g, struct sg_source *s, uint64_t now)
+{
+	int64_t full = (int64_t)g->limits.rate * GUARD_BURST * 1000;
+	uint64_t gain = (now - s->filled) * g->limits.rate / 1000;
+
+	if (gain > 0) {
+		s->filled = now;
+		s->tokens = gain < (uint64_t)(full - s->tokens)
+		    ? s->tokens + (int64_t)gain
+		    : full;
+	}
+	if (s->tokens > full)
+		s->tokens = full;
+}
+
 bool
 sg_guard_spend(
     struct sg_guard *g, struct sg_source *s, unsigned cost, uint64_t now)
 {
-	uint64_t full = (uint64_t)g->limits.rate * GUARD_BURST * 1000;
-	uint64_t gain = (now - s->filled) * g->limits.rate / 1000;
-
-	if (gain > 0) {
-		s->tokens += gain;
-		s->filled = now;
-	}
-	if (s->tokens > full)
-		s->tokens = full;
-	if (s->tokens < cost)
+	sg_guard_fill(g, s, now);
+	if (s->tokens < (int64_t)cost)
 		return false;
 	s->tokens -= cost;
 	return true;
+}
+
+uint64_t
+sg_guard_owe(
+    struct sg_guard *g, struct sg_source *s, unsigned cost, uint64_t now)
+{
+	int64_t most = -(int64_t)g->limits.rate * 1000; /* of a second */
+
+	sg_guard_fill(g, s, now);
+	s->tokens -= cost;
+	if (s->tokens < most)
+		s->tokens = most;
+	return s->tokens < 0 ? (uint64_t)-s->tokens * 1000 / g->limits.rate : 0;
 }
 
 /* ---- bans -------------------------------------------------------------- */

@@ -143,9 +143,11 @@ sg_out_contact(struct sg *sg, struct splice *e, const struct scan *s,
 		return;
 	sg_seal(&sg->keys, SG_INSTANCE, o->name, strlen(o->name), token);
 	splice_cut(e, scan_at(s, value.p), value.n);
-	splice_fmt(e, scan_at(s, value.p), "<sip:%s@%s%s%s>", token, l->place,
-	    l->proto == SIP_UDP ? "" : ";transport=",
-	    l->proto == SIP_UDP ? "" : sip_proto_uri(l->proto));
+	splice_texts(e, scan_at(s, value.p),
+	    SPLICE_TEXTS("<sip:", token, "@", l->place,
+		l->proto == SIP_UDP ? ">" : ";transport=",
+		l->proto == SIP_UDP ? "" : sip_proto_uri(l->proto),
+		l->proto == SIP_UDP ? "" : ">"));
 }
 
 /* ---- requests ---------------------------------------------------------- */
@@ -195,9 +197,9 @@ sg_out_make(struct sg *sg, const struct scan *s, const struct sip_flow *f,
 	if (l == NULL || sg_out_branch(sg, s, from, branch) == 0)
 		return -1;
 	splice_init(e, s->text, s->size);
-	splice_fmt(e, s->line[0].at,
-	    "Via: SIP/2.0/%s %s;branch=" COOKIE "%s;rport\r\n",
-	    sip_proto_via(f->proto), l->place, branch);
+	splice_texts(e, s->line[0].at,
+	    SPLICE_TEXTS("Via: SIP/2.0/", sip_proto_via(f->proto), " ",
+		l->place, ";branch=" COOKIE, branch, ";rport\r\n"));
 	for (i = 0; i < s->nlines; i++) {
 		if (s->line[i].id == SCAN_VIA ||
 		    s->line[i].id == SCAN_RECORD_ROUTE)

@@ -7,38 +7,51 @@
  */
 #include "sg.h"
 
+/* peer: "host:port" of the source, IPv6 in brackets. */
 void
-sg_pass_via(struct splice *e, const struct scan *s, const union addr *source)
+sg_pass_via(struct splice *e, const struct scan *s, const union addr *source,
+    const char *peer)
 {
 	const struct scan_via *v = &s->via;
-	char host[ADDR_TEXT];
-	size_t end = scan_at(s, v->end);
+	const char *port = strrchr(peer, ':') + 1;
+	size_t end = scan_at(s, v->end), n = (size_t)(port - peer) - 1;
 	union addr sent;
 
 	if (v->received.n > 0)
 		splice_cut(e, scan_at(s, v->received.p), v->received.n);
-	if (v->has_rport)
+	if (v->has_rport) {
 		splice_cut(e, scan_at(s, v->rport.p), v->rport.n);
-	addr_host(host, source);
-	if (v->has_rport)
-		splice_fmt(e, end, ";rport=%u", addr_port(source));
-	if (v->has_rport || !addr_nparse(&sent, v->host.p, v->host.n, 0) ||
-	    !addr_same_host(&sent, source))
-		splice_fmt(e, end, ";received=%s", host);
+		splice_texts(e, end, SPLICE_TEXTS(";rport=", port));
+	} else if (addr_nparse(&sent, v->host.p, v->host.n, 0) &&
+	    addr_same_host(&sent, source)) {
+		return;
+	}
+	splice_put(e, end, ";received=", 10);
+	if (*peer == '[')
+		splice_put(e, end, peer + 1, n - 2);
+	else
+		splice_put(e, end, peer, n);
 }
 
 void
 sg_pass_hops(struct splice *e, const struct scan *s)
 {
 	const struct scan_line *l;
+	unsigned n, skip;
+	char hops[3];
 
 	if (s->first[SCAN_MAX_FORWARDS] == 0) {
-		splice_fmt(e, s->line[0].at, "Max-Forwards: 70\r\n");
+		splice_put(e, s->line[0].at, "Max-Forwards: 70\r\n", 18);
 		return;
 	}
 	l = &s->line[s->first[SCAN_MAX_FORWARDS] - 1];
+	n = s->max_forwards > 0 ? (unsigned)s->max_forwards - 1 : 0;
+	hops[0] = (char)('0' + n / 100);
+	hops[1] = (char)('0' + n / 10 % 10);
+	hops[2] = (char)('0' + n % 10);
+	skip = n < 10 ? 2 : n < 100 ? 1 : 0;
 	splice_cut(e, l->value, l->end - l->value);
-	splice_fmt(e, l->value, "%d", s->max_forwards - 1);
+	splice_put(e, l->value, hops + skip, 3 - skip);
 }
 
 /* Everything a phone may not say inside. */
@@ -61,42 +74,39 @@ static void
 sg_pass_own_via(
     struct sg_in *in, struct splice *e, size_t at, const char *branch)
 {
-	uint8_t bytes[SG_FLOW_BYTES];
-	char flow[STR_B64_LEN(SG_FLOW_BYTES) + 1];
-
-	str_b64(flow, bytes, sg_flow_encode(&in->back, bytes));
-	splice_fmt(e, at, "Via: SIP/2.0/UDP %s;branch=z9hG4bK%s;flow=%s\r\n",
-	    in->sg->inside_text, branch, flow);
+	splice_texts(e, at,
+	    SPLICE_TEXTS("Via: SIP/2.0/UDP ", in->sg->inside_text,
+		";branch=z9hG4bK", branch,
+		";flow=", sg_face_get(&in->sg->keys, &in->back)->flow, "\r\n"));
 }
 
-/* Path or Record-Route: how requests come back through this flow. */
-static void
-sg_pass_token(struct sg_in *in, struct splice *e, size_t at, const char *header)
-{
-	uint8_t bytes[SG_FLOW_BYTES];
-	char token[SG_TOKEN];
-
-	sg_seal(&in->sg->keys, SG_FLOW, bytes, sg_flow_encode(in->flow, bytes),
-	    token);
-	splice_fmt(e, at, "%s: <sip:%s@%s;lr>\r\n", header, token,
-	    in->sg->inside_text);
-}
-
-/* What the inside is told about where it came from. */
+/* How requests come back through this flow, and what the inside is told
+ * about where this one came from. */
 static void
 sg_pass_tell(
     struct sg_in *in, struct splice *e, size_t at, const struct sg_pass *p)
 {
-	char source[ADDR_TEXT];
+	const struct sg_face *f = sg_face_get(&in->sg->keys, in->flow);
+	const char *here = in->sg->inside_text;
 
-	addr_text(source, &in->flow->peer);
-	splice_fmt(e, at, "X-Tandem-Source: %s;transport=%s;listener=%s\r\n",
-	    source, sip_proto_name(in->flow->proto),
-	    sip_listener_name(in->flow->listener));
+	if (p->path)
+		splice_texts(e, at,
+		    SPLICE_TEXTS(
+			"Path: <sip:", f->token, "@", here, ";lr>\r\n"));
+	if (p->record)
+		splice_texts(e, at,
+		    SPLICE_TEXTS("Record-Route: <sip:", f->token, "@", here,
+			";lr>\r\n"));
+	splice_texts(e, at,
+	    SPLICE_TEXTS("X-Tandem-Source: ", f->peer,
+		";transport=", sip_proto_name(in->flow->proto),
+		";listener=", sip_listener_name(in->flow->listener), "\r\n"));
 	if (p->domain != NULL)
-		splice_fmt(e, at, "X-Tandem-Domain: %s\r\n", p->domain);
+		splice_texts(e, at,
+		    SPLICE_TEXTS("X-Tandem-Domain: ", p->domain, "\r\n"));
 	if (p->user != NULL)
-		splice_fmt(e, at, "X-Tandem-User: %s\r\n", p->user);
+		splice_texts(
+		    e, at, SPLICE_TEXTS("X-Tandem-User: ", p->user, "\r\n"));
 }
 
 /* The new text in sg->out; its length, or -1. */
@@ -113,12 +123,9 @@ sg_pass_make(struct sg_in *in, const struct sg_pass *p, const char *branch)
 		splice_put(e, scan_at(s, s->uri.all.p), p->uri, strlen(p->uri));
 	}
 	sg_pass_own_via(in, e, top, branch);
-	if (p->path)
-		sg_pass_token(in, e, top, "Path");
-	if (p->record)
-		sg_pass_token(in, e, top, "Record-Route");
 	sg_pass_tell(in, e, top, p);
-	sg_pass_via(e, s, &in->flow->peer);
+	sg_pass_via(
+	    e, s, &in->flow->peer, sg_face_get(&in->sg->keys, in->flow)->peer);
 	sg_pass_hops(e, s);
 	sg_pass_white_list(e, s);
 	return splice_out(e, in->sg->out, SG_OUT);

@@ -29,8 +29,9 @@ sg_reply_restore_via(
 			splice_cut(e, l->at, l->next - l->at);
 	}
 	addr_text(sent, &inner->addr);
-	splice_fmt(e, s->line[s->first[SCAN_VIA] - 1].at,
-	    "Via: SIP/2.0/UDP %s;branch=z9hG4bK%s\r\n", sent, inner->branch);
+	splice_texts(e, s->line[s->first[SCAN_VIA] - 1].at,
+	    SPLICE_TEXTS("Via: SIP/2.0/UDP ", sent, ";branch=z9hG4bK",
+		inner->branch, "\r\n"));
 }
 
 /* Our Record-Route behind those of proxies nearer to the phone. */
@@ -39,17 +40,15 @@ sg_reply_record(struct sg_in *in, struct splice *e)
 {
 	const struct scan *s = in->scan;
 	const struct scan_line *l, *last = &s->line[s->first[SCAN_VIA] - 1];
-	uint8_t bytes[SG_FLOW_BYTES];
-	char token[SG_TOKEN];
 
 	for (l = s->line; l < s->line + s->nlines; l++) {
 		if (l->id == SCAN_RECORD_ROUTE)
 			last = l;
 	}
-	sg_seal(&in->sg->keys, SG_FLOW, bytes, sg_flow_encode(in->flow, bytes),
-	    token);
-	splice_fmt(e, last->next, "Record-Route: <sip:%s@%s;lr>\r\n", token,
-	    in->sg->inside_text);
+	splice_texts(e, last->next,
+	    SPLICE_TEXTS("Record-Route: <sip:",
+		sg_face_get(&in->sg->keys, in->flow)->token, "@",
+		in->sg->inside_text, ";lr>\r\n"));
 }
 
 static bool
@@ -66,15 +65,14 @@ sg_reply_make(struct sg_in *in, const struct sg_inner *inner)
 	struct splice *e = &in->sg->splice;
 	const struct scan *s = in->scan;
 	const struct scan_line *l;
-	char source[ADDR_TEXT];
 
 	splice_init(e, s->text, s->size);
 	sg_reply_restore_via(e, s, inner);
-	addr_text(source, &in->flow->peer);
-	splice_fmt(e, s->line[s->first[SCAN_VIA] - 1].next,
-	    "X-Tandem-Source: %s;transport=%s;listener=%s\r\n", source,
-	    sip_proto_name(in->flow->proto),
-	    sip_listener_name(in->flow->listener));
+	splice_texts(e, s->line[s->first[SCAN_VIA] - 1].next,
+	    SPLICE_TEXTS(
+		"X-Tandem-Source: ", sg_face_get(&in->sg->keys, in->flow)->peer,
+		";transport=", sip_proto_name(in->flow->proto),
+		";listener=", sip_listener_name(in->flow->listener), "\r\n"));
 	if (sg_reply_forms_dialog(s))
 		sg_reply_record(in, e);
 	for (l = s->line; l < s->line + s->nlines; l++) {

@@ -31,6 +31,21 @@ struct sg_memo {
 	} slot[MEMO_SLOTS];
 };
 
+#define NONCE_SLOTS 32768
+#define NONCE_OWN 8  /* bytes of the mac over time and address */
+#define NONCE_TIME 6 /* of the mac over time alone */
+#define NONCE_BYTES (4 + NONCE_OWN + NONCE_TIME)
+
+struct nonce_source {
+	uint8_t n;
+	uint8_t bytes[17];
+};
+
+struct sg_nonce_memo {
+	uint8_t bytes[NONCE_BYTES];
+	struct nonce_source source;
+};
+
 static const char *const sg_kind_names[SG_KINDS] = {
     "flow", "instance", "branch"};
 
@@ -78,6 +93,8 @@ sg_keys_init(struct sg_keys *k, const uint8_t site[CRYPT_KEY])
 	crypt_derive(k->nonce, site, "sg nonce");
 	k->sealed = xcalloc(1, sizeof *k->sealed);
 	k->opened = xcalloc(1, sizeof *k->opened);
+	k->faces = xcalloc(SG_FACES, sizeof *k->faces);
+	k->nonces = xcalloc(NONCE_SLOTS, sizeof *k->nonces);
 }
 
 void
@@ -89,6 +106,8 @@ sg_keys_fini(struct sg_keys *k)
 		crypt_seal_free(&k->seal[kind]);
 	free(k->sealed);
 	free(k->opened);
+	free(k->faces);
+	free(k->nonces);
 	memset(k, 0, sizeof *k);
 }
 
@@ -216,66 +235,101 @@ sg_tag(const struct sg_keys *k, const struct scan *s, char out[SG_TAG])
 
 /* ---- nonces ------------------------------------------------------------ */
 
-#define NONCE_OWN 8  /* bytes of the mac over time and address */
-#define NONCE_TIME 6 /* of the mac over time alone */
-#define NONCE_BYTES (4 + NONCE_OWN + NONCE_TIME)
-
 /* time(4), then both macs, of which the second is made when asked for. */
 static void
-sg_nonce_bytes(const struct sg_keys *k, uint32_t time, const union addr *source,
-    bool second, uint8_t out[NONCE_BYTES])
+sg_nonce_bytes(const struct sg_keys *k, uint32_t time,
+    const struct nonce_source *source, bool second, uint8_t out[NONCE_BYTES])
 {
-	uint8_t text[4 + 1 + 16] = {(uint8_t)(time >> 24),
+	uint8_t text[4 + sizeof source->bytes] = {(uint8_t)(time >> 24),
 	    (uint8_t)(time >> 16), (uint8_t)(time >> 8), (uint8_t)time};
-	size_t n = 5;
 
 	memcpy(out, text, 4);
 	if (second)
 		crypt_mac(out + 4 + NONCE_OWN, NONCE_TIME, k->nonce, text, 4);
-	if (source->sa.sa_family == AF_INET6) {
-		text[4] = 6;
-		memcpy(text + 5, &source->in6.sin6_addr, 16);
-		n += 16;
+	memcpy(text + 4, source->bytes, source->n);
+	crypt_mac(out + 4, NONCE_OWN, k->nonce, text, 4 + source->n);
+}
+
+/* The address a nonce is for, without its port. */
+static void
+sg_nonce_source(struct nonce_source *s, const union addr *a)
+{
+	memset(s, 0, sizeof *s);
+	if (a->sa.sa_family == AF_INET6) {
+		s->bytes[0] = 6;
+		memcpy(s->bytes + 1, &a->in6.sin6_addr, 16);
+		s->n = 17;
 	} else {
-		text[4] = 4;
-		memcpy(text + 5, &source->in4.sin_addr, 4);
-		n += 4;
+		s->bytes[0] = 4;
+		memcpy(s->bytes + 1, &a->in4.sin_addr, 4);
+		s->n = 5;
 	}
-	crypt_mac(out + 4, NONCE_OWN, k->nonce, text, n);
+}
+
+/* Nonces known to be ours: given out, or checked, lately. */
+static struct sg_nonce_memo *
+sg_nonce_slot(struct sg_keys *k, const uint8_t bytes[NONCE_BYTES])
+{
+	return &k->nonces[str_hash(bytes, NONCE_BYTES) & (NONCE_SLOTS - 1)];
 }
 
 void
-sg_nonce_make(const struct sg_keys *k, uint32_t now_s, const union addr *source,
-    char out[SG_NONCE])
+sg_nonce_make(
+    struct sg_keys *k, uint32_t now_s, const union addr *a, char out[SG_NONCE])
 {
+	struct nonce_source source;
+	struct sg_nonce_memo *m;
 	uint8_t bytes[NONCE_BYTES];
 
-	sg_nonce_bytes(k, now_s, source, true, bytes);
+	sg_nonce_source(&source, a);
+	sg_nonce_bytes(k, now_s, &source, true, bytes);
+	m = sg_nonce_slot(k, bytes);
+	memcpy(m->bytes, bytes, sizeof bytes);
+	m->source = source;
 	str_b64(out, bytes, sizeof bytes);
 }
 
 /* A nonce of another address or too old was ours once: the credentials may
  * be right, so the phone is told to try again by itself (RFC 7616 3.3). */
+static enum sg_nonce
+sg_nonce_doubt(const struct sg_keys *k, uint32_t time,
+    const struct nonce_source *source, const uint8_t got[NONCE_BYTES])
+{
+	uint8_t want[NONCE_BYTES];
+
+	sg_nonce_bytes(k, time, source, true, want);
+	return crypt_equal(
+		   got + 4 + NONCE_OWN, want + 4 + NONCE_OWN, NONCE_TIME)
+	    ? SG_NONCE_STALE
+	    : SG_NONCE_FORGED;
+}
+
 enum sg_nonce
-sg_nonce_check(const struct sg_keys *k, uint32_t now_s,
-    const union addr *source, const char *nonce, size_t n)
+sg_nonce_check(struct sg_keys *k, uint32_t now_s, const union addr *a,
+    const char *nonce, size_t n)
 {
 	uint8_t got[NONCE_BYTES], want[NONCE_BYTES];
+	struct nonce_source source;
+	struct sg_nonce_memo *m;
 	uint32_t time;
 
 	if (str_unb64(got, sizeof got, nonce, n) != NONCE_BYTES)
 		return SG_NONCE_FORGED;
 	time = (uint32_t)got[0] << 24 | (uint32_t)got[1] << 16 |
 	    (uint32_t)got[2] << 8 | got[3];
-	sg_nonce_bytes(k, time, source, false, want);
-	if (crypt_equal(got, want, 4 + NONCE_OWN) &&
-	    now_s - time <= SG_NONCE_LIFE)
+	sg_nonce_source(&source, a);
+	if (now_s - time > SG_NONCE_LIFE)
+		return sg_nonce_doubt(k, time, &source, got);
+	m = sg_nonce_slot(k, got);
+	if (memcmp(m->bytes, got, sizeof got) == 0 &&
+	    memcmp(&m->source, &source, sizeof source) == 0)
 		return SG_NONCE_GOOD;
-	sg_nonce_bytes(k, time, source, true, want);
-	return crypt_equal(
-		   got + 4 + NONCE_OWN, want + 4 + NONCE_OWN, NONCE_TIME)
-	    ? SG_NONCE_STALE
-	    : SG_NONCE_FORGED;
+	sg_nonce_bytes(k, time, &source, false, want);
+	if (!crypt_equal(got, want, 4 + NONCE_OWN))
+		return sg_nonce_doubt(k, time, &source, got);
+	memcpy(m->bytes, got, sizeof got);
+	m->source = source;
+	return SG_NONCE_GOOD;
 }
 
 /* ---- flows ------------------------------------------------------------- */
@@ -335,4 +389,31 @@ sg_flow_decode(
 	}
 	return f->listener != NULL &&
 	    sip_listener_proto(f->listener) == SIP_UDP;
+}
+
+/* Fill in the texts of a flow. */
+static void
+sg_face_make(struct sg_keys *k, struct sg_face *f, const struct sip_flow *flow,
+    const uint8_t *bytes, size_t n)
+{
+	char token[SG_TOKEN];
+
+	f->n = (uint8_t)n;
+	memcpy(f->bytes, bytes, n);
+	str_b64(f->flow, bytes, n);
+	sg_seal(k, SG_FLOW, bytes, n, token);
+	str_copy(f->token, sizeof f->token, token);
+	addr_text(f->peer, &flow->peer);
+}
+
+const struct sg_face *
+sg_face_get(struct sg_keys *k, const struct sip_flow *flow)
+{
+	uint8_t bytes[SG_FLOW_BYTES];
+	size_t n = sg_flow_encode(flow, bytes);
+	struct sg_face *f = &k->faces[str_hash(bytes, n) & (SG_FACES - 1)];
+
+	if (f->n != n || memcmp(f->bytes, bytes, n) != 0)
+		sg_face_make(k, f, flow, bytes, n);
+	return f;
 }

@@ -97,7 +97,10 @@ scan_header_find(const char *name, size_t n)
 		return c >= 'a' && c <= 'z' ? scan_compact[c & 31] : SCAN_OTHER;
 	}
 	for (i = scan_bucket[scan_hash(name, n)]; i != 0; i = scan_chain[i]) {
-		if (scan_rows[i].len == n &&
+		if (scan_rows[i].len != n)
+			continue;
+		/* Nearly everybody writes it as the RFC does. */
+		if (memcmp(name, scan_rows[i].name, n) == 0 ||
 		    str_iequal(name, n, scan_rows[i].name))
 			return i;
 	}
@@ -147,8 +150,12 @@ scan_line_end(struct scan *s, size_t at, size_t n)
 		if (t[at] == '\t')
 			continue;
 		if (t[at] != '\r' || at + 1 == n || t[at + 1] != '\n') {
-			/* An answer will echo this line. */
-			scan_fail(s, 400, "control byte in a header");
+			/* Lawful only in a quoted pair (RFC 3261 25.1); an
+			 * answer will echo the line, so it goes anyway. */
+			if (at == 0 || t[at - 1] != '\\' || t[at] == '\r' ||
+			    t[at] == '\n')
+				scan_fail(s, 400, "control byte in a header");
+			s->odd = true;
 			t[at] = '?';
 			continue;
 		}

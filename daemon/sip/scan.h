@@ -200,6 +200,13 @@ void splice_init(struct splice *, const char *text, size_t n);
 void splice_cut(struct splice *, size_t at, size_t n);
 /* Insert in front of the byte at; inserts at one place keep their order. */
 void splice_put(struct splice *, size_t at, const void *, size_t n);
+/* The same of several texts, in one edit. */
+#define SPLICE_TEXTS(...)         \
+	(const char *const[])     \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
+void splice_texts(struct splice *, size_t at, const char *const *texts);
 void splice_fmt(struct splice *, size_t at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The edited text; bytes, or -1 when it does not fit or an edit failed. */

@@ -285,7 +285,8 @@ scan_message(struct scan *s, char *text, size_t n)
 {
 	int r = scan_lazy(s, text, n);
 
-	if (r == 0 && s->odd)
+	/* A request of an unknown method is answered 501, never passed on. */
+	if (r == 0 && s->odd && !(s->request && s->method == SCAN_UNKNOWN))
 		r = scan_judge(s);
 	return r;
 }

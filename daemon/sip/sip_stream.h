@@ -119,7 +119,9 @@ struct sip_conn *sip_conn_new(struct sip_transport *, struct sip_listener *,
 struct sip_conn *sip_conn_new_client(struct sip_transport *, enum sip_proto,
     int fd, const union addr *peer, struct sip_tls *, const char *name);
 int sip_conn_send(struct sip_conn *, const void *, size_t n);
-void sip_conn_close(struct sip_conn *); /* now; freed at the end of the turn */
+void sip_conn_close(struct sip_conn *);	 /* now; freed at the end of the turn */
+void sip_conn_finish(struct sip_conn *); /* when all has left */
+void sip_conn_pause(struct sip_conn *, uint64_t us); /* its reading */
 void sip_conn_flow(const struct sip_conn *, struct sip_flow *);
 void sip_conn_info(const struct sip_conn *, struct sip_flow_info *);
 void sip_conn_keep(struct sip_conn *, uint64_t us);

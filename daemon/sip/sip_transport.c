@@ -459,6 +459,24 @@ sip_flow_close(struct sip_transport *t, uint64_t id)
 }
 
 void
+sip_flow_finish(struct sip_transport *t, uint64_t id)
+{
+	struct sip_conn *c = transport_conn(t, id);
+
+	if (c != NULL)
+		sip_conn_finish(c);
+}
+
+void
+sip_flow_pause(struct sip_transport *t, uint64_t id, uint64_t us)
+{
+	struct sip_conn *c = transport_conn(t, id);
+
+	if (c != NULL)
+		sip_conn_pause(c, us);
+}
+
+void
 sip_flow_keep(struct sip_transport *t, uint64_t id, uint64_t us)
 {
 	struct sip_conn *c = transport_conn(t, id);

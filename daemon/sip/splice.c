@@ -70,6 +70,28 @@ splice_put(struct splice *s, size_t at, const void *p, size_t n)
 }
 
 void
+splice_texts(struct splice *s, size_t at, const char *const *texts)
+{
+	uint32_t from = s->used;
+	struct splice_edit *e;
+	size_t n;
+
+	for (; *texts != NULL; texts++) {
+		n = strlen(*texts);
+		if (n > SPLICE_NOTES - s->used) {
+			s->failed = true;
+			return;
+		}
+		memcpy(s->notes + s->used, *texts, n);
+		s->used += (uint32_t)n;
+	}
+	if ((e = splice_add(s, at)) == NULL)
+		return;
+	e->note = from;
+	e->n = s->used - from;
+}
+
+void
 splice_fmt(struct splice *s, size_t at, const char *fmt, ...)
 {
 	struct splice_edit *e;

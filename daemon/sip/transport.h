@@ -127,6 +127,10 @@ int sip_send(
 /* The flow of a connection; false when it is gone. */
 bool sip_flow_find(struct sip_transport *, uint64_t conn, struct sip_flow *);
 void sip_flow_close(struct sip_transport *, uint64_t conn);
+/* The same when what is queued has left; nothing more is read. */
+void sip_flow_finish(struct sip_transport *, uint64_t conn);
+/* Nothing is read from it for so many us: the peer has to wait. */
+void sip_flow_pause(struct sip_transport *, uint64_t conn, uint64_t us);
 /* Idle time-out not before so many us from now (a registered phone). */
 void sip_flow_keep(struct sip_transport *, uint64_t conn, uint64_t us);
 /* A pointer of the callee's own, handed to on_close. */
