@@ -58,12 +58,15 @@ sip_digest_put(struct sip_digest *d, const char *name, size_t namelen,
 
 	if (!sip_digest_unquote(&value, &n))
 		return err_set(err, ERR_SYNTAX, "digest: open quote");
+	if (namelen == 0)
+		return err_set(err, ERR_SYNTAX, "digest: no name");
 	if (str_iequal(name, namelen, "userhash") &&
 	    !str_iequal(value, n, "false"))
 		return err_set(err, ERR_INVALID, "digest: userhash");
 	for (i = 0; i < sizeof sip_digest_fields / sizeof *f; i++) {
 		f = &sip_digest_fields[i];
-		if (!str_iequal(name, namelen, f->name))
+		if ((name[0] | 0x20) != f->name[0] ||
+		    !str_iequal(name, namelen, f->name))
 			continue;
 		at = (char *)d + f->at;
 		if (at[0] != '\0')
