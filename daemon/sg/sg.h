@@ -412,6 +412,8 @@ void sg_pass_hops(struct splice *, const struct scan *);
  * for a datagram that must not grow (NULL = none). */
 void sg_answer(
     struct sg_in *, int status, const char *extra, const char *brief);
+/* 503; when to come again is spread over some seconds. */
+void sg_answer_later(struct sg_in *);
 /* To an instance inside whose request cannot go out. */
 void sg_answer_inside(
     struct sg *, const struct scan *, const union addr *from, int status);

@@ -88,6 +88,16 @@ sg_answer(struct sg_in *in, int status, const char *extra, const char *brief)
 }
 
 void
+sg_answer_later(struct sg_in *in)
+{
+	char extra[64];
+
+	snprintf(extra, sizeof extra, "Retry-After: %u\r\n",
+	    5 + (unsigned)(in->now % 11));
+	sg_answer(in, 503, extra, NULL);
+}
+
+void
 sg_answer_inside(
     struct sg *sg, const struct scan *s, const union addr *from, int status)
 {

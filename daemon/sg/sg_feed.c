@@ -283,8 +283,7 @@ sg_feed_domain(struct sg *sg, json_t *params)
 	const char *name = sg_feed_text(params, "name");
 	struct err e;
 
-	/* {name, null...}: the domain is gone. */
-	if (json_string_value(json_object_get(params, "realm")) == NULL)
+	if (sg_feed_text(params, "state")[0] == '\0') /* null: it is gone */
 		sg_domain_remove(&sg->domains, name);
 	else if (sg_domain_take(&sg->domains, params, &e) != 0)
 		log_warnx("feed: %s", e.text);

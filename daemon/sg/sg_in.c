@@ -201,7 +201,6 @@ static bool
 sg_in_shed(struct sg_in *in)
 {
 	uint64_t late = in->sg->late, over;
-	char extra[64];
 
 	if (in->scan->method != SCAN_INVITE || late < IN_LATE)
 		return false;
@@ -210,9 +209,7 @@ sg_in_shed(struct sg_in *in)
 	    (str_hash(in->scan->call_id.p, in->scan->call_id.n) & 255) > over)
 		return false;
 	in->sg->count.shed++;
-	snprintf(extra, sizeof extra, "Retry-After: %u\r\n",
-	    5 + (unsigned)(in->now % 11));
-	sg_answer(in, 503, extra, NULL);
+	sg_answer_later(in);
 	return true;
 }
 

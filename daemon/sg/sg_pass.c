@@ -262,7 +262,7 @@ sg_pass_in(struct sg_in *in, const struct sg_pass *p)
 
 	if (p->owner == NULL || !sg_route_is_patient(p->owner, in->now)) {
 		sg->count.no_owner++;
-		sg_answer(in, 503, "Retry-After: 5\r\n", NULL);
+		sg_answer_later(in);
 		return;
 	}
 	sg_branch(&sg->keys, in->scan, branch);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
@@ -20,7 +21,8 @@
 
 #define TRANSPORT_MAGIC 0x74727001
 #define LISTENER_MAGIC 0x6c737401
-#define ACCEPTS 32 /* connections taken in one turn of a listener */
+#define TRANSPORT_SPARE 128 /* descriptors that are not connections */
+#define ACCEPTS 32	    /* connections taken in one turn of a listener */
 
 static const struct {
 	const char *name, *via, *uri;
@@ -132,6 +134,26 @@ transport_set_limits(struct sip_limits *l, const struct sip_limits *from)
 	l->ping = l->ping != 0 ? l->ping : 30 * CLOCK_SEC;
 }
 
+/* As many descriptors as the process may have; connections leave some for
+ * everything else. */
+static void
+transport_fit_descriptors(struct sip_limits *l)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+		return;
+	if (r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+		getrlimit(RLIMIT_NOFILE, &r);
+	}
+	if (r.rlim_cur < 2 * TRANSPORT_SPARE)
+		l->conns = (unsigned)r.rlim_cur / 2;
+	else if (l->conns > r.rlim_cur - TRANSPORT_SPARE)
+		l->conns = (unsigned)(r.rlim_cur - TRANSPORT_SPARE);
+}
+
 struct sip_transport *
 sip_transport_new(struct loop *loop, const struct sip_handler *h,
     const struct sip_limits *limits)
@@ -143,6 +165,7 @@ sip_transport_new(struct loop *loop, const struct sip_handler *h,
 	t->loop = loop;
 	t->handler = *h;
 	transport_set_limits(&t->limits, limits);
+	transport_fit_descriptors(&t->limits);
 	rand_bytes(&t->next_id, sizeof t->next_id);
 	t->next_id = t->next_id << 20 | 1;
 	t->reap.fn = transport_on_reap;

@@ -626,7 +626,7 @@ feeds_change_domains(void **state)
 	phone_recv(p, text);
 	assert_string_equal(
 	    param(header("WWW-Authenticate"), "realm"), "was.test");
-	json_object_set_new(change, "realm", json_null());
+	json_object_set_new(change, "state", json_null());
 	sg_role.on_request(&g.self, &g.control, NULL, "feed-domain", change);
 	assert_null(sg_domain_by_host(
 	    &g.sg->domains, (struct scan_span){"demo.test", 9}));
