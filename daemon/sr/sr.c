@@ -138,7 +138,7 @@ sr_register_stats(struct sr *sr)
 	    {"registers", "REGISTER requests done", &c->registers},
 	    {"additions", "bindings added", &c->additions},
 	    {"refreshes", "bindings refreshed", &c->refreshes},
-	    {"removals", "bindings removed by their phones", &c->removals},
+	    {"removals", "bindings removed by phones or by hand", &c->removals},
 	    {"expired", "bindings removed because they ran out", &c->expired},
 	    {"queries", "REGISTER requests without Contact", &c->queries},
 	    {"repeats", "REGISTER requests that came again", &c->repeats},

@@ -194,7 +194,7 @@ struct sr_directory {
 	struct sr_domain_list open; /* most recently used first */
 	unsigned nopen;
 	unsigned nwaits;
-	struct sr_cached_list cached; /* most recently used first */
+	struct sr_cached_list cached; /* newest first */
 	unsigned ncached;
 	struct crypt_seal *seal; /* opens passwords */
 	uint8_t nobody[160];	 /* sealed HA1 of a user who does not exist */

@@ -26,7 +26,8 @@ struct sr_packed {
 struct sr_kept {
 	char key[SR_MEMORY_KEY];
 	size_t keylen;
-	TAILQ_ENTRY(sr_kept) lru;
+	bool used; /* since it was last looked at for eviction */
+	TAILQ_ENTRY(sr_kept) entry;
 	unsigned count;
 	size_t size, room; /* of data */
 	char *data;
@@ -34,7 +35,7 @@ struct sr_kept {
 
 struct sr_memory {
 	struct map users;
-	TAILQ_HEAD(sr_kept_list, sr_kept) lru; /* most recently used first */
+	TAILQ_HEAD(sr_kept_list, sr_kept) list; /* newest first */
 	unsigned count;
 };
 
@@ -43,7 +44,7 @@ sr_memory_new(void)
 {
 	struct sr_memory *m = xcalloc(1, sizeof *m);
 
-	TAILQ_INIT(&m->lru);
+	TAILQ_INIT(&m->list);
 	return m;
 }
 
@@ -64,7 +65,7 @@ static void
 sr_memory_drop(struct sr_memory *m, struct sr_kept *k)
 {
 	map_del(&m->users, k->key, k->keylen);
-	TAILQ_REMOVE(&m->lru, k, lru);
+	TAILQ_REMOVE(&m->list, k, entry);
 	m->count--;
 	free(k->data);
 	free(k);
@@ -75,7 +76,7 @@ sr_memory_clear(struct sr_memory *m)
 {
 	struct sr_kept *k;
 
-	while ((k = TAILQ_FIRST(&m->lru)) != NULL)
+	while ((k = TAILQ_FIRST(&m->list)) != NULL)
 		sr_memory_drop(m, k);
 }
 
@@ -145,10 +146,7 @@ sr_memory_load(struct sr_memory *m, const char *domain, const char *user,
 	at = k->data;
 	for (set->count = 0; set->count < k->count; set->count++)
 		sr_unpack(&set->binding[set->count], &at);
-	if (TAILQ_FIRST(&m->lru) != k) {
-		TAILQ_REMOVE(&m->lru, k, lru);
-		TAILQ_INSERT_HEAD(&m->lru, k, lru);
-	}
+	k->used = true;
 	return true;
 }
 
@@ -187,7 +185,22 @@ sr_pack(struct sr_kept *k, const struct sr_binding *b)
 	k->count++;
 }
 
-/* A place for a user; the one not asked for longest makes room. */
+/* Make room: the oldest goes, unless it was used since it last came up. */
+static void
+sr_memory_evict(struct sr_memory *m)
+{
+	struct sr_kept *k = TAILQ_LAST(&m->list, sr_kept_list);
+
+	while (k->used) {
+		k->used = false;
+		TAILQ_REMOVE(&m->list, k, entry);
+		TAILQ_INSERT_HEAD(&m->list, k, entry);
+		k = TAILQ_LAST(&m->list, sr_kept_list);
+	}
+	sr_memory_drop(m, k);
+}
+
+/* The place of a user, made if there is none. */
 static struct sr_kept *
 sr_memory_place(struct sr_memory *m, const char *domain, const char *user)
 {
@@ -198,13 +211,13 @@ sr_memory_place(struct sr_memory *m, const char *domain, const char *user)
 	if (k != NULL)
 		return k;
 	if (m->count == SR_MEMORY_MAX)
-		sr_memory_drop(m, TAILQ_LAST(&m->lru, sr_kept_list));
+		sr_memory_evict(m);
 	k = xcalloc(1, sizeof *k);
 	memcpy(k->key, key, n);
 	k->keylen = n;
 	if (map_put(&m->users, key, n, k, NULL) != 0)
 		fatalx("out of memory");
-	TAILQ_INSERT_HEAD(&m->lru, k, lru);
+	TAILQ_INSERT_HEAD(&m->list, k, entry);
 	m->count++;
 	return k;
 }

@@ -27,7 +27,8 @@ struct sr_cached {
 	char name[SR_USER];
 	struct sr_domain *domain;
 	struct sr_user user;
-	TAILQ_ENTRY(sr_cached) lru;
+	bool used; /* since it was last looked at for eviction */
+	TAILQ_ENTRY(sr_cached) entry;
 };
 
 /* Take one out of memory. */
@@ -35,7 +36,7 @@ static void
 sr_user_drop(struct sr *sr, struct sr_cached *c)
 {
 	map_del(&c->domain->users, c->name, strlen(c->name));
-	TAILQ_REMOVE(&sr->directory.cached, c, lru);
+	TAILQ_REMOVE(&sr->directory.cached, c, entry);
 	sr->directory.ncached--;
 	OPENSSL_cleanse(&c->user, sizeof c->user);
 	free(c);
@@ -64,19 +65,31 @@ sr_user_forget_all(struct sr_domain *d)
 const struct sr_user *
 sr_user_cached(struct sr_domain *d, const char *user)
 {
-	struct sr_directory *dir = &d->sr->directory;
 	struct sr_cached *c = map_str(&d->users, user);
 
 	if (c == NULL)
 		return NULL;
-	if (TAILQ_FIRST(&dir->cached) != c) {
-		TAILQ_REMOVE(&dir->cached, c, lru);
-		TAILQ_INSERT_HEAD(&dir->cached, c, lru);
-	}
+	c->used = true;
 	return &c->user;
 }
 
-/* The one not asked for longest makes room. */
+/* Make room: the oldest goes, unless it was used since it last came up. Cheaper
+ * to keep than an order of use: a hit touches nothing but its own entry. */
+static void
+sr_user_evict(struct sr *sr)
+{
+	struct sr_cached_list *list = &sr->directory.cached;
+	struct sr_cached *c = TAILQ_LAST(list, sr_cached_list);
+
+	while (c->used) {
+		c->used = false;
+		TAILQ_REMOVE(list, c, entry);
+		TAILQ_INSERT_HEAD(list, c, entry);
+		c = TAILQ_LAST(list, sr_cached_list);
+	}
+	sr_user_drop(sr, c);
+}
+
 void
 sr_user_keep(struct sr_domain *d, const char *user, const struct sr_user *u)
 {
@@ -85,14 +98,14 @@ sr_user_keep(struct sr_domain *d, const char *user, const struct sr_user *u)
 
 	sr_user_forget(d, user);
 	if (dir->ncached == SR_USERS_CACHED)
-		sr_user_drop(d->sr, TAILQ_LAST(&dir->cached, sr_cached_list));
+		sr_user_evict(d->sr);
 	c = xcalloc(1, sizeof *c);
 	str_copy(c->name, sizeof c->name, user);
 	c->domain = d;
 	c->user = *u;
 	if (map_str_put(&d->users, c->name, c) != 0)
 		fatalx("out of memory");
-	TAILQ_INSERT_HEAD(&dir->cached, c, lru);
+	TAILQ_INSERT_HEAD(&dir->cached, c, entry);
 	dir->ncached++;
 }
 

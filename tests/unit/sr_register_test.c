@@ -394,6 +394,34 @@ test_expiry(void **state)
 	assert_false(says("<sip:a@h>"));
 }
 
+/* However many rows there are, the first sweep of an owner gets through them
+ * without waiting for a cycle that it knows nothing of. */
+static void
+test_long_table(void **state)
+{
+	struct sr *sr = town->self.state_of_role;
+	uint64_t want = 2000;
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(phone_101(1, "Contact: <sip:a@h>\r\n"), 200);
+	assert_int_equal(stream_join(sr->stream, &err), 0);
+	assert_int_equal(sqlite3_exec(stream_db(sr->stream),
+			     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+			     " SELECT i + 1 FROM n WHERE i < 2000)"
+			     " INSERT INTO binding SELECT '" DOMAIN_ID "',"
+			     " 'u' || i, 'sip:x', 'c', 1, 1, 1000, '', '', '',"
+			     " '', 0, 1 FROM n",
+			     NULL, NULL, NULL),
+	    SQLITE_OK);
+	assert_int_equal(stream_commit(sr->stream, &err), 0);
+	town_own(2);
+	town_until(expired, &want);
+	assert_int_equal(counters()->expired, 2000);
+	assert_int_equal(phone_101(2, ""), 200);
+	assert_true(says("<sip:a@h>"));
+}
+
 static bool
 malformed(void *arg)
 {
@@ -450,6 +478,7 @@ main(void)
 	    T(test_next_epoch),
 	    T(test_groups),
 	    T(test_expiry),
+	    T(test_long_table),
 	    T(test_replicator_away),
 	};
 

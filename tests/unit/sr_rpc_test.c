@@ -51,8 +51,11 @@ setup(void **state)
 static int
 teardown(void **state)
 {
+	int done = 1;
+
 	rpc_close(&asker);
 	rpc_close(&door);
+	world_run(town->loop, &done); /* they end with the turn */
 	free(result);
 	return town_teardown(state);
 }
