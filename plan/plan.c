@@ -1,7 +1,8 @@
 /*
  * Compiling a domain: what the builder is fed is put into one immutable
- * block of tables. Refuses two users or two numbers of one name and a
- * service that does not exist; everything else has been checked at commit.
+ * block of tables. The key of a user is a number. Refuses two objects behind
+ * one number and a service that does not exist; everything else has been
+ * checked at commit.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -112,11 +113,10 @@ plan_clamp(unsigned value, unsigned max)
 	return value > max ? max : value;
 }
 
-int
-plan_builder_user(
-    struct plan_builder *b, const struct plan_user *u, struct err *err)
+/* One row, found under its key as a user and as a number. */
+static int
+plan_add_row(struct plan *p, const struct plan_user *u, const char *number)
 {
-	struct plan *p = &b->plan;
 	struct plan_user_row row = {0};
 	int rc;
 
@@ -127,10 +127,26 @@ plan_builder_user(
 		 sizeof *p->rows)) != 0 ||
 	    (rc = plan_text_add(p, u->key, &row.key)) != 0 ||
 	    (rc = plan_text_add(p, u->name, &row.name)) != 0 ||
+	    (rc = plan_index_add(&p->numbers, number, (uint32_t)p->nrows)) !=
+		0 ||
 	    (rc = plan_index_add(&p->users, u->key, (uint32_t)p->nrows)) != 0)
+		return rc;
+	p->rows[p->nrows++] = row;
+	return 0;
+}
+
+int
+plan_builder_user(
+    struct plan_builder *b, const struct plan_user *u, struct err *err)
+{
+	char number[PLAN_NUMBER];
+	int rc;
+
+	if (plan_number_parse(number, u->key, strlen(u->key), err) != 0)
+		return err_wrap(err, "user %s", u->key);
+	if ((rc = plan_add_row(&b->plan, u, number)) != 0)
 		return err_set(err, (enum err_code) - rc, "user %s: %s", u->key,
 		    err_text((enum err_code) - rc));
-	p->rows[p->nrows++] = row;
 	return 0;
 }
 
@@ -186,17 +202,16 @@ plan_builder_number(
 	return 0;
 }
 
-/*
- * The number by which others know a user: the one equal to the key if the
- * user has it, otherwise the first that was given.
- */
-static void
-plan_show_number(struct plan *p, uint32_t row, uint32_t number)
+/* Give a number to a user; the key of a user is a number of theirs already,
+ * and saying so again changes nothing. */
+static int
+plan_own_number(struct plan *p, const char *number, uint32_t row)
 {
-	struct plan_user_row *u = &p->rows[row];
+	int rc = plan_index_add(&p->numbers, number, row);
 
-	if (u->number == 0 || strcmp(p->texts + number, p->texts + u->key) == 0)
-		u->number = number;
+	if (rc == -ERR_CONFLICT && plan_index_find(&p->numbers, number) == row)
+		return 0;
+	return rc;
 }
 
 int
@@ -215,9 +230,7 @@ plan_build(struct plan_builder **bp, struct plan **pp, struct err *err)
 
 		if (row == PLAN_INDEX_NONE)
 			row = PLAN_OWNERLESS;
-		else
-			plan_show_number(&b->plan, row, w->number);
-		rc = plan_index_add(&b->plan.numbers, number, row);
+		rc = plan_own_number(&b->plan, number, row);
 		if (rc != 0)
 			err_set(err, (enum err_code) - rc, "number %s: %s",
 			    number, err_text((enum err_code) - rc));

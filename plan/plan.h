@@ -53,14 +53,14 @@ struct plan_user {
 	unsigned ring_time;    /* s */
 };
 
-/* Exactly one of user and service is set. */
+/* One more number. Exactly one of user and service is set. */
 struct plan_number {
 	const char *number;  /* canonical */
 	const char *user;    /* key of a user */
 	const char *service; /* "echo" */
 };
 
-/* Texts are copied. Errors leave the builder as it was. */
+/* Texts are copied. After an error only plan_builder_free is left to do. */
 int plan_builder_new(
     const struct plan_domain *, struct plan_builder **, struct err *);
 void plan_builder_free(struct plan_builder **);

@@ -43,7 +43,7 @@ size_t plan_index_bytes(const struct plan_index *);
 /* ---- plan.c ------------------------------------------------------------ */
 
 struct plan_user_row {
-	uint32_t key, name, number; /* offsets in texts */
+	uint32_t key, name; /* offsets in texts */
 	uint16_t max_contacts;
 	uint16_t ring_time;
 	uint8_t off;

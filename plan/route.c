@@ -107,8 +107,7 @@ route_caller(
 		route_step(r, "caller", rule, "off");
 		return route_refuse(r, 403, "the caller is switched off");
 	}
-	r->caller = route_keep_str(
-	    r, p->texts + (u->number == 0 ? u->key : u->number));
+	r->caller = route_keep_str(r, p->texts + u->key);
 	r->caller_name = route_keep_str(r, p->texts + u->name);
 	route_step(r, "caller", rule, r->caller);
 	return true;

@@ -98,19 +98,20 @@ a_number_rings_its_user(void **state)
 	assert_string_equal(step_result("exact"), "user 102");
 }
 
-/* Every number of a user reaches them; the one equal to the key is shown,
- * else the first. */
+/* Every number of a user reaches them; others see the key. */
 static void
-a_user_is_shown_by_one_number(void **state)
+a_user_is_shown_by_the_key(void **state)
 {
 	const struct plan_result *r = ask(
 	    *state, PLAN_CALL, "bob", "tel:+7-495-101");
 
 	assert_string_equal(r->legs[0].target, "101");
-	assert_string_equal(r->legs[0].caller, "7000");
+	assert_string_equal(r->legs[0].called, "+7495101");
+	assert_string_equal(r->legs[0].caller, "bob");
 	r = ask(*state, PLAN_CALL, "101", "7000");
 	assert_string_equal(r->legs[0].target, "bob");
-	assert_string_equal(r->legs[0].caller, "101");
+	r = ask(*state, PLAN_CALL, "101", "sip:BOB@demo.test");
+	assert_string_equal(r->legs[0].target, "bob");
 }
 
 /* A service is a leg for calls, and no place for messages. */
@@ -187,6 +188,7 @@ static void
 one_object_answers_a_number(void **state)
 {
 	struct plan_number n = {"+7 (495) 1-01", NULL, "echo"};
+	struct plan_user u = {"1", NULL, false, 1, 1};
 	struct plan_builder *b;
 	struct plan *p;
 	struct err err;
@@ -194,6 +196,10 @@ one_object_answers_a_number(void **state)
 	(void)state;
 	assert_int_equal(plan_builder_new(&demo, &b, NULL), 0);
 	assert_int_equal(plan_builder_number(b, &n, NULL), 0);
+	u.key = "+7495101";
+	assert_int_equal(plan_builder_user(b, &u, &err), -ERR_CONFLICT);
+	u.key = "10 1x";
+	assert_int_equal(plan_builder_user(b, &u, &err), -ERR_INVALID);
 	n.number = "+7495101";
 	assert_int_equal(plan_builder_number(b, &n, &err), -ERR_CONFLICT);
 	n = (struct plan_number){"1", NULL, "no-such"};
@@ -264,7 +270,7 @@ every_number_is_found(void **state)
 	assert_int_equal(plan_builder_new(&demo, &b, NULL), 0);
 	assert_int_equal(
 	    plan_builder_user(
-		b, &(struct plan_user){"101", NULL, false, 1, 1}, NULL),
+		b, &(struct plan_user){"caller", NULL, false, 1, 1}, NULL),
 	    0);
 	for (unsigned i = 0; i < 20000; i++) {
 		struct plan_number n = {number, NULL, "echo"};
@@ -275,7 +281,7 @@ every_number_is_found(void **state)
 	assert_int_equal(plan_build(&b, &p, NULL), 0);
 	for (unsigned i = 0; i < 140000; i++) {
 		snprintf(number, sizeof number, "%u", i);
-		assert_int_equal(ask(p, PLAN_CALL, "101", number)->code,
+		assert_int_equal(ask(p, PLAN_CALL, "caller", number)->code,
 		    i % 7 == 0 ? 0 : 404);
 	}
 	plan_free(&p);
@@ -288,7 +294,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		a_number_rings_its_user, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
-		a_user_is_shown_by_one_number, setup, teardown),
+		a_user_is_shown_by_the_key, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		a_service_answers_calls_only, setup, teardown),
 	    cmocka_unit_test_setup_teardown(refusals_say_why, setup, teardown),
