@@ -1,0 +1,350 @@
+/*
+ * Session descriptions (RFC 8866) from one leg to the other: white list.
+ * Written anew are v, o, s, t; kept are c, b, m and the attributes below;
+ * everything else (i, u, e, p, k, r, z, unknown attributes) is dropped, for
+ * it may name people, machines or addresses of the other side. A stream of a
+ * kind that no MG carries stays in its place with port 0 (RFC 3264 5.1).
+ *
+ * Refused: what is no SDP, what is beyond the limits, a stream in use whose
+ * address is a name or missing.
+ */
+#include <string.h>
+#include <sofia-sip/sdp.h>
+
+#include "sdp_filter.h"
+#include "daemon/base/sock.h"
+#include "daemon/base/str.h"
+
+struct sdp_line {
+	char type;
+	const char *value;
+	size_t n;
+};
+
+struct sdp_lines {
+	struct sdp_line line[SDP_FILTER_LINES];
+	size_t count;
+	size_t media[SDP_FILTER_MEDIA + 1]; /* first line of each; the end */
+	size_t nmedia;
+};
+
+static const char *const sdp_attributes[] = {"rtpmap", "fmtp", "ptime",
+    "maxptime", "sendrecv", "sendonly", "recvonly", "inactive", "rtcp",
+    "rtcp-mux", "rtcp-fb", "crypto", "framerate", "imageattr", "quality",
+    "T38FaxVersion", "T38MaxBitRate", "T38FaxFillBitRemoval",
+    "T38FaxTranscodingMMR", "T38FaxTranscodingJBIG", "T38FaxRateManagement",
+    "T38FaxMaxBuffer", "T38FaxMaxDatagram", "T38FaxUdpEC", NULL};
+
+static const char *const sdp_kinds[] = {
+    "audio", "video", "image", "text", NULL};
+
+static const char *const sdp_bandwidths[] = {
+    "AS", "TIAS", "CT", "RS", "RR", NULL};
+
+int
+sdp_filter_check(const char *sdp, size_t n, struct err *err)
+{
+	sdp_parser_t *p;
+	int rc = 0;
+
+	if (n == 0 || n > SDP_FILTER_MAX)
+		return err_set(
+		    err, ERR_TOOBIG, "session description of %zu bytes", n);
+	if (memchr(sdp, '\0', n) != NULL)
+		return err_set(err, ERR_SYNTAX, "NUL in session description");
+	p = sdp_parse(NULL, sdp, (issize_t)n, sdp_f_c_missing);
+	if (sdp_session(p) == NULL)
+		rc = err_set(err, ERR_SYNTAX, "session description: %s",
+		    sdp_parsing_error(p) != NULL ? sdp_parsing_error(p)
+						 : "broken");
+	sdp_parser_free(p);
+	return rc;
+}
+
+static bool
+sdp_is_token(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] <= ' ' || s[i] > '~' ||
+		    strchr("\"(),:;<>=?@[\\]", s[i]))
+			return false;
+	return n > 0;
+}
+
+static bool
+sdp_is_printable(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] < ' ' || s[i] > '~')
+			return false;
+	return true;
+}
+
+static bool
+sdp_in_list(const char *const *list, const char *s, size_t n)
+{
+	for (; *list != NULL; list++)
+		if (strlen(*list) == n && memcmp(*list, s, n) == 0)
+			return true;
+	return false;
+}
+
+/* The next word of a line; n becomes its length, 0 at the end. */
+static const char *
+sdp_word(const char **at, const char *end, size_t *n)
+{
+	const char *s = *at;
+
+	while (s < end && *s == ' ')
+		s++;
+	*at = s;
+	while (*at < end && **at != ' ')
+		(*at)++;
+	*n = (size_t)(*at - s);
+	return s;
+}
+
+/* Cut into lines "x=..."; the end of a line is CRLF or LF (RFC 8866 5). */
+static int
+sdp_cut(struct sdp_lines *l, const char *s, size_t n, struct err *err)
+{
+	const char *end = s + n, *eol;
+
+	l->count = l->nmedia = 0;
+	for (; s < end; s = eol + 1) {
+		struct sdp_line *line = &l->line[l->count];
+
+		if ((eol = memchr(s, '\n', (size_t)(end - s))) == NULL)
+			eol = end;
+		line->n = (size_t)(eol - s);
+		if (line->n > 0 && s[line->n - 1] == '\r')
+			line->n--;
+		if (line->n == 0)
+			continue;
+		if (line->n < 2 || s[1] != '=')
+			return err_set(err, ERR_SYNTAX,
+			    "session description: line %zu is none",
+			    l->count + 1);
+		line->type = s[0];
+		line->value = s + 2;
+		line->n -= 2;
+		if (s[0] == 'm' && l->nmedia == SDP_FILTER_MEDIA)
+			return err_set(err, ERR_TOOBIG, "more than %d streams",
+			    SDP_FILTER_MEDIA);
+		if (s[0] == 'm')
+			l->media[l->nmedia++] = l->count;
+		if (++l->count == SDP_FILTER_LINES)
+			return err_set(err, ERR_TOOBIG,
+			    "session description of %d lines",
+			    SDP_FILTER_LINES);
+		if (eol == end)
+			break;
+	}
+	l->media[l->nmedia] = l->count;
+	if (l->count == 0 || l->line[0].type != 'v' || l->nmedia == 0)
+		return err_set(err, ERR_SYNTAX,
+		    "session description: no v= or no m= line");
+	return 0;
+}
+
+/* "IN IP4 192.0.2.1": the address of a c= line; false when it is a name, a
+ * group or anything else. */
+static bool
+sdp_address(const struct sdp_line *line, union addr *a)
+{
+	const char *at = line->value, *end = at + line->n, *word[3];
+	size_t n[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		word[i] = sdp_word(&at, end, &n[i]);
+	if (at != end || n[0] != 2 || memcmp(word[0], "IN", 2) != 0 ||
+	    !addr_nparse(a, word[2], n[2], 0))
+		return false;
+	return str_iequal(
+	    word[1], n[1], a->sa.sa_family == AF_INET6 ? "IP6" : "IP4");
+}
+
+static const struct sdp_line *
+sdp_find(const struct sdp_lines *l, size_t from, size_t to, char type)
+{
+	for (; from < to; from++)
+		if (l->line[from].type == type)
+			return &l->line[from];
+	return NULL;
+}
+
+static void
+sdp_write_address(struct buf *out, const union addr *a)
+{
+	char host[ADDR_TEXT];
+
+	addr_host(host, a);
+	buf_fmt(out, "IN %s %s\r\n",
+	    a->sa.sa_family == AF_INET6 ? "IP6" : "IP4", host);
+}
+
+/* a=rtcp carries an address of its own (RFC 3605): towards a phone only the
+ * port goes on. */
+static size_t
+sdp_rtcp_length(const char *value, size_t n, unsigned flags)
+{
+	const char *space = memchr(value, ' ', n);
+
+	if ((flags & SDP_FILTER_OUT) == 0 || space == NULL)
+		return n;
+	return (size_t)(space - value);
+}
+
+static void
+sdp_write_attribute(
+    struct buf *out, const struct sdp_line *line, unsigned flags)
+{
+	const char *colon = memchr(line->value, ':', line->n);
+	size_t name = colon == NULL ? line->n : (size_t)(colon - line->value);
+	size_t n = line->n;
+
+	if (!sdp_in_list(sdp_attributes, line->value, name) ||
+	    !sdp_is_printable(line->value, n))
+		return;
+	if (name == 4 && memcmp(line->value, "rtcp", 4) == 0)
+		n = sdp_rtcp_length(line->value, n, flags);
+	buf_str(out, "a=");
+	buf_add(out, line->value, n);
+	buf_str(out, "\r\n");
+}
+
+static void
+sdp_write_bandwidth(struct buf *out, const struct sdp_line *line)
+{
+	const char *colon = memchr(line->value, ':', line->n);
+	size_t name = colon == NULL ? 0 : (size_t)(colon - line->value);
+
+	if (!sdp_in_list(sdp_bandwidths, line->value, name) ||
+	    line->n - name > 11)
+		return;
+	for (size_t i = name + 1; i < line->n; i++)
+		if (line->value[i] < '0' || line->value[i] > '9')
+			return;
+	buf_str(out, "b=");
+	buf_add(out, line->value, line->n);
+	buf_str(out, "\r\n");
+}
+
+/* b= and a= lines of a section, bandwidth first as the grammar wants. */
+static void
+sdp_write_rest(struct buf *out, const struct sdp_lines *l, size_t from,
+    size_t to, unsigned flags)
+{
+	for (size_t i = from; i < to; i++)
+		if (l->line[i].type == 'b')
+			sdp_write_bandwidth(out, &l->line[i]);
+	if (from == 0)
+		buf_str(out, "t=0 0\r\n");
+	for (size_t i = from; i < to; i++)
+		if (l->line[i].type == 'a')
+			sdp_write_attribute(out, &l->line[i], flags);
+}
+
+/* The m= line word by word; *active tells whether its port is in use. */
+static int
+sdp_write_media_line(
+    struct buf *out, const struct sdp_line *line, bool *active, struct err *err)
+{
+	const char *at = line->value, *end = at + line->n, *kind, *port, *word;
+	size_t nkind, nport, n;
+	char digits[6];
+	int64_t number;
+	unsigned words = 0;
+
+	kind = sdp_word(&at, end, &nkind);
+	port = sdp_word(&at, end, &nport);
+	if (!sdp_is_token(kind, nkind) || nport == 0 ||
+	    !str_ncopy(digits, sizeof digits, port, nport) ||
+	    !str_int(digits, 0, 65535, &number))
+		return err_set(err, ERR_SYNTAX, "m= line: kind and port");
+	if (!sdp_in_list(sdp_kinds, kind, nkind))
+		number = 0;
+	*active = number != 0;
+	buf_str(out, "m=");
+	buf_add(out, kind, nkind);
+	buf_fmt(out, " %d", (int)number);
+	while ((word = sdp_word(&at, end, &n)), n > 0) {
+		if (!sdp_is_token(word, n))
+			return err_set(err, ERR_SYNTAX, "m= line: formats");
+		buf_char(out, ' ');
+		buf_add(out, word, n);
+		words++;
+	}
+	buf_str(out, "\r\n");
+	if (words < 2)
+		return err_set(err, ERR_SYNTAX, "m= line: no format");
+	return 0;
+}
+
+/* One stream: m, c, b, a. A stream in use needs an address of its own or of
+ * the session. */
+static int
+sdp_write_media(struct buf *out, const struct sdp_lines *l, size_t i,
+    bool session, unsigned flags, struct err *err)
+{
+	size_t from = l->media[i], to = l->media[i + 1];
+	const struct sdp_line *c = sdp_find(l, from, to, 'c');
+	union addr a;
+	bool active;
+	int rc = sdp_write_media_line(out, &l->line[from], &active, err);
+
+	if (rc != 0)
+		return rc;
+	if (c != NULL && sdp_address(c, &a)) {
+		buf_str(out, "c=");
+		sdp_write_address(out, &a);
+	} else if (active && (c != NULL || !session))
+		return err_set(err, ERR_CHECK,
+		    "stream %zu has no address that can be used", i + 1);
+	if (active)
+		sdp_write_rest(out, l, from + 1, to, flags);
+	return 0;
+}
+
+/* The address that o= shows: the first one media uses. */
+static bool
+sdp_origin_address(const struct sdp_lines *l, union addr *a)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->line[i].type == 'c' && sdp_address(&l->line[i], a))
+			return true;
+	return false;
+}
+
+int
+sdp_filter_write(struct buf *out, const char *sdp, size_t n,
+    const struct sdp_origin *o, unsigned flags, struct err *err)
+{
+	struct sdp_lines l;
+	const struct sdp_line *c;
+	union addr a;
+	bool session;
+	int rc;
+
+	if (n > SDP_FILTER_MAX)
+		return err_set(err, ERR_TOOBIG, "session description");
+	if ((rc = sdp_cut(&l, sdp, n, err)) != 0)
+		return rc;
+	if (!sdp_origin_address(&l, &a))
+		return err_set(err, ERR_CHECK,
+		    "session description has no address that can be used");
+	buf_fmt(out, "v=0\r\no=- %u %u ", o->id, o->version);
+	sdp_write_address(out, &a);
+	buf_str(out, "s=-\r\n");
+	c = sdp_find(&l, 0, l.media[0], 'c');
+	if ((session = c != NULL && sdp_address(c, &a))) {
+		buf_str(out, "c=");
+		sdp_write_address(out, &a);
+	}
+	sdp_write_rest(out, &l, 0, l.media[0], flags);
+	for (size_t i = 0; rc == 0 && i < l.nmedia; i++)
+		rc = sdp_write_media(out, &l, i, session, flags, err);
+	if (rc == 0 && out->failed)
+		rc = err_set(err, ERR_NOMEM, "session description");
+	return rc;
+}
