@@ -16,14 +16,12 @@ struct sdp_origin {
 	uint32_t version;
 };
 
-/* Well-formed by sofia's parser and within the limits; foreign bytes. */
-int sdp_filter_check(const char *, size_t n, struct err *);
-
 #define SDP_FILTER_OUT 1 /* goes to a phone: no address but that of c= */
 /*
- * Write the description anew from the lines on the white list, with an o=
- * line of our own. -ERR_SYNTAX when a line is broken, -ERR_CHECK when an
- * active stream has no address that can be used.
+ * Add the description anew from the lines on the white list, with an o=
+ * line of our own. -ERR_SYNTAX when it is no SDP, -ERR_TOOBIG, -ERR_CHECK
+ * when a stream in use has no address that can be used. Bytes may have been
+ * added before an error.
  */
 int sdp_filter_write(struct buf *out, const char *, size_t n,
     const struct sdp_origin *, unsigned flags, struct err *);

@@ -1,6 +1,6 @@
 /*
- * What B2BUA does with the SDP bytes of a phone: sofia's check, the white
- * list, and the white list over its own output, which must stay as it is.
+ * What B2BUA does with the SDP bytes of a phone: the white list, sofia's
+ * check, and the white list over its own output, which must stay as it is.
  */
 #include <assert.h>
 #include <string.h>
@@ -17,16 +17,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	const char *sdp = (const char *)data;
 	struct err err;
 
-	if (sdp_filter_check(sdp, n, &err) == 0 &&
-	    sdp_filter_write(&out, sdp, n, &o, SDP_FILTER_OUT, &err) == 0) {
-		assert(sdp_filter_write(&again, out.data, out.len, &o,
-			   SDP_FILTER_OUT, &err) == 0);
+	if (sdp_filter_write(&out, sdp, n, &o, 0, &err) == 0) {
+		assert(sdp_filter_write(
+			   &again, out.data, out.len, &o, 0, &err) == 0);
 		assert(again.len == out.len &&
 		    memcmp(again.data, out.data, out.len) == 0);
 	}
 	buf_fini(&out);
 	buf_reset(&again);
-	sdp_filter_write(&again, sdp, n, &o, 0, &err);
+	sdp_filter_write(&again, sdp, n, &o, SDP_FILTER_OUT, &err);
 	buf_fini(&again);
 	return 0;
 }
