@@ -16,8 +16,10 @@
 
 #include "daemon/base/buf.h"
 #include "daemon/base/map.h"
+#include "daemon/base/mem.h"
 #include "daemon/base/pool.h"
 #include "daemon/ng/ng.h"
+#include "daemon/obj/obj.h"
 #include "daemon/role/role.h"
 #include "daemon/sip/sip.h"
 #include "plan/plan.h"
@@ -39,6 +41,7 @@ struct b2bua_times {
 	uint64_t locate; /* confirmation of "no contact" at SR's owner */
 	uint64_t ping;	 /* silence of a leg before it is asked */
 	uint64_t end;	 /* what is waited for a dead call's media totals */
+	uint64_t linger; /* what is waited for its last replies */
 	unsigned min_se; /* s, RFC 4028: least session interval taken */
 	unsigned se;	 /* s: interval asked for */
 	unsigned t1x64;	 /* ms, RFC 3261 17: life of transactions */
@@ -69,6 +72,9 @@ struct b2bua {
 	struct call *first;
 	struct map calls; /* by id */
 	struct b2bua_counts count;
+	struct role_stat *stats;
+	struct message *messages;
+	unsigned nmessages;
 	/* parts of every message, made once */
 	su_home_t home[1];
 	sip_contact_t *contact;
@@ -78,6 +84,8 @@ struct b2bua {
 };
 
 extern const struct role b2bua_role;
+/* Everything closed without a word to anybody. */
+void b2bua_close(struct b2bua *);
 
 /* ---- nta_guest.c: sofia's agent inside our loop ------------------------ */
 
@@ -105,12 +113,11 @@ const struct cause *cause_find(int code);
 int cause_forward(int code);
 /* Of two failed branches the one to tell (RFC 3261 16.7 step 6). */
 int cause_best(int a, int b);
-/* "Q.850;cause=17;text=\"user busy\"" */
-void cause_header(char *out, size_t size, const struct cause *);
 
 /* ---- leg.c: one dialog ------------------------------------------------- */
 
-#define LEG_ID 33 /* random tags, branches and Call-IDs */
+#define LEG_ID 33	  /* random tags, branches and Call-IDs */
+#define LEG_CSEQ_AHEAD 64 /* numbers between two records */
 #define LEG_MAGIC 0xb2b0a002u
 
 struct leg {
@@ -139,13 +146,17 @@ struct leg {
 	bool timer;		   /* the peer knows the extension */
 	bool update;		   /* the peer allows UPDATE */
 	uint64_t refreshed, heard; /* monotonic */
+	uint64_t not_before;	   /* the next try of a refresh */
 	/* running */
 	nta_leg_t *nta;
 	nta_outgoing_t *probe; /* OPTIONS or refresh on its way */
 	nta_outgoing_t *bye;
-	bool up;    /* 2xx sent or received */
-	bool acked; /* its INVITE is over */
-	bool over;  /* no BYE is owed */
+	bool up;		/* 2xx sent or received */
+	bool acked;		/* its INVITE is over */
+	bool over;		/* no BYE is owed */
+	nta_incoming_t *bye_in; /* the peer's BYE, not answered yet */
+	struct relay *relays;	/* requests passed on to this leg */
+	unsigned nrelays;
 };
 
 /* Random identifiers: n hexadecimal digits. */
@@ -162,8 +173,8 @@ bool leg_learn(struct leg *, const sip_t *, bool initial);
 void leg_retarget(struct leg *, const sip_t *);
 /* Describe media to the peer; the version grows when it is news. */
 int leg_describe(struct leg *, const char *sdp, size_t n, struct err *);
-/* The next request's CSeq will be used: true when the record must know. */
-bool leg_step_cseq(struct leg *);
+/* The CSeq of the next request is used. */
+void leg_step_cseq(struct leg *);
 void leg_bye(struct leg *, const char *reason);
 /* The other side of the call; NULL when there is none. */
 struct leg *leg_other(const struct leg *);
@@ -181,6 +192,7 @@ enum call_clock {
 	CALL_CLOCK_SETUP,
 	CALL_CLOCK_RING,
 	CALL_CLOCK_END,
+	CALL_CLOCK_LINGER,
 	CALL_CLOCKS
 };
 
@@ -195,16 +207,19 @@ struct call {
 	struct call *next, **prev;
 	char id[CALL_ID];
 	enum call_state state;
-	bool free; /* nothing keeps it but the end of the turn */
+	bool told; /* ending: everybody has been told */
 	/* who and where; texts of the pool, never NULL */
 	const char *domain, *domain_id, *user;
 	const char *caller_number, *caller_name;
 	const char *called, *called_name, *destination;
 	/* history: real clock, us; 0 = did not happen */
 	uint64_t start, ring, answer, end;
-	uint64_t changed; /* of the state */
+	uint64_t ring_until; /* of this stage */
+	uint64_t changed;    /* of the state */
 	int code;
+	int q850;
 	const char *reason;
+	const char *peer_reason; /* Reason of the side that ended it, or NULL */
 	enum call_side ended_by;
 	bool booked; /* its CDR is written */
 	/* the caller's side */
@@ -212,18 +227,21 @@ struct call {
 	nta_incoming_t *invite;
 	char *head; /* what an adopter needs of the INVITE's bytes */
 	size_t head_len;
-	int sent; /* highest status sent to the INVITE */
+	int sent;     /* highest status sent to the INVITE */
+	int progress; /* last provisional that was passed on */
+	bool early;   /* media was described in one */
 	int max_forwards;
 	bool privacy;
 	bool delayed; /* the INVITE had no offer */
 	bool cancelled;
-	bool hidden_end; /* ends without a word to anybody: stream lost */
 	/* the other side */
 	struct plan_result *route;
 	unsigned stage;
 	struct branch *branches;
 	unsigned nbranches;
+	struct stage_ask *stage_asks;
 	struct branch *winner;
+	struct branch *early_from; /* branch whose early media is heard */
 	int best;	     /* worst-case answer of the branches so far */
 	struct buf offer;    /* from MGC, for the branches of any stage */
 	const char *service; /* answered by the exchange itself */
@@ -237,7 +255,6 @@ struct call {
 	/* record */
 	int64_t row; /* 0 = not written yet */
 	bool dirty;
-	bool stored_sdp; /* the record held the descriptions */
 	struct call *dirty_next;
 	struct call_step *steps, **steps_last; /* for the next write */
 	unsigned writes;		       /* not yet acknowledged */
@@ -259,6 +276,8 @@ void call_clock_arm(struct call *);
  * if their INVITE still waits for an answer.
  */
 void call_end(struct call *, int code, const char *reason, enum call_side);
+/* Say to each side what an ended call still owes. */
+void call_tell(struct call *);
 /* Something that kept an ended call has gone. */
 void call_settle(struct call *);
 const char *call_state_name(const struct call *);
@@ -274,6 +293,8 @@ bool call_store_is_open(const struct call_store *);
 void call_store_touch(struct call *);
 /* Write the record; fn once it, as of the end of this turn, is acknowledged. */
 void call_store_then(struct call *, call_step_fn *, void *arg);
+/* Write what waits for the end of the turn; NULL is fine. */
+void call_store_flush(struct call_store *);
 /* Forget all steps of a call. */
 void call_store_forget(struct call *);
 /* Book the call and drop its record. */
@@ -308,10 +329,11 @@ struct directory;
 struct directory_ask {
 	struct directory_ask *next;
 	struct directory_domain *domain;
+	char name[256];
 	void (*fn)(void *arg, const struct plan *, const struct err *);
 	void *arg;
 };
-struct directory *directory_open(struct b2bua *);
+struct directory *directory_open(struct b2bua *, struct err *);
 void directory_close(struct directory **);
 /* fn is called once, perhaps at once. domain: a name or an alias. */
 void directory_want(
@@ -344,7 +366,7 @@ void locate_close(struct b2bua *);
 
 /* Ring the parties of call->stage. */
 void stage_start(struct call *);
-/* A branch has failed with a code; the next stage, or the end. */
+/* A branch is done; when it was the last one: the next stage, or the end. */
 void stage_failed(struct call *);
 void stage_ring_over(struct call *);
 void stage_drop(struct call *);
@@ -366,16 +388,22 @@ struct branch {
 	nta_outgoing_t *cancel;
 	bool cancel_wanted;
 	bool retried; /* with a longer session interval */
+	unsigned stage;
+	bool adopted; /* its INVITE was sent by a process before */
 	int code;
 };
 
-struct branch *branch_new(struct call *, const struct plan_leg *);
+struct branch *branch_new(
+    struct call *, const struct plan_leg *, const struct locate_contact *);
 void branch_free(struct branch *);
 /* Send the INVITE; the record knows it. */
 void branch_invite(struct branch *);
 /* Not wanted any more: CANCEL, or ACK and BYE when it answers yet. */
 void branch_cancel(struct branch *, const char *reason);
-void branch_ack(struct branch *, const char *sdp, size_t n);
+/* sdp NULL: the offer was in the INVITE. */
+void branch_ack(struct branch *, const struct buf *sdp);
+/* CANCEL of an INVITE that another process has sent. */
+void branch_cancel_again(struct branch *);
 bool branch_is_over(const struct branch *);
 void branch_others_off(
     struct call *, const struct branch *except, const char *reason);
@@ -390,19 +418,18 @@ void caller_refuse(struct call *);
 int caller_on_ack_cancel(void *magic, nta_incoming_t *, const sip_t *);
 /* The INVITE without what no adopter needs. */
 void caller_keep_head(struct call *, const sip_t *);
-/* Send the final 2xx with the leg's description. */
-void caller_send_answer(struct call *);
 
 /* ---- service.c: numbers the exchange answers itself ---------------------- */
 
 void service_start(struct call *, const struct plan_leg *);
 
-/* ---- in_dialog.c, relay.c ------------------------------------------------ */
+/* ---- in_dialog.c, relay.c, message.c ------------------------------------- */
 
 int in_dialog_on_request(
     void *magic, nta_leg_t *, nta_incoming_t *, const sip_t *);
 /* INFO and MESSAGE to the other side. */
 int relay_request(struct leg *, nta_incoming_t *, const sip_t *);
+void relay_drop(struct leg *);
 /* MESSAGE outside a dialog. */
 int message_request(struct b2bua *, nta_incoming_t *, const sip_t *);
 void message_close(struct b2bua *);
@@ -410,6 +437,8 @@ void message_close(struct b2bua *);
 /* ---- exchange.c: offers in a dialog -------------------------------------- */
 
 int exchange_request(struct leg *, nta_incoming_t *, const sip_t *);
+/* A refresh of our own that needs an offer (no UPDATE at the peer). */
+void exchange_refresh(struct leg *);
 void exchange_drop(struct call *);
 
 /* ---- session_timer.c: refreshes and pings -------------------------------- */
@@ -418,9 +447,10 @@ void exchange_drop(struct call *);
 int session_timer_request(struct leg *, const sip_t *);
 /* From a 2xx of the peer to ours. */
 void session_timer_reply(struct leg *, const sip_t *);
-/* The header for our 2xx or request; NULL when none is due. */
+/* Session-Expires for our request or 2xx; NULL when none is due. */
 const sip_session_expires_t *session_timer_header(
     const struct leg *, sip_session_expires_t *, bool request);
+const sip_min_se_t *session_timer_least(const struct leg *, sip_min_se_t *);
 /* When the leg needs care next (monotonic), and that care. */
 uint64_t session_timer_due(const struct leg *);
 void session_timer_run(struct leg *, uint64_t now);
@@ -454,7 +484,12 @@ int cdr_write(sqlite3_stmt *, const struct call *, struct err *);
  */
 
 int adopt_all(struct b2bua *, struct err *);
-void adopt_snapshot(const struct call *, struct call_record *);
+
+/* ---- call_snapshot.c: a call as its record ----------------------------------
+ */
+
+/* Borrows from the call. */
+void call_snapshot(const struct call *, struct call_record *);
 
 /* ---- headers.c: what stands in messages ------------------------------------
  */
@@ -464,6 +499,8 @@ char *headers_address(const char *name, const char *number, const char *domain);
 /* The value of the first Reason worth telling the other side, or NULL; out
  * holds 128 bytes. */
 const char *headers_reason(const sip_t *, char out[128]);
+/* "Q.850;cause=17;text=\"user busy\"" */
+void headers_cause(char out[128], int q850, const char *words);
 bool headers_is_sdp(const sip_t *);
 /* A header chain printed as one value; NULL on no memory or too long. */
 char *headers_text(const void *header, size_t max);

@@ -79,6 +79,7 @@ struct call_record {
 	struct record_text caller_number, caller_name;
 	struct record_text called, called_name, destination, service;
 	uint64_t start, ring, answer, end;
+	uint64_t ring_until; /* when this stage has rung long enough */
 	unsigned code;
 	struct record_text reason;
 	enum call_side ended_by;

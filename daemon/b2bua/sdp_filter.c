@@ -274,7 +274,7 @@ sdp_write_media(struct buf *out, const struct sdp_lines *l, size_t i,
 	size_t from = l->media[i], to = l->media[i + 1];
 	const struct sdp_line *c = sdp_find(l, from, to, 'c');
 	union addr a;
-	bool active;
+	bool active = false;
 	int rc = sdp_write_media_line(out, &l->line[from], &active, err);
 
 	if (rc != 0)
