@@ -186,8 +186,10 @@ store_flush_call(struct call_store *st, struct call *c)
 		store_refused(c, &steps);
 		return;
 	}
-	if (steps == NULL)
+	if (steps == NULL) {
+		call_settle(c);
 		return;
+	}
 	w = xcalloc(1, sizeof *w);
 	w->ack = (struct stream_ack){.fn = store_on_ack, .arg = w};
 	w->call = c;

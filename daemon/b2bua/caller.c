@@ -18,12 +18,9 @@ static void
 caller_add_header(struct buf *b, const char *name, const void *header)
 {
 	for (const msg_header_t *h = header; h != NULL; h = h->sh_next) {
-		msg_header_t one = *h;
 		char value[2048];
-		issize_t n;
+		issize_t n = msg_header_field_e(value, sizeof value, h, 0);
 
-		one.sh_next = NULL;
-		n = msg_header_field_e(value, sizeof value, &one, 0);
 		if (n < 0 || n >= (issize_t)sizeof value)
 			return;
 		buf_fmt(b, "%s: ", name);
@@ -40,12 +37,7 @@ caller_keep_head(struct call *c, const sip_t *sip)
 
 	buf_fmt(&b, "INVITE %s SIP/2.0\r\n", url == NULL ? "" : url);
 	su_free(NULL, url);
-	for (const sip_via_t *v = sip->sip_via; v != NULL; v = v->v_next) {
-		sip_via_t one = *v;
-
-		one.v_next = NULL;
-		caller_add_header(&b, "Via", &one);
-	}
+	caller_add_header(&b, "Via", sip->sip_via);
 	caller_add_header(&b, "Record-Route", sip->sip_record_route);
 	caller_add_header(&b, "From", sip->sip_from);
 	caller_add_header(&b, "To", sip->sip_to);
