@@ -59,6 +59,7 @@ cause_forward(int code)
 	case 491:
 	case 494:
 		return 480;
+	case 422: /* of the interval between us and the phone */
 	case 503: /* RFC 3261 16.7: would blame the caller's next hop */
 		return 500;
 	}

@@ -86,6 +86,11 @@ session_timer_reply(struct leg *l, const sip_t *sip)
 	    su_casematch(x->x_refresher, "uac");
 }
 
+/* Who refreshes: the answerer or the asker of this transaction. */
+static const msg_param_t timer_uas[] = {"refresher=uas", NULL};
+static const msg_param_t timer_uac[] = {"refresher=uac", NULL};
+static const msg_param_t *const timer_roles[] = {timer_uas, timer_uac};
+
 const sip_session_expires_t *
 session_timer_header(
     const struct leg *l, sip_session_expires_t *x, bool request)
@@ -95,10 +100,8 @@ session_timer_header(
 	sip_session_expires_init(x);
 	x->x_delta = l->interval;
 	/* In a first request the peer chooses; later roles stay. */
-	if (request)
-		x->x_refresher = !l->up ? NULL : l->refresher ? "uac" : "uas";
-	else
-		x->x_refresher = l->refresher ? "uas" : "uac";
+	if (!request || l->up)
+		x->x_params = timer_roles[request == l->refresher];
 	return x;
 }
 

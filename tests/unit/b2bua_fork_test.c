@@ -226,7 +226,7 @@ a_longer_interval_is_tried(void **state)
 	assert_null(strstr(sip_get(again, "To"), "tag="));
 	rig_reply(again, 422, "b-phone", "Min-SE: 9999\r\n", NULL);
 	rig_skip("ACK ");
-	refused(&a, "SIP/2.0 422");
+	refused(&a, "SIP/2.0 500");
 	free(invite);
 	free(again);
 }
