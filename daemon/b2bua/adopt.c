@@ -21,7 +21,9 @@
 
 #include "b2bua.h"
 #include <sofia-sip/msg_addr.h>
+#include <sofia-sip/nta_tport.h>
 #include <sofia-sip/sip_util.h>
+#include <sofia-sip/tport.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -35,7 +37,7 @@ extern tag_typedef_t ntatag_delay_sending;
 struct adopt {
 	struct b2bua *b2bua;
 	struct call_record record;
-	unsigned dropped;
+	struct buf broken; /* rows that hold none */
 };
 
 /* ---- from the record ---- */
@@ -167,7 +169,9 @@ adopt_server(struct call *c)
 		msg_destroy(msg);
 		return false;
 	}
-	c->invite = nta_incoming_create(agent, c->a.nta, msg, sip, TAG_END());
+	/* Without a transport nta would find one and let go of it twice. */
+	c->invite = nta_incoming_create(agent, c->a.nta, msg, sip,
+	    NTATAG_TPORT(tport_primaries(nta_agent_tports(agent))), TAG_END());
 	if (c->invite == NULL)
 		return false;
 	nta_incoming_set_params(c->invite, NTATAG_EXTRA_100(0), TAG_END());
@@ -203,7 +207,9 @@ static bool
 adopt_branches(struct call *c)
 {
 	for (struct branch *b = c->branches; b != NULL; b = b->next) {
-		if (b->leg.up) {
+		if (c->state == CALL_SETUP) /* never asked */
+			b->state = BRANCH_DONE;
+		else if (b->leg.up) {
 			if (!leg_open(&b->leg))
 				return false;
 		} else if (!adopt_invite(b)) {
@@ -232,10 +238,9 @@ adopt_ringing(struct call *c)
 		call_end(c, 503, "exchange restarted", CALL_SIDE_SYSTEM);
 		return;
 	}
-	if (status >= 180) {
-		c->progress = 0;
+	if (status >= 180)
 		caller_progress(c, status);
-	} else if (status == 100)
+	else
 		caller_trying(c);
 	call_clock_set(
 	    c, CALL_CLOCK_RING, c->ring_until > now ? c->ring_until - now : 1);
@@ -320,7 +325,7 @@ adopt_row(void *arg, int64_t row, const void *bytes, size_t n)
 	if (call_record_decode(r, bytes, n, &err) != 0 ||
 	    r->id.n != CALL_ID - 1) {
 		log_warnx("record %lld: %s: dropped", (long long)row, err.text);
-		a->dropped++;
+		buf_add(&a->broken, &row, sizeof row);
 		return;
 	}
 	if (call_find(a->b2bua, r->id.s) != NULL)
@@ -339,19 +344,25 @@ adopt_all(struct b2bua *b, struct err *err)
 	struct adopt *a = xcalloc(1, sizeof *a);
 	struct call *c, *next;
 	uint64_t from = clock_mono();
-	unsigned count = 0;
+	unsigned count = 0, broken;
+	int64_t row;
 	int rc;
 
 	a->b2bua = b;
 	rc = call_store_each(b->store, adopt_row, a, err);
+	for (size_t i = 0; i < a->broken.len; i += sizeof row) {
+		memcpy(&row, a->broken.data + i, sizeof row);
+		call_store_drop_row(b->store, row);
+	}
 	for (c = b->first; rc == 0 && c != NULL; c = next, count++) {
 		next = c->next;
 		adopt_go_on(c);
 	}
-	if (count + a->dropped > 0)
+	broken = (unsigned)(a->broken.len / sizeof row);
+	if (count + broken > 0)
 		log_info("%u calls adopted in %llu us, %u records dropped",
-		    count, (unsigned long long)(clock_mono() - from),
-		    a->dropped);
+		    count, (unsigned long long)(clock_mono() - from), broken);
+	buf_fini(&a->broken);
 	free(a);
 	return rc;
 }

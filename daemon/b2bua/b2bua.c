@@ -248,6 +248,7 @@ void
 b2bua_close(struct b2bua *b)
 {
 	call_store_flush(b->store);
+	nta_guest_silence(b->guest);
 	message_close(b);
 	while (b->first != NULL) {
 		struct call *c = b->first;

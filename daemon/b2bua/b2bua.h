@@ -97,6 +97,15 @@ int nta_guest_open(struct loop *, const union addr *inside, nta_request_f *,
 void nta_guest_start(struct nta_guest *);
 void nta_guest_close(struct nta_guest **);
 nta_agent_t *nta_guest_agent(struct nta_guest *);
+/*
+ * From here on nothing is said any more: what ends, ends without the replies
+ * and terminations that nta sends for it. Close the guest soon.
+ */
+void nta_guest_silence(struct nta_guest *);
+/* End what an object owns, when it is freed; NULL is fine. */
+void nta_guest_end_incoming(struct nta_guest *, nta_incoming_t *);
+void nta_guest_end_outgoing(struct nta_guest *, nta_outgoing_t *);
+void nta_guest_end_leg(struct nta_guest *, nta_leg_t *);
 /* Something was done in this step: look for more before sleeping. */
 void nta_guest_busy(struct nta_guest *);
 
@@ -186,6 +195,9 @@ bool leg_route_usable(const sip_route_t *);
 
 #define CALL_MAGIC 0xb2b0a003u
 #define CALL_ID 33
+/* call.progress: a status, and whether it described media. */
+#define CALL_PROGRESS_STATUS 0xfff
+#define CALL_PROGRESS_MEDIA 0x1000
 
 enum call_clock {
 	CALL_CLOCK_TRYING,
@@ -228,7 +240,7 @@ struct call {
 	char *head; /* what an adopter needs of the INVITE's bytes */
 	size_t head_len;
 	int sent;     /* highest status sent to the INVITE */
-	int progress; /* last provisional that was passed on */
+	int progress; /* last provisional decided to be passed on */
 	bool early;   /* media was described in one */
 	int max_forwards;
 	bool privacy;
@@ -301,6 +313,8 @@ void call_store_forget(struct call *);
 void call_store_book(struct call *, bool drop);
 /* CDR rows that ST has collected. */
 void call_store_collected(struct call_store *);
+/* A row that holds no record. */
+void call_store_drop_row(struct call_store *, int64_t row);
 /* Read all records: fn for each, before the guest starts. */
 typedef void call_store_fn(void *arg, int64_t row, const void *, size_t n);
 int call_store_each(

@@ -62,9 +62,7 @@ branch_new(struct call *c, const struct plan_leg *to,
 void
 branch_free(struct branch *b)
 {
-	if (b->invite != NULL)
-		nta_outgoing_destroy(b->invite);
-	b->invite = NULL;
+	nta_guest_end_outgoing(b->leg.call->b2bua->guest, b->invite);
 	leg_fini(&b->leg);
 	b->magic = 0;
 }

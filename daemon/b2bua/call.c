@@ -100,8 +100,7 @@ call_free(struct call **cp)
 	call_store_forget(c);
 	loop_defer_cancel(c->b2bua->self->loop, &c->reap);
 	loop_timer_free(&c->timer);
-	if (c->invite != NULL)
-		nta_incoming_destroy(c->invite);
+	nta_guest_end_incoming(c->b2bua->guest, c->invite);
 	for (b = c->branches; b != NULL; b = next) {
 		next = b->next;
 		branch_free(b);
@@ -292,11 +291,11 @@ call_end(struct call *c, int code, const char *reason, enum call_side side)
 	if (c->answer == 0)
 		c->b2bua->count.failed++;
 	memset(c->due, 0, sizeof c->due);
+	call_enter(c, CALL_ENDING);
 	admit_drop(c);
 	stage_drop(c);
 	exchange_drop(c);
 	call_media_forget(c, NULL);
-	call_enter(c, CALL_ENDING);
 	call_store_then(c, call_tell_end, NULL);
 	log_debug("call=%s ends %d %s", c->id, c->code, c->reason);
 }

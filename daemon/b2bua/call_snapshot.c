@@ -111,7 +111,10 @@ call_snapshot(const struct call *c, struct call_record *r)
 	r->code = (unsigned)c->code;
 	r->reason = snapshot_text(c->reason);
 	r->ended_by = c->ended_by;
-	r->sent = (unsigned)c->sent;
+	/* Decided counts as sent: it is, as soon as this is acknowledged. */
+	r->sent = (unsigned)(c->progress & CALL_PROGRESS_STATUS);
+	if (c->sent > (int)r->sent)
+		r->sent = (unsigned)c->sent;
 	r->head = c->a.acked ? snapshot_text(NULL)
 			     : (struct record_text){c->head, c->head_len};
 	if (r->head.s == NULL)

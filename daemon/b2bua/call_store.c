@@ -407,6 +407,19 @@ store_prepare_all(struct call_store *st, struct err *err)
 	return 0;
 }
 
+void
+call_store_drop_row(struct call_store *st, int64_t row)
+{
+	struct err err;
+	int rc = stream_join(st->stream, &err);
+
+	if (rc == 0) {
+		sqlite3_bind_int64(st->drop, 1, row);
+		rc = store_step(st->stream, st->drop, &err);
+	}
+	store_note(st, rc == 0 ? NULL : &err);
+}
+
 int
 call_store_each(
     struct call_store *st, call_store_fn *fn, void *arg, struct err *err)

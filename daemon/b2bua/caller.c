@@ -99,11 +99,10 @@ caller_say_progress(struct call *c, void *arg)
 void
 caller_progress(struct call *c, int status)
 {
-	static const int media = 0x1000; /* said with a description */
-	int news = status | (c->early ? media : 0);
+	int news = status | (c->early ? CALL_PROGRESS_MEDIA : 0);
 
 	if (c->state != CALL_RINGING || c->progress == news ||
-	    (status == 180 && c->progress == (180 | media)))
+	    (status == 180 && c->progress == (180 | CALL_PROGRESS_MEDIA)))
 		return;
 	c->progress = news;
 	if (c->ring == 0)

@@ -45,10 +45,8 @@ exchange_free(struct exchange *x)
 {
 	if (x->call->exchange == x)
 		x->call->exchange = NULL;
-	if (x->irq != NULL)
-		nta_incoming_destroy(x->irq);
-	if (x->orq != NULL)
-		nta_outgoing_destroy(x->orq);
+	nta_guest_end_incoming(x->call->b2bua->guest, x->irq);
+	nta_guest_end_outgoing(x->call->b2bua->guest, x->orq);
 	buf_fini(&x->before);
 	x->magic = 0;
 	free(x);
@@ -62,7 +60,8 @@ exchange_drop(struct call *c)
 	if (x == NULL)
 		return;
 	call_media_forget(c, x);
-	if (x->irq != NULL && nta_incoming_status(x->irq) < 200)
+	if (x->irq != NULL && nta_incoming_status(x->irq) < 200 &&
+	    c->state == CALL_ENDING)
 		nta_incoming_treply(
 		    x->irq, SIP_487_REQUEST_CANCELLED, TAG_END());
 	exchange_free(x);

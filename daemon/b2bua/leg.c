@@ -60,15 +60,13 @@ leg_init(struct leg *l, struct call *c, struct branch *b)
 void
 leg_fini(struct leg *l)
 {
+	struct nta_guest *guest = l->call->b2bua->guest;
+
 	relay_drop(l);
-	if (l->bye_in != NULL)
-		nta_incoming_destroy(l->bye_in);
-	if (l->probe != NULL)
-		nta_outgoing_destroy(l->probe);
-	if (l->bye != NULL)
-		nta_outgoing_destroy(l->bye);
-	if (l->nta != NULL)
-		nta_leg_destroy(l->nta);
+	nta_guest_end_incoming(guest, l->bye_in);
+	nta_guest_end_outgoing(guest, l->probe);
+	nta_guest_end_outgoing(guest, l->bye);
+	nta_guest_end_leg(guest, l->nta);
 	free(l->call_id);
 	free(l->local);
 	free(l->remote);

@@ -42,9 +42,8 @@ message_free(struct message *m)
 		directory_cancel(m->b2bua->directory, &m->ask);
 	locate_drop(&m->locate);
 	for (unsigned i = 0; i < LOCATE_MAX; i++)
-		if (m->sent[i] != NULL)
-			nta_outgoing_destroy(m->sent[i]);
-	nta_incoming_destroy(m->irq);
+		nta_guest_end_outgoing(m->b2bua->guest, m->sent[i]);
+	nta_guest_end_incoming(m->b2bua->guest, m->irq);
 	msg_destroy(m->msg);
 	free(m->from);
 	free(m->to);

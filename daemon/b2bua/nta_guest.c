@@ -33,6 +33,7 @@ struct nta_guest {
 	int epoll;
 	bool busy;
 	bool started;
+	bool silent;
 };
 
 /* Every epoll descriptor of the process, as bits. */
@@ -107,7 +108,7 @@ guest_create_agent(struct nta_guest *g, const union addr *inside,
 
 /* What sofia has to say goes nowhere: every fact of use is counted here. */
 static void
-guest_silence(void *arg, const char *fmt, va_list ap)
+guest_hush(void *arg, const char *fmt, va_list ap)
 {
 	(void)arg;
 	(void)fmt;
@@ -124,7 +125,7 @@ nta_guest_open(struct loop *loop, const union addr *inside, nta_request_f *fn,
 	*gp = NULL;
 	g->loop = loop;
 	su_init();
-	su_log_redirect(NULL, guest_silence, NULL);
+	su_log_redirect(NULL, guest_hush, NULL);
 	su_log_set_level(NULL, 0);
 	rc = guest_create_root(g, err);
 	if (rc == 0)
@@ -182,6 +183,33 @@ nta_agent_t *
 nta_guest_agent(struct nta_guest *g)
 {
 	return g->agent;
+}
+
+void
+nta_guest_silence(struct nta_guest *g)
+{
+	g->silent = true;
+}
+
+void
+nta_guest_end_incoming(struct nta_guest *g, nta_incoming_t *irq)
+{
+	if (irq != NULL && !g->silent)
+		nta_incoming_destroy(irq);
+}
+
+void
+nta_guest_end_outgoing(struct nta_guest *g, nta_outgoing_t *orq)
+{
+	if (orq != NULL && !g->silent)
+		nta_outgoing_destroy(orq);
+}
+
+void
+nta_guest_end_leg(struct nta_guest *g, nta_leg_t *leg)
+{
+	if (leg != NULL && !g->silent)
+		nta_leg_destroy(leg);
 }
 
 void

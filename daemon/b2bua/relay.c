@@ -29,9 +29,8 @@ relay_free(struct relay *r)
 		at = &(*at)->next;
 	*at = r->next;
 	r->to->nrelays--;
-	if (r->orq != NULL)
-		nta_outgoing_destroy(r->orq);
-	nta_incoming_destroy(r->irq);
+	nta_guest_end_outgoing(r->to->call->b2bua->guest, r->orq);
+	nta_guest_end_incoming(r->to->call->b2bua->guest, r->irq);
 	free(r);
 }
 
