@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -398,6 +399,22 @@ supervisor_share(const char *path)
 		fatal("%s", path);
 }
 
+/* Media and flows need a descriptor each: take as many as we may have. */
+static void
+supervisor_raise_limits(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+		fatal("limit of descriptors");
+	r.rlim_cur = r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r) != 0)
+		log_warn("limit of descriptors");
+	if (r.rlim_cur < 4096)
+		log_warnx("only %llu descriptors a process: few calls",
+		    (unsigned long long)r.rlim_cur);
+}
+
 static void
 supervisor_prepare_state(struct supervisor *s)
 {
@@ -477,6 +494,7 @@ supervisor_main(const char *path, bool debug)
 	if (s->binary < 0)
 		fatal("/proc/self/exe");
 	umask(0007);
+	supervisor_raise_limits();
 	supervisor_prepare_state(s);
 	supervisor_make_children(s);
 	supervisor_make_keys(s);
