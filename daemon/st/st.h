@@ -122,18 +122,20 @@ struct st_view {
 struct st_domain {
 	char id[ST_ID];
 	char realm[OBJ_KEY];
-	bool fresh; /* only in the candidate */
+	bool fresh; /* only in the candidate: it has no stream yet */
 };
 
 struct st_place {
 	char stream[STREAM_NAME];
-	sqlite3 *db; /* NULL: a domain that is only in the candidate */
+	sqlite3 *db; /* NULL: of a fresh domain */
 };
 
 /* The domain as the session's candidate has it (session NULL: as running).
  * -ERR_ABSENT with words when there is none. */
 int st_view_domain(const struct st_view *, const char *session,
     const char *name, struct st_domain *, struct err *);
+/* Is there a stream of this id: of a domain there is, or was? */
+bool st_view_known(const struct st_view *, const char *id);
 int st_view_locate(const struct st_view *, const char *session,
     const struct obj_path *, struct st_place *, struct err *);
 /* The running row; -ERR_ABSENT without words when there is none. */

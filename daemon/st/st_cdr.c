@@ -209,20 +209,6 @@ cdr_on_open(void *arg, const struct err *why)
 		loop_defer(c->st->cfg.loop, &c->end);
 }
 
-/* Is there, or was there, a domain with this id? */
-static bool
-cdr_domain_known(struct st *st, const char *id)
-{
-	sqlite3_stmt *s = st_sql(st->view.db(st, ST_ROOT_STREAM), NULL,
-	    "SELECT 1 FROM domain WHERE id = ?1 UNION ALL "
-	    "SELECT 1 FROM tombstone WHERE id = ?1",
-	    "s", id);
-	bool known = s != NULL && sqlite3_step(s) == SQLITE_ROW;
-
-	sqlite3_finalize(s);
-	return known;
-}
-
 /* Copy one row out of the reader's snapshot; hold its domain's stream. */
 static void
 cdr_take(struct st_calls *c, sqlite3_stmt *s)
@@ -236,7 +222,7 @@ cdr_take(struct st_calls *c, sqlite3_stmt *s)
 		one->value[k] = sqlite3_value_dup(
 		    sqlite3_column_value(s, k + 1));
 	one->stream[0] = '\0';
-	if (id == NULL || !cdr_domain_known(c->st, id)) {
+	if (id == NULL || !st_view_known(&c->st->view, id)) {
 		log_warnx("stream=%s record=%lld of no domain: dropped",
 		    c->name, (long long)c->seq);
 		return;

@@ -140,6 +140,28 @@ apply_bury(struct apply *a, struct err *e)
 	return r;
 }
 
+/* A domain that gets back the id it had is no longer dead. */
+static int
+apply_unbury(struct apply *a, const struct st_change *c, struct err *e)
+{
+	if (a->path.obj->place != OBJ_ROOT || c->new == NULL ||
+	    strcmp(c->field, "id") != 0)
+		return 0;
+	return st_sql_run(
+	    a->db, e, "DELETE FROM tombstone WHERE id = ?1", "s", c->new);
+}
+
+static int
+apply_field(struct apply *a, const struct st_change *c, struct err *e)
+{
+	int r;
+
+	if (a->gone)
+		return 0;
+	r = obj_set(a->db, &a->path, c->field, c->new, e);
+	return r != 0 ? r : apply_unbury(a, c, e);
+}
+
 static int
 apply_step(struct apply *a, const struct st_change *c, struct err *e)
 {
@@ -148,8 +170,7 @@ apply_step(struct apply *a, const struct st_change *c, struct err *e)
 	if (r != 0)
 		return r;
 	if (c->field[0] != '\0')
-		return a->gone ? 0
-			       : obj_set(a->db, &a->path, c->field, c->new, e);
+		return apply_field(a, c, e);
 	a->gone = c->new == NULL;
 	if (!a->gone)
 		return obj_set(a->db, &a->path, NULL, NULL, e);

@@ -180,7 +180,7 @@ rollback_on_open(void *arg, const struct err *why)
 	rollback_finish(b, r != 0 ? &e : NULL);
 }
 
-/* Streams of domains that are there now and were touched since. */
+/* Streams of domains that were touched since; those of deleted ones too. */
 static int
 rollback_hold(struct rollback *b, struct err *e)
 {
@@ -189,17 +189,12 @@ rollback_hold(struct rollback *b, struct err *e)
 	    "SELECT DISTINCT stream FROM change WHERE rev > ?1 "
 	    "AND stream LIKE 'domain/%' AND stream <> '" ST_ROOT_STREAM "'",
 	    "i", b->rev);
-	sqlite3_stmt *known;
 
 	if (s == NULL)
 		return -ERR_IO;
 	while (sqlite3_step(s) == SQLITE_ROW) {
-		known = st_sql(st->view.db(st, ST_ROOT_STREAM), NULL,
-		    "SELECT 1 FROM domain WHERE 'domain/' || id = ?1", "s",
-		    st_text(s, 0));
-		if (known != NULL && sqlite3_step(known) == SQLITE_ROW)
+		if (st_view_known(&st->view, st_text(s, 0) + strlen("domain/")))
 			st_hold_add(b->hold, st_text(s, 0), ST_DOMAIN);
-		sqlite3_finalize(known);
 	}
 	sqlite3_finalize(s);
 	return 0;

@@ -164,16 +164,6 @@ show_on_open(void *arg, const struct err *why)
 	show_next(s);
 }
 
-/* Is the domain there already, or only wanted by the candidate? */
-static bool
-show_exists(const struct show *s, const struct show_domain *d)
-{
-	struct st_domain now;
-
-	return st_view_domain(&s->st->view, NULL, d->name, &now, NULL) == 0 &&
-	    strcmp(now.id, d->id) == 0;
-}
-
 static void
 show_next(struct show *s)
 {
@@ -185,7 +175,7 @@ show_next(struct show *s)
 		return;
 	}
 	s->hold = st_hold_new(s->st, show_on_open, s);
-	if (show_exists(s, &s->domains[s->at])) {
+	if (st_view_known(&s->st->view, s->domains[s->at].id)) {
 		st_domain_stream(stream, s->domains[s->at].id);
 		st_hold_add(s->hold, stream, ST_DOMAIN);
 	}

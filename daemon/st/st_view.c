@@ -53,6 +53,23 @@ st_path_below(const char *path, const char *front)
 	    (path[n] == '\0' || path[n] == ' ');
 }
 
+bool
+st_view_known(const struct st_view *v, const char *id)
+{
+	sqlite3 *root = v->db(v->arg, ST_ROOT_STREAM);
+	sqlite3_stmt *s = root == NULL ? NULL
+				       : st_sql(root, NULL,
+					     "SELECT 1 FROM domain "
+					     "WHERE id = ?1 UNION ALL "
+					     "SELECT 1 FROM tombstone "
+					     "WHERE id = ?1",
+					     "s", id);
+	bool known = s != NULL && sqlite3_step(s) == SQLITE_ROW;
+
+	sqlite3_finalize(s);
+	return known;
+}
+
 /* What the candidate says of a field, as a text of fixed size. */
 static int
 st_view_wanted(const struct st_view *v, const char *session, const char *path,
@@ -117,12 +134,12 @@ st_view_domain(const struct st_view *v, const char *session, const char *name,
 		    "domain %s: deleted in this candidate", name);
 	if (o.intent == ST_NONE || (o.intent == ST_SET && o.existed))
 		return st_view_running(v, &p, d, e);
-	d->fresh = true;
 	if (st_view_wanted(v, session, text, "id", d->id, sizeof d->id) != 0 ||
 	    st_view_wanted(
 		v, session, text, "realm", d->realm, sizeof d->realm) != 0)
 		return err_set(
 		    e, ERR_CORRUPT, "domain %s: candidate without id", name);
+	d->fresh = !st_view_known(v, d->id);
 	return 0;
 }
 
