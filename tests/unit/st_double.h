@@ -445,11 +445,14 @@ owner_map_attach(int fd, struct owner_map **m, struct err *e)
 	return err_set(e, ERR_INTERNAL, "unused");
 }
 
+static struct owner *double_owner; /* the one entry there is */
+
 bool
 owner_map_find(const struct owner_map *m, const char *key, struct owner *o)
 {
 	(void)m;
-	(void)key;
-	(void)o;
-	return false;
+	if (double_owner == NULL || strcmp(double_owner->key, key) != 0)
+		return false;
+	*o = *double_owner;
+	return true;
 }
