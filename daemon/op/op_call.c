@@ -145,6 +145,9 @@ op_check_fields(const struct obj *o, json_t *list, struct err *e)
 
 	if (o == NULL)
 		return err_set(e, ERR_INVALID, "expected a path beside it");
+	/* An empty list must not turn into "the whole object". */
+	if (json_array_size(list) == 0)
+		return err_set(e, ERR_INVALID, "expected at least one field");
 	json_array_foreach (list, i, name) {
 		if (op_settable(o, json_string_value(name), e) == NULL)
 			return -(int)e->code;
