@@ -43,6 +43,8 @@ int st_stmt_run(sqlite3_stmt *, struct err *, const char *types, ...);
 /* Bind a kept statement anew; rows follow with sqlite3_step. */
 void st_stmt_bind(sqlite3_stmt *, const char *types, ...);
 int st_sql_fail(sqlite3 *, struct err *, const char *what);
+/* The first of several errors of a kind, and how many there are more. */
+int st_first(struct err *, const struct err *first, size_t count);
 /* Text of a column, NULL for NULL; valid until the next step. */
 const char *st_text(sqlite3_stmt *, int col);
 
@@ -215,27 +217,24 @@ int st_apply_once(const struct obj *const *objs, sqlite3 *, const char *stream,
 
 /* ---- st_merge.c: candidate against running ------------------------------- */
 
-/* What two sessions disagree about. */
-struct st_conflict {
-	char path[OBJ_PATH];
-	char field[64];		     /* "" = the object itself */
-	char *base, *theirs, *yours; /* secrets masked; NULL = not set */
-	struct st_touch {
-		int64_t rev; /* 0 = unknown */
-		uint64_t time;
-		char operator[64];
-	} by;
+/* Who was last at a path. */
+struct st_touch {
+	int64_t rev; /* 0 = unknown */
+	uint64_t time;
+	char operator[64];
 };
-void st_conflict_fini(struct st_conflict *);
-json_t *st_conflict_data(const struct st_conflict *);
+
+#define ST_TOLD 64 /* conflicts or failures that are told one by one */
 
 /*
  * The change set that makes the running configuration what the candidate
- * wants. -ERR_CONFLICT when running has changed under it on the same path;
- * conflict NULL = the candidate wins (compare, show).
+ * wants. -ERR_CONFLICT when running has changed under it on the same paths:
+ * words of the first, and a row for each in conflicts {path, field, base,
+ * theirs, yours, operator, time, rev}, secrets masked. conflicts NULL = the
+ * candidate wins (compare, show).
  */
 int st_merge(const struct st_view *, const char *session, struct st_changes *,
-    struct st_conflict *, struct err *);
+    json_t *conflicts, struct err *);
 
 /* ---- st_check.c, st_unique.c: is a changed configuration whole? -----------
  */
@@ -244,7 +243,9 @@ struct st_checker {
 	const struct st_view *view; /* with the changes carried out */
 	const struct st_changes *changes;
 	const char *server; /* the server we run on, which must stay */
+	json_t *failures;   /* a row for each {path, words} */
 };
+/* -ERR_CHECK: words of the first failure. */
 int st_check(const struct st_checker *, struct err *);
 int st_unique(const struct st_checker *, struct err *);
 
@@ -398,7 +399,7 @@ struct st_job {
 	enum st_task { ST_TASK_COMMIT, ST_TASK_CHECK, ST_TASK_COMPARE } task;
 	struct st_revision rev;
 	struct st_changes changes;
-	struct st_conflict conflict;
+	json_t *told; /* conflicts or failures, a row each */
 	struct st_hold *hold;
 	struct map fresh; /* stream -> sqlite3 * in memory, while preparing */
 	struct st_job_ack *acks;

@@ -170,17 +170,50 @@ check_path(const struct st_checker *k, const struct st_change *c, struct err *e)
 	return r;
 }
 
+/* Failures of a check, while the next objects are looked at. */
+struct check_found {
+	const struct st_checker *k;
+	size_t n;
+	struct err first;
+};
+
+static void
+check_add(struct check_found *f, const char *path, const struct err *e)
+{
+	json_t *row;
+
+	if (f->n++ == 0)
+		f->first = *e;
+	if (f->k->failures == NULL || f->n > ST_TOLD)
+		return;
+	row = json_pack("{s:s}", "words", e->text);
+	if (path != NULL)
+		json_object_set_new(row, "path", json_string(path));
+	json_array_append_new(f->k->failures, row);
+}
+
 int
 st_check(const struct st_checker *k, struct err *e)
 {
 	const struct st_changes *c = k->changes;
+	struct check_found found = {.k = k};
+	struct err one;
 	size_t i;
+	int r;
 
 	for (i = 0; i < c->n; i++) {
 		if (i > 0 && c->list[i].path == c->list[i - 1].path)
 			continue;
-		if (check_path(k, &c->list[i], e) != 0)
-			return err_wrap(e, "%s", c->list[i].path);
+		if ((r = check_path(k, &c->list[i], &one)) == 0)
+			continue;
+		err_wrap(&one, "%s", c->list[i].path);
+		if (r != -ERR_CHECK) {
+			*e = one;
+			return r;
+		}
+		check_add(&found, c->list[i].path, &one);
 	}
-	return st_unique(k, e);
+	if ((r = st_unique(k, &one)) != 0)
+		check_add(&found, NULL, &one);
+	return found.n > 0 ? st_first(e, &found.first, found.n) : 0;
 }

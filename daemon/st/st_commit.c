@@ -39,6 +39,7 @@ st_job_new(struct st *st, const char *session,
 	j->done = done;
 	j->arg = arg;
 	str_copy(j->session, sizeof j->session, session);
+	j->told = json_array();
 	st_changes_init(&j->changes);
 	return j;
 }
@@ -72,7 +73,7 @@ st_job_free(struct st_job **jp)
 	loop_defer_cancel(j->st->cfg.loop, &j->end);
 	st_hold_close(&j->hold);
 	job_drop_fresh(j);
-	st_conflict_fini(&j->conflict);
+	json_decref(j->told);
 	st_changes_fini(&j->changes);
 	free(j->acks);
 	free(j);
@@ -260,7 +261,7 @@ static int
 job_check(struct st_job *j, struct err *e)
 {
 	struct st_view v = j->st->view;
-	struct st_checker k = {&v, &j->changes, j->st->cfg.server};
+	struct st_checker k = {&v, &j->changes, j->st->cfg.server, j->told};
 
 	v.db = job_db;
 	v.arg = j;
@@ -381,7 +382,7 @@ job_on_open(void *arg, const struct err *why)
 		return;
 	}
 	r = st_merge(&j->st->view, j->session, &j->changes,
-	    j->task != ST_TASK_COMPARE ? &j->conflict : NULL, &e);
+	    j->task != ST_TASK_COMPARE ? j->told : NULL, &e);
 	if (r == 0)
 		r = job_carry(j, &e);
 	if (r <= 0)

@@ -18,7 +18,10 @@ struct merge {
 	const struct st_view *view;
 	const char *session;
 	struct st_changes *out;
-	struct st_conflict *conflict;
+	json_t *conflicts; /* NULL = the candidate wins */
+	size_t nconflicts;
+	struct err first; /* words of the first conflict */
+	bool again;	  /* the second walk: what cannot be located was told */
 };
 
 /* The rows of a candidate that speak of one object. */
@@ -29,46 +32,47 @@ struct merge_group {
 	struct obj_path path;
 	struct st_place at;
 	struct obj_row row;
-	bool exists, existed, replace, remove;
+	bool exists, existed, replace, remove, lost;
 };
 
 /* ---- conflicts ---------------------------------------------------------- */
 
-void
-st_conflict_fini(struct st_conflict *c)
+/* What is told of one conflict: who, after a revision, and both sides. */
+struct conflict {
+	const char *path, *field, *base, *theirs, *yours;
+	struct st_touch by;
+};
+
+static void
+conflict_member(json_t *row, const char *name, const char *value)
 {
-	free(c->base);
-	free(c->theirs);
-	free(c->yours);
-	memset(c, 0, sizeof *c);
+	if (value != NULL)
+		json_object_set_new(row, name, json_string(value));
 }
 
 static json_t *
-conflict_json(const char *value)
+conflict_row(const struct conflict *c)
 {
-	return value != NULL ? json_string(value) : json_null();
-}
-
-json_t *
-st_conflict_data(const struct st_conflict *c)
-{
-	json_t *o = json_pack("{s:s, s:s, s:o, s:o, s:o}", "path", c->path,
-	    "field", c->field, "base", conflict_json(c->base), "theirs",
-	    conflict_json(c->theirs), "yours", conflict_json(c->yours));
+	json_t *row = json_object();
 	char when[CLOCK_TEXT];
 
+	conflict_member(row, "path", c->path);
+	conflict_member(row, "field", c->field);
+	conflict_member(row, "base", c->base);
+	conflict_member(row, "theirs", c->theirs);
+	conflict_member(row, "yours", c->yours);
 	if (c->by.rev != 0) {
 		clock_text(when, c->by.time);
-		json_object_set_new(o, "rev", json_integer(c->by.rev));
-		json_object_set_new(o, "operator", json_string(c->by.operator));
-		json_object_set_new(o, "time", json_string(when));
+		conflict_member(row, "operator", c->by.operator);
+		conflict_member(row, "time", when);
+		json_object_set_new(row, "rev", json_integer(c->by.rev));
 	}
-	return o;
+	return row;
 }
 
 /* " by NAME at TIME (revision N)", or nothing when it is not known. */
 static void
-conflict_who(const struct st_conflict *c, char *out, size_t size)
+conflict_who(const struct conflict *c, char *out, size_t size)
 {
 	char when[CLOCK_TEXT];
 
@@ -80,57 +84,66 @@ conflict_who(const struct st_conflict *c, char *out, size_t size)
 	    when, (long long)c->by.rev);
 }
 
-static char *
+/* Keep it, and go on looking for others. */
+static void
+conflict_add(struct merge *m, const struct conflict *c, const struct err *e)
+{
+	if (m->nconflicts++ == 0)
+		m->first = *e;
+	if (m->nconflicts <= ST_TOLD)
+		json_array_append_new(m->conflicts, conflict_row(c));
+}
+
+/* A value as people may see it. */
+static const char *
 conflict_value(const struct op_field *f, const char *value)
 {
-	if (value == NULL)
-		return NULL;
-	return xstrdup(f != NULL && f->type->secret ? OP_MASK : value);
+	return value != NULL && f->type->secret ? OP_MASK : value;
 }
 
 /* Two sessions want different things of one field. */
-static int
+static void
 conflict_field(struct merge *m, const struct merge_group *g,
-    const struct st_entry *w, const char *running, struct err *e)
+    const struct st_entry *w, const char *running)
 {
 	const struct op_field *f = obj_field(g->path.obj, w->field);
-	struct st_conflict *c = m->conflict;
+	struct conflict c = {.path = w->path,
+	    .field = w->field,
+	    .base = conflict_value(f, w->base),
+	    .theirs = conflict_value(f, running),
+	    .yours = conflict_value(f, w->value)};
 	char who[160];
+	struct err e;
 
-	str_copy(c->path, sizeof c->path, w->path);
-	str_copy(c->field, sizeof c->field, w->field);
-	c->base = conflict_value(f, w->base);
-	c->theirs = conflict_value(f, running);
-	c->yours = conflict_value(f, w->value);
 	st_revision_touch(
-	    st_cand_db(m->view->cand), w->path, false, w->rev, &c->by);
-	conflict_who(c, who, sizeof who);
-	return err_set(e, ERR_CONFLICT,
-	    "%s: %s: is now %.100s%s; yours: %.100s", c->path, c->field,
-	    c->theirs != NULL ? c->theirs : "not set", who,
-	    c->yours != NULL ? c->yours : "not set");
+	    st_cand_db(m->view->cand), w->path, false, w->rev, &c.by);
+	conflict_who(&c, who, sizeof who);
+	err_set(&e, ERR_CONFLICT, "%s: %s: is now %.100s%s; yours: %.100s",
+	    c.path, c.field, c.theirs != NULL ? c.theirs : "not set", who,
+	    c.yours != NULL ? c.yours : "not set");
+	conflict_add(m, &c, &e);
 }
 
-/* The object itself was changed or deleted under the candidate. */
-static int
-conflict_object(struct merge *m, const struct merge_group *g, struct err *e)
+/* An object was changed or deleted under the candidate; path is it, or the
+ * domain that it was in. */
+static void
+conflict_object(struct merge *m, const struct merge_group *g, const char *path,
+    bool deleted)
 {
-	struct st_conflict *c = m->conflict;
-	bool wanted = !g->remove;
+	struct conflict c = {.path = path,
+	    .theirs = deleted ? "deleted" : "changed",
+	    .yours = g->replace ? "made anew"
+		: g->remove	? "deleted"
+				: "changed"};
 	char who[160];
+	struct err e;
 
-	str_copy(c->path, sizeof c->path, g->self->path);
-	c->base = xstrdup("present");
-	c->theirs = g->exists ? xstrdup("changed") : NULL;
-	c->yours = wanted ? xstrdup("present") : NULL;
 	st_revision_touch(
-	    st_cand_db(m->view->cand), c->path, true, g->self->rev, &c->by);
-	conflict_who(c, who, sizeof who);
-	return err_set(e, ERR_CONFLICT, "%s: was %s%s; yours: %s", c->path,
-	    g->exists ? "changed" : "deleted", who,
-	    g->replace	    ? "made anew"
-		: g->remove ? "deleted"
-			    : "changed");
+	    st_cand_db(m->view->cand), path, true, g->self->rev, &c.by);
+	conflict_who(&c, who, sizeof who);
+	err_set(&e, ERR_CONFLICT, "%s: was %s%s; yours: %s%s", path, c.theirs,
+	    who, path == g->self->path ? "" : "something in it ", c.yours);
+	conflict_add(m, &c, &e);
 }
 
 /* Has anybody touched the object or what is below it since? */
@@ -210,30 +223,29 @@ merge_removals(struct merge *m, struct merge_group *g, struct err *e)
 {
 	if (!g->remove && !g->replace)
 		return 0;
-	if (m->conflict != NULL && g->exists && merge_touched(m, g))
-		return conflict_object(m, g, e);
+	if (m->conflicts != NULL && g->exists && merge_touched(m, g))
+		conflict_object(m, g, g->self->path, false);
 	return g->exists ? merge_delete(m, g, e) : 0;
 }
 
 /* ---- what is made and set ------------------------------------------------ */
 
-static int
-merge_field(struct merge *m, struct merge_group *g, const struct st_entry *w,
-    bool anew, struct err *e)
+static void
+merge_field(
+    struct merge *m, struct merge_group *g, const struct st_entry *w, bool anew)
 {
 	const struct op_field *f = obj_field(g->path.obj, w->field);
 	const char *running;
 
 	if (f == NULL) /* of another release: it cannot be said any more */
-		return 0;
+		return;
 	running = anew ? NULL : g->row.value[f - g->path.obj->fields];
 	if (str_equal(running, w->value))
-		return 0;
-	if (m->conflict != NULL && !anew && !str_equal(running, w->base))
-		return conflict_field(m, g, w, running, e);
+		return;
+	if (m->conflicts != NULL && !anew && !str_equal(running, w->base))
+		conflict_field(m, g, w, running);
 	st_changes_add(
 	    m->out, g->at.stream, w->path, w->field, running, w->value);
-	return 0;
 }
 
 /* Second walk: everything that is made or set. */
@@ -242,41 +254,35 @@ merge_sets(struct merge *m, struct merge_group *g, struct err *e)
 {
 	bool anew = g->replace || !g->exists;
 	size_t i;
-	int r;
 
+	(void)e;
 	if (g->remove)
 		return 0;
-	if (m->conflict != NULL && g->existed && !g->exists && !g->replace)
-		return conflict_object(m, g, e);
+	if (m->conflicts != NULL && g->existed && !g->exists && !g->replace)
+		conflict_object(m, g, g->self->path, true);
 	if (anew)
 		st_changes_add(
 		    m->out, g->at.stream, g->self->path, "", NULL, "1");
-	for (i = 0; i < g->nfields; i++) {
-		if ((r = merge_field(m, g, &g->field[i], anew, e)) != 0)
-			return r;
-	}
+	for (i = 0; i < g->nfields; i++)
+		merge_field(m, g, &g->field[i], anew);
 	return 0;
 }
 
 /* ---- the two walks ------------------------------------------------------- */
 
 /* The domain of an edited object was deleted under the candidate. */
-static int
-conflict_domain(struct merge *m, const struct merge_group *g, struct err *e)
+static void
+merge_lost(struct merge *m, struct merge_group *g)
 {
-	struct st_conflict *c = m->conflict;
 	struct obj_path domain;
-	char who[160];
+	char path[OBJ_PATH];
 
+	g->lost = true;
+	if (m->again)
+		return;
 	st_domain_path(m->view->objs, g->path.key[0], &domain);
-	obj_path_text(&domain, c->path, sizeof c->path);
-	c->base = xstrdup("present");
-	c->yours = xstrdup("present");
-	st_revision_touch(
-	    st_cand_db(m->view->cand), c->path, false, g->self->rev, &c->by);
-	conflict_who(c, who, sizeof who);
-	return err_set(e, ERR_CONFLICT, "%s: was deleted%s; yours: %s changed",
-	    c->path, who, g->self->path);
+	obj_path_text(&domain, path, sizeof path);
+	conflict_object(m, g, path, true);
 }
 
 /* Where the object of a group is and how it runs. */
@@ -288,8 +294,10 @@ merge_look(struct merge *m, struct merge_group *g, struct err *e)
 	r = obj_path_parse(m->view->objs, g->self->path, &g->path, e);
 	if (r == 0)
 		r = st_view_locate(m->view, m->session, &g->path, &g->at, e);
-	if (r == -ERR_ABSENT && m->conflict != NULL)
-		return conflict_domain(m, g, e);
+	if (r == -ERR_ABSENT && m->conflicts != NULL) {
+		merge_lost(m, g);
+		return 0;
+	}
 	if (r != 0)
 		return err_wrap(e, "%s", g->self->path);
 	g->exists = st_view_row(&g->at, &g->path, &g->row) == 0;
@@ -327,7 +335,7 @@ merge_walk(struct merge *m, const struct st_entry *list, size_t n,
 
 	while (r == 0 && at < n) {
 		at += merge_group(list, n, at, &g);
-		if ((r = merge_look(m, &g, e)) == 0)
+		if ((r = merge_look(m, &g, e)) == 0 && !g.lost)
 			r = fn(m, &g, e);
 		if (g.exists)
 			obj_row_fini(&g.row);
@@ -337,9 +345,9 @@ merge_walk(struct merge *m, const struct st_entry *list, size_t n,
 
 int
 st_merge(const struct st_view *v, const char *session, struct st_changes *out,
-    struct st_conflict *conflict, struct err *e)
+    json_t *conflicts, struct err *e)
 {
-	struct merge m = {v, session, out, conflict};
+	struct merge m = {v, session, out, .conflicts = conflicts};
 	struct pool *pool = pool_new();
 	struct st_entry *list;
 	size_t n;
@@ -348,8 +356,11 @@ st_merge(const struct st_view *v, const char *session, struct st_changes *out,
 	r = st_cand_list(v->cand, session, pool, &list, &n, e);
 	if (r == 0)
 		r = merge_walk(&m, list, n, merge_removals, e);
+	m.again = true;
 	if (r == 0)
 		r = merge_walk(&m, list, n, merge_sets, e);
 	pool_free(&pool);
-	return r;
+	if (r != 0 || m.nconflicts == 0)
+		return r;
+	return st_first(e, &m.first, m.nconflicts);
 }

@@ -9,7 +9,7 @@
 #include "st_op.h"
 #include "daemon/base/str.h"
 
-static const char *const change_words[] = {"add", "change", "delete", NULL};
+static const char *const change_words[] = {"+", "~", "-", NULL};
 
 static void
 commit_row(struct op_call *call, const struct st_revision *r)
@@ -22,16 +22,16 @@ commit_row(struct op_call *call, const struct st_revision *r)
 	call->rev = r->rev;
 }
 
-/* Why a commit did not happen, with both sides of a conflict. */
+/* Why a commit did not happen: every conflict, every failed check. */
 static void
 commit_fail(struct st_job *j, struct op_call *call, const struct err *e)
 {
-	if (e->code == ERR_CONFLICT) {
+	if (e->code == ERR_CONFLICT)
 		j->st->count.conflicts++;
-		call->err_data = st_conflict_data(&j->conflict);
-	} else if (e->code == ERR_CHECK) {
+	else if (e->code == ERR_CHECK)
 		j->st->count.refused++;
-	}
+	if (json_array_size(j->told) > 0)
+		call->err_data = json_pack("{s:O}", "rows", j->told);
 	op_finish(call, e);
 }
 
@@ -287,7 +287,7 @@ static const struct op_field compare_cols[] = {
     {.name = "change",
 	.type = &op_type_choice,
 	.choices = change_words,
-	.brief = "what would happen"},
+	.brief = "made, changed or deleted"},
     {.name = "path", .type = &op_type_path, .brief = "the object"},
     {.name = "field",
 	.type = &op_type_name,

@@ -4,7 +4,7 @@
 #include "st_op.h"
 #include "daemon/base/str.h"
 
-static const char *const change_words[] = {"add", "change", "delete", NULL};
+static const char *const change_words[] = {"+", "~", "-", NULL};
 
 static int
 revision_row(void *arg, const struct st_revision *r)
@@ -152,7 +152,7 @@ static const struct op_field changes_cols[] = {
     {.name = "change",
 	.type = &op_type_choice,
 	.choices = change_words,
-	.brief = "what happened"},
+	.brief = "made, changed or deleted"},
     {.name = "path", .type = &op_type_path, .brief = "the object"},
     {.name = "field",
 	.type = &op_type_name,

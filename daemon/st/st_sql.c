@@ -3,6 +3,8 @@
  * always a constant of the program; values are always bound.
  */
 #include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "st.h"
 
@@ -106,4 +108,19 @@ const char *
 st_text(sqlite3_stmt *s, int col)
 {
 	return (const char *)sqlite3_column_text(s, col);
+}
+
+int
+st_first(struct err *e, const struct err *first, size_t count)
+{
+	size_t used;
+
+	if (e == NULL)
+		return -(int)first->code;
+	*e = *first;
+	used = strlen(e->text);
+	if (count > 1)
+		snprintf(e->text + used, sizeof e->text - used,
+		    " (and %zu more)", count - 1);
+	return -(int)e->code;
 }

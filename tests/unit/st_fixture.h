@@ -20,7 +20,7 @@ struct fix {
 	struct st_view view;
 	struct st_seal *seal;
 	int64_t rev;
-	struct st_conflict conflict;
+	json_t *told; /* conflicts or failures of the last commit */
 	struct err err;
 };
 
@@ -78,7 +78,7 @@ fix_free(struct fix *f)
 
 	st_cand_close(&f->view.cand);
 	st_seal_free(&f->seal);
-	st_conflict_fini(&f->conflict);
+	json_decref(f->told);
 	while ((db = map_next(&f->dbs, &at, NULL, NULL)) != NULL)
 		assert_int_equal(sqlite3_close(db), SQLITE_OK);
 	map_fini(&f->dbs);
@@ -168,7 +168,7 @@ fix_make_streams(struct fix *f, const struct st_changes *c)
 static inline int
 fix_try_commit(struct fix *f, const char *session, const char *operator)
 {
-	struct st_checker k = {&f->view, NULL, "srv1"};
+	struct st_checker k = {&f->view, NULL, "srv1", NULL};
 	struct st_revision v = {.rev = f->rev + 1};
 	struct st_changes c;
 	const char *names[64];
@@ -176,8 +176,9 @@ fix_try_commit(struct fix *f, const char *session, const char *operator)
 	int r;
 
 	st_changes_init(&c);
-	st_conflict_fini(&f->conflict);
-	r = st_merge(&f->view, session, &c, &f->conflict, &f->err);
+	json_decref(f->told);
+	f->told = k.failures = json_array();
+	r = st_merge(&f->view, session, &c, f->told, &f->err);
 	fix_make_streams(f, &c);
 	n = st_changes_streams(&c, names, 64);
 	for (i = 0; i < n; i++)
@@ -253,6 +254,14 @@ fix_says(const struct fix *f, const char *words)
 {
 	if (strstr(f->err.text, words) == NULL)
 		fail_msg("\"%s\" does not say \"%s\"", f->err.text, words);
+}
+
+/* A member of a row of what the last commit told. */
+static inline const char *
+fix_told(const struct fix *f, size_t i, const char *name)
+{
+	return json_string_value(
+	    json_object_get(json_array_get(f->told, i), name));
 }
 
 /* The server itself and a domain with two users, as a site starts. */

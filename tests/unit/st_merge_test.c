@@ -25,7 +25,6 @@ static void
 the_same_field_conflicts(void **state)
 {
 	struct fix *f = fix_site();
-	json_t *data;
 
 	(void)state;
 	fix_set(f, "s1", "domain a.test user 101", "name=Ada");
@@ -34,16 +33,11 @@ the_same_field_conflicts(void **state)
 	assert_int_equal(fix_try_commit(f, "s2", "ivanov"), -ERR_CONFLICT);
 	fix_says(f, "domain a.test user 101: name: is now Ada by petrov at ");
 	fix_says(f, "(revision 2); yours: Amy");
-	data = st_conflict_data(&f->conflict);
-	assert_string_equal(
-	    json_string_value(json_object_get(data, "theirs")), "Ada");
-	assert_string_equal(
-	    json_string_value(json_object_get(data, "yours")), "Amy");
-	assert_string_equal(
-	    json_string_value(json_object_get(data, "base")), "Alice");
-	assert_string_equal(
-	    json_string_value(json_object_get(data, "operator")), "petrov");
-	json_decref(data);
+	assert_int_equal(json_array_size(f->told), 1);
+	assert_string_equal(fix_told(f, 0, "theirs"), "Ada");
+	assert_string_equal(fix_told(f, 0, "yours"), "Amy");
+	assert_string_equal(fix_told(f, 0, "base"), "Alice");
+	assert_string_equal(fix_told(f, 0, "operator"), "petrov");
 	assert_string_equal(
 	    fix_value(f, "domain a.test user 101", "name"), "Ada");
 	assert_int_equal(fix_count(f->commit,
@@ -79,8 +73,8 @@ conflicts_mask_secrets(void **state)
 	fix_set(f, "s2", "domain a.test user 101", "password=two");
 	fix_commit(f, "s1");
 	assert_int_equal(fix_try_commit(f, "s2", "x"), -ERR_CONFLICT);
-	assert_string_equal(f->conflict.theirs, OP_MASK);
-	assert_string_equal(f->conflict.yours, OP_MASK);
+	assert_string_equal(fix_told(f, 0, "theirs"), OP_MASK);
+	assert_string_equal(fix_told(f, 0, "yours"), OP_MASK);
 	fix_free(f);
 }
 
@@ -117,6 +111,32 @@ changes_conflict_with_a_deletion(void **state)
 	fix_commit(f, "s2");
 	assert_int_equal(fix_try_commit(f, "s3", "x"), -ERR_CONFLICT);
 	fix_says(f, "domain a.test: was deleted by s2");
+	fix_free(f);
+}
+
+/* Every conflict is told, not only the first, and so is every failed check. */
+static void
+all_conflicts_are_told(void **state)
+{
+	struct fix *f = fix_site();
+
+	(void)state;
+	fix_set(f, "s1", "domain a.test user 101", "name=Ada;ring-time=60");
+	fix_set(f, "s1", "domain a.test user 102", "name=Bea");
+	fix_set(f, "s2", "domain a.test user 101", "name=Amy;ring-time=70");
+	fix_set(f, "s2", "domain a.test user 102", "name=Ben");
+	fix_commit(f, "s1");
+	assert_int_equal(fix_try_commit(f, "s2", "x"), -ERR_CONFLICT);
+	fix_says(f, "(and 2 more)");
+	assert_int_equal(json_array_size(f->told), 3);
+	assert_string_equal(fix_told(f, 2, "path"), "domain a.test user 102");
+	fix_set(f, "s3", "domain a.test number 500", "user=1");
+	fix_set(f, "s3", "domain a.test number 501", "user=2");
+	assert_int_equal(fix_try_commit(f, "s3", "x"), -ERR_CHECK);
+	fix_says(f, "domain a.test number 500: user: ");
+	fix_says(f, "(and 1 more)");
+	assert_int_equal(json_array_size(f->told), 2);
+	assert_string_equal(fix_told(f, 1, "path"), "domain a.test number 501");
 	fix_free(f);
 }
 
@@ -372,6 +392,7 @@ main(void)
 	    cmocka_unit_test(a_deletion_conflicts_with_changes_below),
 	    cmocka_unit_test(changes_conflict_with_a_deletion),
 	    cmocka_unit_test(twins_conflict_where_they_differ),
+	    cmocka_unit_test(all_conflicts_are_told),
 	    cmocka_unit_test(a_domain_is_made_once),
 	    cmocka_unit_test(a_deleted_domain_is_buried),
 	    cmocka_unit_test(references_hold),
