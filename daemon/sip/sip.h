@@ -32,6 +32,14 @@ void sip_udp_close(struct sip_udp **);
 void sip_udp_send(
     struct sip_udp *, const union addr *to, const void *, size_t n);
 void sip_udp_flush(struct sip_udp *);
+/* Datagrams since the opening. May be closed from its own callback. */
+struct sip_udp_count {
+	uint64_t in;
+	uint64_t in_cut; /* of them longer than SIP_MAX, dropped */
+	uint64_t out;
+	uint64_t out_lost; /* the kernel took them not, or the queue was full */
+};
+const struct sip_udp_count *sip_udp_count(const struct sip_udp *);
 
 /* ---- the full parse (sip_parse.c) -------------------------------------- */
 
@@ -44,7 +52,8 @@ struct sip_parsed {
  * Parse one whole message; buf is changed and must outlive the result; it
  * has room for one byte behind n. -ERR_SYNTAX when it is no SIP message or
  * lacks what RFC 3261 8.1.1 demands; then sip may still be set, so that a
- * 400 can be made. sip_parsed_fini in every case.
+ * 400 can be made (if it has a sip_request). -ERR_UNKNOWN when all is there
+ * but the version is not 2.0 (505). sip_parsed_fini in every case.
  */
 int sip_parse(struct sip_parsed *, char *buf, size_t n, struct err *);
 void sip_parsed_fini(struct sip_parsed *);
@@ -65,6 +74,21 @@ void sip_reply_end(struct buf *, const char *type, const void *body, size_t n);
 bool sip_reply_address(const sip_t *request, union addr *);
 const char *sip_phrase(int status); /* RFC 3261 21; "" when unknown */
 
+/* ---- URIs (sip_uri.c) -------------------------------------------------- */
+
+/* RFC 3261 19.1.4; other schemes byte by byte. */
+bool sip_uri_equal(const url_t *, const url_t *);
+/* The same of two texts; what is no URI equals only the same text. */
+bool sip_uri_equal_text(const char *, const char *);
+/*
+ * The user of an address-of-record: escapes resolved, parameters of the user
+ * part cut (RFC 3261 10.3 step 5). False when there is none, when it does not
+ * fit or would hold a control byte.
+ */
+bool sip_uri_user(const url_t *, char *out, size_t size);
+/* The URI as text; false when it does not fit. */
+bool sip_uri_text(const url_t *, char *out, size_t size);
+
 /* ---- digest credentials (sip_digest.c) --------------------------------- */
 
 /* RFC 3261 22, RFC 7616, RFC 8760; quotes removed, empty when absent. */
@@ -82,6 +106,8 @@ struct sip_digest {
 /* The value of an Authorization or Proxy-Authorization header. */
 int sip_digest_parse(
     struct sip_digest *, const char *value, size_t n, struct err *);
+/* The same from a header that sip_parse has cut already. */
+int sip_digest_take(struct sip_digest *, const msg_auth_t *, struct err *);
 /* ha1: hexadecimal, of the digest's algorithm. Constant time. */
 bool sip_digest_check(
     const struct sip_digest *, const char *method, const char *ha1);

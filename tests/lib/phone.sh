@@ -1,13 +1,14 @@
-# Real phones (baresip) for scripts; sourced. Needs $dir (a scratch folder),
-# $sip (the gate's UDP port) and tools in $bin/tests/tool.
+#Real phones(baresip) for scripts; sourced.Needs $dir(a scratch folder),
+#$sip(the gate's UDP port) and tools in $bin/tests/tool.
 #
-#   phone_start NAME USER PASSWORD HZ [PARAMS]  registers user@demo.test and
-#                        plays a tone of HZ; PARAMS go behind the account
-#   phone_do NAME COMMAND [ARGS]     dial, accept, hangup, sndcode, ...
-#   phone_await NAME REGEX [N]       N-th line of its events that matches
-#   phone_share NAME HZ              per cent of a tone in what it has heard
-#   phone_stop NAME
-phone_start() {
+#phone_start NAME USER PASSWORD HZ[PARAMS] registers user @demo.test and
+#plays a tone of HZ; PARAMS go behind the account
+#phone_do NAME COMMAND[ARGS] dial, accept, hangup, sndcode, ...
+#phone_await NAME REGEX[N] N - th line of its events that matches
+#phone_share NAME HZ per cent of a tone in what it has heard
+#phone_stop NAME
+phone_start()
+{
 	local name=$1 user=$2 password=$3 hz=$4 params=$5 d=$dir/$1
 	mkdir -p "$d/rec"
 	"$bin/tests/tool/tone" make "$d/tone.wav" "$hz" 60
@@ -39,29 +40,31 @@ phone_start() {
 	touch "$d/contacts"
 	baresip -f "$d" > "$d/log" 2>&1 < /dev/null &
 	echo $! > "$d/pid"
-	# One connection (it takes no more) for its events and our commands.
-	for _ in $(seq 100); do
-		nc -z 127.0.0.1 "$phone_port" 2> /dev/null && break
-		sleep 0.05
-	done
-	mkfifo "$d/commands"
-	nc 127.0.0.1 "$phone_port" <> "$d/commands" > "$d/events" \
-	    2> /dev/null &
-	echo $! > "$d/nc"
+#One connection(it takes no more) for its events and our commands.
+	for _ in $(seq 100);
+	do
+		nc - z 127.0.0.1 "$phone_port" 2 > / dev /
+			null &&break sleep 0.05 done mkfifo
+			"$d/commands" nc 127.0.0.1 "$phone_port" <
+		    > "$d/commands" > "$d/events" 2 > / dev / null &echo $ ! >
+		    "$d/nc"
 }
 
-phone_do() {
-	local name=$1 command=$2 json
-	shift 2
-	json=$(printf '{"command":"%s","params":"%s","token":"t"}' \
-	    "$command" "$*")
-	printf '%d:%s,' ${#json} "$json" > "$dir/$name/commands"
-}
+phone_do(){local name = $1 command = $2 json shift 2 json =
+	       $(printf '{"command":"%s","params":"%s","token":"t"}' "$command"
+								     "$*")
+		   printf '%d:%s,' ${#json} "$json" > "$dir/$name/commands"}
 
-# The events are netstrings of JSON without newlines between them.
-phone_await() {
-	local n=${3:-1}
-	for _ in $(seq 200); do
+#The events are netstrings of JSON without newlines between them.
+phone_await()
+{
+	local n = $
+	{
+		3 : -1
+	}
+	for
+		_ in $(seq 200);
+	do
 		[ "$(grep -aoE "\"type\":\"$2\"" "$dir/$1/events" |
 		    wc -l)" -ge "$n" ] && return 0
 		sleep 0.1
@@ -71,9 +74,10 @@ phone_await() {
 	return 1
 }
 
-# The newest recording of what the phone received.
-phone_heard() {
-	ls -t "$dir/$1"/rec/*dec.wav 2> /dev/null | head -1
+#The newest recording of what the phone received.
+phone_heard()
+{
+	ls - t "$dir/$1" / rec/*dec.wav 2> /dev/null | head -1
 }
 
 phone_share() {
