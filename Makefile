@@ -82,5 +82,120 @@ tools: $(TOOL)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
+# ---- what an operator asks for ---------------------------------------------
+
+deps:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	    --no-install-recommends $(DEPS) $(DEPS_TEST)
+
+# Packages when they are missing: installed by root, named to others.
+deps-there:
+	@missing=$$(for p in $(DEPS) $(DEPS_WANTED); do \
+	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | \
+	    grep -q 'ok installed' || echo $$p; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ $$(id -u) -eq 0 ]; then $(MAKE) -s deps; else \
+	    echo "missing packages, to be installed by root:" $$missing; \
+	    exit 1; fi
+
+run: deps-there
+	@$(MAKE) -s all
+	@tests/lib/site run
+
+demo: DEPS_WANTED = baresip jq
+demo: deps-there
+	@$(MAKE) -s all
+	@tests/demo/demo
+
+# ---- what a developer asks for ---------------------------------------------
+
+FUZZ_TIME ?= 10
+ASAN	= SAN='-fsanitize=address,undefined -fno-omit-frame-pointer' \
+	OPT='-O1 -g'
+CHECK	= $(UNIT) $(sort $(wildcard tests/process/*.sh))
+
+check: DEPS_WANTED = $(DEPS_TEST)
+check: deps-there
+	@$(MAKE) -s all unit-programs tools
+	@$(MAKE) -s B=build/asan $(ASAN) unit-programs all
+	@$(MAKE) -s B=build/fuzz CC=clang $(FUZZ_SAN) fuzz-programs
+	@tests/run $(CHECK) tests/lint/asan.sh tests/lint/fuzz.sh \
+	    tests/lint/lint.sh
+
+check-unit: unit-programs
+	@tests/run $(UNIT)
+
+check-process: all tools
+	@tests/run $(sort $(wildcard tests/process/*.sh))
+
+asan:
+	@$(MAKE) -s B=build/asan $(ASAN) unit-programs all
+	@tests/run tests/lint/asan.sh
+
+FUZZ_SAN = SAN='-fsanitize=fuzzer-no-link,address,undefined' OPT='-O1 -g'
+fuzz:
+	@$(MAKE) -s B=build/fuzz CC=clang $(FUZZ_SAN) fuzz-programs
+	@FUZZ_TIME=$(FUZZ_TIME) tests/run -v tests/lint/fuzz.sh
+
+lint:
+	@tests/run -v tests/lint/lint.sh
+
+bench: DEPS_WANTED = $(DEPS_TEST)
+bench: deps-there
+	@$(MAKE) -s all tools
+	@tests/bench/run
+
+# ---- manual pages and installation -----------------------------------------
+
+MAN	= $(wildcard man/*.[1578]) $(B)/man/tandem-ops.7
+
+$(B)/man/tandem-ops.7: $(B)/tandemd
+	@mkdir -p $(@D)
+	$(Q)$(B)/tandemd -x man > $@
+
+man: $(B)/man/tandem-ops.7
+	@mandoc -Tlint -Wwarning $(MAN)
+
+install: all $(B)/man/tandem-ops.7
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+	    $(DESTDIR)/etc/tandem $(DESTDIR)/lib/systemd/system
+	install $(B)/tandemd $(DESTDIR)$(PREFIX)/sbin/
+	install $(B)/tandem $(DESTDIR)$(PREFIX)/bin/
+	for f in $(MAN); do s=$${f##*.}; \
+	    install -D -m 644 $$f \
+	    $(DESTDIR)$(PREFIX)/share/man/man$$s/$$(basename $$f); done
+	[ -e $(DESTDIR)/etc/tandem/tandem.conf ] || \
+	    install -m 644 daemon/tandem.conf $(DESTDIR)/etc/tandem/
+	sed 's|@SBIN@|$(PREFIX)/sbin|' daemon/tandem.service > \
+	    $(DESTDIR)/lib/systemd/system/tandem.service
+	[ -n "$(DESTDIR)" ] || daemon/users $(B)/tandemd
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/tandemd $(DESTDIR)$(PREFIX)/bin/tandem \
+	    $(DESTDIR)/lib/systemd/system/tandem.service
+	for f in $(MAN); do s=$${f##*.}; rm -f \
+	    $(DESTDIR)$(PREFIX)/share/man/man$$s/$$(basename $$f); done
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make               build build/tandemd and build/tandem'
+	@echo 'make run           a one-server site with a demo domain, and its console'
+	@echo 'make demo          two phones, a call, its tones checked; no hands needed'
+	@echo 'make check         build and run all tests (check-unit, check-process: parts)'
+	@echo 'make lint          format, static analysis, floors, sizes, manual pages'
+	@echo 'make asan          unit tests under ASan and UBSan'
+	@echo 'make fuzz          every fuzz target for FUZZ_TIME=10 seconds'
+	@echo 'make bench         our load generators beside the installed rivals'
+	@echo 'make man           manual pages, checked'
+	@echo 'make deps          install Debian packages (root)'
+	@echo 'make install       PREFIX=/usr/local DESTDIR=; also uninstall'
+	@echo 'make clean         remove build/'
+	@echo 'variables          V=1 shows commands, WERROR=-Werror, B=build folder'
+
 .SECONDARY:
-.PHONY: all unit-programs fuzz-programs tools
+.PHONY: all unit-programs fuzz-programs tools deps deps-there run demo check \
+	check-unit check-process asan fuzz lint bench man install uninstall \
+	clean help

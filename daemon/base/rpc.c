@@ -357,8 +357,8 @@ rpc_error_object(const struct err *e, int code, json_t *data)
 	if (data == NULL)
 		data = json_object();
 	json_object_set_new(data, "code", json_string(err_name(e->code)));
-	return json_pack("{s:i, s:s, s:o}", "code", code, "message", safe,
-	    "data", data);
+	return json_pack(
+	    "{s:i, s:s, s:o}", "code", code, "message", safe, "data", data);
 }
 
 void
@@ -546,36 +546,43 @@ rpc_on_line(struct rpc *r, const char *line, size_t n)
 	json_decref(m.root);
 }
 
+/* A message over the limit: said once, then the stream is given up. */
+static void
+rpc_refuse_size(struct rpc *r)
+{
+	struct err e;
+
+	err_set(&e, ERR_TOOBIG, "a message has at most %zu bytes", r->h.max_in);
+	rpc_refuse(r, &e, RPC_INVALID_REQUEST);
+}
+
 /* Handle every whole line in the buffer. */
 static void
 rpc_take_lines(struct rpc *r)
 {
-	size_t start = 0;
-	char *nl;
+	size_t start = 0, n;
+	char *line, *nl;
 
 	while (!r->dead && !r->closed) {
-		nl = memchr(r->in.data + start + r->scanned, '\n',
-		    r->in.len - start - r->scanned);
+		line = r->in.data + start;
+		nl = memchr(
+		    line + r->scanned, '\n', r->in.len - start - r->scanned);
+		n = nl != NULL ? (size_t)(nl - line) : r->in.len - start;
+		if (n > r->h.max_in) {
+			rpc_refuse_size(r);
+			return;
+		}
 		if (nl == NULL) {
-			r->scanned = r->in.len - start;
+			r->scanned = n;
 			break;
 		}
 		r->scanned = 0;
 		*nl = '\0';
-		rpc_on_line(
-		    r, r->in.data + start, (size_t)(nl - r->in.data) - start);
-		start = (size_t)(nl - r->in.data) + 1;
+		start += n + 1;
+		rpc_on_line(r, line, n);
 	}
-	if (r->dead || r->closed)
-		return;
-	buf_eat(&r->in, start);
-	if (r->in.len > r->h.max_in) {
-		struct err e;
-
-		err_set(&e, ERR_TOOBIG, "a message has at most %zu bytes",
-		    r->h.max_in);
-		rpc_refuse(r, &e, RPC_INVALID_REQUEST);
-	}
+	if (!r->dead && !r->closed)
+		buf_eat(&r->in, start);
 }
 
 static void

@@ -14,21 +14,21 @@
 
 /* Which stream an object's rows live in (DESIGN section 3). */
 enum obj_place {
-	OBJ_SITE, /* site/<name>: infrastructure and structure */
-	OBJ_ROOT, /* domain/root: the directory of domains */
+	OBJ_SITE,  /* site/<name>: infrastructure and structure */
+	OBJ_ROOT,  /* domain/root: the directory of domains */
 	OBJ_DOMAIN /* domain/<id>: everything of one domain */
 };
 
 struct obj_row; /* one object's values, see below */
 
 struct obj {
-	const char *name; /* path keyword and table name: "user" */
+	const char *name;	  /* path keyword and table name: "user" */
 	const struct obj *parent; /* NULL at the top */
 	enum obj_place place;
 	struct op_field key; /* name and type of its key */
 	const char *brief;
 	const char *about;
-	const char *example; /* a `set` line; runs in `make check` */
+	const char *example;	       /* a `set` line; runs in `make check` */
 	const struct op_field *fields; /* {0}-ended */
 	/*
 	 * What the types cannot say (exactly one of two fields, ...): called

@@ -25,7 +25,7 @@ struct op_field;
 enum op_json { OP_STRING, OP_INTEGER, OP_BOOLEAN };
 
 struct op_type {
-	const char *name; /* as shown by help: "int", "host", "secret" */
+	const char *name;  /* as shown by help: "int", "host", "secret" */
 	const char *brief; /* what may stand there, no full stop */
 	enum op_json json;
 	bool secret; /* masked in every log, audit, history and show */
@@ -38,29 +38,30 @@ struct op_type {
 	    size_t size, struct err *);
 };
 
-#define OP_VALUE 4096 /* bytes of one canonical value, with the NUL; longer
-		       * values (certificates) use op_type_blob */
+#define OP_VALUE                                                   \
+	4096 /* bytes of one canonical value, with the NUL; longer \
+	      * values (certificates) use op_type_blob */
 #define OP_BLOB 65536
 
-extern const struct op_type op_type_text; /* UTF-8, min..max characters */
-extern const struct op_type op_type_blob; /* as text, up to OP_BLOB, lines */
-extern const struct op_type op_type_int; /* min..max */
-extern const struct op_type op_type_bool; /* yes | no */
+extern const struct op_type op_type_text;   /* UTF-8, min..max characters */
+extern const struct op_type op_type_blob;   /* as text, up to OP_BLOB, lines */
+extern const struct op_type op_type_int;    /* min..max */
+extern const struct op_type op_type_bool;   /* yes | no */
 extern const struct op_type op_type_choice; /* one of .choices */
 extern const struct op_type op_type_duration; /* 90, 90s, 5m, 2h, 1d -> s */
-extern const struct op_type op_type_name; /* [a-z0-9][a-z0-9-]*, 1..32 */
-extern const struct op_type op_type_domain; /* DNS-like, A-labels, lower */
-extern const struct op_type op_type_number; /* SEMANTICS D3 */
-extern const struct op_type op_type_host; /* DNS name or address */
-extern const struct op_type op_type_address; /* IPv4 or IPv6, no port */
-extern const struct op_type op_type_port; /* 1..65535 */
-extern const struct op_type op_type_ports; /* "30000-39999" */
-extern const struct op_type op_type_secret; /* text, @file:F, @env:V */
-extern const struct op_type op_type_time; /* RFC 3339, UTC */
-extern const struct op_type op_type_bytes; /* a count of bytes: 64k, 10m */
-extern const struct op_type op_type_uri; /* as shown, never parsed back */
+extern const struct op_type op_type_name;     /* [a-z0-9][a-z0-9-]*, 1..32 */
+extern const struct op_type op_type_domain;   /* DNS-like, A-labels, lower */
+extern const struct op_type op_type_number;   /* SEMANTICS D3 */
+extern const struct op_type op_type_host;     /* DNS name or address */
+extern const struct op_type op_type_address;  /* IPv4 or IPv6, no port */
+extern const struct op_type op_type_port;     /* 1..65535 */
+extern const struct op_type op_type_ports;    /* "30000-39999" */
+extern const struct op_type op_type_secret;   /* text, @file:F, @env:V */
+extern const struct op_type op_type_time;     /* RFC 3339, UTC */
+extern const struct op_type op_type_bytes;    /* a count of bytes: 64k, 10m */
+extern const struct op_type op_type_uri;      /* as shown, never parsed back */
 extern const struct op_type op_type_instance; /* "sg/1" */
-extern const struct op_type op_type_ref; /* key of an object: .ref */
+extern const struct op_type op_type_ref;      /* key of an object: .ref */
 extern const struct op_type op_type_path; /* object path, rest of the line */
 
 #define OP_KEY 0x01 /* positional, part of the path */
@@ -68,8 +69,9 @@ extern const struct op_type op_type_path; /* object path, rest of the line */
 #define OP_LIST 0x04 /* several values: [a b c]; canonical: joined by ' ' */
 #define OP_FLAG 0x08 /* an argument that is only a word; value "yes" */
 #define OP_IMMUTABLE 0x10 /* of an object: set once, at its creation */
-#define OP_RESTART 0x20 /* of an object: takes effect after a restart */
-#define OP_INTERNAL 0x40 /* of an object: written by ST only, shown, never set */
+#define OP_RESTART 0x20	  /* of an object: takes effect after a restart */
+#define OP_INTERNAL \
+	0x40 /* of an object: written by ST only, shown, never set */
 
 /* A named, typed value: argument of an operation, column of its reply, field
  * of an object. Lists of them end with {0}. */
@@ -78,10 +80,10 @@ struct op_field {
 	const struct op_type *type;
 	const char *brief; /* one line, no full stop, <= 60 characters */
 	unsigned flags;
-	const char *def; /* canonical default, NULL = none */
+	const char *def;  /* canonical default, NULL = none */
 	int64_t min, max; /* of int: value; of text: characters; 0,0 = any */
 	const char *const *choices; /* of choice; NULL-ended */
-	const char *ref; /* of ref: name of the object referred to */
+	const char *ref;	    /* of ref: name of the object referred to */
 };
 
 /* The canonical form of one value (not of a list). */
@@ -99,16 +101,16 @@ const struct op_type *op_type_find(const char *name);
 /* ---- the record -------------------------------------------------------- */
 
 enum op_kind {
-	OP_READ, /* changes nothing */
+	OP_READ,   /* changes nothing */
 	OP_CONFIG, /* works on the candidate or commits it */
-	OP_ACTION /* acts on running state */
+	OP_ACTION  /* acts on running state */
 };
 
 /* Where it runs; the router needs no code per operation. */
 enum op_where {
 	OP_CONTROL, /* in control itself, from local replicas */
-	OP_OWNER, /* at the owner of the role's key */
-	OP_EACH /* at every instance of the role; the rows are joined */
+	OP_OWNER,   /* at the owner of the role's key */
+	OP_EACH	    /* at every instance of the role; the rows are joined */
 };
 
 /* The lowest class of administrator who may run it. */
@@ -117,13 +119,14 @@ enum op_access { OP_VIEWER, OP_OPERATOR, OP_ADMIN };
 struct op_call;
 
 struct op {
-	const char *name; /* the CLI words and the id on the wire: "show calls" */
+	const char
+	    *name; /* the CLI words and the id on the wire: "show calls" */
 	enum op_kind kind;
 	enum op_access access;
 	enum op_where where;
-	unsigned role; /* enum role_id; ignored for OP_CONTROL */
-	const char *brief; /* one line, no full stop, <= 60 characters */
-	const char *about; /* paragraph: when to use it, what can go wrong */
+	unsigned role;	     /* enum role_id; ignored for OP_CONTROL */
+	const char *brief;   /* one line, no full stop, <= 60 characters */
+	const char *about;   /* paragraph: when to use it, what can go wrong */
 	const char *example; /* runs in `make check`, shown in man; may have
 			      * several lines */
 	const struct op_field *args; /* NULL or {0}-ended */
@@ -139,7 +142,7 @@ struct op_who {
 	char name[64]; /* login name of the operator */
 	enum op_access access;
 	char session[40]; /* of one console connection; keys the candidate */
-	char from[64]; /* "local", later an address */
+	char from[64];	  /* "local", later an address */
 };
 
 typedef void op_done_fn(
@@ -152,10 +155,10 @@ struct op_call {
 	json_t *args; /* object: name -> canonical text, or array for lists */
 	json_t *rows; /* array of objects */
 	json_t *warn; /* array of strings */
-	int64_t rev; /* configuration revision answered from; 0 = none */
+	int64_t rev;  /* configuration revision answered from; 0 = none */
 	json_t *err_data; /* members for error.data; NULL = none */
-	void *self; /* the process: struct self */
-	void *state; /* the handler's own */
+	void *self;	  /* the process: struct self */
+	void *state;	  /* the handler's own */
 	op_done_fn *on_done;
 	void *done_arg;
 };
@@ -215,7 +218,7 @@ void op_man(const struct op_table *, struct buf *);
  * alone, # starts a comment. */
 #define OP_WORDS 256
 struct op_word {
-	char *text; /* without quotes */
+	char *text;	/* without quotes */
 	size_t at, end; /* bytes in the line */
 	bool quoted;
 };
@@ -235,14 +238,14 @@ struct op_next {
 	char text[96]; /* the word, or "<placeholder>" when value is set */
 	const char *brief;
 	const struct op_field *value; /* a value of this field belongs here */
-	const char *ref; /* values come from objects of this name ... */
+	const char *ref;    /* values come from objects of this name ... */
 	char ref_path[512]; /* ... below this path ("domain a.test") */
 };
 
 struct op_walk {
 	/* result of a whole, valid line */
 	const struct op *op; /* NULL when the line is not complete */
-	json_t *args; /* as op_run takes them; owned by the walk */
+	json_t *args;	     /* as op_run takes them; owned by the walk */
 	/* what may stand at the end (completion: words that start with the
 	 * last, unfinished word) */
 	struct op_next *next;

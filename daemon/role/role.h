@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "daemon/base/crypt.h"
 #include "daemon/base/err.h"
@@ -27,7 +28,7 @@ enum role_id {
 
 enum role_mode { ROLE_SINGLE, ROLE_ACTIVE, ROLE_PASSIVE };
 
-#define ROLE_NAME 32 /* "b2bua/1" */
+#define ROLE_NAME 32	 /* "b2bua/1" */
 #define ROLE_INSTANCES 8 /* of one role on one server */
 
 struct role_row {
@@ -49,19 +50,21 @@ struct peer {
 	char name[ROLE_NAME]; /* "sr/1" */
 	struct rpc *rpc;
 	void *state; /* the room's own */
+	struct self *self;
 };
 
 /* This process. */
 struct self {
 	enum role_id id;
-	unsigned index; /* from 1 */
-	char name[ROLE_NAME]; /* "sg/1" */
+	unsigned index;		   /* from 1 */
+	char name[ROLE_NAME];	   /* "sg/1" */
 	char full[OWNER_INSTANCE]; /* "sg/1@srv1" */
 	char server[33];
 	char site[33];
-	char root[256]; /* directory of the streams */
+	char root[256];	 /* directory of the streams */
 	char state[256]; /* state directory of the server */
-	union addr inside; /* own address inside; port 0 when the role has none */
+	union addr
+	    inside; /* own address inside; port 0 when the role has none */
 	uint16_t port_base;
 	char control_path[108]; /* of the console's socket */
 	char control_group[33]; /* whose members may use it; may be empty */
@@ -70,14 +73,16 @@ struct self {
 	uint8_t key_certificate[CRYPT_KEY];
 	bool debug;
 	uint64_t started; /* real clock, us */
+	uid_t boot_uid;	  /* who started the server: may use the console */
 
 	struct loop *loop;
 	struct owner_map *owners;
 	struct repl *repl; /* NULL when the role has no link to replicator */
-	const struct op_table *table; /* everything that can be done */
+	const struct op_table *table;	 /* everything that can be done */
 	const struct role *const *roles; /* of all rooms, by enum role_id */
 	const struct role *role;
-	void *state_of_role; /* the room's own struct */
+	void *state_of_role;	  /* the room's own struct */
+	struct role_frame *frame; /* of role_main.c */
 };
 
 struct role {
@@ -89,7 +94,7 @@ struct role {
 	 */
 	int (*start)(struct self *, struct err *);
 	/* All optional: */
-	void (*on_link)(struct self *, struct peer *); /* a peer is there */
+	void (*on_link)(struct self *, struct peer *);	 /* a peer is there */
 	void (*on_unlink)(struct self *, struct peer *); /* and gone */
 	/* A request or notification of a peer that is no operation. */
 	void (*on_request)(struct self *, struct peer *, struct rpc_request *,
@@ -100,21 +105,23 @@ struct role {
 	void (*on_own)(struct self *, const char *key, uint64_t epoch);
 	/* Orderly stop: write what must be written, then role_stopped(). */
 	void (*on_stop)(struct self *);
+	/* Replicator only: the other end of who's repl_link (taken over). */
+	void (*on_socket)(struct self *, int fd, const char *who);
 	/* The sandbox: what remains allowed after start (role_sandbox.c). */
 	unsigned rights;
 };
 
-#define RIGHT_DGRAM 0x01 /* create and bind datagram sockets */
-#define RIGHT_STREAM 0x02 /* create, bind, listen on stream sockets */
-#define RIGHT_CONNECT 0x04 /* connect */
-#define RIGHT_FILES 0x08 /* create and write files (streams, log) */
-#define RIGHT_UNIX 0x10 /* accept on the control socket */
+#define RIGHT_DGRAM 0x01  /* create, bind and connect datagram sockets */
+#define RIGHT_STREAM 0x02 /* create stream sockets, listen and connect */
 
 /* Process main after re-execution with the supervisor's socket on fd 3. */
 int role_main(const struct role *const *roles, const struct op_table *,
     const char *instance);
 
-void role_ready(struct self *); /* start is done, warm; may be called later */
+/* Start is done, the instance is warm; may be called later than start(). */
+void role_ready(struct self *);
+/* The replicator's: with the highest epoch that any stream ever had. */
+void role_ready_epoch(struct self *, uint64_t epoch);
 void role_serving(struct self *, const char *key, uint64_t epoch);
 void role_stopped(struct self *);
 
@@ -141,7 +148,7 @@ void role_stats(struct self *, const struct role_stat *); /* {0}-ended */
 /* Control only: what the supervisor tells and takes (role_control.c). */
 struct role_status {
 	char name[ROLE_NAME];
-	pid_t pid; /* 0 = not running */
+	pid_t pid;	/* 0 = not running */
 	char state[16]; /* starting ready owner backing-off stopped */
 	uint64_t since; /* real clock of the last start */
 	uint32_t restarts;

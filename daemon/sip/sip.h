@@ -20,9 +20,10 @@
 /* ---- datagrams (sip_udp.c) --------------------------------------------- */
 
 struct sip_udp;
-/* msg is writable, has a NUL behind n, and is gone when the callback returns. */
-typedef void sip_udp_fn(void *arg, struct sip_udp *, char *msg, size_t n,
-    const union addr *from);
+/* msg is writable, has a NUL behind n, and is gone when the callback returns.
+ */
+typedef void sip_udp_fn(
+    void *arg, struct sip_udp *, char *msg, size_t n, const union addr *from);
 
 /* Takes over the bound socket; receives and sends up to 64 at a time. */
 struct sip_udp *sip_udp_open(struct loop *, int fd, sip_udp_fn *, void *arg);
@@ -72,9 +73,9 @@ struct sip_digest {
 	char realm[256];
 	char nonce[128];
 	char uri[512];
-	char response[65]; /* 32 or 64 lower-case digits */
+	char response[65];  /* 32 or 64 lower-case digits */
 	char algorithm[16]; /* "MD5" or "SHA-256" */
-	char qop[9]; /* "" or "auth" */
+	char qop[9];	    /* "" or "auth" */
 	char nc[9];
 	char cnonce[128];
 };
@@ -85,7 +86,7 @@ int sip_digest_parse(
 bool sip_digest_check(
     const struct sip_digest *, const char *method, const char *ha1);
 /* HA1 of user, realm, password; out 33 (MD5) or 65 (SHA-256) bytes. */
-void sip_digest_ha1(char *out, bool sha256, const char *user,
-    const char *realm, const char *password);
+void sip_digest_ha1(char *out, bool sha256, const char *user, const char *realm,
+    const char *password);
 
 #endif

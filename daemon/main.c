@@ -1,0 +1,136 @@
+/* tandemd(8): the supervisor, or with -r one of its processes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "table.h"
+#include "daemon/base/buf.h"
+#include "daemon/base/log.h"
+#include "daemon/supervisor/supervisor.h"
+
+#define CONF_DEFAULT "/etc/tandem/tandem.conf"
+
+static void
+main_print_ops(void)
+{
+	json_t *table = op_table_encode(daemon_table());
+
+	json_dumpf(table, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
+	putchar('\n');
+	json_decref(table);
+}
+
+static void
+main_print_man(void)
+{
+	struct buf out = BUF_INIT;
+
+	op_man(daemon_table(), &out);
+	fwrite(out.data, 1, out.len, stdout);
+	buf_fini(&out);
+}
+
+static void
+main_print_roles(void)
+{
+	static const char *const modes[] = {"single", "active", "passive"};
+	int id;
+
+	for (id = 0; id < ROLE_MAX; id++)
+		printf("%-11s %-8s %-12s %s\n", role_rows[id].name,
+		    modes[role_rows[id].mode], role_rows[id].user,
+		    role_rows[id].brief);
+}
+
+/* What -x can print: the program is its own reference. */
+static const struct {
+	const char *name;
+	void (*print)(void);
+	const char *brief;
+} main_prints[] = {
+    {"ops", main_print_ops, "operations and objects as JSON"},
+    {"man", main_print_man, "the manual page tandem-ops(7)"},
+    {"roles", main_print_roles, "roles, their modes and users"},
+};
+
+#define MAIN_PRINTS (sizeof main_prints / sizeof main_prints[0])
+
+static void
+main_usage(FILE *to)
+{
+	size_t i;
+
+	fprintf(to,
+	    "usage: tandemd [-d] [-n] [-f FILE]\n"
+	    "       tandemd -x ops | man | roles\n"
+	    "       tandemd -V\n"
+	    "  -f FILE  boot file (default " CONF_DEFAULT ")\n"
+	    "  -n       check the boot file and end\n"
+	    "  -d       log more\n"
+	    "  -V       print the version\n"
+	    "  -x WHAT  print, and end:\n");
+	for (i = 0; i < MAIN_PRINTS; i++)
+		fprintf(to, "           %-6s %s\n", main_prints[i].name,
+		    main_prints[i].brief);
+}
+
+static int
+main_print(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < MAIN_PRINTS; i++) {
+		if (strcmp(main_prints[i].name, name) == 0) {
+			main_prints[i].print();
+			return 0;
+		}
+	}
+	fprintf(stderr, "tandemd: -x %s: expected ops, man or roles\n", name);
+	return 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *conf = CONF_DEFAULT;
+	bool debug = false, check = false;
+	int c;
+
+	log_init("tandemd", false);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		main_usage(stdout);
+		return 0;
+	}
+	while ((c = getopt(argc, argv, "df:hnr:Vx:")) != -1) {
+		switch (c) {
+		case 'd':
+			debug = true;
+			break;
+		case 'f':
+			conf = optarg;
+			break;
+		case 'n':
+			check = true;
+			break;
+		case 'r':
+			return role_main(daemon_roles, daemon_table(), optarg);
+		case 'V':
+			puts("tandemd " TANDEM_VERSION);
+			return 0;
+		case 'x':
+			return main_print(optarg);
+		case 'h':
+			main_usage(stdout);
+			return 0;
+		default:
+			main_usage(stderr);
+			return 2;
+		}
+	}
+	if (optind != argc) {
+		main_usage(stderr);
+		return 2;
+	}
+	return check ? supervisor_check(conf) : supervisor_main(conf, debug);
+}

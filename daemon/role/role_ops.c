@@ -1,0 +1,80 @@
+/*
+ * Operations asked over a link, and the counters of the process. Rights were
+ * checked by control, which is the only one that asks; the record's arguments
+ * are checked again here, where they are used.
+ */
+#include <string.h>
+
+#include "role_wire.h"
+#include "daemon/base/log.h"
+#include "daemon/base/str.h"
+#include "role_frame.h"
+
+/* Who asks, as control wrote it. */
+static void
+role_ops_who(struct op_who *who, json_t *from)
+{
+	const char *name, *session, *where;
+	json_int_t access = 0;
+
+	memset(who, 0, sizeof *who);
+	if (json_unpack(from, "{s:s, s:I, s:s, s:s}", "name", &name, "access",
+		&access, "session", &session, "from", &where) != 0)
+		return;
+	str_copy(who->name, sizeof who->name, name);
+	str_copy(who->session, sizeof who->session, session);
+	str_copy(who->from, sizeof who->from, where);
+	who->access = (enum op_access)access;
+}
+
+/* The call is over: its rows or its error go back over the link. */
+static void
+role_ops_done(void *arg, struct op_call *call, const struct err *e)
+{
+	struct rpc_request *q = arg;
+
+	if (e == NULL)
+		rpc_reply(q, op_result(call));
+	else
+		rpc_fail_data(q, e, json_incref(call->err_data));
+}
+
+/* Every counter of this process. */
+static json_t *
+role_ops_statistics(struct self *self)
+{
+	const struct role_stat *s;
+	json_t *list = json_array();
+	unsigned i;
+
+	for (i = 0; i < self->frame->nstats; i++) {
+		for (s = self->frame->stats[i]; s->name != NULL; s++)
+			json_array_append_new(list,
+			    json_pack("{s:s, s:s, s:I}", "name", s->name,
+				"brief", s->brief, "value",
+				(json_int_t)*s->value));
+	}
+	return list;
+}
+
+bool
+role_dispatch(struct self *self, struct rpc_request *q, const char *method,
+    json_t *params)
+{
+	const struct op *op;
+	struct op_who who;
+
+	if (q == NULL)
+		return false;
+	if (strcmp(method, "statistics") == 0) {
+		rpc_reply(q, role_ops_statistics(self));
+		return true;
+	}
+	op = op_find(self->table, method);
+	if (op == NULL || op->where == OP_CONTROL || op->role != self->id)
+		return false;
+	role_ops_who(&who, json_object_get(params, "who"));
+	op_run(
+	    op, json_object_get(params, "args"), &who, self, role_ops_done, q);
+	return true;
+}

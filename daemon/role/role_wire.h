@@ -1,0 +1,87 @@
+#ifndef ROLE_WIRE_H
+#define ROLE_WIRE_H
+
+#include "role.h"
+
+/*
+ * What the supervisor and a process say to each other over the SEQPACKET
+ * socket that a process finds at descriptor 3. One struct is one message;
+ * both ends are the same binary, so the struct is the format.
+ */
+#define ROLE_SUPERVISOR_FD 3
+
+enum role_msg_type {
+	/* to the process */
+	ROLE_MSG_START = 1, /* descriptors: owner map, its eventfd */
+	ROLE_MSG_LINK,	    /* descriptor: socket to the peer */
+	ROLE_MSG_OWN,
+	ROLE_MSG_STOP,
+	ROLE_MSG_STATUS, /* control only */
+	/* to the supervisor */
+	ROLE_MSG_READY = 100,
+	ROLE_MSG_SERVING,
+	ROLE_MSG_PLACE,	 /* control only */
+	ROLE_MSG_RESTART /* control only */
+};
+
+struct role_msg_start {
+	char server[33];
+	char site[33];
+	char state[256];
+	char root[256];
+	char control_path[108];
+	char control_group[33];
+	union addr inside; /* port 0 */
+	uint16_t port_base;
+	uid_t boot_uid;
+	bool debug;
+	uint8_t key_site[CRYPT_KEY];
+	uint8_t key_auth[CRYPT_KEY];
+	uint8_t key_certificate[CRYPT_KEY];
+};
+
+enum role_link { ROLE_LINK_RPC, ROLE_LINK_SHIP };
+
+struct role_msg {
+	enum role_msg_type type;
+	union {
+		struct role_msg_start start;
+		struct {
+			char peer[ROLE_NAME];
+			enum role_link kind;
+		} link;
+		struct {
+			char key[OWNER_KEY];
+			uint64_t epoch;
+		} own; /* and SERVING */
+		struct role_status status;
+		struct {
+			uint64_t epoch; /* replicator: highest seen */
+		} ready;
+		struct {
+			enum role_id role;
+			unsigned count;
+		} place;
+		char instance[ROLE_NAME]; /* RESTART */
+	} u;
+};
+
+/* Class keys, bits of the key column of role.tbl. */
+#define KEY_SITE 1u
+#define KEY_AUTH 2u
+#define KEY_CERTIFICATE 4u
+
+/* Split "sg/1"; false when it names no role or instance. */
+bool role_name_parse(const char *name, enum role_id *, unsigned *index);
+void role_name(char out[ROLE_NAME], enum role_id, unsigned index);
+
+/* Close the process in: no new privileges, allowed system calls only. Called
+ * once, after start. Ends the process when the kernel refuses. */
+void role_sandbox(unsigned rights);
+
+/* Run an operation asked over a link, or answer "statistics"; false when the
+ * method is neither. */
+bool role_dispatch(
+    struct self *, struct rpc_request *, const char *method, json_t *params);
+
+#endif

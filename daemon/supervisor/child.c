@@ -1,0 +1,270 @@
+/*
+ * One process: started by executing our own program anew (fresh addresses,
+ * no inherited heap, its own user when we are root), watched, stopped, and
+ * started again after a pause that grows while it dies young.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervisor.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/str.h"
+
+#define CHILD_PATIENCE (5 * CLOCK_SEC) /* for an orderly stop */
+#define CHILD_GROWN (10 * CLOCK_SEC)   /* a life this long is no early death */
+#define CHILD_BACKOFF_MAX (10 * CLOCK_SEC)
+#define CHILD_QUEUE (1 << 20) /* bytes of messages it has not read yet */
+
+bool
+child_alive(const struct child *c)
+{
+	return c->pid != 0;
+}
+
+const char *
+child_state_word(enum child_state s)
+{
+	static const char *const words[] = {
+	    "stopped", "starting", "ready", "stopping", "backing-off"};
+
+	return words[s];
+}
+
+uint64_t
+child_backoff(unsigned failures)
+{
+	uint64_t us = 100 * CLOCK_MS;
+
+	if (failures == 0)
+		return 0;
+	while (--failures > 0 && us < CHILD_BACKOFF_MAX)
+		us *= 2;
+	return us < CHILD_BACKOFF_MAX ? us : CHILD_BACKOFF_MAX;
+}
+
+static void
+child_set_state(struct child *c, enum child_state s)
+{
+	c->state = s;
+	supervisor_on_child(c);
+}
+
+void
+child_tell(struct child *c, const struct role_msg *m, const int *fds, int n)
+{
+	if (c->fd < 0)
+		return;
+	if (sock_send_fds(c->fd, m, sizeof *m, fds, n) < 0)
+		log_warn("role=%s message %d", c->name, m->type);
+}
+
+/* Become the user of the role; only root can and must. */
+static void
+child_drop_rights(const struct child *c)
+{
+	const struct passwd *pw;
+
+	if (geteuid() != 0)
+		return;
+	pw = getpwnam(role_rows[c->role].user);
+	if (pw == NULL)
+		fatalx("user %s: absent; `make install` makes it",
+		    role_rows[c->role].user);
+	if (setgroups(0, NULL) != 0 || setgid(pw->pw_gid) != 0 ||
+	    setuid(pw->pw_uid) != 0)
+		fatal("user %s", pw->pw_name);
+}
+
+/* In the new process: our end at descriptor 3, then the program anew. */
+static void
+child_exec(const struct child *c, int end)
+{
+	char name[ROLE_NAME];
+	char *argv[] = {(char[]){"tandemd"}, (char[]){"-r"}, name, NULL};
+	sigset_t none;
+
+	str_copy(name, sizeof name, c->name);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (dup2(end, ROLE_SUPERVISOR_FD) < 0)
+		fatal("descriptor %d", ROLE_SUPERVISOR_FD);
+	child_drop_rights(c);
+	umask(0007);
+	fexecve(c->sup->binary, argv, environ);
+	fatal("execute anew");
+}
+
+/* Everything the process must know about its server. */
+static void
+child_tell_start(struct child *c)
+{
+	const struct conf *conf = &c->sup->conf;
+	const struct keys *k = &c->sup->keys;
+	unsigned may = role_rows[c->role].keys;
+	struct role_msg m = {.type = ROLE_MSG_START};
+	struct role_msg_start *s = &m.u.start;
+	int fds[2] = {owner_map_fd(c->sup->owners), c->owners_fd};
+
+	str_copy(s->server, sizeof s->server, conf->server);
+	str_copy(s->site, sizeof s->site, conf->site);
+	str_copy(s->state, sizeof s->state, conf->state);
+	snprintf(s->root, sizeof s->root, "%.200s/streams", conf->state);
+	str_copy(s->control_path, sizeof s->control_path, conf->control_path);
+	str_copy(
+	    s->control_group, sizeof s->control_group, conf->control_group);
+	s->inside = conf->inside;
+	s->port_base = conf->port_base;
+	s->boot_uid = c->sup->boot_uid;
+	s->debug = conf->debug;
+	if (may & KEY_SITE)
+		memcpy(s->key_site, k->site, CRYPT_KEY);
+	if (may & KEY_AUTH)
+		memcpy(s->key_auth, k->auth, CRYPT_KEY);
+	if (may & KEY_CERTIFICATE)
+		memcpy(s->key_certificate, k->certificate, CRYPT_KEY);
+	child_tell(c, &m, fds, 2);
+	explicit_bzero(&m, sizeof m);
+}
+
+/* A message of the process; its end of the socket closes before it is reaped.
+ */
+static void
+child_on_io(void *arg, int fd, int events)
+{
+	struct child *c = arg;
+	struct role_msg m;
+	ssize_t n = recv(fd, &m, sizeof m, MSG_DONTWAIT);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n != sizeof m) {
+		loop_fd_want(c->io, 0); /* the end is seen by SIGCHLD */
+		return;
+	}
+	if (m.type == ROLE_MSG_READY && c->state == CHILD_STARTING) {
+		c->state = CHILD_READY;
+		supervisor_on_message(c, &m);
+		supervisor_on_child(c);
+		return;
+	}
+	supervisor_on_message(c, &m);
+}
+
+void
+child_start(struct child *c)
+{
+	int ends[2], room = CHILD_QUEUE;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0 ||
+	    (c->owners_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+		fatal("role=%s", c->name);
+	if ((pid = fork()) < 0)
+		fatal("fork");
+	if (pid == 0)
+		child_exec(c, ends[1]);
+	close(ends[1]);
+	c->pid = pid;
+	c->fd = ends[0];
+	setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+	sock_nonblock(c->fd);
+	c->since = clock_real();
+	c->mono = clock_mono();
+	c->starts++;
+	c->io = loop_fd_open(c->sup->loop, c->fd, LOOP_READ, child_on_io, c);
+	child_tell_start(c);
+	link_child(c);
+	child_set_state(c, CHILD_STARTING);
+}
+
+/* The pause is over, or the patience of a stop. */
+static void
+child_on_timer(void *arg)
+{
+	struct child *c = arg;
+
+	if (c->state == CHILD_STOPPING) {
+		log_warnx("role=%s does not stop: killed", c->name);
+		kill(c->pid, SIGKILL);
+	} else if (c->state == CHILD_BACKOFF && c->wanted) {
+		child_start(c);
+	}
+}
+
+static void
+child_set_timer(struct child *c, uint64_t us)
+{
+	if (c->timer == NULL)
+		c->timer = loop_timer_new(c->sup->loop, child_on_timer, c);
+	loop_timer_set(c->timer, us);
+}
+
+void
+child_stop(struct child *c)
+{
+	struct role_msg m = {.type = ROLE_MSG_STOP};
+
+	if (c->state == CHILD_STOPPING || c->state == CHILD_STOPPED)
+		return;
+	if (!child_alive(c)) {
+		loop_timer_cancel(c->timer);
+		child_set_state(c, CHILD_STOPPED);
+		return;
+	}
+	child_tell(c, &m, NULL, 0);
+	child_set_timer(c, CHILD_PATIENCE);
+	child_set_state(c, CHILD_STOPPING);
+}
+
+static void
+child_log_exit(const struct child *c, int status)
+{
+	if (WIFSIGNALED(status))
+		log_warnx("role=%s pid=%d killed by signal %d", c->name,
+		    (int)c->pid, WTERMSIG(status));
+	else if (c->state != CHILD_STOPPING || WEXITSTATUS(status) != 0)
+		log_warnx("role=%s pid=%d exit status %d", c->name, (int)c->pid,
+		    WEXITSTATUS(status));
+	else
+		log_debug("role=%s pid=%d stopped", c->name, (int)c->pid);
+}
+
+void
+child_on_exit(struct child *c, int status)
+{
+	bool asked = c->state == CHILD_STOPPING;
+
+	child_log_exit(c, status);
+	loop_fd_close(&c->io);
+	close(c->fd);
+	close(c->owners_fd);
+	c->fd = c->owners_fd = -1;
+	c->pid = 0;
+	if (c->timer != NULL)
+		loop_timer_cancel(c->timer);
+	if (asked || clock_mono() - c->mono > CHILD_GROWN)
+		c->failures = 0;
+	else
+		c->failures++;
+	if (!c->wanted) {
+		child_set_state(c, CHILD_STOPPED);
+		return;
+	}
+	child_set_state(c, CHILD_BACKOFF);
+	/* The first death is forgiven: it is restarted at once. */
+	child_set_timer(
+	    c, child_backoff(c->failures > 0 ? c->failures - 1 : 0));
+}

@@ -1,0 +1,132 @@
+#ifndef SUPERVISOR_SUPERVISOR_H
+#define SUPERVISOR_SUPERVISOR_H
+
+#include <sys/types.h>
+
+#include "daemon/role/role_wire.h"
+
+/* ---- supervisor.c: the only door ---------------------------------------- */
+
+/* Run a server from its boot file until it is told to stop; exit status. */
+int supervisor_main(const char *conf_path, bool debug);
+/* Check a boot file and say what is wrong with it; exit status. */
+int supervisor_check(const char *conf_path);
+
+/* ---- conf.c: tandem.conf(5) --------------------------------------------- */
+
+struct conf {
+	char server[33];
+	char site[33];
+	char state[256];
+	union addr inside;
+	uint16_t port_base;
+	char control_path[108];
+	char control_group[33];
+	char user[33]; /* one user for all processes; "" = one per role */
+	bool debug;
+};
+int conf_read(struct conf *, const char *path, struct err *);
+/* The same from text; name is put in front of errors. Pure. */
+int conf_parse(struct conf *, const char *name, const char *text, struct err *);
+
+/* ---- keys.c: class keys of the server ----------------------------------- */
+
+struct keys {
+	uint8_t site[CRYPT_KEY];
+	uint8_t auth[CRYPT_KEY];
+	uint8_t certificate[CRYPT_KEY];
+};
+/* Read <state>/keys, or make it with new keys at the first start. */
+int keys_load(struct keys *, const char *state, struct err *);
+
+/* ---- ownership.c: who owns what on one server; pure --------------------- */
+
+struct ownership {
+	char key[OWNER_KEY];
+	enum role_id role;
+	unsigned only;	/* this instance alone may own it; 0 = any */
+	unsigned owner; /* instance that owns it; 0 = none */
+	uint64_t epoch;
+	enum owner_state state;
+};
+/* The instance to own it now: the one that does, or the lowest that is ready
+ * (bit i = instance i); 0 when there is none. */
+unsigned ownership_choose(const struct ownership *, unsigned ready);
+/* Give it to an instance under a higher epoch. */
+void ownership_grant(struct ownership *, unsigned owner, uint64_t epoch);
+/* The instance serves; false when that was said of an older epoch. */
+bool ownership_serve(struct ownership *, unsigned owner, uint64_t epoch);
+void ownership_lose(struct ownership *);
+
+/* ---- child.c: one process ----------------------------------------------- */
+
+enum child_state {
+	CHILD_STOPPED,
+	CHILD_STARTING,
+	CHILD_READY,
+	CHILD_STOPPING,
+	CHILD_BACKOFF
+};
+
+struct supervisor;
+
+struct child {
+	struct supervisor *sup;
+	enum role_id role;
+	unsigned index;
+	char name[ROLE_NAME];
+	enum child_state state;
+	bool wanted;   /* shall run */
+	pid_t pid;     /* 0 = none */
+	int fd;	       /* our end of its SEQPACKET; -1 = none */
+	int owners_fd; /* its eventfd of the owner map */
+	struct loop_fd *io;
+	struct loop_timer *timer; /* back-off, or the patience of a stop */
+	uint64_t since;		  /* real clock of the last start */
+	uint64_t mono;		  /* monotonic clock of it */
+	uint64_t starts;   /* the epoch of its own entry in the owner map */
+	unsigned failures; /* early deaths in a row */
+};
+
+void child_start(struct child *);
+void child_stop(struct child *); /* asks; SIGKILL when its patience ends */
+void child_on_exit(struct child *, int status); /* it has been reaped */
+bool child_alive(const struct child *);
+void child_tell(struct child *, const struct role_msg *, const int *fds, int n);
+const char *child_state_word(enum child_state);
+/* Microseconds to wait before the next start after so many early deaths. */
+uint64_t child_backoff(unsigned failures);
+
+/* ---- link.c: sockets between processes ---------------------------------- */
+
+/* Join a process that was just started with every peer that is alive. */
+void link_child(struct child *);
+/* How two roles are joined: bits 1u << enum role_link. Pure. */
+unsigned link_kinds(enum role_id, enum role_id);
+
+/* ---- supervisor.c: what the files above share --------------------------- */
+
+#define SUPERVISOR_KEYS (3 + ROLE_INSTANCES)
+
+struct supervisor {
+	struct loop *loop;
+	struct conf conf;
+	struct keys keys;
+	struct owner_map *owners;
+	struct child child[ROLE_MAX][ROLE_INSTANCES + 1]; /* index from 1 */
+	struct ownership own[SUPERVISOR_KEYS];
+	unsigned nown;
+	uint64_t epoch; /* the highest ever given */
+	bool started;	/* the replicator has told the highest epoch */
+	bool stopping;
+	int binary; /* our own program, for re-execution */
+	int lock;
+	uid_t boot_uid;
+	struct loop_signal *signals[4];
+};
+
+void supervisor_on_message(struct child *, const struct role_msg *);
+/* A process came, went or changed: owner map, links and control follow. */
+void supervisor_on_child(struct child *);
+
+#endif
