@@ -38,9 +38,8 @@ struct op_type {
 	    size_t size, struct err *);
 };
 
-#define OP_VALUE                                                   \
-	4096 /* bytes of one canonical value, with the NUL; longer \
-	      * values (certificates) use op_type_blob */
+/* Bytes of one canonical value, with the NUL; of a blob or a secret. */
+#define OP_VALUE 4096
 #define OP_BLOB 65536
 
 extern const struct op_type op_type_text;   /* UTF-8, min..max characters */
@@ -56,13 +55,25 @@ extern const struct op_type op_type_host;     /* DNS name or address */
 extern const struct op_type op_type_address;  /* IPv4 or IPv6, no port */
 extern const struct op_type op_type_port;     /* 1..65535 */
 extern const struct op_type op_type_ports;    /* "30000-39999" */
-extern const struct op_type op_type_secret;   /* text, @file:F, @env:V */
+extern const struct op_type op_type_secret;   /* text, lines; never shown */
 extern const struct op_type op_type_time;     /* RFC 3339, UTC */
 extern const struct op_type op_type_bytes;    /* a count of bytes: 64k, 10m */
 extern const struct op_type op_type_uri;      /* as shown, never parsed back */
 extern const struct op_type op_type_instance; /* "sg/1" */
 extern const struct op_type op_type_ref;      /* key of an object: .ref */
-extern const struct op_type op_type_path; /* object path, rest of the line */
+/*
+ * Arguments that speak of configuration objects. A path is positional:
+ * "domain a.test user 101"; OP_REQUIRED wants the whole path of one object,
+ * without it a kind ("domain a.test user") or nothing may stand. values and
+ * fields belong to the object of the path in the same operation and end the
+ * line: "name Alice max-contacts 3", "name max-contacts".
+ *   on the wire: {"path": "domain a.test user 101",
+ *                 "values": {"name": "Alice", "max-contacts": 3},
+ *                 "fields": ["name"]}
+ */
+extern const struct op_type op_type_path;
+extern const struct op_type op_type_values;
+extern const struct op_type op_type_fields; /* always OP_LIST */
 
 #define OP_KEY 0x01 /* positional, part of the path */
 #define OP_REQUIRED 0x02
@@ -72,6 +83,9 @@ extern const struct op_type op_type_path; /* object path, rest of the line */
 #define OP_RESTART 0x20	  /* of an object: takes effect after a restart */
 #define OP_INTERNAL \
 	0x40 /* of an object: written by ST only, shown, never set */
+#define OP_DETAIL                                                  \
+	0x80 /* of a column: in tables only when asked for by name \
+	      */
 
 /* A named, typed value: argument of an operation, column of its reply, field
  * of an object. Lists of them end with {0}. */
@@ -94,9 +108,87 @@ int op_parse_list(const struct op_field *, const char *in, char *out,
     size_t size, struct err *);
 /* "1..100", "udp | tcp | tls", "text of 1..64 characters": for ? and man. */
 void op_describe(const struct op_field *, struct buf *);
-/* The JSON value of canonical text; secrets become "********". */
+/* The JSON value of canonical text, an array for a list; secrets become
+ * OP_MASK. */
 json_t *op_to_json(const struct op_field *, const char *canonical);
+/* Canonical text of a JSON value (string, number, boolean; an array for a
+ * list), to be freed; refuses what does not fit the type. */
+int op_from_json(const struct op_field *, json_t *, char **out, struct err *);
 const struct op_type *op_type_find(const char *name);
+const struct op_field *op_field_find(const struct op_field *, const char *name);
+
+#define OP_MASK "********" /* what is shown in place of a secret */
+#define OP_SEALED                                                 \
+	"$SEALED$" /* what export prints for one; to set it means \
+		    * to leave the secret as it is */
+
+/* ---- configuration objects, as described (op_obj.c) -------------------- */
+
+/* Which stream an object's rows live in (DESIGN section 3). */
+enum obj_place {
+	OBJ_SITE,  /* site/<name>: infrastructure and structure */
+	OBJ_ROOT,  /* domain/root: the directory of domains */
+	OBJ_DOMAIN /* domain/<id>: everything of one domain */
+};
+
+struct obj_row;
+
+/* What daemon/obj declares, and what the console receives of it. */
+struct obj {
+	const char *name;	  /* path keyword and table name: "user" */
+	const struct obj *parent; /* NULL at the top */
+	enum obj_place place;
+	struct op_field
+	    key; /* its name is the column's; types without spaces */
+	const char *brief;
+	const char *about;
+	const char *example;	       /* a `set` line; runs in `make check` */
+	const struct op_field *fields; /* {0}-ended */
+	/* Objects with the same word here share their keys: within one
+	 * parent no two of them have the same one. NULL = own keys. */
+	const char *space;
+	/*
+	 * What the types cannot say (exactly one of two fields, ...): called
+	 * for each row a commit has touched, before it is decided. NULL =
+	 * nothing more. Words name the field.
+	 */
+	int (*check)(const struct obj_row *, struct err *);
+};
+
+#define OBJ_DEPTH 3   /* keys of a path: domain a.test user 101 -> 2 */
+#define OBJ_KEY 256   /* bytes of a canonical key, with the NUL */
+#define OBJ_FIELDS 32 /* of one object */
+#define OBJ_PATH 1024 /* bytes of a path as text, with the NUL */
+
+/* The path of one object, or of all of a kind (nkeys one short). */
+struct obj_path {
+	const struct obj *obj;
+	unsigned nkeys;
+	char key[OBJ_DEPTH][OBJ_KEY]; /* canonical, outermost first */
+};
+
+/* "domain demo.test user 101"; out is always terminated. */
+void obj_path_text(const struct obj_path *, char *out, size_t size);
+/* Back from text, keys made canonical. ERR_UNKNOWN for a keyword. */
+int obj_path_parse(const struct obj *const *objs, const char *text,
+    struct obj_path *, struct err *);
+const struct obj *obj_find(
+    const struct obj *const *objs, const struct obj *parent, const char *name);
+const struct op_field *obj_field(const struct obj *, const char *name);
+unsigned obj_depth(const struct obj *); /* keys of its full path */
+/*
+ * The object that a value of a ref field means: below the same parents as
+ * `from` where it has them (number.user of domain a.test -> domain a.test
+ * user 101). -ERR_UNKNOWN when the table has no such object.
+ */
+int obj_ref(const struct obj *const *objs, const struct obj_path *from,
+    const struct op_field *, const char *value, struct obj_path *out);
+/*
+ * Name the one object table of this process (NULL-ended, stays the
+ * caller's). Until then references and paths are checked by shape only.
+ */
+void op_use_objects(const struct obj *const *objs);
+const struct obj *const *op_objects(void); /* NULL = not named yet */
 
 /* ---- the record -------------------------------------------------------- */
 
@@ -152,10 +244,13 @@ struct op_call {
 	unsigned magic;
 	const struct op *op;
 	struct op_who who;
-	json_t *args; /* object: name -> canonical text, or array for lists */
-	json_t *rows; /* array of objects */
-	json_t *warn; /* array of strings */
-	int64_t rev;  /* configuration revision answered from; 0 = none */
+	/* name -> canonical text; an array of texts for lists; for values an
+	 * object: field -> canonical text (lists joined by ' '), or null to
+	 * clear the field. Defaults are filled in. */
+	json_t *args;
+	json_t *rows;	  /* array of objects */
+	json_t *warn;	  /* array of strings */
+	int64_t rev;	  /* configuration revision answered from; 0 = none */
 	json_t *err_data; /* members for error.data; NULL = none */
 	void *self;	  /* the process: struct self */
 	void *state;	  /* the handler's own */
@@ -164,10 +259,10 @@ struct op_call {
 };
 
 /*
- * Check arguments against the record (types, required ones, unknown names)
- * and start it. args (borrowed) is the object that came in: strings, numbers,
- * booleans or arrays. on_done is called exactly once and frees nothing; the
- * call ends when it returns.
+ * Check the right to run it and the arguments against the record (types,
+ * required ones, unknown names), and start it. args (borrowed) is the object
+ * that came in: strings, numbers, booleans or arrays. on_done is called exactly
+ * once and frees nothing; the call ends when it returns.
  */
 void op_run(const struct op *, json_t *args, const struct op_who *, void *self,
     op_done_fn *, void *arg);
@@ -178,6 +273,7 @@ void op_failf(struct op_call *, enum err_code, const char *fmt, ...)
 const char *op_arg(const struct op_call *, const char *name); /* or NULL */
 int64_t op_arg_int(const struct op_call *, const char *name, int64_t def);
 bool op_arg_flag(const struct op_call *, const char *name);
+json_t *op_arg_json(const struct op_call *, const char *name); /* or NULL */
 /* Start a row; op_put fills it. A column that the record lacks ends the
  * process: the record is wrong. */
 void op_row(struct op_call *);
@@ -187,12 +283,13 @@ void op_put_bool(struct op_call *, const char *col, bool);
 void op_put_time(struct op_call *, const char *col, uint64_t real_us);
 void op_warn(struct op_call *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* {"data": rows, "rev": n, "warn": [..]}: the result on the wire. */
+/* {"data": rows, "rev": n, "warn": [..]}: the result on the wire. Columns
+ * that were not put are null. */
 json_t *op_result(const struct op_call *);
+/* A copy of args with secrets masked: for audit and log. */
+json_t *op_mask(const struct op *, json_t *args);
 
-/* ---- the tables (op_table.c) ------------------------------------------- */
-
-struct obj;
+/* ---- the tables (op_table.c, op_wire.c, op_man.c) ---------------------- */
 
 /*
  * All that can be done: NULL-ended lists. The daemon builds one from its
@@ -209,18 +306,27 @@ const struct op *op_find(const struct op_table *, const char *name);
 json_t *op_table_encode(const struct op_table *);
 int op_table_decode(json_t *, struct op_table *, struct err *);
 void op_table_fini(struct op_table *);
+/* "show calls [domain <domain>] [all]": derived, never written. */
+void op_usage(const struct op *, struct buf *);
 /* mdoc of tandem-ops(7). */
 void op_man(const struct op_table *, struct buf *);
+/* What `help WORDS` shows: of an operation, of an object. */
+void op_help(const struct op *, struct buf *);
+void op_help_obj(const struct obj *, struct buf *);
 
 /* ---- the walker (op_walk.c): parse, completion, help are one walk ------ */
 
-/* A line cut into words: '..' and ".." quote, \ escapes, [ ] and | stand
- * alone, # starts a comment. */
+/*
+ * A line cut into words at spaces and tabs. '..' is literal; in ".." the
+ * escapes \" \\ \n \t stand; elsewhere \ takes the next character as it is.
+ * [ ] and | stand alone; # at the start of a word begins a comment. Bytes
+ * that are not UTF-8, and control characters, are refused.
+ */
 #define OP_WORDS 256
 struct op_word {
 	char *text;	/* without quotes */
 	size_t at, end; /* bytes in the line */
-	bool quoted;
+	bool quoted;	/* some of it was: never a keyword, bracket or bar */
 };
 struct op_words {
 	struct op_word word[OP_WORDS];
@@ -228,37 +334,52 @@ struct op_words {
 	char *store;
 	bool open; /* the line ends behind a space: a new word would follow */
 };
-/* -ERR_SYNTAX with *at = the byte that is wrong (an open quote, ...). */
+/* -ERR_SYNTAX with *at = the byte that is wrong (an open quote, ...); the
+ * words before it are there in any case. */
 int op_words_parse(
     struct op_words *, const char *line, size_t *at, struct err *);
 void op_words_fini(struct op_words *);
+/* A value as one word of a line, quoted where it must be. */
+void op_quote(struct buf *, const char *value);
 
 /* One thing that may stand at a place. */
 struct op_next {
 	char text[96]; /* the word, or "<placeholder>" when value is set */
 	const char *brief;
 	const struct op_field *value; /* a value of this field belongs here */
-	const char *ref;    /* values come from objects of this name ... */
-	char ref_path[512]; /* ... below this path ("domain a.test") */
+	const char *ref;	 /* values come from objects of this name ... */
+	char ref_path[OBJ_PATH]; /* ... below this path ("domain a.test") */
+};
+
+struct op_span {
+	size_t at, end; /* bytes of the line */
 };
 
 struct op_walk {
 	/* result of a whole, valid line */
-	const struct op *op; /* NULL when the line is not complete */
-	json_t *args;	     /* as op_run takes them; owned by the walk */
+	const struct op *op;   /* NULL when the line is not complete */
+	json_t *args;	       /* as op_run takes them; owned by the walk */
+	const struct obj *obj; /* of the path argument, if any */
 	/* what may stand at the end (completion: words that start with the
 	 * last, unfinished word) */
 	struct op_next *next;
 	size_t nnext;
 	bool done_ok; /* the line may also end here */
+	size_t from;  /* byte of the unfinished word, or of the end */
+	size_t pipe;  /* byte of the bar that ended the command; 0 = none */
 	/* an error: byte of the line, and words */
 	size_t err_at;
 	struct err err;
+	/* the words of the line that are secrets, for masking it */
+	struct op_span *secret;
+	size_t nsecret;
 };
 /*
  * Walk a line. Returns 0 when it is a whole command; -ERR_SYNTAX,
  * -ERR_UNKNOWN or -ERR_INVALID with err_at otherwise; next is filled in
  * every case with what may stand at the place of the error or at the end.
+ * An empty line is -ERR_SYNTAX. The walk ends at a bar (pipe): what stands
+ * behind it is the console's.
  * OP_WALK_SHORT accepts unambiguous abbreviations of words (interactive
  * only); OP_WALK_COMPLETE treats the last word as unfinished.
  */

@@ -1,0 +1,5 @@
+/* The list of objects; a parent stands before its children. */
+#include "obj_room.h"
+
+const struct obj *const obj_table[] = {&obj_server, &obj_role, &obj_listener,
+    &obj_certificate, &obj_gate, &obj_domain, &obj_user, &obj_number, NULL};

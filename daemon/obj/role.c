@@ -1,0 +1,34 @@
+/*
+ * Object role: how many instances of a role a server runs.
+ */
+#include "obj_room.h"
+
+static const char *const roles[] = {
+    "sg", "sr", "st", "b2bua", "mg", "mgc", NULL};
+
+static const struct op_field fields[] = {
+    {.name = "instances",
+	.type = &op_type_int,
+	.min = 0,
+	.max = 8,
+	.def = "1",
+	.brief = "processes of the role on this server"},
+    {0},
+};
+
+const struct obj obj_role = {
+    .name = "role",
+    .parent = &obj_server,
+    .place = OBJ_SITE,
+    .key = {.name = "role",
+	.type = &op_type_choice,
+	.choices = roles,
+	.brief = "name of the role"},
+    .brief = "how often a server runs a role",
+    .about = "Each instance is a process of its own. Instances of sg, b2bua "
+	     "and mg serve side by side; of sr, st and mgc one owns the work "
+	     "and the others take over when it dies, so two of them survive "
+	     "the death of one process. 0 stops the role on this server.",
+    .example = "set server srv1 role mg instances 2",
+    .fields = fields,
+};

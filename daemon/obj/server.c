@@ -1,0 +1,47 @@
+/*
+ * Object server: one machine of the site. Its row is made at the first start
+ * from the boot file; what an operator sets here are the ports and the
+ * address that phones are told for media.
+ */
+#include "obj_room.h"
+
+static const struct op_field fields[] = {
+    {.name = "inside",
+	.type = &op_type_address,
+	.flags = OP_INTERNAL,
+	.brief = "address of its processes inside the site"},
+    {.name = "port-base",
+	.type = &op_type_port,
+	.flags = OP_INTERNAL,
+	.brief = "first of the ports of its processes"},
+    {.name = "media-address",
+	.type = &op_type_address,
+	.flags = OP_RESTART,
+	.brief = "address told to phones for RTP"},
+    {.name = "media-ports",
+	.type = &op_type_ports,
+	.flags = OP_RESTART,
+	.def = "30000-39999",
+	.brief = "ports of its media gates"},
+    {.name = "description",
+	.type = &op_type_text,
+	.max = 200,
+	.brief = "note for operators"},
+    {0},
+};
+
+const struct obj obj_server = {
+    .name = "server",
+    .place = OBJ_SITE,
+    .key = {.name = "server",
+	.type = &op_type_name,
+	.brief = "name of the server"},
+    .brief = "a machine that runs processes of the site",
+    .about = "A server is one machine, virtual machine or container with one "
+	     "tandemd. Its inside address and port base come from the boot "
+	     "file, see tandem.conf(5). media-address is what phones are told "
+	     "in SDP: behind NAT, the address outside. Without one, the "
+	     "inside address is told.",
+    .example = "set server srv1 media-ports 30000-39999 description rack-4",
+    .fields = fields,
+};

@@ -1,0 +1,59 @@
+/*
+ * Object user: somebody with phones. The key is the number by which the user
+ * is called and registers.
+ */
+#include "obj_room.h"
+
+static const char *const states[] = {"on", "off", NULL};
+
+static const struct op_field fields[] = {
+    {.name = "name",
+	.type = &op_type_text,
+	.min = 1,
+	.max = 64,
+	.brief = "name shown to the other side of a call"},
+    {.name = "password",
+	.type = &op_type_secret,
+	.min = 1,
+	.max = 128,
+	.brief = "password of the user's phones"},
+    {.name = "state",
+	.type = &op_type_choice,
+	.choices = states,
+	.def = "on",
+	.brief = "off: may neither register nor call"},
+    {.name = "max-contacts",
+	.type = &op_type_int,
+	.min = 1,
+	.max = 100,
+	.def = "10",
+	.brief = "phones registered at the same time"},
+    {.name = "ring-time",
+	.type = &op_type_duration,
+	.min = 5,
+	.max = 180,
+	.def = "30",
+	.brief = "how long a call rings before it is given up"},
+    {.name = "description",
+	.type = &op_type_text,
+	.max = 200,
+	.brief = "note for operators"},
+    {0},
+};
+
+const struct obj obj_user = {
+    .name = "user",
+    .parent = &obj_domain,
+    .place = OBJ_DOMAIN,
+    .space = "number",
+    .key = {.name = "user",
+	.type = &op_type_number,
+	.brief = "number of the user, also the login"},
+    .brief = "somebody who has phones in a domain",
+    .about = "The user is called by this number and the phones register with "
+	     "it as user name. Without a password no phone can register. "
+	     "Further numbers of the same user are made with number objects; "
+	     "a user and a number of one domain cannot be called the same.",
+    .example = "set domain demo.test user 104 name Dora password swordfish",
+    .fields = fields,
+};

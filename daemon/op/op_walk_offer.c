@@ -1,0 +1,256 @@
+/*
+ * What may stand at a place of the line: collected, matched against the word
+ * that does stand there, and handed out for completion and help.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "op_walk.h"
+#include "daemon/base/str.h"
+
+void
+op_offer_clear(struct op_walker *w)
+{
+	w->noffers = 0;
+}
+
+static void
+op_offer_add(struct op_walker *w, const struct op_offer *o)
+{
+	size_t cap = w->cap != 0 ? 2 * w->cap : 64;
+	struct op_offer *grown;
+
+	if (w->noffers == w->cap) {
+		grown = realloc(w->offers, cap * sizeof *grown);
+		if (grown == NULL)
+			return; /* offers less; the line is still judged */
+		w->offers = grown;
+		w->cap = cap;
+	}
+	w->offers[w->noffers++] = *o;
+}
+
+void
+op_offer_word(struct op_walker *w, const char *word, const char *brief)
+{
+	size_t i;
+
+	for (i = 0; i < w->noffers; i++) {
+		if (w->offers[i].word != NULL &&
+		    strcmp(w->offers[i].word, word) == 0)
+			return;
+	}
+	op_offer_add(w, &(struct op_offer){.word = word, .brief = brief});
+}
+
+void
+op_offer_value(
+    struct op_walker *w, const struct op_field *f, const struct obj *key_of)
+{
+	const char *const *c;
+	static const char *const answers[] = {"yes", "no", NULL};
+
+	c = f->type == &op_type_choice ? f->choices
+	    : f->type == &op_type_bool ? answers
+				       : NULL;
+	if (c == NULL)
+		op_offer_add(w,
+		    &(struct op_offer){
+			.brief = f->brief, .value = f, .key_of = key_of});
+	for (; c != NULL && *c != NULL; c++)
+		op_offer_add(w,
+		    &(struct op_offer){
+			.word = *c, .brief = f->brief, .value = f});
+}
+
+/* ---- matching ----------------------------------------------------------- */
+
+/* The index of the offer that the word is or, where allowed, abbreviates:
+ * -1 none, -2 more than one. A quoted word is never a keyword. */
+static int
+op_offer_search(struct op_walker *w, const struct op_word *word)
+{
+	const struct op_offer *o = w->offers;
+	int found = -1;
+	size_t i;
+
+	if (word->quoted)
+		return -1;
+	for (i = 0; i < w->noffers; i++) {
+		if (o[i].word != NULL && strcmp(o[i].word, word->text) == 0)
+			return (int)i;
+		if (!(w->flags & OP_WALK_SHORT) || o[i].word == NULL ||
+		    !str_prefix(o[i].word, word->text))
+			continue;
+		found = found == -1 ? (int)i : -2;
+	}
+	return found;
+}
+
+int
+op_offer_find(struct op_walker *w)
+{
+	return op_offer_search(w, op_walk_word(w));
+}
+
+/*
+ * Letters that two words differ by: changed, left out, added, or two
+ * neighbours exchanged. Words longer than the table are far apart.
+ */
+#define OP_NEAR 24
+static unsigned
+op_distance(const char *a, const char *b)
+{
+	unsigned char d[OP_NEAR + 1][OP_NEAR + 1];
+	size_t n = strlen(a), m = strlen(b), i, j;
+	unsigned best, cost;
+
+	if (n > OP_NEAR || m > OP_NEAR)
+		return OP_NEAR;
+	for (i = 0; i <= n; i++)
+		d[i][0] = (unsigned char)i;
+	for (j = 0; j <= m; j++)
+		d[0][j] = (unsigned char)j;
+	for (i = 1; i <= n; i++) {
+		for (j = 1; j <= m; j++) {
+			cost = a[i - 1] != b[j - 1];
+			best = d[i - 1][j - 1] + cost;
+			if (d[i - 1][j] + 1u < best)
+				best = d[i - 1][j] + 1u;
+			if (d[i][j - 1] + 1u < best)
+				best = d[i][j - 1] + 1u;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1u < best)
+				best = d[i - 2][j - 2] + 1u;
+			d[i][j] = (unsigned char)best;
+		}
+	}
+	return d[n][m];
+}
+
+/* The word that was probably meant, or NULL. */
+static const char *
+op_offer_near(struct op_walker *w, const char *word)
+{
+	unsigned best = strlen(word) < 4 ? 1 : 2, distance;
+	const char *near = NULL;
+	size_t i;
+
+	for (i = 0; i < w->noffers; i++) {
+		if (w->offers[i].word == NULL)
+			continue;
+		distance = op_distance(word, w->offers[i].word);
+		if (distance < best + (near == NULL)) {
+			best = distance;
+			near = w->offers[i].word;
+		}
+	}
+	return near;
+}
+
+int
+op_offer_match(struct op_walker *w)
+{
+	const struct op_word *word = op_walk_word(w);
+	int i = op_offer_search(w, word);
+	const char *near;
+
+	if (i >= 0)
+		return i;
+	if (i == -2)
+		op_walk_refuse(w, ERR_UNKNOWN, "\"%s\" can mean several words",
+		    word->text);
+	else if ((near = op_offer_near(w, word->text)) != NULL)
+		op_walk_refuse(w, ERR_UNKNOWN,
+		    "unknown word \"%s\"; did you mean \"%s\"?", word->text,
+		    near);
+	else
+		op_walk_refuse(
+		    w, ERR_UNKNOWN, "unknown word \"%s\"", word->text);
+	return -1;
+}
+
+/* ---- handing out -------------------------------------------------------- */
+
+/* The path below which the object of a ref lies: from the path of the line,
+ * else from references to its parents among the arguments. */
+static void
+op_offer_ref_path(
+    struct op_walker *w, const struct op_field *f, char *out, size_t size)
+{
+	const struct obj *o = obj_by_name(w->table->objs, f->ref);
+	const struct op_field *a;
+	const char *key;
+	struct obj_path to;
+
+	out[0] = '\0';
+	if (o == NULL || o->parent == NULL)
+		return;
+	if (w->p.obj != NULL &&
+	    obj_ref(w->table->objs, &w->p, f, "", &to) == 0) {
+		to.obj = o->parent;
+		to.nkeys = obj_depth(o->parent);
+		obj_path_text(&to, out, size);
+		return;
+	}
+	for (a = w->op != NULL ? w->op->args : NULL; a != NULL && a->name;
+	     a++) {
+		key = json_string_value(json_object_get(w->out->args, a->name));
+		if (key != NULL && str_equal(a->ref, o->parent->name)) {
+			snprintf(out, size, "%s %s", a->ref, key);
+			return;
+		}
+	}
+}
+
+static void
+op_offer_export(
+    struct op_walker *w, const struct op_offer *o, struct op_next *n)
+{
+	struct obj_path up = w->p;
+
+	memset(n, 0, sizeof *n);
+	n->brief = o->brief;
+	if (o->word != NULL) {
+		str_copy(n->text, sizeof n->text, o->word);
+		return;
+	}
+	snprintf(n->text, sizeof n->text, "<%s>", o->value->name);
+	n->value = o->value;
+	if (o->key_of != NULL) {
+		n->ref = o->key_of->name;
+		if (o->key_of->parent != NULL) {
+			up.obj = o->key_of->parent;
+			obj_path_text(&up, n->ref_path, sizeof n->ref_path);
+		}
+	} else if (o->value->type == &op_type_ref) {
+		n->ref = o->value->ref;
+		op_offer_ref_path(w, o->value, n->ref_path, sizeof n->ref_path);
+	}
+}
+
+int
+op_offer_finish(struct op_walker *w)
+{
+	struct op_walk *out = w->out;
+	const char *begin = NULL;
+	size_t i;
+
+	if (w->flags & OP_WALK_COMPLETE && w->at < w->words.count &&
+	    w->end < w->words.count)
+		begin = w->words.word[w->at].text;
+	free(out->next);
+	out->nnext = 0;
+	out->next = calloc(w->noffers + 1, sizeof *out->next);
+	if (out->next == NULL)
+		return err_set(&out->err, ERR_NOMEM, "out of memory");
+	for (i = 0; i < w->noffers; i++) {
+		if (begin != NULL && w->offers[i].word != NULL &&
+		    !str_prefix(w->offers[i].word, begin))
+			continue;
+		op_offer_export(w, &w->offers[i], &out->next[out->nnext++]);
+	}
+	return 0;
+}
