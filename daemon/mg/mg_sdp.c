@@ -275,6 +275,7 @@ mg_sdp_read_media(struct mg_sdp_reader *r, const struct mg_sdp_line *l)
 	struct mg_section *s;
 	uint64_t port, count;
 	size_t n;
+	int bad;
 
 	if (r->sdp->count == MG_SECTIONS)
 		return err_set(r->err, ERR_TOOBIG,
@@ -291,14 +292,17 @@ mg_sdp_read_media(struct mg_sdp_reader *r, const struct mg_sdp_line *l)
 	n = mg_sdp_word(&at, end, &word);
 	if (n == 0 || !str_ncopy(s->proto, sizeof s->proto, word, n))
 		return mg_sdp_bad(r, "a protocol");
-	/* Layers spread over several ports cannot be kept together. */
-	s->kind = count == 1 ? mg_sdp_kind(word, n) : MG_KIND_NONE;
+	s->kind = mg_sdp_kind(word, n);
 	if (mg_kind_is_rtp(s->kind))
 		mg_sdp_static_rates(s);
 	s->dir = r->dir;
 	s->crypto = r->crypto;
 	mg_sdp_connect(s, &r->connection, r->hold, r->dead);
-	return mg_sdp_read_formats(r, at, end);
+	bad = mg_sdp_read_formats(r, at, end);
+	/* Layers spread over several ports cannot be kept together. */
+	if (count != 1)
+		s->kind = MG_KIND_NONE;
+	return bad;
 }
 
 /* a=rtpmap:<type> <name>/<clock>[/<channels>] */
