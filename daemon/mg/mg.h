@@ -378,6 +378,7 @@ struct mg {
 	struct loop *loop;
 	struct ng *ng;
 	int epoll; /* of all media sockets */
+	struct mg_batch *batch;
 	struct loop_fd *epoll_io;
 	struct loop_timer *sweep;
 	struct mg_ports ports;
@@ -421,6 +422,36 @@ void mg_media_signal(struct mg_media *, const struct mg_section *,
 uint64_t mg_call_last(const struct mg_call *);
 /* Calls that nobody deleted; the time is the caller's. */
 void mg_call_sweep(struct mg *, uint64_t now);
+
+/* ---- mg_batch.c: many packets in one system call ------------------------- */
+
+#define MG_BATCH 64
+#define MG_PACKET_MAX 2048 /* longer ones are no media */
+
+struct mg_received {
+	struct mg_stream *stream; /* whose socket to read; set by the caller */
+	union addr from;
+	ssize_t n; /* bytes, also beyond MG_PACKET_MAX; < 0 = none */
+	uint8_t data[MG_PACKET_MAX];
+};
+struct mg_sending {
+	struct mg_stream *stream;
+	const uint8_t *data; /* borrowed until mg_batch_send */
+	size_t n;
+	ssize_t sent; /* < 0 = not */
+};
+struct mg_batch;
+struct mg_batch *mg_batch_new(void);
+void mg_batch_free(struct mg_batch **);
+void mg_batch_plain(struct mg_batch *);		    /* no ring from now on */
+struct mg_received *mg_batch_in(struct mg_batch *); /* MG_BATCH of them */
+/* Read one packet for each of the first count. */
+void mg_batch_receive(struct mg_batch *, unsigned count);
+/* To be sent from the stream's socket to its latch's remote. */
+void mg_batch_queue(
+    struct mg_batch *, struct mg_stream *, const uint8_t *data, size_t n);
+/* Send what is queued; the results, valid until the next is queued. */
+const struct mg_sending *mg_batch_send(struct mg_batch *, unsigned *count);
 
 /* ---- mg_relay.c: packets ------------------------------------------------- */
 

@@ -18,9 +18,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 
-#define MG_EVENTS 256
-#define MG_ROUNDS 4	   /* of that many, before the loop has its turn */
-#define MG_PACKET_MAX 2048 /* longer ones are no media */
+#define MG_ROUNDS 16 /* of batches, before the loop has its turn */
 
 /* One received packet on its way. */
 struct mg_passage {
@@ -40,6 +38,7 @@ mg_relay_open(struct mg *mg)
 	mg->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (mg->epoll < 0)
 		fatal("mg: epoll");
+	mg->batch = mg_batch_new();
 	mg->epoll_io = loop_fd_open(
 	    mg->loop, mg->epoll, LOOP_READ, mg_relay_on_io, mg);
 }
@@ -49,6 +48,7 @@ mg_relay_close(struct mg *mg)
 {
 	loop_fd_close(&mg->epoll_io);
 	close(mg->epoll);
+	mg_batch_free(&mg->batch);
 }
 
 void
@@ -94,31 +94,6 @@ mg_relay_follow(struct mg_stream *s)
 	s->connected = false;
 }
 
-/* Send; a refusal by the far host told of an earlier packet is not one of
- * this packet, so it is sent once more. */
-static void
-mg_relay_send(struct mg_passage *p, struct mg_stream *out)
-{
-	const union addr *to = &out->latch.remote;
-	int flags = MSG_DONTWAIT | MSG_NOSIGNAL, tries;
-	ssize_t n = -1;
-
-	for (tries = 0; tries < 2 && n < 0; tries++) {
-		n = out->connected ? send(out->fd, p->data, p->n, flags)
-				   : sendto(out->fd, p->data, p->n, flags,
-					 &to->sa, addr_len(to));
-		if (n < 0 && errno != ECONNREFUSED)
-			break;
-	}
-	if (n < 0) {
-		p->mg->n.drop_send++;
-		out->errors++;
-		return;
-	}
-	out->sent++;
-	p->mg->n.bytes_out += p->n;
-}
-
 /* Count a packet that was accepted from its party. */
 static void
 mg_relay_count(struct mg_passage *p)
@@ -159,7 +134,7 @@ mg_relay_pass(struct mg_passage *p, bool rtcp, bool media, uint64_t *counter)
 		return;
 	}
 	(*counter)++;
-	mg_relay_send(p, out);
+	mg_batch_queue(p->mg->batch, out, p->data, p->n);
 }
 
 /* A party that floods, or two gates that pass packets in a circle. */
@@ -231,7 +206,7 @@ mg_relay_rtp(struct mg_passage *p)
 		/* His own source coming back would look like a collision. */
 		mg_rtp_set_ssrc(p->data, rtp.ssrc ^ m->echo_salt);
 		p->mg->n.rtp_out++;
-		mg_relay_send(p, p->in);
+		mg_batch_queue(p->mg->batch, p->in, p->data, p->n);
 	}
 }
 
@@ -289,41 +264,66 @@ mg_relay_on_packet(struct mg_passage *p)
 		mg_relay_noise(p);
 }
 
-/* One packet of one socket; what else waits there is the next turn's. */
+/* What became of the packets that were sent on. */
 static void
-mg_relay_read(struct mg *mg, struct mg_stream *s)
+mg_relay_sent(struct mg *mg)
 {
-	uint8_t data[MG_PACKET_MAX];
-	union addr from;
-	struct mg_passage p = {.mg = mg, .in = s, .data = data, .from = &from};
-	socklen_t len = sizeof from;
-	ssize_t n;
+	const struct mg_sending *p;
+	unsigned n;
 
-	n = recvfrom(
-	    s->fd, data, sizeof data, MSG_DONTWAIT | MSG_TRUNC, &from.sa, &len);
-	if (n < 0)
-		return; /* the far host's refusal, or nothing after all */
-	p.n = (size_t)n;
-	p.now = clock_mono();
-	if (p.n > sizeof data)
-		mg_relay_noise(&p);
-	else
-		mg_relay_on_packet(&p);
+	for (p = mg_batch_send(mg->batch, &n); n > 0; p++, n--) {
+		if (p->sent < 0) {
+			mg->n.drop_send++;
+			p->stream->errors++;
+		} else {
+			p->stream->sent++;
+			mg->n.bytes_out += p->n;
+		}
+	}
+}
+
+/* One packet of each socket that has some; what else waits there is the next
+ * round's. */
+static void
+mg_relay_round(struct mg *mg, const struct epoll_event *ev, unsigned n)
+{
+	struct mg_received *in = mg_batch_in(mg->batch);
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		in[i].stream = ev[i].data.ptr;
+	mg_batch_receive(mg->batch, n);
+	for (i = 0; i < n; i++) {
+		struct mg_passage p = {.mg = mg,
+		    .in = in[i].stream,
+		    .data = in[i].data,
+		    .n = (size_t)in[i].n,
+		    .from = &in[i].from,
+		    .now = clock_mono()};
+
+		if (in[i].n < 0)
+			continue; /* the far host's refusal, or nothing */
+		if (p.n > MG_PACKET_MAX)
+			mg_relay_noise(&p);
+		else
+			mg_relay_on_packet(&p);
+	}
+	mg_relay_sent(mg);
 }
 
 static void
 mg_relay_on_io(void *arg, int fd, int events)
 {
+	struct epoll_event ev[MG_BATCH];
 	struct mg *mg = arg;
-	struct epoll_event ev[MG_EVENTS];
-	int n, i, round;
+	int n, round;
 
 	(void)events;
 	for (round = 0; round < MG_ROUNDS; round++) {
-		n = epoll_wait(fd, ev, MG_EVENTS, 0);
-		for (i = 0; i < n; i++)
-			mg_relay_read(mg, ev[i].data.ptr);
-		if (n < MG_EVENTS)
+		n = epoll_wait(fd, ev, MG_BATCH, 0);
+		if (n > 0)
+			mg_relay_round(mg, ev, (unsigned)n);
+		if (n < MG_BATCH)
 			break;
 	}
 }

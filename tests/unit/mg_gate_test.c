@@ -1251,6 +1251,51 @@ closed_phone_stops_nothing(void **state)
 	phone_end(&a);
 }
 
+/* Many packets at once pass in their order, by the ring and without it. */
+static void
+bursts_pass_in_order(void **state)
+{
+	struct gate *g = *state;
+	struct phone a[6], b[6];
+	uint8_t got[2000];
+	union addr from;
+	unsigned i, k, round;
+	char id[16];
+
+	for (i = 0; i < 6; i++) {
+		a[i] = phone_at("127.0.0.1");
+		b[i] = phone_at("127.0.0.1");
+		snprintf(id, sizeof id, "c%u", i);
+		ask(g, offer(id, "a", sdp_of(&a[i], "")));
+		heard_by(g, &b[i]);
+		ask(g, answer(id, "a", "b", sdp_of(&b[i], "")));
+		heard_by(g, &a[i]);
+	}
+	for (round = 0; round < 2; round++) {
+		for (k = 0; k < 20; k++) {
+			for (i = 0; i < 6; i++)
+				speak(&a[i]);
+		}
+		turn_long(g);
+		for (i = 0; i < 6; i++) {
+			for (k = 0; k < 20; k++) {
+				assert_int_equal(
+				    received(b[i].rtp, got, sizeof got, &from),
+				    32);
+				assert_int_equal(got[2] << 8 | got[3],
+				    a[i].seq - 20 + (int)k);
+			}
+			assert_int_equal(drain(b[i].rtp), 0);
+		}
+		mg_batch_plain(g->mg->batch);
+	}
+	assert_int_equal(g->mg->n.rtp_out, 240);
+	for (i = 0; i < 6; i++) {
+		phone_end(&a[i]);
+		phone_end(&b[i]);
+	}
+}
+
 /* When the ports are used up the offer is refused in rtpengine's words and
  * leaves nothing behind; after a delete the next one is taken. */
 static void
@@ -1421,6 +1466,7 @@ main(void)
 	    TEST(floods_are_cut),
 	    TEST(noise_is_dropped),
 	    TEST(closed_phone_stops_nothing),
+	    TEST(bursts_pass_in_order),
 	    TEST(ports_run_out_and_come_back),
 	    TEST(descriptors_are_bounded),
 	    TEST(thousand_calls_leave_nothing),
