@@ -27,7 +27,7 @@
 /* ---- owner map: who owns what now (owner_map.c) ------------------------ */
 
 enum owner_state {
-	OWNER_DOWN, /* nobody at the moment */
+	OWNER_DOWN,	/* nobody at the moment */
 	OWNER_CLAIMING, /* chosen, opening its streams; requests wait */
 	OWNER_SERVING
 };
@@ -40,8 +40,8 @@ enum owner_state {
 struct owner {
 	char key[OWNER_KEY];
 	char instance[OWNER_INSTANCE]; /* "sr/1@srv1"; empty when down */
-	uint64_t epoch; /* grows with every change of owner */
-	union addr inside; /* where it is spoken to inside */
+	uint64_t epoch;		       /* grows with every change of owner */
+	union addr inside;	       /* where it is spoken to inside */
 	enum owner_state state;
 };
 
@@ -50,8 +50,7 @@ struct owner_map;
 
 /* The writer (quorum, or the supervisor of a lone server). fd is the file's,
  * to be handed to readers, who cannot write through a read-only copy. */
-int owner_map_create(
-    const char *path, struct owner_map **, struct err *);
+int owner_map_create(const char *path, struct owner_map **, struct err *);
 int owner_map_fd(const struct owner_map *);
 int owner_map_put(struct owner_map *, const struct owner *); /* by key */
 void owner_map_remove(struct owner_map *, const char *key);
@@ -86,7 +85,7 @@ struct stream;
 
 struct stream_config {
 	const char *name;
-	uint64_t epoch; /* of the ownership under which it is written */
+	uint64_t epoch;	    /* of the ownership under which it is written */
 	unsigned page_size; /* of a new database: 1024 or 4096 */
 	const char *schema; /* SQL for a new database; run once, may be NULL */
 	/*
@@ -101,8 +100,8 @@ struct stream_config {
 	void *arg;
 };
 
-int stream_open(
-    struct repl *, const struct stream_config *, struct stream **, struct err *);
+int stream_open(struct repl *, const struct stream_config *, struct stream **,
+    struct err *);
 /* Commits and ships what is pending; callbacks not yet called are dropped. */
 void stream_close(struct stream **);
 
@@ -121,7 +120,8 @@ uint64_t stream_epoch(const struct stream *);
 #define STREAM_GROUP_MAX 64
 #define STREAM_GROUP_US 1000
 int stream_join(struct stream *, struct err *);
-int stream_commit(struct stream *, struct err *); /* now; not yet acknowledged */
+int stream_commit(
+    struct stream *, struct err *); /* now; not yet acknowledged */
 /* Inside a joined group: a mark, and the way back to it. */
 int stream_mark(struct stream *, struct err *);
 int stream_mark_keep(struct stream *, struct err *);
@@ -158,7 +158,7 @@ struct stream_status {
 	uint64_t lsn; /* last commit */
 	uint64_t acked;
 	uint64_t wal_frames; /* length of the -wal */
-	uint64_t pending; /* commits not yet acknowledged */
+	uint64_t pending;    /* commits not yet acknowledged */
 };
 void stream_status(const struct stream *, struct stream_status *);
 
@@ -167,11 +167,11 @@ void stream_status(const struct stream *, struct stream_status *);
 struct reader;
 
 enum reader_event {
-	READER_OPEN, /* the database can be read from now on */
+	READER_OPEN,	/* the database can be read from now on */
 	READER_CHANGED, /* acknowledged commits: see reader_changes */
-	READER_RELOAD, /* too many changes, or another file: read all anew;
-			* prepared statements of reader_db are gone */
-	READER_ABSENT /* there is no such stream (yet); OPEN may follow */
+	READER_RELOAD,	/* too many changes, or another file: read all anew;
+			 * prepared statements of reader_db are gone */
+	READER_ABSENT	/* there is no such stream (yet); OPEN may follow */
 };
 typedef void reader_fn(void *arg, struct reader *, enum reader_event);
 
@@ -193,9 +193,11 @@ void reader_status(const struct reader *, struct stream_status *);
 struct replicator;
 
 struct replicator_config {
-	const char *root; /* of the streams */
-	const char *log; /* directory of the ship log */
+	const char *root;  /* of the streams */
+	const char *log;   /* directory of the ship log */
 	uint64_t log_keep; /* bytes of ship log kept beyond what redo needs */
+	uint64_t log_segment; /* bytes of a file of it; 0 = 64 MiB */
+	const char *boot; /* id of the machine's boot; NULL = the kernel's */
 };
 
 /*
@@ -215,8 +217,8 @@ struct replicator_stream {
 	char name[STREAM_NAME];
 	char writer[OWNER_INSTANCE]; /* "" when closed */
 	uint64_t epoch;
-	uint64_t lsn; /* received */
-	uint64_t synced; /* in the ship log, on disk */
+	uint64_t lsn;	     /* received */
+	uint64_t synced;     /* in the ship log, on disk */
 	uint64_t checkpoint; /* in the database file, on disk */
 	unsigned readers;
 };

@@ -1,0 +1,178 @@
+/*
+ * When database files are synced, so that the ship log need not be kept: some
+ * seconds after their owner said what they hold, at once when they hold back
+ * an old segment, and when they are closed. A thread does it; the note of the
+ * checkpoint follows in the log.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "replicator_room.h"
+#include "stream_path.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+#define TICK CLOCK_SEC
+#define WRITTEN_AGE (5 * CLOCK_SEC) /* a file is synced so long after */
+#define PINNED 8 /* segments that one stream may hold before it is said */
+
+/* ---- checkpoints of database files -------------------------------------- */
+
+static void
+replicator_note_checkpoint(struct replicator *r, struct live *v, uint64_t lsn)
+{
+	struct buf b = BUF_INIT;
+	struct err e;
+
+	log_put_checkpoint(&b, v->log, lsn);
+	if (replicator_note(r, &b, &e) != 0 && e.code == ERR_CORRUPT)
+		log_warnx("%s", e.text);
+}
+
+void
+replicator_tick_soon(struct replicator *r)
+{
+	if (!loop_timer_is_set(r->tick))
+		loop_timer_set(r->tick, TICK);
+}
+
+/* Have the file synced, if its owner wrote more than is known to be on disk. */
+void
+replicator_sync_file(struct replicator *r, struct live *v)
+{
+	struct sync_job job = {.what = SYNC_DATABASE, .n = v->written};
+
+	if (v->syncing || v->sync_failed || v->written <= v->log->checkpoint ||
+	    v->written > v->acked)
+		return;
+	if (stream_path(job.path, r->root, v->log->name, NULL) != 0)
+		return;
+	str_copy(job.name, sizeof job.name, v->log->name);
+	if (!v->dirs_synced)
+		str_copy(job.root, sizeof job.root, r->root);
+	if (sync_worker_add(r->worker, &job) == 0)
+		v->syncing = true;
+}
+
+/* A file that could not be synced may have lost pages for good while the
+ * kernel forgot about it: only redo can tell, so its log is kept. */
+static void
+replicator_on_file(struct replicator *r, const struct sync_job *job)
+{
+	struct log_stream *s = log_index_find(&r->index, job->name);
+	struct live *v = s->live;
+
+	v->syncing = false;
+	if (job->result != 0) {
+		v->sync_failed = true;
+		log_warnx("stream=%s database cannot be synced: its ship log "
+			  "is kept",
+		    s->name);
+		return;
+	}
+	v->dirs_synced = true;
+	replicator_note_checkpoint(r, v, job->n);
+}
+
+void
+replicator_on_job(void *arg, const struct sync_job *job)
+{
+	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
+
+	if (job->what == SYNC_DATABASE) {
+		replicator_on_file(r, job);
+		return;
+	}
+	r->making = false;
+	if (job->result == 0)
+		ship_log_spare_take(r->log, job->path);
+}
+
+/* A file that was there before the log: it is on disk before any record of
+ * its stream is acknowledged. Rare, so it may block. */
+void
+replicator_base(struct replicator *r, struct live *v)
+{
+	char path[STREAM_PATH];
+	int fd, bad;
+
+	if (stream_path(path, r->root, v->log->name, NULL) != 0)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	bad = fd < 0 || fsync(fd) != 0 ||
+	    stream_path_sync_dirs(r->root, v->log->name) != 0;
+	if (fd >= 0)
+		close(fd);
+	if (bad) {
+		v->sync_failed = true;
+		log_warn("stream=%s database cannot be synced", v->log->name);
+		return;
+	}
+	v->dirs_synced = true;
+	replicator_note_checkpoint(r, v, 0);
+}
+
+/* True when something of the stream is still to be done by a tick. */
+static bool
+tick_stream(struct replicator *r, struct live *v, uint64_t now)
+{
+	bool old = log_stream_need(v->log) < ship_log_segment(r->log);
+
+	if (v->written > v->log->checkpoint &&
+	    (old || now - v->written_at >= WRITTEN_AGE))
+		replicator_sync_file(r, v);
+	return v->written > v->log->checkpoint && !v->sync_failed;
+}
+
+/* Say which stream holds the log back, once for every so many segments. */
+static void
+tick_pinned(struct replicator *r)
+{
+	size_t limit = (size_t)(r->log->keep / r->log->segment) + PINNED;
+	const struct log_stream *s, *oldest = NULL;
+	size_t at = 0;
+
+	if (r->log->nseg < limit) {
+		r->pinned = 0;
+		return;
+	}
+	if (r->log->nseg < r->pinned + PINNED)
+		return;
+	r->pinned = r->log->nseg;
+	while ((s = log_index_next(&r->index, &at)) != NULL) {
+		if (oldest == NULL ||
+		    log_stream_need(s) < log_stream_need(oldest))
+			oldest = s;
+	}
+	if (oldest != NULL)
+		log_warnx("stream=%s is not checkpointed beyond LSN %llu: %llu "
+			  "MiB of ship log are kept for it",
+		    oldest->name, (unsigned long long)oldest->checkpoint,
+		    (unsigned long long)(ship_log_bytes(r->log) >> 20));
+}
+
+void
+replicator_on_tick(void *arg)
+{
+	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
+	struct sync_job job = {.what = SYNC_SEGMENT, .n = r->log->segment};
+	uint64_t now = clock_mono();
+	struct log_stream *s;
+	bool more = false;
+	size_t at = 0;
+
+	while ((s = log_index_next(&r->index, &at)) != NULL) {
+		if (s->live != NULL && tick_stream(r, s->live, now))
+			more = true;
+	}
+	ship_log_trim(r->log, log_index_need(&r->index));
+	tick_pinned(r);
+	if (!r->making &&
+	    ship_log_spare_wanted(r->log, job.path, sizeof job.path) &&
+	    sync_worker_add(r->worker, &job) == 0)
+		r->making = true;
+	if (more)
+		replicator_tick_soon(r);
+}

@@ -1,0 +1,244 @@
+/*
+ * The end of a turn of the replicator's loop: one sync of the ship log for
+ * all that arrived in it, then the acknowledgements and what readers are
+ * told; and what happens when the log cannot take more.
+ *
+ * A full disk pauses: links are left unread, so owners wait, and the log is
+ * asked again. A log that failed is final: every owner is told, and loses its
+ * streams, until the replicator is started again.
+ */
+#include "replicator_room.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+
+#define AGAIN (CLOCK_SEC / 2)
+#define TELL_GAP (5 * CLOCK_MS) /* a reader is told at most so often */
+
+/* ---- the log ------------------------------------------------------------ */
+
+/* Stop reading until the disk has room again. */
+static void
+replicator_pause(struct replicator *r, const struct err *e)
+{
+	struct link *l;
+
+	if (!r->paused)
+		log_warnx(
+		    "%s: nothing is acknowledged until there is room", e->text);
+	r->paused = true;
+	for (l = r->links; l != NULL; l = l->next)
+		loop_fd_want(l->io, l->writing ? LOOP_WRITE : 0);
+	loop_timer_set(r->again, AGAIN);
+}
+
+/* The log is of no use any more: every writer loses its streams. */
+static void
+replicator_fail(struct replicator *r, const struct err *e)
+{
+	struct log_stream *s;
+	struct live *v;
+	size_t at = 0;
+
+	if (r->failed.code != ERR_NONE)
+		return;
+	r->failed = *e;
+	log_warnx("%s: nothing is acknowledged any more", e->text);
+	while ((s = log_index_next(&r->index, &at)) != NULL) {
+		v = s->live;
+		if (v == NULL || v->writer == NULL)
+			continue;
+		link_refuse(v->writer, v->handle, e);
+		v->writer = NULL;
+	}
+}
+
+/* What an error of the log leads to; returns its code. */
+static int
+replicator_trouble(struct replicator *r, const struct err *e)
+{
+	if (e->code == ERR_FULL || e->code == ERR_NOMEM)
+		replicator_pause(r, e);
+	else
+		replicator_fail(r, e);
+	return -(int)e->code;
+}
+
+int
+replicator_room(struct replicator *r, size_t n, struct err *e)
+{
+	if (r->failed.code != ERR_NONE) {
+		*e = r->failed;
+		return -(int)e->code;
+	}
+	if (ship_log_room(r->log, n, e) != 0)
+		return replicator_trouble(r, e);
+	return 0;
+}
+
+/* Append the one note in the buffer, and free it. */
+int
+replicator_note(struct replicator *r, struct buf *b, struct err *e)
+{
+	struct ship_record rec;
+	int ret;
+
+	if (b->failed)
+		ret = err_set(e, ERR_NOMEM, "replicator");
+	else if ((ret = replicator_room(r, b->len, e)) == 0 &&
+	    (ret = ship_record_decode(
+		 &rec, (const uint8_t *)b->data, b->len, e)) == 0 &&
+	    (ret = log_index_add(&r->index, &rec, r->log->end,
+		 ship_log_segment(r->log), NULL, e)) == 0) {
+		ship_log_append(r->log, b->data, b->len);
+		loop_defer(r->loop, &r->turn);
+	}
+	buf_fini(b);
+	return ret;
+}
+
+/* ---- the end of a turn: sync, acknowledge, tell ------------------------- */
+
+void
+replicator_touch(struct replicator *r, struct live *v)
+{
+	if (!v->dirty) {
+		v->dirty = true;
+		v->next_dirty = r->dirty;
+		r->dirty = v;
+	}
+	loop_defer(r->loop, &r->turn);
+}
+
+void
+replicator_tell(struct watch *w)
+{
+	struct live *v = w->live;
+	struct ship_msg m = {.type = SHIP_MSG_STATE,
+	    .handle = w->handle,
+	    .u.state = {
+		v->acked > 0, v->generation, v->log->commit.epoch, v->acked}};
+
+	w->due = false;
+	w->told = clock_mono();
+	link_send(w->link, &m);
+}
+
+/* A reader that was told a moment ago is told again only after the gap. */
+static void
+replicator_tell_later(struct replicator *r, struct live *v, uint64_t now)
+{
+	struct watch *w;
+
+	for (w = v->watches; w != NULL; w = w->next) {
+		if (now - w->told >= TELL_GAP) {
+			replicator_tell(w);
+			continue;
+		}
+		w->due = true;
+		if (!loop_timer_is_set(r->tell))
+			loop_timer_set(r->tell, TELL_GAP);
+	}
+}
+
+void
+replicator_on_tell(void *arg)
+{
+	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
+	struct link *l;
+	uint32_t i;
+
+	for (l = r->links; l != NULL; l = l->next) {
+		for (i = 0; i < l->nslots; i++) {
+			struct slot *s = &l->slot[i];
+
+			if (s->kind == SLOT_WATCH && s->watch->due)
+				replicator_tell(s->watch);
+		}
+	}
+}
+
+static void
+replicator_welcome(struct live *v)
+{
+	const struct log_mark *last = &v->log->last;
+	struct ship_msg m = {.type = SHIP_MSG_WELCOME,
+	    .handle = v->handle,
+	    .u.welcome = {last->lsn, last->sum, v->log->commit.lsn, last->wal,
+		v->log->page_size}};
+
+	v->welcome = false;
+	link_send(v->writer, &m);
+}
+
+/* What is on disk now is acknowledged. */
+static void
+replicator_ack(struct replicator *r, struct live *v, uint64_t now)
+{
+	struct ship_msg m = {.type = SHIP_MSG_ACK, .handle = v->handle};
+
+	if (v->writer != NULL && v->welcome)
+		replicator_welcome(v);
+	else if (v->writer != NULL && v->synced != v->log->last.lsn) {
+		m.u.ack = v->log->last.lsn;
+		link_send(v->writer, &m);
+	}
+	v->synced = v->log->last.lsn;
+	if (v->acked == v->log->commit.lsn)
+		return;
+	if (v->generation == 0)
+		replicator_generation(r, v);
+	v->acked = v->log->commit.lsn;
+	replicator_tell_later(r, v, now);
+}
+
+static void
+replicator_ack_all(struct replicator *r)
+{
+	uint64_t now = clock_mono();
+	struct live *v;
+
+	while ((v = r->dirty) != NULL) {
+		r->dirty = v->next_dirty;
+		v->dirty = false;
+		replicator_ack(r, v, now);
+	}
+	replicator_tick_soon(r);
+}
+
+void
+replicator_on_turn(void *arg)
+{
+	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
+	struct link *l;
+	struct err e;
+
+	if (r->failed.code == ERR_NONE) {
+		if (ship_log_sync(r->log, &e) != 0)
+			replicator_trouble(r, &e);
+		else
+			replicator_ack_all(r);
+	}
+	while ((l = r->flush) != NULL) {
+		r->flush = l->next_flush;
+		l->flush = false;
+		link_flush(l);
+	}
+}
+
+/* Room again, perhaps: take up the links where they were left. */
+void
+replicator_on_again(void *arg)
+{
+	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
+	struct link *l, *next;
+
+	r->paused = false;
+	for (l = r->links; l != NULL && !r->paused; l = next) {
+		next = l->next;
+		link_resume(l);
+	}
+	loop_defer(r->loop, &r->turn);
+	if (!r->paused)
+		log_info("ship log: goes on");
+}

@@ -1,0 +1,118 @@
+#ifndef SHIP_LOG_H
+#define SHIP_LOG_H
+
+#include <sys/types.h>
+
+#include "ship_record.h"
+#include "daemon/base/buf.h"
+
+/*
+ * The ship log of one server: segments of preallocated files, to which
+ * records of all streams are appended and synced. The format stands at the
+ * top of ship_log.c. A place in the log is a position: bytes since the log
+ * began, over all segments.
+ */
+
+#define SHIP_SEGMENT (UINT64_C(64) << 20)
+#define SHIP_SEGMENT_HEAD 64
+#define SHIP_ENTRY 48 /* bytes before each record */
+
+struct ship_segment {
+	uint64_t start; /* position of its first byte */
+	uint64_t size;	/* of the file */
+};
+
+struct ship_log_config {
+	const char *dir;
+	uint64_t segment; /* bytes of a segment; 0 = SHIP_SEGMENT */
+	uint64_t keep;	  /* bytes kept beyond what is needed */
+};
+
+/* A record of the log, with its position and that of its segment. Other than
+ * 0 stops the walk. */
+typedef int ship_log_fn(void *arg, const struct ship_record *,
+    const uint8_t *bytes, uint64_t pos, uint64_t segment, struct err *);
+/* Append the STATE records of all streams to the buffer. */
+typedef void ship_log_state_fn(void *arg, struct buf *);
+
+struct ship_log {
+	char dir[256];
+	int dirfd; /* locked: one process writes a log */
+	uint64_t segment, keep;
+	uint64_t id;
+	uint32_t session;	  /* grows with every opening */
+	struct ship_segment *seg; /* the oldest first */
+	size_t nseg;
+	int fd;		/* of the last segment */
+	uint8_t *stage; /* what is appended and not yet written */
+	size_t staged;
+	uint64_t end;	 /* position behind what is appended */
+	uint64_t synced; /* position up to which the disk has it */
+	uint64_t known;	 /* the same as the entries told it, while scanning */
+	bool spare;	 /* a written segment waits for its use */
+	bool failed;	 /* a write or sync failed: nothing is taken any more */
+	ship_log_state_fn *states;
+	void *states_arg;
+	uint64_t records, bytes, syncs, sync_us, sync_us_max;
+};
+
+/*
+ * Opens or creates the log and calls fn for every record in it, in order. A
+ * torn tail is cut; what the disk may not have of the rest is written again
+ * and synced. -ERR_CORRUPT with file and offset when a record is damaged that
+ * was synced before; -ERR_BUSY when another process has the log.
+ */
+int ship_log_open(const struct ship_log_config *, ship_log_fn *, void *arg,
+    struct ship_log **, struct err *);
+void ship_log_close(struct ship_log **); /* what is staged is dropped */
+/* Who writes the states of the streams at the start of a segment. */
+void ship_log_states(struct ship_log *, ship_log_state_fn *, void *arg);
+
+/*
+ * Room for a record of n bytes: 0; -ERR_FULL when the disk has none at the
+ * moment (ask again later); -ERR_IO once the log has failed.
+ */
+int ship_log_room(struct ship_log *, size_t n, struct err *);
+/* Append a record for which there is room; returns its position. */
+uint64_t ship_log_append(struct ship_log *, const void *, size_t n);
+/* Position of the segment that is being written. */
+uint64_t ship_log_segment(const struct ship_log *);
+/* Everything appended is on disk: 0, -ERR_FULL or -ERR_IO as above. */
+int ship_log_sync(struct ship_log *, struct err *);
+/* Drop segments that hold nothing at or behind the position. */
+void ship_log_trim(struct ship_log *, uint64_t need);
+uint64_t ship_log_bytes(const struct ship_log *);
+
+/*
+ * A written segment in advance makes syncs cheaper. While none waits, another
+ * thread may make one at the path (ship_log_spare_make touches nothing else)
+ * and the log take it.
+ */
+bool ship_log_spare_wanted(const struct ship_log *, char *path, size_t size);
+int ship_log_spare_make(const char *path, uint64_t size);
+void ship_log_spare_take(struct ship_log *, const char *path);
+
+/* Calls fn for every record from the segment of a position on. */
+int ship_log_walk(
+    struct ship_log *, uint64_t from, ship_log_fn *, void *arg, struct err *);
+
+/* ---- between ship_log.c and ship_log_scan.c ----------------------------- */
+
+struct ship_entry {
+	uint32_t length;
+	uint64_t pos;
+	uint64_t synced;
+	uint64_t time;
+	uint32_t session;
+};
+/* False when it is no entry of this log that stands at the position. */
+bool ship_entry_get(const struct ship_log *, struct ship_entry *,
+    const uint8_t *, uint64_t pos);
+int ship_log_path(
+    const struct ship_log *, uint64_t start, char *path, size_t size);
+int ship_log_find(struct ship_log *, struct err *); /* fills seg */
+int ship_log_scan(struct ship_log *, ship_log_fn *, void *arg, struct err *);
+int ship_log_segment_check(struct ship_log *, int fd, const char *path,
+    struct ship_segment *, bool first, struct err *);
+
+#endif

@@ -1,0 +1,204 @@
+/* The thread for slow syncs; the law is in sync_worker.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "ship_log.h"
+#include "stream_path.h"
+#include "sync_worker.h"
+
+struct sync_queue {
+	struct sync_job *first, **last;
+};
+
+struct sync_worker {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct sync_queue todo, ready; /* under the lock */
+	bool stop;		       /* under the lock */
+	struct loop_fd *io;
+	int event;
+	sync_done_fn *done;
+	void *arg;
+};
+
+static void
+queue_add(struct sync_queue *q, struct sync_job *job)
+{
+	job->next = NULL;
+	*q->last = job;
+	q->last = &job->next;
+}
+
+static struct sync_job *
+queue_take(struct sync_queue *q)
+{
+	struct sync_job *job = q->first;
+
+	if (job != NULL && (q->first = job->next) == NULL)
+		q->last = &q->first;
+	return job;
+}
+
+static void
+queue_free(struct sync_queue *q)
+{
+	struct sync_job *job;
+
+	while ((job = queue_take(q)) != NULL)
+		free(job);
+}
+
+/* A database and, the first time, the names that lead to it. */
+static int
+sync_database(const struct sync_job *job)
+{
+	int fd = open(job->path, O_RDONLY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -ERR_IO;
+	r = fdatasync(fd) == 0 ? 0 : -ERR_IO;
+	close(fd);
+	if (r == 0 && job->root[0] != '\0')
+		r = stream_path_sync_dirs(job->root, job->name);
+	return r;
+}
+
+static void
+sync_do(struct sync_job *job)
+{
+	if (job->what == SYNC_DATABASE)
+		job->result = sync_database(job);
+	else
+		job->result = ship_log_spare_make(job->path, job->n);
+}
+
+static void *
+sync_main(void *arg)
+{
+	struct sync_worker *w = arg;
+	struct sync_job *job;
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		while (!w->stop && w->todo.first == NULL)
+			pthread_cond_wait(&w->more, &w->lock);
+		if (w->stop)
+			break;
+		job = queue_take(&w->todo);
+		pthread_mutex_unlock(&w->lock);
+		sync_do(job);
+		pthread_mutex_lock(&w->lock);
+		queue_add(&w->ready, job);
+		while (write(w->event, &one, sizeof one) < 0 && errno == EINTR)
+			;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+static void
+sync_on_event(void *arg, int fd, int events)
+{
+	struct sync_worker *w = arg;
+	struct sync_job *job;
+	uint64_t count;
+
+	(void)events;
+	if (read(fd, &count, sizeof count) != sizeof count)
+		return;
+	for (;;) {
+		pthread_mutex_lock(&w->lock);
+		job = queue_take(&w->ready);
+		pthread_mutex_unlock(&w->lock);
+		if (job == NULL)
+			return;
+		w->done(w->arg, job);
+		free(job);
+	}
+}
+
+/* The thread, which no signal of the process is delivered to. */
+static int
+sync_start(struct sync_worker *w)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&w->thread, NULL, sync_main, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+int
+sync_worker_open(struct loop *loop, sync_done_fn *done, void *arg,
+    struct sync_worker **out, struct err *e)
+{
+	struct sync_worker *w = calloc(1, sizeof *w);
+
+	if (w == NULL)
+		return err_set(e, ERR_NOMEM, "sync worker");
+	w->done = done;
+	w->arg = arg;
+	w->todo.last = &w->todo.first;
+	w->ready.last = &w->ready.first;
+	w->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->more, NULL);
+	if (w->event < 0 || sync_start(w) != 0) {
+		err_errno(e, ERR_IO, "sync worker");
+		if (w->event >= 0)
+			close(w->event);
+		free(w);
+		return -ERR_IO;
+	}
+	w->io = loop_fd_open(loop, w->event, LOOP_READ, sync_on_event, w);
+	*out = w;
+	return 0;
+}
+
+void
+sync_worker_close(struct sync_worker **wp)
+{
+	struct sync_worker *w = *wp;
+
+	*wp = NULL;
+	if (w == NULL)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->more);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	queue_free(&w->todo);
+	queue_free(&w->ready);
+	loop_fd_close(&w->io);
+	close(w->event);
+	pthread_mutex_destroy(&w->lock);
+	pthread_cond_destroy(&w->more);
+	free(w);
+}
+
+int
+sync_worker_add(struct sync_worker *w, const struct sync_job *job)
+{
+	struct sync_job *copy = malloc(sizeof *copy);
+
+	if (copy == NULL)
+		return -ERR_NOMEM;
+	*copy = *job;
+	pthread_mutex_lock(&w->lock);
+	queue_add(&w->todo, copy);
+	pthread_cond_signal(&w->more);
+	pthread_mutex_unlock(&w->lock);
+	return 0;
+}

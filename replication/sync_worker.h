@@ -1,0 +1,34 @@
+#ifndef SYNC_WORKER_H
+#define SYNC_WORKER_H
+
+#include "replication.h"
+
+/*
+ * One thread that does what takes the disk long and that nothing waits for:
+ * syncs database files after checkpoints, and writes a ship log segment in
+ * advance. It shares nothing with the loop but two queues. Blocks all
+ * signals.
+ */
+enum sync_what { SYNC_DATABASE, SYNC_SEGMENT };
+
+struct sync_job {
+	enum sync_what what;
+	char path[512];
+	char root[256]; /* SYNC_DATABASE: sync the directories too if not "" */
+	char name[STREAM_NAME];
+	uint64_t n; /* LSN of the checkpoint; bytes of the segment */
+	int result; /* 0 or -ERR_x */
+	struct sync_job *next;
+};
+
+struct sync_worker;
+typedef void sync_done_fn(void *arg, const struct sync_job *);
+
+/* done is called from the loop, in the order of the jobs. */
+int sync_worker_open(struct loop *, sync_done_fn *, void *arg,
+    struct sync_worker **, struct err *);
+/* Waits for the job that is being done; the others are dropped. */
+void sync_worker_close(struct sync_worker **);
+int sync_worker_add(struct sync_worker *, const struct sync_job *); /* copied */
+
+#endif
