@@ -124,7 +124,7 @@ admit_open_leg(struct call *c, const sip_t *sip)
 	leg_set(&l->call_id, sip->sip_call_id->i_id);
 	l->local = admit_address(sip->sip_to);
 	l->remote = admit_address(sip->sip_from);
-	leg_random(l->local_tag, 16);
+	leg_random(c->b2bua, l->local_tag, 16);
 	leg_set(&l->remote_tag, sip->sip_from->a_tag);
 	l->target = admit_target(sip->sip_contact);
 	l->routes = headers_text(sip->sip_record_route, ADMIT_ROUTES);
@@ -133,7 +133,7 @@ admit_open_leg(struct call *c, const sip_t *sip)
 	l->update = sip->sip_allow != NULL &&
 	    sip_is_allowed(sip->sip_allow, SIP_METHOD_UPDATE);
 	return l->local != NULL && l->remote != NULL && l->target != NULL &&
-	    l->routes != NULL && leg_open(l);
+	    l->routes != NULL && leg_open_request(l, sip);
 }
 
 static bool

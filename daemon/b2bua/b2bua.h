@@ -75,6 +75,8 @@ struct b2bua {
 	struct role_stat *stats;
 	struct message *messages;
 	unsigned nmessages;
+	uint8_t random[1024]; /* the last nrandom bytes are fresh */
+	size_t nrandom;
 	/* parts of every message, made once */
 	su_home_t home[1];
 	sip_contact_t *contact;
@@ -169,13 +171,15 @@ struct leg {
 };
 
 /* Random identifiers: n hexadecimal digits. */
-void leg_random(char *out, size_t digits);
+void leg_random(struct b2bua *, char *out, size_t digits);
 void leg_init(struct leg *, struct call *, struct branch *);
 void leg_fini(struct leg *);
 void leg_set(char **slot, const char *text);
 void leg_nset(char **slot, const char *text, size_t n);
 /* Join the dialog to nta, from the texts. False when they make none. */
 bool leg_open(struct leg *);
+/* The same from the INVITE that made the texts: nothing is parsed twice. */
+bool leg_open_request(struct leg *, const sip_t *);
 /* Take what a reply that makes a dialog says: tag, route set, target. */
 bool leg_learn(struct leg *, const sip_t *, bool initial);
 /* Take the target of a request in the dialog. */

@@ -23,7 +23,7 @@ static void
 branch_new_via(struct branch *b)
 {
 	memcpy(b->via, "z9hG4bK", 7);
-	leg_random(b->via + 7, 24);
+	leg_random(b->leg.call->b2bua, b->via + 7, 24);
 	b->invite_cseq = b->leg.cseq + 1;
 }
 
@@ -41,9 +41,9 @@ branch_new(struct call *c, const struct plan_leg *to,
 	b->destination = pool_str(c->pool, to->target);
 	leg_init(l, c, b);
 	snprintf(l->label, sizeof l->label, "b%u", ++c->nbranches);
-	leg_random(id, LEG_ID - 1);
+	leg_random(c->b2bua, id, LEG_ID - 1);
 	leg_set(&l->call_id, id);
-	leg_random(l->local_tag, 16);
+	leg_random(c->b2bua, l->local_tag, 16);
 	branch_new_via(b);
 	l->local = c->privacy
 	    ? xstrdup(BRANCH_ANONYMOUS)

@@ -63,7 +63,7 @@ call_new(struct b2bua *b, const char *id)
 	if (id != NULL)
 		str_copy(c->id, sizeof c->id, id);
 	else
-		leg_random(c->id, CALL_ID - 1);
+		leg_random(b, c->id, CALL_ID - 1);
 	leg_init(&c->a, c, NULL);
 	str_copy(c->a.label, sizeof c->a.label, "a");
 	c->timer = loop_timer_new(b->self->loop, call_on_timer, c);

@@ -179,40 +179,50 @@ media_add(struct call *c, const char *command, json_t *dict, uint64_t span,
 static void
 media_add_source(json_t *dict, const struct leg *l)
 {
-	char host[ADDR_TEXT];
+	const char *host = l->source, *end;
 	union addr a;
-	size_t n;
+	json_t *list;
 
-	if (l->source == NULL)
+	if (host == NULL || (end = strchr(host, ';')) == NULL)
 		return;
-	n = strcspn(l->source, ";");
-	if (n >= sizeof host)
+	while (end > host && *end != ':')
+		end--;
+	if (host[0] == '[' && end > host && end[-1] == ']') {
+		host++;
+		end--;
+	}
+	if (!addr_nparse(&a, host, (size_t)(end - host), 0))
 		return;
-	memcpy(host, l->source, n);
-	host[n] = '\0';
-	if (strrchr(host, ':') == NULL)
-		return;
-	*strrchr(host, ':') = '\0';
-	if (!addr_parse(&a, host, 0))
-		return;
-	addr_host(host, &a);
-	json_object_set_new(dict, "received-from",
-	    json_pack(
-		"[s, s]", a.sa.sa_family == AF_INET6 ? "IP6" : "IP4", host));
+	list = json_array();
+	json_array_append_new(
+	    list, json_string(a.sa.sa_family == AF_INET6 ? "IP6" : "IP4"));
+	json_array_append_new(list, json_stringn(host, (size_t)(end - host)));
+	json_object_set_new(dict, "received-from", list);
+}
+
+static void
+media_set(json_t *dict, const char *key, const char *text)
+{
+	json_object_set_new_nocheck(dict, key, json_string(text));
 }
 
 static json_t *
 media_dict(const char *command, const struct leg *says,
     const struct leg *offerer, const struct leg *answerer)
 {
-	json_t *d = json_pack("{s:s, s:s, s:s, s:[s, s], s:s}", "command",
-	    command, "call-id", says->call->id, "from-tag", offerer->label,
-	    "replace", "origin", "session-connection", "ICE", "remove");
+	json_t *d = json_object(), *replace = json_array();
 
-	json_object_set_new(
+	json_array_append_new(replace, json_string("origin"));
+	json_array_append_new(replace, json_string("session-connection"));
+	json_object_set_new_nocheck(d, "replace", replace);
+	media_set(d, "command", command);
+	media_set(d, "call-id", says->call->id);
+	media_set(d, "from-tag", offerer->label);
+	media_set(d, "ICE", "remove");
+	json_object_set_new_nocheck(
 	    d, "sdp", json_stringn(says->sdp_got.data, says->sdp_got.len));
 	if (answerer != NULL)
-		json_object_set_new(d, "to-tag", json_string(answerer->label));
+		media_set(d, "to-tag", answerer->label);
 	media_add_source(d, says);
 	return d;
 }

@@ -34,17 +34,30 @@
 static void
 record_put_number(struct buf *b, uint64_t v)
 {
+	uint8_t bytes[10];
+	size_t n = 0;
+
 	for (; v >= 0x80; v >>= 7)
-		buf_char(b, (char)(v | 0x80));
-	buf_char(b, (char)v);
+		bytes[n++] = (uint8_t)(v | 0x80);
+	bytes[n++] = (uint8_t)v;
+	buf_add(b, bytes, n);
 }
 
+/* One reservation for the whole of it: most texts are short. */
 static void
 record_put_text(struct buf *b, const struct record_text *t)
 {
-	record_put_number(b, t->n);
-	buf_add(b, t->s, t->n);
-	buf_char(b, '\0');
+	char *at = buf_reserve(b, t->n + 11);
+	uint64_t v = t->n;
+
+	if (at == NULL)
+		return;
+	for (; v >= 0x80; v >>= 7)
+		*at++ = (char)(v | 0x80);
+	*at++ = (char)v;
+	memcpy(at, t->s, t->n);
+	at[t->n] = '\0';
+	b->len = (size_t)(at - b->data) + t->n + 1;
 }
 
 static void

@@ -23,7 +23,8 @@ caller_add_header(struct buf *b, const char *name, const void *header)
 
 		if (n < 0 || n >= (issize_t)sizeof value)
 			return;
-		buf_fmt(b, "%s: ", name);
+		buf_str(b, name);
+		buf_str(b, ": ");
 		buf_add(b, value, (size_t)n);
 		buf_str(b, "\r\n");
 	}
@@ -35,7 +36,9 @@ caller_keep_head(struct call *c, const sip_t *sip)
 	struct buf b = BUF_INIT;
 	char *url = url_as_string(NULL, sip->sip_request->rq_url);
 
-	buf_fmt(&b, "INVITE %s SIP/2.0\r\n", url == NULL ? "" : url);
+	buf_str(&b, "INVITE ");
+	buf_str(&b, url == NULL ? "" : url);
+	buf_str(&b, " SIP/2.0\r\n");
 	su_free(NULL, url);
 	caller_add_header(&b, "Via", sip->sip_via);
 	caller_add_header(&b, "Record-Route", sip->sip_record_route);

@@ -371,7 +371,7 @@ exchange_new(struct call *c, struct leg *from, struct leg *to)
 	x->to = to;
 	x->method = sip_method_invite;
 	memcpy(x->via, "z9hG4bK", 7);
-	leg_random(x->via + 7, 24);
+	leg_random(c->b2bua, x->via + 7, 24);
 	c->exchange = x;
 	return x;
 }

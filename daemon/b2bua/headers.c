@@ -52,7 +52,9 @@ headers_address(const char *name, const char *number, const char *domain)
 		headers_quote(&b, name);
 	buf_str(&b, "<sip:");
 	headers_user(&b, number);
-	buf_fmt(&b, "@%s>", domain);
+	buf_char(&b, '@');
+	buf_str(&b, domain);
+	buf_char(&b, '>');
 	if ((s = buf_take(&b)) == NULL)
 		fatalx("out of memory");
 	return s;

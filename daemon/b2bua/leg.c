@@ -21,10 +21,26 @@
 
 #define LEG_ROUTES_MAX 4096
 
-void
-leg_random(char *out, size_t digits)
+/* Fetched from the kernel in one go, used once, forgotten. */
+static void
+leg_random_bytes(struct b2bua *b, void *out, size_t n)
 {
-	rand_hex(out, digits / 2);
+	if (b->nrandom < n) {
+		rand_bytes(b->random, sizeof b->random);
+		b->nrandom = sizeof b->random;
+	}
+	b->nrandom -= n;
+	memcpy(out, b->random + b->nrandom, n);
+	memset(b->random + b->nrandom, 0, n);
+}
+
+void
+leg_random(struct b2bua *b, char *out, size_t digits)
+{
+	uint8_t bytes[LEG_ID];
+
+	leg_random_bytes(b, bytes, digits / 2);
+	str_hex(out, bytes, digits / 2);
 }
 
 void
@@ -50,7 +66,7 @@ leg_init(struct leg *l, struct call *c, struct branch *b)
 	l->magic = LEG_MAGIC;
 	l->call = c;
 	l->branch = b;
-	rand_bytes(random, sizeof random);
+	leg_random_bytes(c->b2bua, random, sizeof random);
 	l->cseq = (random[0] & 0x7fff) + 1;
 	l->cseq_mark = l->cseq + LEG_CSEQ_AHEAD;
 	l->origin.id = random[1];
@@ -104,45 +120,63 @@ leg_route_usable(const sip_route_t *r)
 	    url_has_param(r->r_url, "lr");
 }
 
-/* The route set and target of the texts into nta's leg. */
+/* nta's leg for the dialog, with its route set and target. */
 static bool
-leg_open_route(struct leg *l, su_home_t *home)
+leg_join(struct leg *l, const sip_addr_t *local, const sip_addr_t *remote,
+    const sip_record_route_t *route, const sip_contact_t *target)
 {
-	sip_record_route_t *r = NULL;
-	sip_contact_t *m = NULL;
+	sip_cseq_t cseq[1];
 
-	if (l->routes != NULL)
-		r = sip_record_route_make(home, l->routes);
-	if (l->target != NULL)
-		m = sip_contact_make(home, su_sprintf(home, "<%s>", l->target));
-	if (m == NULL || !leg_route_usable((sip_route_t *)r))
+	if (l->nta != NULL)
+		nta_leg_destroy(l->nta);
+	l->nta = NULL;
+	if (local == NULL || remote == NULL || target == NULL ||
+	    !leg_route_usable((const sip_route_t *)route))
 		return false;
-	return nta_leg_server_route(l->nta, r, m) == 0;
+	sip_cseq_init(cseq);
+	cseq->cs_seq = l->cseq;
+	l->nta = nta_leg_tcreate(nta_guest_agent(l->call->b2bua->guest),
+	    in_dialog_on_request, l, SIPTAG_CALL_ID_STR(l->call_id),
+	    SIPTAG_FROM(local), SIPTAG_TO(remote), SIPTAG_CSEQ(cseq),
+	    NTATAG_REMOTE_CSEQ(l->rseq), TAG_END());
+	return l->nta != NULL &&
+	    nta_leg_server_route(l->nta, route, target) == 0;
 }
 
 bool
 leg_open(struct leg *l)
 {
 	su_home_t home[SU_HOME_AUTO_SIZE(4096)];
-	nta_agent_t *agent = nta_guest_agent(l->call->b2bua->guest);
-	sip_addr_t *from, *to;
-	sip_cseq_t cseq[1];
+	sip_record_route_t *route = NULL;
+	sip_contact_t *target = NULL;
 	bool ok;
 
 	su_home_auto(home, sizeof home);
-	from = leg_address(home, sip_from_class, l->local, l->local_tag);
-	to = leg_address(home, sip_to_class, l->remote, l->remote_tag);
-	sip_cseq_init(cseq);
-	cseq->cs_seq = l->cseq;
-	if (l->nta != NULL)
-		nta_leg_destroy(l->nta);
-	l->nta = from == NULL || to == NULL
-	    ? NULL
-	    : nta_leg_tcreate(agent, in_dialog_on_request, l,
-		  SIPTAG_CALL_ID_STR(l->call_id), SIPTAG_FROM(from),
-		  SIPTAG_TO(to), SIPTAG_CSEQ(cseq), NTATAG_REMOTE_CSEQ(l->rseq),
-		  TAG_END());
-	ok = l->nta != NULL && leg_open_route(l, home);
+	if (l->routes != NULL)
+		route = sip_record_route_make(home, l->routes);
+	if (l->target != NULL)
+		target = sip_contact_make(
+		    home, su_sprintf(home, "<%s>", l->target));
+	ok = leg_join(l,
+	    leg_address(home, sip_from_class, l->local, l->local_tag),
+	    leg_address(home, sip_to_class, l->remote, l->remote_tag), route,
+	    target);
+	su_home_deinit(home);
+	return ok;
+}
+
+bool
+leg_open_request(struct leg *l, const sip_t *sip)
+{
+	su_home_t home[SU_HOME_AUTO_SIZE(2048)];
+	sip_to_t *local;
+	bool ok;
+
+	su_home_auto(home, sizeof home);
+	local = sip_to_dup(home, sip->sip_to);
+	ok = local != NULL && sip_to_tag(home, local, l->local_tag) == 0 &&
+	    leg_join(l, local, sip->sip_from, sip->sip_record_route,
+		sip->sip_contact);
 	su_home_deinit(home);
 	return ok;
 }
@@ -219,21 +253,32 @@ leg_retarget(struct leg *l, const sip_t *sip)
 	leg_keep_route(l);
 }
 
+/* Behind the o= line, the second of what sdp_filter_write makes. */
+static const char *
+leg_behind_origin(const struct buf *b)
+{
+	const char *s = b->data == NULL ? NULL : strchr(b->data, '\n');
+
+	return s == NULL ? NULL : strchr(s + 1, '\n');
+}
+
+/* Do both say the same but for their versions? */
+static bool
+leg_same_media(const struct buf *a, const struct buf *b)
+{
+	const char *x = leg_behind_origin(a), *y = leg_behind_origin(b);
+
+	return x != NULL && y != NULL && strcmp(x, y) == 0;
+}
+
 int
 leg_describe(struct leg *l, const char *sdp, size_t n, struct err *err)
 {
 	struct buf b = BUF_INIT;
-	struct sdp_origin o = {l->origin.id, l->origin.version};
+	struct sdp_origin o = {l->origin.id, l->origin.version + 1};
 	int rc = sdp_filter_write(&b, sdp, n, &o, SDP_FILTER_OUT, err);
 
-	if (rc == 0 &&
-	    (b.len != l->sdp_sent.len ||
-		memcmp(b.data, l->sdp_sent.data, b.len) != 0)) {
-		o.version++;
-		buf_reset(&b);
-		rc = sdp_filter_write(&b, sdp, n, &o, SDP_FILTER_OUT, err);
-	}
-	if (rc != 0) {
+	if (rc != 0 || leg_same_media(&b, &l->sdp_sent)) {
 		buf_fini(&b);
 		return rc;
 	}

@@ -104,8 +104,8 @@ message_send(struct message *m, unsigned i, const struct locate_contact *c)
 	char id[LEG_ID], tag[LEG_ID], from[1024];
 	sip_cseq_t cseq[1];
 
-	leg_random(id, LEG_ID - 1);
-	leg_random(tag, 16);
+	leg_random(b, id, LEG_ID - 1);
+	leg_random(b, tag, 16);
 	snprintf(from, sizeof from, "%s;tag=%s", m->from, tag);
 	sip_cseq_init(cseq);
 	cseq->cs_seq = 1;

@@ -95,8 +95,8 @@ guest_create_agent(struct nta_guest *g, const union addr *inside,
 	g->agent = nta_agent_create(g->root, URL_STRING_MAKE(url), NULL, NULL,
 	    NTATAG_UA(1), NTATAG_MERGE_482(1), NTATAG_CANCEL_487(0),
 	    NTATAG_PROGRESS(~0U), NTATAG_UDP_MTU(65535), NTATAG_MAXSIZE(65535),
-	    NTATAG_SIP_T1X64(b2bua_times.t1x64), NTATAG_PRELOAD(2048),
-	    NTATAG_USE_NAPTR(0), NTATAG_USE_SRV(0), TAG_END());
+	    NTATAG_SIP_T1X64(b2bua_times.t1x64), NTATAG_USE_NAPTR(0),
+	    NTATAG_USE_SRV(0), TAG_END());
 	if (g->agent == NULL)
 		return err_set(err, ERR_IO, "%s: cannot bind", url);
 	leg = nta_leg_tcreate(

@@ -1,6 +1,6 @@
 /*
- * What B2BUA does with the SDP bytes of a phone: the white list, sofia's
- * check, and the white list over its own output, which must stay as it is.
+ * What B2BUA does with the SDP bytes of a phone: the white list, and the
+ * white list over its own output, which must stay as it is.
  */
 #include <assert.h>
 #include <string.h>
