@@ -336,7 +336,7 @@ const char *
 call_state_name(const struct call *c)
 {
 	static const char *const names[] = {
-	    "", "setup", "ringing", "answered", "up", "ending"};
+	    "", "setup", "ringing", "answered", "talking", "ending"};
 
 	return names[c->state];
 }
