@@ -68,6 +68,7 @@ adopt_heard(void)
 static void
 adopt_leg(struct leg *l, const struct record_leg *r)
 {
+	str_ncopy(l->label, sizeof l->label, r->label.s, r->label.n);
 	leg_nset(&l->call_id, r->call_id.s, r->call_id.n);
 	leg_nset(&l->local, r->local.s, r->local.n);
 	leg_nset(&l->remote, r->remote.s, r->remote.n);
@@ -96,6 +97,17 @@ adopt_leg(struct leg *l, const struct record_leg *r)
 	l->heard = adopt_heard();
 }
 
+/* Labels of branches to come must be new ones. */
+static void
+adopt_count_label(struct call *c, const char *label)
+{
+	int64_t n;
+
+	if (label[0] == 'b' && str_int(label + 1, 0, 1000, &n) &&
+	    (unsigned)n > c->nbranches)
+		c->nbranches = (unsigned)n;
+}
+
 static void
 adopt_branch(struct call *c, const struct record_leg *r)
 {
@@ -106,7 +118,7 @@ adopt_branch(struct call *c, const struct record_leg *r)
 	b->adopted = true;
 	b->destination = adopt_text(c, &r->destination);
 	leg_init(&b->leg, c, b);
-	snprintf(b->leg.label, sizeof b->leg.label, "b%u", ++c->nbranches);
+	adopt_count_label(c, r->label.s);
 	str_ncopy(b->via, sizeof b->via, r->via.s, r->via.n);
 	b->invite_cseq = r->invite_cseq;
 	adopt_leg(&b->leg, r);

@@ -12,8 +12,10 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/str.h"
 
 #define MEDIA_TRY (UINT64_C(500) * CLOCK_MS) /* at one owner */
+#define MEDIA_PAUSE (UINT64_C(20) * CLOCK_MS)
 #define MEDIA_DELETE (UINT64_C(32) * CLOCK_SEC)
 #define MEDIA_MAGIC 0xb2b0a005u
 
@@ -69,24 +71,22 @@ media_end(struct media_op *op, json_t *answer, const struct err *err)
 	media_next(c);
 }
 
-/* A counter of all streams of one tag in the reply to a delete; -1 when the
- * reply does not tell. */
+/* A counter of all RTP streams of one tag in the reply to a delete (of each
+ * media the first one; the second is RTCP); -1 when the reply does not tell. */
 static int64_t
 media_sum(json_t *dict, const char *tag, const char *what)
 {
 	json_t *medias = json_object_get(
 	    json_object_get(json_object_get(dict, "tags"), tag), "medias");
-	json_t *m, *s, *v;
+	json_t *m, *rtp, *v;
 	int64_t sum = -1;
-	size_t i, j;
+	size_t i;
 
 	json_array_foreach (medias, i, m) {
-		json_array_foreach (json_object_get(m, "streams"), j, s) {
-			v = json_object_get(json_object_get(s, "stats"), what);
-			if (json_is_integer(v))
-				sum = (sum < 0 ? 0 : sum) +
-				    json_integer_value(v);
-		}
+		rtp = json_array_get(json_object_get(m, "streams"), 0);
+		v = json_object_get(json_object_get(rtp, "stats"), what);
+		if (json_is_integer(v))
+			sum = (sum < 0 ? 0 : sum) + json_integer_value(v);
 	}
 	return sum;
 }
@@ -102,6 +102,23 @@ media_note_totals(struct call *c, json_t *dict)
 	c->lost_callee = media_sum(dict, c->winner->leg.label, "lost");
 }
 
+/* The owner of MGC is changing: asked again in a moment. */
+static bool
+media_is_moving(const struct err *err)
+{
+	return strcmp(err->text, "not the owner") == 0 ||
+	    strcmp(err->text, "no owner at the moment") == 0;
+}
+
+/* The gate finds fault with what a phone has described. */
+static bool
+media_is_description(const struct err *err)
+{
+	return str_prefix(err->text, "Failed to parse SDP") ||
+	    strcmp(err->text, "Error rewriting SDP") == 0 ||
+	    strcmp(err->text, "No media that can be echoed") == 0;
+}
+
 static void media_try(void *);
 
 static void
@@ -109,10 +126,20 @@ media_on_reply(void *arg, json_t *dict, const struct err *err)
 {
 	struct media_op *op = OBJ(arg, media_op, MEDIA_MAGIC);
 
+	struct err why;
+
 	op->asked = false;
 	if (err != NULL && err->code == ERR_TIMEOUT) {
 		media_try(op);
 		return;
+	}
+	if (err != NULL && media_is_moving(err)) {
+		loop_timer_set(op->timer, MEDIA_PAUSE);
+		return;
+	}
+	if (err != NULL && media_is_description(err)) {
+		err_set(&why, ERR_CHECK, "%.200s", err->text);
+		err = &why;
 	}
 	if (dict != NULL && op->deletes)
 		media_note_totals(op->call, dict);
@@ -138,7 +165,8 @@ media_try(void *arg)
 	left = op->until - now;
 	if (!owner_map_find(b->self->owners, "mgc", &o) ||
 	    o.state != OWNER_SERVING) {
-		loop_timer_set(op->timer, left < 20000 ? left : 20000);
+		loop_timer_set(
+		    op->timer, left < MEDIA_PAUSE ? left : MEDIA_PAUSE);
 		return;
 	}
 	op->asked = true;

@@ -14,12 +14,10 @@
  *   text    head of the INVITE
  *   number  legs, 1..33; each:
  *     number  flags, state
- *     text    Call-ID, local, local tag, remote, remote tag, target, routes,
- *             source, destination, branch
- *     number  CSeq of the INVITE, CSeq mark, remote CSeq, id and version of
- *             the origin
- *     text    description sent, description got
- *     number  session interval, least interval of the peer
+ *     text    label, Call-ID, local, local tag, remote, remote tag, target,
+ * routes, source, destination, branch number  CSeq of the INVITE, CSeq mark,
+ * remote CSeq, id and version of the origin text    description sent,
+ * description got number  session interval, least interval of the peer
  *
  * A number is 7 bits a byte, low ones first, the eighth set on all but the
  * last, in its shortest form. A text is its length, its bytes without a NUL
@@ -63,9 +61,9 @@ record_put_text(struct buf *b, const struct record_text *t)
 static void
 record_put_leg(struct buf *b, const struct record_leg *l)
 {
-	const struct record_text *const texts[] = {&l->call_id, &l->local,
-	    &l->local_tag, &l->remote, &l->remote_tag, &l->target, &l->routes,
-	    &l->source, &l->destination, &l->via};
+	const struct record_text *const texts[] = {&l->label, &l->call_id,
+	    &l->local, &l->local_tag, &l->remote, &l->remote_tag, &l->target,
+	    &l->routes, &l->source, &l->destination, &l->via};
 	const uint32_t numbers[] = {l->invite_cseq, l->cseq_mark, l->rseq,
 	    l->origin_id, l->origin_version};
 
@@ -165,7 +163,7 @@ record_get_text(struct record_reader *r, struct record_text *t)
 static void
 record_get_leg(struct record_reader *r, struct record_leg *l)
 {
-	struct record_text *const texts[] = {&l->call_id, &l->local,
+	struct record_text *const texts[] = {&l->label, &l->call_id, &l->local,
 	    &l->local_tag, &l->remote, &l->remote_tag, &l->target, &l->routes,
 	    &l->source, &l->destination, &l->via};
 	uint32_t *const numbers[] = {&l->invite_cseq, &l->cseq_mark, &l->rseq,

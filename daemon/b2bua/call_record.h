@@ -58,7 +58,8 @@ struct record_text {
 
 struct record_leg {
 	unsigned flags;
-	unsigned state; /* enum record_branch; 0: the caller's leg */
+	unsigned state;		  /* enum record_branch; 0: the caller's leg */
+	struct record_text label; /* towards MGC */
 	struct record_text call_id, local, local_tag, remote, remote_tag;
 	struct record_text target, routes, source, destination;
 	struct record_text via; /* branch of the INVITE sent */

@@ -51,6 +51,7 @@ snapshot_leg(const struct call *c, const struct leg *l, struct record_leg *r)
 
 	*r = (struct record_leg){
 	    .flags = snapshot_leg_flags(c, l),
+	    .label = snapshot_text(l->label),
 	    .call_id = snapshot_text(l->call_id),
 	    .local = snapshot_text(l->local),
 	    .local_tag = snapshot_text(l->local_tag),

@@ -39,9 +39,9 @@ make_record(struct call_record *r)
 	for (unsigned i = 0; i < 2; i++) {
 		struct record_leg *l = &r->legs[i];
 
-		l->call_id = l->local = l->remote = l->remote_tag = l->target =
-		    l->routes = l->source = l->destination = l->sdp_got = text(
-			"");
+		l->label = l->call_id = l->local = l->remote = l->remote_tag =
+		    l->target = l->routes = l->source = l->destination =
+			l->sdp_got = text("");
 		if (i == 0)
 			l->via = text("");
 		else
