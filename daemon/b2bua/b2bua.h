@@ -308,7 +308,7 @@ bool call_store_is_open(const struct call_store *);
 /* The record no longer says how the call is. */
 void call_store_touch(struct call *);
 /* Write the record; fn once it, as of the end of this turn, is acknowledged. */
-void call_store_then(struct call *, call_step_fn *, void *arg);
+void call_store_then(struct call *, call_step_fn *fn, void *arg);
 /* Write what waits for the end of the turn; NULL is fine. */
 void call_store_flush(struct call_store *);
 /* Forget all steps of a call. */
@@ -337,8 +337,8 @@ struct verify;
 /* user NULL: refused. */
 typedef void verify_fn(void *arg, const char *user, const struct err *);
 /* Calls fn at once for a trusted flow; otherwise SR is asked. */
-struct verify *verify_ask(
-    struct b2bua *, const sip_t *, const char *domain, verify_fn *, void *arg);
+struct verify *verify_ask(struct b2bua *, const sip_t *, const char *domain,
+    verify_fn *fn, void *arg);
 void verify_drop(struct verify **);
 
 /* ---- directory.c, plan_load.c: plans of domains ------------------------- */
@@ -482,9 +482,9 @@ typedef void call_media_fn(
 /* The description in leg->sdp_got as an offer or answer; one after another.
  * to NULL: nobody yet. */
 void call_media_offer(
-    struct leg *from, struct leg *to, bool echo, call_media_fn *, void *arg);
+    struct leg *from, struct leg *to, bool echo, call_media_fn *fn, void *arg);
 void call_media_answer(
-    struct leg *from, struct leg *to, call_media_fn *, void *arg);
+    struct leg *offerer, struct leg *answerer, call_media_fn *fn, void *arg);
 void call_media_delete(struct call *);
 /* No fn with this arg (NULL = any) will be called. */
 void call_media_forget(struct call *, const void *arg);
