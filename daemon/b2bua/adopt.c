@@ -138,7 +138,6 @@ adopt_facts(struct call *c, const struct call_record *r)
 	c->caller_number = adopt_text(c, &r->caller_number);
 	c->caller_name = adopt_text(c, &r->caller_name);
 	c->called = adopt_text(c, &r->called);
-	c->called_name = adopt_text(c, &r->called_name);
 	c->destination = adopt_text(c, &r->destination);
 	c->service = r->service.n > 0 ? adopt_text(c, &r->service) : NULL;
 	c->start = r->start;

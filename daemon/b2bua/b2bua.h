@@ -227,11 +227,10 @@ struct call {
 	/* who and where; texts of the pool, never NULL */
 	const char *domain, *domain_id, *user;
 	const char *caller_number, *caller_name;
-	const char *called, *called_name, *destination;
+	const char *called, *destination;
 	/* history: real clock, us; 0 = did not happen */
 	uint64_t start, ring, answer, end;
 	uint64_t ring_until; /* of this stage */
-	uint64_t changed;    /* of the state */
 	int code;
 	int q850;
 	const char *reason;
@@ -249,7 +248,6 @@ struct call {
 	int max_forwards;
 	bool privacy;
 	bool delayed; /* the INVITE had no offer */
-	bool cancelled;
 	/* the other side */
 	struct plan_result *route;
 	unsigned stage;
@@ -403,8 +401,6 @@ struct branch {
 	uint32_t invite_cseq;
 	const char *destination; /* user */
 	nta_outgoing_t *invite;
-	nta_outgoing_t *cancel;
-	bool cancel_wanted;
 	bool retried; /* with a longer session interval */
 	unsigned stage;
 	bool adopted; /* its INVITE was sent by a process before */

@@ -40,13 +40,13 @@ call_init(struct call *c)
 {
 	c->domain = c->domain_id = c->user = "";
 	c->caller_number = c->caller_name = "";
-	c->called = c->called_name = c->destination = "";
+	c->called = c->destination = "";
 	c->reason = "";
 	c->rx_caller = c->rx_callee = c->lost_caller = c->lost_callee = -1;
 	c->steps_last = &c->steps;
 	c->media_last = &c->media_first;
 	c->state = CALL_SETUP;
-	c->start = c->changed = clock_real();
+	c->start = clock_real();
 	c->max_forwards = 70;
 }
 
@@ -122,7 +122,6 @@ void
 call_enter(struct call *c, enum call_state state)
 {
 	c->state = state;
-	c->changed = clock_real();
 	call_store_touch(c);
 }
 

@@ -5,7 +5,7 @@
  *   byte    state
  *   number  flags of the call
  *   text    id, domain, domain id, user, caller's number, caller's name,
- *           called, name of the called, destination, service
+ *           called, destination, service
  *   number  start, ring, answer, end, ring until: real clock, us
  *   number  code
  *   text    reason
@@ -84,7 +84,7 @@ call_record_encode(struct buf *b, const struct call_record *r)
 {
 	const struct record_text *const texts[] = {&r->id, &r->domain,
 	    &r->domain_id, &r->user, &r->caller_number, &r->caller_name,
-	    &r->called, &r->called_name, &r->destination, &r->service};
+	    &r->called, &r->destination, &r->service};
 	const uint64_t times[] = {
 	    r->start, r->ring, r->answer, r->end, r->ring_until};
 
@@ -186,7 +186,7 @@ record_get_call(struct record_reader *r, struct call_record *c)
 {
 	struct record_text *const texts[] = {&c->id, &c->domain, &c->domain_id,
 	    &c->user, &c->caller_number, &c->caller_name, &c->called,
-	    &c->called_name, &c->destination, &c->service};
+	    &c->destination, &c->service};
 	uint64_t *const times[] = {
 	    &c->start, &c->ring, &c->answer, &c->end, &c->ring_until};
 

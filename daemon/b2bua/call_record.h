@@ -70,7 +70,7 @@ struct record_leg {
 };
 
 #define RECORD_LEGS 33
-#define RECORD_MAX (256 * 1024)
+#define RECORD_MAX (1024 * 1024)
 
 struct call_record {
 	enum call_state state;
@@ -78,7 +78,7 @@ struct call_record {
 	struct record_text id; /* 32 hexadecimal digits */
 	struct record_text domain, domain_id, user;
 	struct record_text caller_number, caller_name;
-	struct record_text called, called_name, destination, service;
+	struct record_text called, destination, service;
 	uint64_t start, ring, answer, end;
 	uint64_t ring_until; /* when this stage has rung long enough */
 	unsigned code;

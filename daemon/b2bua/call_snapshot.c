@@ -101,7 +101,6 @@ call_snapshot(const struct call *c, struct call_record *r)
 	r->caller_number = snapshot_text(c->caller_number);
 	r->caller_name = snapshot_text(c->caller_name);
 	r->called = snapshot_text(c->called);
-	r->called_name = snapshot_text(c->called_name);
 	r->destination = snapshot_text(c->destination);
 	r->service = snapshot_text(c->service);
 	r->start = c->start;

@@ -231,7 +231,6 @@ caller_on_ack_cancel(void *magic, nta_incoming_t *irq, const sip_t *sip)
 		caller_on_ack(c, sip);
 		break;
 	case sip_method_cancel:
-		c->cancelled = true;
 		call_end(c, 487, "cancelled", CALL_SIDE_CALLER);
 		break;
 	default:

@@ -35,7 +35,7 @@ make_record(struct call_record *r)
 		r->legs[i].interval = 1800;
 	}
 	r->domain_id = r->caller_number = r->caller_name = r->called =
-	    r->called_name = r->destination = r->service = r->reason = text("");
+	    r->destination = r->service = r->reason = text("");
 	for (unsigned i = 0; i < 2; i++) {
 		struct record_leg *l = &r->legs[i];
 

@@ -56,6 +56,7 @@ struct rig {
 	unsigned first, count;
 	unsigned via;
 	unsigned max_forwards;
+	const char *domain; /* that the gate names */
 	/* SR */
 	struct rpc *sr_us, *sr_them;
 	struct peer sr;
@@ -765,6 +766,7 @@ rig_setup(void **state)
 	rig.mgc_up = true;
 	rig.media_port = 30000;
 	rig.max_forwards = 69;
+	rig.domain = "demo.test";
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	rig.sr_us = rpc_open(rig.loop, pair[0], &us);
