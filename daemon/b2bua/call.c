@@ -335,7 +335,7 @@ const char *
 call_state_name(const struct call *c)
 {
 	static const char *const names[] = {
-	    "", "setup", "ringing", "answered", "talking", "ending"};
+	    "", "setup", "ringing", "answered", "up", "ending"};
 
 	return names[c->state];
 }

@@ -34,7 +34,7 @@ static const struct op_field show_calls_cols[] = {
     {.name = "to", .type = &op_type_text, .brief = "number that was dialled"},
     {.name = "state",
 	.type = &op_type_text,
-	.brief = "setup, ringing, answered, talking or ending"},
+	.brief = "setup, ringing, answered, up or ending"},
     {.name = "since", .type = &op_type_time, .brief = "start of the call"},
     {.name = "duration",
 	.type = &op_type_int,
@@ -120,7 +120,7 @@ static const struct op_field show_call_cols[] = {
     {.name = "party", .type = &op_type_text, .brief = "user or number"},
     {.name = "state",
 	.type = &op_type_text,
-	.brief = "calling, ringing, talking, cancelled or done"},
+	.brief = "calling, ringing, up, cancelled or done"},
     {.name = "code", .type = &op_type_int, .brief = "last SIP status"},
     {.name = "source",
 	.type = &op_type_text,
@@ -161,13 +161,13 @@ static const char *
 op_calls_leg_state(const struct leg *l)
 {
 	static const char *const names[] = {
-	    "", "calling", "ringing", "cancelled", "talking", "done"};
+	    "", "calling", "ringing", "cancelled", "up", "done"};
 
 	if (l->over)
 		return "done";
 	if (l->branch != NULL)
 		return names[l->branch->state];
-	return l->up ? "talking" : "ringing";
+	return l->up ? "up" : "ringing";
 }
 
 static void

@@ -670,7 +670,7 @@ operators_see_and_end_calls(void **state)
 	assert_string_equal(
 	    json_string_value(json_object_get(row, "to")), "102");
 	assert_string_equal(
-	    json_string_value(json_object_get(row, "state")), "talking");
+	    json_string_value(json_object_get(row, "state")), "up");
 	assert_string_equal(
 	    json_string_value(json_object_get(row, "domain")), "demo.test");
 	id = xstrdup(json_string_value(json_object_get(row, "id")));
