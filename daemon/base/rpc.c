@@ -182,6 +182,7 @@ rpc_close(struct rpc **rp)
 	if (!r->dead)
 		rpc_flush(r); /* what is answered should still arrive */
 	r->closed = true;
+	loop_defer_cancel(r->loop, &r->flush);
 	loop_fd_close(&r->io);
 	if (r->fd >= 0)
 		close(r->fd);

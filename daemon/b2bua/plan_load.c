@@ -1,0 +1,100 @@
+/*
+ * A domain's users and numbers from its database into a plan. What they mean
+ * is decided by plan/ alone; a row that plan/ refuses is said once and left
+ * out, so that one bad row does not silence a domain.
+ */
+#include <string.h>
+
+#include "b2bua.h"
+#include "daemon/obj/obj.h"
+
+#include "daemon/base/log.h"
+#include "daemon/base/str.h"
+
+struct load {
+	struct plan_builder *builder;
+	const char *domain;
+	bool failed; /* out of memory */
+};
+
+static unsigned
+load_number(const struct obj_row *row, const char *field)
+{
+	const char *text = obj_value(row, field);
+	int64_t n;
+
+	return text != NULL && str_int(text, 0, 100000, &n) ? (unsigned)n : 0;
+}
+
+static int
+load_note(struct load *l, int rc, const struct err *err)
+{
+	if (rc == -ERR_NOMEM)
+		return rc;
+	if (rc != 0)
+		log_warnx("domain=%s %s: left out", l->domain, err->text);
+	return 0;
+}
+
+static int
+load_user(void *arg, struct obj_row *row, struct err *err)
+{
+	struct load *l = arg;
+	struct plan_user u = {
+	    .key = row->path.key[1],
+	    .name = obj_value(row, "name"),
+	    .off = str_equal(obj_value(row, "state"), "off"),
+	    .max_contacts = load_number(row, "max-contacts"),
+	    .ring_time = load_number(row, "ring-time"),
+	};
+
+	return load_note(l, plan_builder_user(l->builder, &u, err), err);
+}
+
+static int
+load_extra_number(void *arg, struct obj_row *row, struct err *err)
+{
+	struct load *l = arg;
+	struct plan_number n = {
+	    .number = row->path.key[1],
+	    .user = obj_value(row, "user"),
+	    .service = obj_value(row, "service"),
+	};
+
+	return load_note(l, plan_builder_number(l->builder, &n, err), err);
+}
+
+/* Every row of one kind of object in the domain. */
+static int
+load_each(sqlite3 *db, const struct obj *const *objs, const char *domain,
+    const char *kind, obj_each_fn *fn, struct load *l, struct err *err)
+{
+	struct obj_path path = {.nkeys = 1};
+	const struct obj *parent = obj_find(objs, NULL, "domain");
+
+	path.obj = parent == NULL ? NULL : obj_find(objs, parent, kind);
+	if (path.obj == NULL)
+		return err_set(
+		    err, ERR_INTERNAL, "no object is called %s", kind);
+	str_copy(path.key[0], sizeof path.key[0], domain);
+	return obj_each(db, &path, NULL, 0, fn, l, err);
+}
+
+int
+plan_load(const struct obj *const *objs, sqlite3 *db,
+    const struct plan_domain *d, struct plan **plan, struct err *err)
+{
+	struct load l = {.domain = d->name};
+	int rc = plan_builder_new(d, &l.builder, err);
+
+	*plan = NULL;
+	if (rc == 0)
+		rc = load_each(db, objs, d->name, "user", load_user, &l, err);
+	if (rc == 0)
+		rc = load_each(
+		    db, objs, d->name, "number", load_extra_number, &l, err);
+	if (rc == 0)
+		return plan_build(&l.builder, plan, err);
+	plan_builder_free(&l.builder);
+	return rc;
+}

@@ -1,0 +1,196 @@
+/*
+ * Role control, one per server.
+ * Does: lets consoles in and runs, routes or spreads their operations; tells
+ *   the supervisor how many instances the site wants, and gates and media
+ *   gates what they need to know.
+ * Never: writes a stream, decides a commit, speaks SIP, waits for a console.
+ * Talks to: consoles (unix socket), every role of the server, the supervisor.
+ * Keeps: nothing; candidates are the store's.
+ * On crash: consoles are disconnected, their candidates dropped; calls and
+ *   registrations notice nothing.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+struct control *
+control_of(const struct op_call *call)
+{
+	const struct self *self = call->self;
+
+	return OBJ(self->state_of_role, control, CONTROL_MAGIC);
+}
+
+/* ---- owners
+ * ------------------------------------------------------------------ */
+
+/* The link to who owns a role now. */
+static struct rpc *
+control_owner(void *arg, unsigned role)
+{
+	struct control *c = arg;
+	struct peer *p = role_owner(c->self, role_rows[role].name);
+
+	return p != NULL ? p->rpc : NULL;
+}
+
+void
+control_session_over(struct control *c, const char *session)
+{
+	struct peer *p = role_owner(c->self, "st");
+
+	if (p != NULL)
+		rpc_notify(p->rpc, "session-end",
+		    json_pack("{s:s}", "session", session));
+}
+
+/* A new owner of the store hears which sessions there are, before any of
+ * their edits: candidates of all others are of the past. */
+static void
+control_tell_sessions(struct control *c)
+{
+	struct peer *p = role_owner(c->self, "st");
+	json_t *list;
+	struct session *s;
+	struct owner o;
+
+	if (p == NULL || !owner_map_find(c->self->owners, "st", &o) ||
+	    (o.epoch == c->store_epoch && strcmp(o.instance, c->store) == 0))
+		return;
+	c->store_epoch = o.epoch;
+	str_copy(c->store, sizeof c->store, o.instance);
+	list = json_array();
+	TAILQ_FOREACH (s, &c->sessions, entry)
+		json_array_append_new(list, json_string(s->who.session));
+	rpc_notify(p->rpc, "sessions", json_pack("{s:o}", "sessions", list));
+}
+
+static void
+control_on_owners(struct self *self)
+{
+	struct control *c = self->state_of_role;
+
+	control_tell_sessions(c);
+	route_wake(c->route);
+}
+
+static void
+control_on_link(struct self *self, struct peer *p)
+{
+	struct control *c = self->state_of_role;
+
+	site_feed(c, p);
+	if (p->role == ROLE_ST)
+		control_on_owners(self);
+}
+
+static void
+control_on_unlink(struct self *self, struct peer *p)
+{
+	struct control *c = self->state_of_role;
+
+	if (p->role == ROLE_ST)
+		c->store_epoch = 0; /* said again over the next link */
+	route_unlink(c->route, p->rpc);
+	each_unlink(&c->eaches, p->rpc);
+}
+
+/* ---- what the supervisor tells
+ * ------------------------------------------------ */
+
+static void
+control_on_status(struct self *self, const struct role_status *s)
+{
+	struct control *c = self->state_of_role;
+	struct role_status *kept = map_str(&c->status, s->name);
+
+	if (kept == NULL) {
+		kept = xcalloc(1, sizeof *kept);
+		if (map_str_put(&c->status, s->name, kept) != 0)
+			fatalx("out of memory");
+	}
+	*kept = *s;
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------- */
+
+static void
+control_register_counters(struct control *c)
+{
+	static struct role_stat stats[7];
+	const struct role_stat rows[] = {
+	    {"control-sessions", "consoles connected now", &c->count.sessions},
+	    {"control-sessions-all", "consoles ever connected",
+		&c->count.sessions_all},
+	    {"control-refused", "consoles that were not permitted",
+		&c->count.refused},
+	    {"control-calls", "requests of consoles", &c->count.calls},
+	    {"control-errors", "requests that failed", &c->count.errors},
+	    {"control-feeds", "messages that fed gates", &c->count.feeds}, {0}};
+
+	memcpy(stats, rows, sizeof rows);
+	c->stats = stats;
+	role_stats(c->self, stats);
+}
+
+static void
+control_watch(struct control *c)
+{
+	char site[STREAM_NAME];
+
+	snprintf(site, sizeof site, "site/%s", c->self->site);
+	c->streams = streams_new(c);
+	streams_watch(c->streams, site, site_on_event);
+	streams_watch(c->streams, "domain/root", root_on_event);
+}
+
+static int
+control_start(struct self *self, struct err *e)
+{
+	struct control *c = xcalloc(1, sizeof *c);
+	int r, i;
+
+	c->magic = CONTROL_MAGIC;
+	c->self = self;
+	c->listen_fd = -1;
+	self->state_of_role = c;
+	for (i = 0; i < ROLE_MAX; i++)
+		c->placed[i] = -1;
+	TAILQ_INIT(&c->sessions);
+	TAILQ_INIT(&c->eaches);
+	op_use_objects(self->table->objs);
+	c->route = route_new(self->loop, control_owner, c);
+	if ((r = session_listen(c, e)) != 0)
+		return r;
+	control_watch(c);
+	control_register_counters(c);
+	role_on_status(self, control_on_status);
+	role_ready(self);
+	return 0;
+}
+
+static void
+control_on_stop(struct self *self)
+{
+	struct control *c = self->state_of_role;
+
+	session_close_all(c);
+	streams_free(&c->streams);
+	role_stopped(self);
+}
+
+const struct role control_role = {
+    .id = ROLE_CONTROL,
+    .ops = control_ops,
+    .start = control_start,
+    .on_link = control_on_link,
+    .on_unlink = control_on_unlink,
+    .on_owners = control_on_owners,
+    .on_stop = control_on_stop,
+};

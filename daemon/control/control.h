@@ -1,0 +1,255 @@
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+
+#include <jansson.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "daemon/base/err.h"
+#include "daemon/base/loop.h"
+#include "daemon/base/map.h"
+#include "daemon/base/rpc.h"
+#include "daemon/obj/obj.h"
+#include "daemon/op/op.h"
+#include "daemon/role/role.h"
+
+/*
+ * Control: the door for consoles. Sessions come in, their operations are run
+ * here, or routed to who owns them; what roles and readers tell is kept to
+ * answer from.
+ */
+
+struct control;
+
+/* ---- control_admit.c: who may come in (pure) ------------------------------
+ */
+
+/* What the kernel says of the other end of a socket. */
+struct admit_peer {
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups; /* supplementary */
+	size_t ngroups;
+};
+struct admit_rules {
+	uid_t own, owner; /* of this process; who started the server */
+	bool grouped;
+	gid_t group; /* whose members may */
+};
+bool admit_peer(const struct admit_rules *, const struct admit_peer *);
+/* The rights of a session, and its operator's login name. */
+void admit_name(char *out, size_t size, uid_t);
+
+/* ---- control_route.c: a call goes to the owner of its role ----------------
+ */
+
+/* What becomes of a call whose answer did not come, or was a refusal. */
+enum route_fate {
+	ROUTE_DELIVER, /* the answer stands */
+	ROUTE_AGAIN,   /* ask the next owner */
+	ROUTE_UNKNOWN  /* it may have happened: say so */
+};
+/*
+ * READ changes nothing and CONFIG can be repeated (edits by their nature,
+ * commits by their txid); an ACTION is never done twice. A refusal "not the
+ * owner" proves that nothing was done. Pure.
+ */
+enum route_fate route_fate(enum op_kind, enum err_code);
+
+#define ROUTE_PATIENCE (3 * UINT64_C(1000000)) /* without an owner */
+#define ROUTE_TIMEOUT (60 * UINT64_C(1000000)) /* for an answer */
+
+typedef void route_fn(
+    void *arg, json_t *result, const struct err *, json_t *err_data);
+/* The link to the owner of a role now, or NULL. */
+typedef struct rpc *route_owner_fn(void *arg, unsigned role);
+
+struct route;
+struct route *route_new(struct loop *, route_owner_fn *, void *arg);
+void route_free(struct route **); /* calls open are forgotten */
+/* params is taken. fn is called once, later. */
+void route_call(
+    struct route *, const struct op *, json_t *params, route_fn *, void *arg);
+/* Owners or links have changed: send what waits, in order. */
+void route_wake(struct route *);
+/* A link is about to be closed: what was sent there is not answered. */
+void route_unlink(struct route *, struct rpc *);
+
+/* ---- control_each.c: a call goes to every instance of a role --------------
+ */
+
+#define EACH_TIMEOUT (2 * UINT64_C(1000000))
+
+struct each_target {
+	const char *name;
+	struct rpc *rpc;
+};
+struct each;
+TAILQ_HEAD(eaches, each); /* on their way */
+/* Rows joined in the order of the targets; who does not answer becomes a
+ * warning, an error only when all fail. An answer that is a bare array is
+ * rows, each of which gets the member "instance". params is taken. */
+void each_call(struct eaches *, const char *method, json_t *params,
+    const struct each_target *, size_t n, route_fn *, void *arg);
+/* As route_unlink. */
+void each_unlink(struct eaches *, struct rpc *);
+/* Join what n instances answered (NULL: did not); pure. */
+json_t *each_join(const char *const *names, json_t *const *results,
+    const struct err *errs, size_t n);
+
+/* ---- control_session.c: consoles ------------------------------------------
+ */
+
+#define SESSIONS_MAX 64
+#define SESSION_BYTES (16u << 20) /* of arguments not yet answered */
+#define SESSION_OUT (48u << 20)	  /* queued to a slow console */
+#define SESSION_IN (1u << 20)	  /* of one message */
+
+struct session {
+	TAILQ_ENTRY(session) entry;
+	struct control *control;
+	struct op_who who;
+	uid_t uid;
+	pid_t pid;
+	uint64_t since, last; /* real clock */
+	uint64_t calls;
+	size_t bytes; /* of arguments not yet answered */
+	struct rpc *rpc;
+	struct err refused; /* told at its first request, then closed */
+	struct loop_timer *patience; /* of one that is refused */
+	TAILQ_HEAD(, call) open;
+};
+TAILQ_HEAD(sessions, session);
+
+int session_listen(struct control *, struct err *);
+/* Take over a connected socket. */
+void session_open(struct control *, int fd);
+void session_close_all(struct control *);
+/* About how many bytes a value holds. */
+size_t session_size(json_t *);
+
+/* ---- control_call.c: requests of consoles ---------------------------------
+ */
+
+/* One operation on its way. */
+struct call {
+	TAILQ_ENTRY(call) entry; /* of its session */
+	struct session *session; /* NULL once that ended */
+	struct rpc_request *request;
+	size_t bytes;
+};
+void call_request(
+    struct session *, struct rpc_request *, const char *method, json_t *params);
+/* The params of an operation as a role takes them; a txid is put in where
+ * the record has that argument and the console gave none. */
+json_t *call_params(const struct op *, json_t *args, const struct op_who *);
+/* Why a request cannot be served at all; ERR_NONE = it can. Pure. */
+enum err_code call_admit(const struct op_table *, const struct op_who *,
+    const char *method, json_t *params, const struct op **, struct err *);
+
+/* ---- control_stream.c: replicas to read -----------------------------------
+ */
+
+#define STREAMS_OPEN 32 /* of domains, kept open for reading */
+#define STREAM_PATIENCE (3 * UINT64_C(1000000))
+
+/* db NULL: it cannot be read, err says why (ERR_ABSENT: no such stream). */
+typedef void stream_fn(void *arg, sqlite3 *db, const struct err *);
+typedef void stream_event_fn(
+    struct control *, struct reader *, enum reader_event);
+
+struct streams;
+struct streams *streams_new(struct control *);
+void streams_free(struct streams **);
+/* Keep one open for good, with its events told. */
+void streams_watch(struct streams *, const char *name, stream_event_fn *);
+/* Of a stream that is watched and open; NULL otherwise. */
+sqlite3 *streams_db(struct streams *, const char *name);
+/* Read any stream: fn is called once, at once if it is open. */
+void streams_read(struct streams *, const char *name, stream_fn *, void *arg);
+/* The stream of a domain, by its name. */
+void streams_read_domain(
+    struct streams *, const char *domain, stream_fn *, void *arg);
+
+/* ---- control_feed.c: what border roles are told (pure) --------------------
+ */
+
+/* Everything an instance of sg needs (CONTRACT "feed"). */
+json_t *feed_gate(const struct obj *const *objs, sqlite3 *site, sqlite3 *root,
+    const char *server, const char *instance);
+/* One domain; a deleted one has state null. */
+json_t *feed_domain(
+    const struct obj *const *objs, sqlite3 *root, const char *name);
+/* Addresses and ports for an instance of mg: its share of the server's. */
+json_t *feed_media(const struct obj *const *objs, sqlite3 *site,
+    const char *server, unsigned index, unsigned count);
+/* How many instances of a role the server shall run; -1 = not said. */
+int feed_instances(const struct obj *const *objs, sqlite3 *site,
+    const char *server, const char *role);
+/* The index-th of count equal parts of "30000-39999", even first ports. */
+bool feed_ports(
+    char *out, size_t size, const char *ports, unsigned index, unsigned count);
+
+/* ---- control_site.c: placement and feeding --------------------------------
+ */
+
+void site_on_event(struct control *, struct reader *, enum reader_event);
+void root_on_event(struct control *, struct reader *, enum reader_event);
+/* Feed one instance, if what it needs can be read. */
+void site_feed(struct control *, struct peer *);
+
+/* ---- control_complete.c ---------------------------------------------------
+ */
+
+/* Live names for the console's completion; answers the request. */
+void complete_request(struct control *, struct rpc_request *, json_t *params);
+
+/* ---- control.c ------------------------------------------------------------
+ */
+
+struct control {
+	unsigned magic;
+#define CONTROL_MAGIC 0x43545253u
+	struct self *self;
+	struct loop_fd *listener;
+	int listen_fd;
+	struct admit_rules admit;
+	struct sessions sessions;
+	unsigned nsessions;
+	struct route *route;
+	struct eaches eaches;
+	struct streams *streams;
+	struct map status;    /* instance -> struct role_status */
+	int placed[ROLE_MAX]; /* told to the supervisor; -1 = nothing yet */
+	char store[OWNER_INSTANCE]; /* owner that knows our sessions ... */
+	uint64_t store_epoch;	    /* ... under this epoch */
+	json_t *described;	    /* the encoded tables */
+	struct {
+		uint64_t sessions, sessions_all, refused, calls, errors;
+		uint64_t feeds;
+	} count;
+	const struct role_stat *stats; /* our own, {0}-ended */
+};
+
+struct control *control_of(const struct op_call *);
+/* Tell the store's owner about sessions: one is over, or all there are. */
+void control_session_over(struct control *, const char *session);
+
+/* ---- op_*.c: operations of our own ------------------------------------------
+ */
+
+extern const struct op *const control_ops[];
+extern const struct op control_op_version, control_op_roles,
+    control_op_ownership, control_op_restart, control_op_statistics,
+    control_op_sessions, control_op_servers, control_op_listeners,
+    control_op_domains, control_op_users, control_op_numbers,
+    control_op_registrations, control_op_cdr;
+
+/* The targets of all linked instances of a role; their count. */
+size_t control_targets(
+    struct control *, enum role_id, struct each_target *, size_t room);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * Live names for the console's completion and `?`: keys of objects that
+ * start with a prefix, from local replicas; names of running instances and
+ * of sessions. At most COMPLETE_MAX; a console wants to offer, not to list.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+#define COMPLETE_MAX 50
+
+/* A completion on its way. */
+struct complete {
+	struct rpc_request *request;
+	struct obj_path kind;
+	char prefix[OBJ_KEY];
+	unsigned limit;
+};
+
+static void
+complete_finish(struct complete *w, json_t *names)
+{
+	rpc_reply(w->request, names);
+	free(w);
+}
+
+static void
+complete_from(void *arg, sqlite3 *db, const struct err *e)
+{
+	struct complete *w = arg;
+	json_t *names = json_array();
+
+	/* What cannot be read now is not offered; the command will say why. */
+	if (e == NULL)
+		obj_keys(db, &w->kind, w->prefix, w->limit, names, NULL);
+	complete_finish(w, names);
+}
+
+static json_t *
+complete_instances(struct control *c, const struct complete *w)
+{
+	const struct role_status *s;
+	json_t *names = json_array();
+	size_t at = 0;
+
+	while ((s = map_next(&c->status, &at, NULL, NULL)) != NULL) {
+		if (str_prefix(s->name, w->prefix) &&
+		    json_array_size(names) < w->limit)
+			json_array_append_new(names, json_string(s->name));
+	}
+	return names;
+}
+
+/* Which objects are meant: ref below path. */
+static int
+complete_kind(struct control *c, struct complete *w, const char *ref,
+    const char *path, struct err *e)
+{
+	const struct obj *const *objs = c->self->table->objs;
+	struct obj_path above = {0};
+	const struct obj *o;
+	int r;
+
+	if (path != NULL && *path != '\0' &&
+	    (r = obj_path_parse(objs, path, &above, e)) != 0)
+		return r;
+	w->kind = above;
+	w->kind.obj = o = obj_find(objs, above.obj, ref);
+	if (o == NULL || w->kind.nkeys + 1 != obj_depth(o))
+		return err_set(e, ERR_UNKNOWN, "%.64s: no such object", ref);
+	return 0;
+}
+
+static void
+complete_start(struct control *c, struct complete *w)
+{
+	char site[STREAM_NAME];
+
+	if (w->kind.obj->place == OBJ_DOMAIN) {
+		streams_read_domain(
+		    c->streams, w->kind.key[0], complete_from, w);
+		return;
+	}
+	snprintf(site, sizeof site, "site/%s", c->self->site);
+	streams_read(c->streams,
+	    w->kind.obj->place == OBJ_ROOT ? "domain/root" : site,
+	    complete_from, w);
+}
+
+void
+complete_request(struct control *c, struct rpc_request *q, json_t *params)
+{
+	struct complete *w = xcalloc(1, sizeof *w);
+	const char *ref = json_string_value(json_object_get(params, "ref"));
+	const char *path = json_string_value(json_object_get(params, "path"));
+	const char *prefix = json_string_value(
+	    json_object_get(params, "prefix"));
+	json_int_t limit = json_integer_value(json_object_get(params, "limit"));
+	struct err e;
+
+	w->request = q;
+	w->limit = limit > 0 && limit < COMPLETE_MAX ? (unsigned)limit
+						     : COMPLETE_MAX;
+	str_copy(w->prefix, sizeof w->prefix, prefix != NULL ? prefix : "");
+	if (ref == NULL) {
+		rpc_failf(q, ERR_INVALID, "ref: missing");
+		free(w);
+	} else if (strcmp(ref, "instance") == 0) {
+		complete_finish(w, complete_instances(c, w));
+	} else if (complete_kind(c, w, ref, path, &e) != 0) {
+		rpc_fail(q, &e);
+		free(w);
+	} else {
+		complete_start(c, w);
+	}
+}

@@ -1,0 +1,242 @@
+/*
+ * Sessions of consoles. A connection is a session; its candidate lives as
+ * long as it does. A console that is not permitted hears why at its first
+ * request and is closed; one that does not read its answers is closed when
+ * SESSION_OUT bytes wait for it; nobody waits for a console.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/sock.h"
+#include "daemon/base/str.h"
+
+#define SESSION_PATIENCE (5 * CLOCK_SEC) /* with one that is refused */
+#define SESSION_GROUPS 256
+
+size_t
+session_size(json_t *v)
+{
+	const char *key;
+	json_t *member;
+	size_t n = 16, i;
+
+	switch (json_typeof(v)) {
+	case JSON_STRING:
+		return n + json_string_length(v);
+	case JSON_OBJECT:
+		json_object_foreach (v, key, member)
+			n += strlen(key) + session_size(member);
+		return n;
+	case JSON_ARRAY:
+		json_array_foreach (v, i, member)
+			n += session_size(member);
+		return n;
+	default:
+		return n;
+	}
+}
+
+/* The end of a session: its calls go on, their answers have no reader. */
+static void
+session_close(struct session *s)
+{
+	struct control *c = s->control;
+	struct call *call;
+
+	while ((call = TAILQ_FIRST(&s->open)) != NULL) {
+		TAILQ_REMOVE(&s->open, call, entry);
+		call->session = NULL;
+	}
+	TAILQ_REMOVE(&c->sessions, s, entry);
+	c->nsessions--;
+	c->count.sessions--;
+	loop_timer_free(&s->patience);
+	rpc_close(&s->rpc);
+	if (s->refused.code == ERR_NONE)
+		control_session_over(c, s->who.session);
+	free(s);
+}
+
+static void
+session_on_closed(void *arg, struct rpc *rpc, const struct err *why)
+{
+	struct session *s = arg;
+
+	(void)rpc;
+	if (why->code == ERR_FULL || why->code == ERR_TOOBIG)
+		log_warnx("session=%s operator=%s closed: %s", s->who.session,
+		    s->who.name, why->text);
+	else
+		log_debug("session=%s closed: %s", s->who.session, why->text);
+	session_close(s);
+}
+
+static void
+session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
+    const char *method, json_t *params)
+{
+	struct session *s = arg;
+
+	(void)rpc;
+	if (q == NULL)
+		return; /* no notification of a console means anything */
+	if (s->refused.code != ERR_NONE) {
+		rpc_fail(q, &s->refused);
+		/* soon: the words must leave first */
+		loop_timer_set(s->patience, 0);
+		return;
+	}
+	s->last = clock_real();
+	s->calls++;
+	call_request(s, q, method, params);
+}
+
+static void
+session_on_patience(void *arg)
+{
+	session_close(arg);
+}
+
+/* Ask the kernel who is there. */
+static void
+session_identify(struct session *s, int fd)
+{
+	struct control *c = s->control;
+	gid_t groups[SESSION_GROUPS];
+	struct ucred u = {.uid = (uid_t)-1, .gid = (gid_t)-1};
+	struct admit_peer p = {.groups = groups};
+	socklen_t n = sizeof u;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &n) != 0)
+		log_warn("peer credentials");
+	n = sizeof groups;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) == 0)
+		p.ngroups = n / sizeof groups[0];
+	p.uid = s->uid = u.uid;
+	p.gid = u.gid;
+	s->pid = u.pid;
+	admit_name(s->who.name, sizeof s->who.name, u.uid);
+	s->who.access = OP_ADMIN;
+	str_copy(s->who.from, sizeof s->who.from, "local");
+	if (!admit_peer(&c->admit, &p))
+		err_set(&s->refused, ERR_PERMISSION,
+		    "%s is not permitted: only root, who started the server%s",
+		    s->who.name,
+		    c->admit.grouped ? ", and the members of its control group"
+				     : "");
+	else if (c->nsessions >= SESSIONS_MAX)
+		err_set(&s->refused, ERR_FULL,
+		    "there are %d sessions already: close one", SESSIONS_MAX);
+}
+
+/* What is refused is held to, too: half as many again, no more. */
+static bool
+session_crowded(const struct control *c)
+{
+	return c->nsessions >= SESSIONS_MAX + SESSIONS_MAX / 2;
+}
+
+void
+session_open(struct control *c, int fd)
+{
+	struct rpc_handler h = {.on_request = session_on_request,
+	    .on_closed = session_on_closed,
+	    .max_in = SESSION_IN,
+	    .max_out = SESSION_OUT};
+	struct session *s;
+
+	if (session_crowded(c)) {
+		close(fd);
+		return;
+	}
+	s = xcalloc(1, sizeof *s);
+	s->control = c;
+	TAILQ_INIT(&s->open);
+	session_identify(s, fd);
+	rand_hex(s->who.session, 8);
+	s->since = s->last = clock_real();
+	s->patience = loop_timer_new(c->self->loop, session_on_patience, s);
+	if (s->refused.code != ERR_NONE) {
+		c->count.refused++;
+		log_info("uid=%u pid=%d refused: %s", (unsigned)s->uid,
+		    (int)s->pid, s->refused.text);
+		loop_timer_set(s->patience, SESSION_PATIENCE);
+	}
+	h.arg = s;
+	s->rpc = rpc_open(c->self->loop, fd, &h);
+	TAILQ_INSERT_TAIL(&c->sessions, s, entry);
+	c->nsessions++;
+	c->count.sessions++;
+	c->count.sessions_all++;
+	log_debug("session=%s operator=%s pid=%d", s->who.session, s->who.name,
+	    (int)s->pid);
+}
+
+static void
+session_on_accept(void *arg, int fd, int events)
+{
+	struct control *c = arg;
+	int s = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)events;
+	if (s >= 0)
+		session_open(c, s);
+	else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		log_warn("accept");
+}
+
+/* The group of the boot file, looked up while it still can be. */
+static int
+session_find_group(struct control *c, struct err *e)
+{
+	const char *name = c->self->control_group;
+	struct group *gr;
+
+	if (name[0] == '\0')
+		return 0;
+	if ((gr = getgrnam(name)) == NULL)
+		return err_set(
+		    e, ERR_ABSENT, "control-group %s: no such group", name);
+	c->admit.grouped = true;
+	c->admit.group = gr->gr_gid;
+	return 0;
+}
+
+int
+session_listen(struct control *c, struct err *e)
+{
+	const char *path = c->self->control_path;
+	int r;
+
+	c->admit.own = geteuid();
+	c->admit.owner = c->self->boot_uid;
+	if ((r = session_find_group(c, e)) != 0)
+		return r;
+	c->listen_fd = sock_unix_listen(path, 0660, e);
+	if (c->listen_fd < 0)
+		return c->listen_fd;
+	if (c->admit.grouped && chown(path, (uid_t)-1, c->admit.group) != 0)
+		log_warn("%s: group %s", path, c->self->control_group);
+	c->listener = loop_fd_open(
+	    c->self->loop, c->listen_fd, LOOP_READ, session_on_accept, c);
+	return 0;
+}
+
+void
+session_close_all(struct control *c)
+{
+	loop_fd_close(&c->listener);
+	if (c->listen_fd >= 0)
+		close(c->listen_fd);
+	c->listen_fd = -1;
+	while (!TAILQ_EMPTY(&c->sessions))
+		session_close(TAILQ_FIRST(&c->sessions));
+}

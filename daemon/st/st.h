@@ -1,0 +1,464 @@
+#ifndef ST_ST_H
+#define ST_ST_H
+
+#include <jansson.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "daemon/base/buf.h"
+#include "daemon/base/crypt.h"
+#include "daemon/base/err.h"
+#include "daemon/base/loop.h"
+#include "daemon/base/map.h"
+#include "daemon/base/pool.h"
+#include "daemon/obj/obj.h"
+#include "daemon/op/op.h"
+#include "replication/replication.h"
+
+/*
+ * The store: configuration as candidates, commits and revisions, and call
+ * records. The upper half of this header is pure (plain SQLite connections,
+ * no streams, no loop); the lower half is the owner's life on the loop.
+ */
+
+#define ST_ID 9 /* of a domain: 8 hexadecimal digits and the NUL */
+#define ST_TXID 65
+#define ST_SYSTEM "system" /* session and operator of our own commits */
+
+/* ---- st_sql.c: statements with bound values ----------------------------- */
+
+/*
+ * types: a letter a value: 's' text (NULL allowed), 'i' int64_t. NULL with
+ * words when it cannot be prepared; the caller finalizes.
+ */
+sqlite3_stmt *st_sql(
+    sqlite3 *, struct err *, const char *sql, const char *types, ...);
+/* Prepare, bind, run to the end. */
+int st_sql_run(
+    sqlite3 *, struct err *, const char *sql, const char *types, ...);
+/* Bind a kept statement anew and run it to the end. */
+int st_stmt_run(sqlite3_stmt *, struct err *, const char *types, ...);
+/* Bind a kept statement anew; rows follow with sqlite3_step. */
+void st_stmt_bind(sqlite3_stmt *, const char *types, ...);
+int st_sql_fail(sqlite3 *, struct err *, const char *what);
+/* The first of several errors of a kind, and how many there are more. */
+int st_first(struct err *, const struct err *first, size_t count);
+/* Text of a column, NULL for NULL; valid until the next step. */
+const char *st_text(sqlite3_stmt *, int col);
+
+/* ---- st_tables.c: what the streams hold beside the objects --------------- */
+
+enum st_kind { ST_SITE, ST_COMMIT, ST_ROOT, ST_DOMAIN };
+
+int st_schema(const struct obj *const *objs, enum st_kind, struct buf *);
+/* A database of an older release gets what it lacks. */
+int st_upgrade(
+    const struct obj *const *objs, enum st_kind, sqlite3 *, struct err *);
+
+/* ---- st_candidate.c: the private candidates of all sessions -------------- */
+
+struct st_cand;
+
+/* What a candidate says of an object as a whole. */
+enum st_intent {
+	ST_NONE,    /* nothing */
+	ST_SET,	    /* it shall exist */
+	ST_REPLACE, /* deleted, then made anew */
+	ST_DELETE
+};
+
+struct st_object {
+	enum st_intent intent;
+	bool existed; /* when it was first touched */
+	int64_t rev;  /* the revision it was first touched at */
+};
+
+struct st_cand *st_cand_open(sqlite3 *commit, struct err *);
+void st_cand_close(struct st_cand **);
+sqlite3 *st_cand_db(const struct st_cand *);
+int st_cand_object(struct st_cand *, const char *session, const char *path,
+    struct st_object *, struct err *);
+/* Say what shall become of an object; existed and rev count the first time. */
+int st_cand_intend(struct st_cand *, const char *session, const char *path,
+    enum st_intent, bool existed, int64_t rev, struct err *);
+/* The value wanted for a field: appended to out (may be NULL), *null tells a
+ * cleared one. -ERR_ABSENT when the candidate says nothing of it. */
+int st_cand_value(struct st_cand *, const char *session, const char *path,
+    const char *field, struct buf *out, bool *null);
+/* base counts the first time only. */
+int st_cand_put(struct st_cand *, const char *session, const char *path,
+    const char *field, const char *base, const char *value, int64_t rev,
+    struct err *);
+/* Forget the object and everything below it. */
+int st_cand_forget(
+    struct st_cand *, const char *session, const char *path, struct err *);
+/* Forget the whole candidate; *n (may be NULL) = rows dropped. */
+int st_cand_drop(
+    struct st_cand *, const char *session, int64_t *n, struct err *);
+/* Forget the candidates of sessions that are not in the array. */
+int st_cand_keep(struct st_cand *, json_t *sessions, struct err *);
+
+/* All rows of a candidate, by path, the object's own row (field "") first. */
+struct st_entry {
+	const char *path, *field, *base, *value;
+	int64_t rev;
+};
+int st_cand_list(struct st_cand *, const char *session, struct pool *,
+    struct st_entry **, size_t *n, struct err *);
+
+/* ---- st_view.c: where the rows of an object are ------------------------- */
+
+struct st_view {
+	const struct obj *const *objs;
+	struct st_cand *cand;
+	char site[STREAM_NAME]; /* "site/demo" */
+	/* The database of an open stream; NULL when it is not open. */
+	sqlite3 *(*db)(void *arg, const char *stream);
+	void *arg;
+};
+
+#define ST_ROOT_STREAM "domain/root"
+
+struct st_domain {
+	char id[ST_ID];
+	char realm[OBJ_KEY];
+	bool fresh; /* only in the candidate: it has no stream yet */
+};
+
+struct st_place {
+	char stream[STREAM_NAME];
+	sqlite3 *db; /* NULL: of a fresh domain */
+};
+
+/* The domain as the session's candidate has it (session NULL: as running).
+ * -ERR_ABSENT with words when there is none. */
+int st_view_domain(const struct st_view *, const char *session,
+    const char *name, struct st_domain *, struct err *);
+/* Is there a stream of this id: of a domain there is, or was? */
+bool st_view_known(const struct st_view *, const char *id);
+int st_view_locate(const struct st_view *, const char *session,
+    const struct obj_path *, struct st_place *, struct err *);
+/* The running row; -ERR_ABSENT without words when there is none. */
+int st_view_row(
+    const struct st_place *, const struct obj_path *, struct obj_row *);
+void st_domain_path(
+    const struct obj *const *objs, const char *name, struct obj_path *);
+void st_domain_stream(char out[STREAM_NAME], const char *id);
+/* The path of the object above; false at the top. */
+bool st_path_parent(const struct obj_path *, struct obj_path *);
+/* Is path the front one itself or below it? As texts. */
+bool st_path_below(const char *path, const char *front);
+
+/* ---- st_seal.c: secrets are sealed before they touch a file -------------- */
+
+struct st_seal;
+
+struct st_seal *st_seal_new(const uint8_t key_auth[CRYPT_KEY],
+    const uint8_t key_certificate[CRYPT_KEY]);
+void st_seal_free(struct st_seal **);
+/* Hexadecimal of the sealed secret, to be freed. */
+int st_seal_secret(struct st_seal *, const struct st_view *,
+    const char *session, const struct obj_path *, const struct op_field *,
+    const char *plain, char **hex, struct err *);
+
+/* ---- st_edit.c: one edit of a candidate ---------------------------------- */
+
+struct st_editor {
+	struct st_view *view;
+	struct st_seal *seal;
+	const char *session;
+	int64_t rev;   /* of the running configuration */
+	bool internal; /* may set internal fields */
+};
+
+/* values: field -> canonical text or null. Wholly taken or wholly refused. */
+int st_edit_set(const struct st_editor *, const struct obj_path *,
+    json_t *values, struct err *);
+/* fields: array of names; NULL or empty = the object and all below it. */
+int st_edit_delete(const struct st_editor *, const struct obj_path *,
+    json_t *fields, struct err *);
+
+/* ---- st_change.c: a change set ------------------------------------------- */
+
+/*
+ * One step. field "" is the object itself: old NULL = created, new NULL =
+ * deleted; the field steps that follow a deletion tell what was lost.
+ * Secrets are the hexadecimal of their sealed bytes.
+ */
+struct st_change {
+	const char *stream, *path, *field, *old, *new;
+};
+
+struct st_changes {
+	struct pool *pool;
+	struct st_change *list;
+	size_t n, cap;
+};
+
+void st_changes_init(struct st_changes *);
+void st_changes_fini(struct st_changes *);
+void st_changes_add(struct st_changes *, const char *stream, const char *path,
+    const char *field, const char *old, const char *new);
+/* The streams touched, each once, in the order of first touch. */
+size_t st_changes_streams(
+    const struct st_changes *, const char **out, size_t room);
+
+/* Carry out the steps of one stream. note is told of each object once. */
+typedef int st_note_fn(
+    void *arg, const char *object, const char *key, struct err *);
+int st_apply(const struct obj *const *objs, sqlite3 *, const char *stream,
+    const struct st_changes *, st_note_fn *, void *arg, struct err *);
+/* The same once only for each txid, which the stream remembers. */
+int st_apply_once(const struct obj *const *objs, sqlite3 *, const char *stream,
+    const struct st_changes *, int64_t rev, const char *txid, st_note_fn *,
+    void *arg, struct err *);
+
+/* ---- st_merge.c: candidate against running ------------------------------- */
+
+/* Who was last at a path. */
+struct st_touch {
+	int64_t rev; /* 0 = unknown */
+	uint64_t time;
+	char operator[64];
+};
+
+#define ST_TOLD 64 /* conflicts or failures that are told one by one */
+
+/*
+ * The change set that makes the running configuration what the candidate
+ * wants. -ERR_CONFLICT when running has changed under it on the same paths:
+ * words of the first, and a row for each in conflicts {path, field, base,
+ * theirs, yours, operator, time, rev}, secrets masked. conflicts NULL = the
+ * candidate wins (compare, show).
+ */
+int st_merge(const struct st_view *, const char *session, struct st_changes *,
+    json_t *conflicts, struct err *);
+
+/* ---- st_check.c, st_unique.c: is a changed configuration whole? -----------
+ */
+
+struct st_checker {
+	const struct st_view *view; /* with the changes carried out */
+	const struct st_changes *changes;
+	const char *server; /* the server we run on, which must stay */
+	json_t *failures;   /* a row for each {path, words} */
+};
+/* -ERR_CHECK: words of the first failure. */
+int st_check(const struct st_checker *, struct err *);
+int st_unique(const struct st_checker *, struct err *);
+
+/* ---- st_revision.c: what was committed ----------------------------------- */
+
+struct st_revision {
+	int64_t rev;
+	char txid[ST_TXID];
+	uint64_t time;
+	char operator[64];
+	char source[64];
+	char comment[256];
+	int64_t changes;
+	bool applied;
+};
+
+#define ST_REVISIONS 500 /* kept */
+
+int64_t st_revision_last(sqlite3 *commit); /* 0 = none yet */
+/* The decision: one row, and the change set beside it. */
+int st_revision_add(sqlite3 *commit, const struct st_revision *,
+    const struct st_changes *, struct err *);
+int st_revision_applied(sqlite3 *commit, int64_t rev, struct err *);
+/* -ERR_ABSENT when there is none. */
+int st_revision_by_txid(
+    sqlite3 *commit, const char *txid, struct st_revision *);
+int st_revision_get(
+    sqlite3 *commit, int64_t rev, struct st_revision *, struct err *);
+/* The oldest decided but not everywhere applied; -ERR_ABSENT = none. */
+int st_revision_pending(sqlite3 *commit, struct st_revision *);
+int st_revision_changes(
+    sqlite3 *commit, int64_t rev, struct st_changes *, struct err *);
+typedef int st_revision_fn(void *arg, const struct st_revision *);
+/* The last n, youngest first. */
+int st_revision_each(
+    sqlite3 *commit, int64_t n, st_revision_fn *, void *arg, struct err *);
+/* Who touched a path (below: or anything below it) last, later than since. */
+bool st_revision_touch(sqlite3 *commit, const char *path, bool below,
+    int64_t since, struct st_touch *);
+
+/* ---- st_export.c: configuration as lines --------------------------------- */
+
+typedef int st_line_fn(void *arg, const char *line, struct err *);
+/*
+ * Set lines of the rows of one stream, in the order of the table and of the
+ * keys, parents first. path limits it (NULL = all). domain: name of the
+ * domain whose stream it is; NULL for site and directory.
+ */
+int st_export(const struct obj *const *objs, sqlite3 *, enum obj_place,
+    const struct obj_path *limit, const char *domain, st_line_fn *, void *arg,
+    struct err *);
+
+/* ======================= on the loop, at the owner ======================== */
+
+struct st;
+
+struct st_config {
+	struct loop *loop;
+	struct repl *repl;
+	struct owner_map *owners; /* where calls/... keys are found */
+	const struct obj *const *objs;
+	char site[33];
+	char server[33];
+	char inside[ADDR_TEXT]; /* of the server, without port */
+	uint16_t port_base;
+	uint8_t key_auth[CRYPT_KEY];
+	uint8_t key_certificate[CRYPT_KEY];
+	void (*on_serving)(void *arg, uint64_t epoch);
+	void (*on_stopped)(void *arg);
+	void *arg;
+};
+
+/* ---- st_owner.c ---------------------------------------------------------- */
+
+struct st *st_new(const struct st_config *);
+void st_free(struct st **);
+void st_own(struct st *, uint64_t epoch);
+/* Everything pending is shipped, then on_stopped. */
+void st_stop(struct st *);
+/* The streams are lost: fail what waits, be passive again. */
+void st_resign(struct st *, const struct err *why);
+bool st_is_serving(const struct st *);
+void st_owners_changed(struct st *);
+/* What control tells: a session is over; these are all there are (told to
+ * every new owner, because a session may have ended while there was none). */
+void st_session_end(struct st *, const char *session);
+void st_sessions(struct st *, json_t *sessions);
+
+/* ---- st_stream.c: the streams that are open -------------------------------
+ */
+
+struct st_hold;
+
+struct st_stream {
+	TAILQ_ENTRY(st_stream) entry; /* least recently used first */
+	struct st *st;
+	char name[STREAM_NAME];
+	enum st_kind kind;
+	struct stream *stream; /* NULL until opened */
+	bool ready;
+	unsigned pins;
+	TAILQ_HEAD(, st_pin) waiting;
+};
+TAILQ_HEAD(st_streams, st_stream);
+
+#define ST_DOMAINS_OPEN 64 /* domain streams without work kept open */
+
+/* The stream if it is open and ready. */
+struct st_stream *st_stream_find(struct st *, const char *name);
+void st_streams_close(struct st *);
+/* Close a stream nobody holds (its domain is deleted). */
+void st_stream_retire(struct st *, const char *name);
+
+/*
+ * A hold keeps streams open. After st_hold_add for each, st_hold_go calls fn
+ * once, later, when all are ready or one cannot be opened. They stay open
+ * until st_hold_close.
+ */
+typedef void st_hold_fn(void *arg, const struct err *);
+struct st_hold *st_hold_new(struct st *, st_hold_fn *, void *arg);
+void st_hold_add(struct st_hold *, const char *stream, enum st_kind);
+void st_hold_go(struct st_hold *);
+void st_hold_close(struct st_hold **);
+/* Fail every hold whose fn has not been called yet. */
+void st_holds_fail(struct st *, const struct err *);
+
+/* ---- st_gate.c: who may go on now -----------------------------------------
+ */
+
+/*
+ * While a commit is being decided and applied every other operation on the
+ * configuration waits, in order. A piece of work is started with fn; with an
+ * error when it never will be.
+ */
+typedef void st_work_fn(void *arg, const struct err *);
+void st_gate_enter(struct st *, st_work_fn *, void *arg);
+void st_gate_shut(struct st *); /* the caller works alone from now */
+void st_gate_open(struct st *);
+void st_gate_fail(struct st *, const struct err *);
+
+/* A call whose answer waits for the acknowledgement of a stream. */
+void st_answer_on_ack(struct st *, struct stream *, struct op_call *);
+void st_answers_fail(struct st *, const struct err *);
+
+/* ---- st_commit.c: a commit from candidate to acknowledged -----------------
+ */
+
+struct st_job {
+	struct st *st;
+	char session[40];
+	enum st_task { ST_TASK_COMMIT, ST_TASK_CHECK, ST_TASK_COMPARE } task;
+	struct st_revision rev;
+	struct st_changes changes;
+	json_t *told; /* conflicts or failures, a row each */
+	struct st_hold *hold;
+	struct map fresh; /* stream -> sqlite3 * in memory, while preparing */
+	struct st_job_ack *acks;
+	size_t nacks, waiting;
+	struct err err;
+	struct loop_defer end;
+	void (*done)(void *arg, struct st_job *, const struct err *);
+	void *arg;
+};
+
+/* The gate is shut from here until done was called; the callee frees it. */
+struct st_job *st_job_new(struct st *, const char *session,
+    void (*done)(void *arg, struct st_job *, const struct err *), void *arg);
+void st_job_free(struct st_job **);
+void st_job_start(struct st_job *);   /* merge, prepare, decide, apply */
+void st_job_forward(struct st_job *); /* a decided one: apply */
+void st_job_fail(struct st_job *, const struct err *); /* ownership is lost */
+
+/* ---- st_cdr.c: call records from calls/... to their domains ---------------
+ */
+
+struct st_calls;
+void st_cdr_start(struct st *);
+void st_cdr_stop(struct st *);
+
+/* ---- the store itself (fields shared by the files above) ------------------
+ */
+
+struct st_counters {
+	uint64_t edits, commits, conflicts, refused, forwarded, records;
+	uint64_t streams, lost;
+};
+
+struct st_answer;
+struct st_work;
+
+struct st {
+	unsigned magic;
+#define ST_MAGIC 0x53544f52u
+	struct st_config cfg;
+	struct st_view view;
+	struct st_seal *seal;
+	uint64_t epoch; /* 0 = passive */
+	bool serving;
+	bool resigning;
+	int64_t rev; /* of the running configuration */
+	struct st_streams streams;
+	struct st_hold *base; /* site, commit, domain/root */
+	TAILQ_HEAD(, st_hold) holds;
+	TAILQ_HEAD(, st_answer) answers;
+	TAILQ_HEAD(st_queue, st_work) queue;
+	bool shut;
+	struct st_job *job;
+	struct reader *warm[3];
+	TAILQ_HEAD(, st_calls) calls;
+	struct st_counters count;
+};
+
+/* The store of the process that runs a call. */
+struct st *st_of(const struct op_call *);
+
+#endif

@@ -1,0 +1,248 @@
+/*
+ * The private candidates of all sessions, as rows of stream `commit`: so
+ * they survive the death of the store's owner. A row keeps the value that
+ * ran when the session first touched the field; a commit compares it with
+ * what runs then. An edit is two or three kept statements.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "st.h"
+#include "daemon/base/mem.h"
+
+enum cand_stmt {
+	CAND_OBJECT,
+	CAND_VALUE,
+	CAND_PUT,
+	CAND_FORGET,
+	CAND_DROP,
+	CAND_LIST,
+	CAND_STMTS
+};
+
+static const char *const cand_sql[CAND_STMTS] = {
+    [CAND_OBJECT] = "SELECT base, value, rev FROM candidate "
+		    "WHERE session = ?1 AND path = ?2 AND field = ''",
+    [CAND_VALUE] = "SELECT value FROM candidate "
+		   "WHERE session = ?1 AND path = ?2 AND field = ?3",
+    [CAND_PUT] = "INSERT INTO candidate(session, path, field, base, value, "
+		 "rev) VALUES(?1, ?2, ?3, ?4, ?5, ?6) "
+		 "ON CONFLICT(session, path, field) "
+		 "DO UPDATE SET value = excluded.value",
+    /* what is below begins with the path and a space; '!' is its successor */
+    [CAND_FORGET] = "DELETE FROM candidate WHERE session = ?1 AND "
+		    "(path = ?2 OR (path > ?2 || ' ' AND path < ?2 || '!'))",
+    [CAND_DROP] = "DELETE FROM candidate WHERE session = ?1",
+    [CAND_LIST] = "SELECT path, field, base, value, rev FROM candidate "
+		  "WHERE session = ?1 ORDER BY path, field",
+};
+
+struct st_cand {
+	sqlite3 *db;
+	sqlite3_stmt *stmt[CAND_STMTS];
+};
+
+struct st_cand *
+st_cand_open(sqlite3 *commit, struct err *e)
+{
+	struct st_cand *c = xcalloc(1, sizeof *c);
+	int i;
+
+	c->db = commit;
+	for (i = 0; i < CAND_STMTS; i++) {
+		if (sqlite3_prepare_v3(commit, cand_sql[i], -1,
+			SQLITE_PREPARE_PERSISTENT, &c->stmt[i],
+			NULL) != SQLITE_OK) {
+			st_sql_fail(commit, e, "candidate");
+			st_cand_close(&c);
+			return NULL;
+		}
+	}
+	return c;
+}
+
+void
+st_cand_close(struct st_cand **cp)
+{
+	struct st_cand *c = *cp;
+	int i;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	for (i = 0; i < CAND_STMTS; i++)
+		sqlite3_finalize(c->stmt[i]);
+	free(c);
+}
+
+sqlite3 *
+st_cand_db(const struct st_cand *c)
+{
+	return c->db;
+}
+
+int
+st_cand_object(struct st_cand *c, const char *session, const char *path,
+    struct st_object *o, struct err *e)
+{
+	sqlite3_stmt *s = c->stmt[CAND_OBJECT];
+	const char *value;
+	int r;
+
+	memset(o, 0, sizeof *o);
+	st_stmt_bind(s, "ss", session, path);
+	r = sqlite3_step(s);
+	if (r == SQLITE_ROW) {
+		value = st_text(s, 1);
+		o->intent = value == NULL ? ST_DELETE
+		    : *value == '='	  ? ST_REPLACE
+					  : ST_SET;
+		o->existed = st_text(s, 0) != NULL;
+		o->rev = sqlite3_column_int64(s, 2);
+	}
+	sqlite3_reset(s);
+	return r == SQLITE_ROW || r == SQLITE_DONE
+	    ? 0
+	    : st_sql_fail(c->db, e, "candidate");
+}
+
+int
+st_cand_intend(struct st_cand *c, const char *session, const char *path,
+    enum st_intent intent, bool existed, int64_t rev, struct err *e)
+{
+	return st_stmt_run(c->stmt[CAND_PUT], e, "sssssi", session, path, "",
+	    existed ? "1" : NULL,
+	    intent == ST_DELETE	       ? NULL
+		: intent == ST_REPLACE ? "="
+				       : "+",
+	    rev);
+}
+
+int
+st_cand_value(struct st_cand *c, const char *session, const char *path,
+    const char *field, struct buf *out, bool *null)
+{
+	sqlite3_stmt *s = c->stmt[CAND_VALUE];
+	const char *value;
+	int r;
+
+	st_stmt_bind(s, "sss", session, path, field);
+	r = sqlite3_step(s) == SQLITE_ROW ? 0 : -ERR_ABSENT;
+	value = r == 0 ? st_text(s, 0) : NULL;
+	if (null != NULL)
+		*null = value == NULL;
+	if (out != NULL && value != NULL)
+		buf_str(out, value);
+	sqlite3_reset(s);
+	return r;
+}
+
+int
+st_cand_put(struct st_cand *c, const char *session, const char *path,
+    const char *field, const char *base, const char *value, int64_t rev,
+    struct err *e)
+{
+	return st_stmt_run(c->stmt[CAND_PUT], e, "sssssi", session, path, field,
+	    base, value, rev);
+}
+
+int
+st_cand_forget(
+    struct st_cand *c, const char *session, const char *path, struct err *e)
+{
+	return st_stmt_run(c->stmt[CAND_FORGET], e, "ss", session, path);
+}
+
+int
+st_cand_drop(struct st_cand *c, const char *session, int64_t *n, struct err *e)
+{
+	int r = st_stmt_run(c->stmt[CAND_DROP], e, "s", session);
+
+	if (n != NULL)
+		*n = sqlite3_changes64(c->db);
+	return r;
+}
+
+/* Is it one of the texts of an array? */
+static bool
+st_cand_listed(json_t *array, const char *text)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach (array, i, v) {
+		if (json_is_string(v) &&
+		    strcmp(json_string_value(v), text) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+st_cand_keep(struct st_cand *c, json_t *sessions, struct err *e)
+{
+	sqlite3_stmt *s = st_sql(
+	    c->db, e, "SELECT DISTINCT session FROM candidate", "");
+	json_t *gone = json_array(), *v;
+	size_t i;
+	int r = 0;
+
+	if (s == NULL) {
+		json_decref(gone);
+		return -ERR_IO;
+	}
+	while (sqlite3_step(s) == SQLITE_ROW) {
+		if (!st_cand_listed(sessions, st_text(s, 0)))
+			json_array_append_new(gone, json_string(st_text(s, 0)));
+	}
+	sqlite3_finalize(s);
+	json_array_foreach (gone, i, v) {
+		if (r == 0)
+			r = st_cand_drop(c, json_string_value(v), NULL, e);
+	}
+	json_decref(gone);
+	return r;
+}
+
+/* A text of a row into the pool; NULL stays NULL. */
+static const char *
+st_cand_text(struct pool *p, sqlite3_stmt *s, int col)
+{
+	const char *text = st_text(s, col);
+
+	return text != NULL ? pool_str(p, text) : NULL;
+}
+
+int
+st_cand_list(struct st_cand *c, const char *session, struct pool *p,
+    struct st_entry **list, size_t *n, struct err *e)
+{
+	sqlite3_stmt *s = c->stmt[CAND_LIST];
+	struct st_entry *all = NULL, *one;
+	const char *path, *last = NULL;
+	size_t cap = 0;
+	int r;
+
+	*n = 0;
+	st_stmt_bind(s, "s", session);
+	while ((r = sqlite3_step(s)) == SQLITE_ROW) {
+		if (*n == cap) {
+			cap = cap == 0 ? 64 : 2 * cap;
+			all = xrealloc(all, cap * sizeof *all);
+		}
+		path = st_text(s, 0);
+		if (last == NULL || strcmp(last, path) != 0)
+			last = pool_str(p, path);
+		one = &all[(*n)++];
+		one->path = last;
+		one->field = st_cand_text(p, s, 1);
+		one->base = st_cand_text(p, s, 2);
+		one->value = st_cand_text(p, s, 3);
+		one->rev = sqlite3_column_int64(s, 4);
+	}
+	sqlite3_reset(s);
+	if (all != NULL)
+		pool_own(p, free, all);
+	*list = all;
+	return r == SQLITE_DONE ? 0 : st_sql_fail(c->db, e, "candidate");
+}

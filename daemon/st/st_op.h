@@ -1,0 +1,23 @@
+#ifndef ST_ST_OP_H
+#define ST_ST_OP_H
+
+#include "st.h"
+#include "daemon/role/role.h"
+
+/* What the files with operations share. */
+
+extern const struct op st_op_set, st_op_delete;
+
+/* ---- st_op.c --------------------------------------------------------------
+ */
+
+/* Start the work of a call in its turn; refused where nobody serves. */
+void st_op_enter(struct op_call *, st_work_fn *);
+/* End the call if its turn never came or the store serves no more. */
+bool st_op_refuse(struct st *, struct op_call *, const struct err *why);
+struct stream *st_op_commit_stream(struct st *);
+/* A value as people may see it: secrets masked. */
+const char *st_op_shown(const struct obj *const *objs, const char *path,
+    const char *field, const char *value);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * Operations that edit the candidate of the session that asks: set, delete,
+ * discard. They answer when the edit is acknowledged; many are on their way
+ * at once and share a group.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "st_op.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+
+/* An edit that waits until the stream of its domain is open. */
+struct edit_wait {
+	struct op_call *call;
+	struct st_hold *hold;
+};
+
+static void edit_on_open(void *arg, const struct err *why);
+
+/* The stream that must be open for the edit, if it is not. */
+static bool
+edit_needs_stream(struct st *st, const struct op_call *call,
+    const struct obj_path *p, char out[STREAM_NAME])
+{
+	struct st_domain d;
+
+	if (p->obj->place != OBJ_DOMAIN ||
+	    st_view_domain(&st->view, call->who.session, p->key[0], &d, NULL) !=
+		0 ||
+	    d.fresh)
+		return false;
+	st_domain_stream(out, d.id);
+	return st_stream_find(st, out) == NULL;
+}
+
+/* Carry out the edit: all streams it needs are open. */
+static int
+edit_do(struct st *st, struct op_call *call, const struct obj_path *p,
+    struct err *e)
+{
+	struct st_editor by = {.view = &st->view,
+	    .seal = st->seal,
+	    .session = call->who.session,
+	    .rev = st->rev};
+	int r = stream_join(st_op_commit_stream(st), e);
+
+	if (r != 0)
+		return r;
+	if (call->op == &st_op_set)
+		return st_edit_set(&by, p, op_arg_json(call, "values"), e);
+	return st_edit_delete(&by, p, op_arg_json(call, "fields"), e);
+}
+
+static void
+edit_finish(struct st *st, struct op_call *call, const struct obj_path *p)
+{
+	struct err e;
+
+	if (edit_do(st, call, p, &e) != 0) {
+		op_finish(call, &e);
+		return;
+	}
+	st->count.edits++;
+	call->rev = st->rev;
+	st_answer_on_ack(st, st_op_commit_stream(st), call);
+}
+
+/* The edit's turn. Others wait behind it while a stream is being opened. */
+static void
+edit_work(void *arg, const struct err *why)
+{
+	struct op_call *call = arg;
+	struct st *st = st_of(call);
+	char stream[STREAM_NAME];
+	struct edit_wait *w;
+	struct obj_path p;
+	struct err e;
+
+	if (st_op_refuse(st, call, why))
+		return;
+	if (obj_path_parse(st->cfg.objs, op_arg(call, "path"), &p, &e) != 0) {
+		op_finish(call, &e);
+		return;
+	}
+	if (!edit_needs_stream(st, call, &p, stream)) {
+		edit_finish(st, call, &p);
+		return;
+	}
+	w = xcalloc(1, sizeof *w);
+	w->call = call;
+	st_gate_shut(st);
+	w->hold = st_hold_new(st, edit_on_open, w);
+	st_hold_add(w->hold, stream, ST_DOMAIN);
+	st_hold_go(w->hold);
+}
+
+static void
+edit_on_open(void *arg, const struct err *why)
+{
+	struct edit_wait *w = arg;
+	struct op_call *call = w->call;
+	struct st *st = st_of(call);
+	struct obj_path p;
+
+	if (why != NULL) {
+		op_finish(call, why);
+	} else {
+		obj_path_parse(st->cfg.objs, op_arg(call, "path"), &p, NULL);
+		edit_finish(st, call, &p);
+	}
+	st_hold_close(&w->hold);
+	free(w);
+	st_gate_open(st);
+}
+
+static void
+edit_run(struct op_call *call)
+{
+	st_op_enter(call, edit_work);
+}
+
+static void
+discard_work(void *arg, const struct err *why)
+{
+	struct op_call *call = arg;
+	struct st *st = st_of(call);
+	struct stream *commit;
+	int64_t n = 0;
+	struct err e;
+
+	if (st_op_refuse(st, call, why))
+		return;
+	commit = st_op_commit_stream(st);
+	if (stream_join(commit, &e) != 0 ||
+	    st_cand_drop(st->view.cand, call->who.session, &n, &e) != 0) {
+		op_finish(call, &e);
+		return;
+	}
+	op_row(call);
+	op_put_int(call, "dropped", n);
+	call->rev = st->rev;
+	st_answer_on_ack(st, commit, call);
+}
+
+static void
+discard_run(struct op_call *call)
+{
+	st_op_enter(call, discard_work);
+}
+
+static const struct op_field set_args[] = {
+    {.name = "path",
+	.type = &op_type_path,
+	.flags = OP_KEY | OP_REQUIRED,
+	.brief = "the object"},
+    {.name = "values",
+	.type = &op_type_values,
+	.brief = "its fields and their values"},
+    {0},
+};
+
+const struct op st_op_set = {
+    .name = "set",
+    .kind = OP_CONFIG,
+    .access = OP_ADMIN,
+    .where = OP_OWNER,
+    .role = ROLE_ST,
+    .brief = "make an object or set its fields",
+    .about =
+	"Changes the candidate of this session; nothing runs until commit. "
+	"An object that is absent is made; fields that are not named keep "
+	"their values. Types are checked at once, what an object refers to "
+	"at the commit, so the order of lines is free. A secret is sealed "
+	"before it is stored; " OP_SEALED " leaves it as it is.",
+    .example = "set domain demo.test user 104 name Dora password swordfish",
+    .args = set_args,
+    .run = edit_run,
+};
+
+static const struct op_field delete_args[] = {
+    {.name = "path",
+	.type = &op_type_path,
+	.flags = OP_KEY | OP_REQUIRED,
+	.brief = "the object"},
+    {.name = "fields",
+	.type = &op_type_fields,
+	.flags = OP_LIST,
+	.brief = "fields to clear; none: the object itself"},
+    {0},
+};
+
+const struct op st_op_delete = {
+    .name = "delete",
+    .kind = OP_CONFIG,
+    .access = OP_ADMIN,
+    .where = OP_OWNER,
+    .role = ROLE_ST,
+    .brief = "delete an object or clear its fields",
+    .about =
+	"Changes the candidate of this session; nothing runs until commit. "
+	"With an object goes all below it. A field that is cleared has its "
+	"default again. What is still referred to cannot be committed away: "
+	"the commit names both sides.",
+    .example = "set domain demo.test user 105 name Eve password xyzzy\n"
+	       "delete domain demo.test user 105",
+    .args = delete_args,
+    .run = edit_run,
+};
+
+static const struct op_field discard_cols[] = {
+    {.name = "dropped",
+	.type = &op_type_int,
+	.brief = "lines of the candidate that were forgotten"},
+    {0},
+};
+
+const struct op st_op_discard = {
+    .name = "discard",
+    .kind = OP_CONFIG,
+    .access = OP_ADMIN,
+    .where = OP_OWNER,
+    .role = ROLE_ST,
+    .brief = "forget the candidate of this session",
+    .about = "What runs is not touched. Other sessions have candidates of "
+	     "their own, which stay.",
+    .example = "discard",
+    .cols = discard_cols,
+    .run = discard_run,
+};

@@ -1,0 +1,126 @@
+/*
+ * Statements with bound values, so that a query reads as one line. SQL is
+ * always a constant of the program; values are always bound.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "st.h"
+
+int
+st_sql_fail(sqlite3 *db, struct err *e, const char *what)
+{
+	return err_set(e,
+	    sqlite3_errcode(db) == SQLITE_CORRUPT ? ERR_CORRUPT : ERR_IO,
+	    "%s: %s", what, sqlite3_errmsg(db));
+}
+
+/* Bind the values of types from the first parameter on. */
+static void
+st_sql_bind(sqlite3_stmt *s, const char *types, va_list ap)
+{
+	const char *text;
+	int i;
+
+	for (i = 1; types[i - 1] != '\0'; i++) {
+		if (types[i - 1] == 'i') {
+			sqlite3_bind_int64(s, i, va_arg(ap, int64_t));
+			continue;
+		}
+		text = va_arg(ap, const char *);
+		sqlite3_bind_text(s, i, text, -1, SQLITE_TRANSIENT);
+	}
+}
+
+/* Run to the end; the statement is reset in every case. */
+static int
+st_sql_finish(sqlite3_stmt *s, struct err *e)
+{
+	int r;
+
+	do
+		r = sqlite3_step(s);
+	while (r == SQLITE_ROW);
+	if (r != SQLITE_DONE)
+		st_sql_fail(sqlite3_db_handle(s), e, sqlite3_sql(s));
+	sqlite3_reset(s);
+	return r == SQLITE_DONE ? 0 : -ERR_IO;
+}
+
+sqlite3_stmt *
+st_sql(sqlite3 *db, struct err *e, const char *sql, const char *types, ...)
+{
+	sqlite3_stmt *s;
+	va_list ap;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK) {
+		st_sql_fail(db, e, sql);
+		return NULL;
+	}
+	va_start(ap, types);
+	st_sql_bind(s, types, ap);
+	va_end(ap);
+	return s;
+}
+
+int
+st_sql_run(sqlite3 *db, struct err *e, const char *sql, const char *types, ...)
+{
+	sqlite3_stmt *s;
+	va_list ap;
+	int r;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
+		return st_sql_fail(db, e, sql);
+	va_start(ap, types);
+	st_sql_bind(s, types, ap);
+	va_end(ap);
+	r = st_sql_finish(s, e);
+	sqlite3_finalize(s);
+	return r;
+}
+
+void
+st_stmt_bind(sqlite3_stmt *s, const char *types, ...)
+{
+	va_list ap;
+
+	sqlite3_reset(s);
+	va_start(ap, types);
+	st_sql_bind(s, types, ap);
+	va_end(ap);
+}
+
+int
+st_stmt_run(sqlite3_stmt *s, struct err *e, const char *types, ...)
+{
+	va_list ap;
+
+	sqlite3_reset(s);
+	va_start(ap, types);
+	st_sql_bind(s, types, ap);
+	va_end(ap);
+	return st_sql_finish(s, e);
+}
+
+const char *
+st_text(sqlite3_stmt *s, int col)
+{
+	return (const char *)sqlite3_column_text(s, col);
+}
+
+int
+st_first(struct err *e, const struct err *first, size_t count)
+{
+	size_t used;
+
+	if (e == NULL)
+		return -(int)first->code;
+	*e = *first;
+	used = strlen(e->text);
+	if (count > 1)
+		snprintf(e->text + used, sizeof e->text - used,
+		    " (and %zu more)", count - 1);
+	return -(int)e->code;
+}
