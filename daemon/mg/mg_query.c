@@ -145,7 +145,8 @@ mg_query_totals(const struct mg_call *c)
 	const struct mg_party *p;
 	unsigned i;
 
-	TAILQ_FOREACH (p, &c->parties, entry) {
+	for (p = TAILQ_FIRST(&c->parties); p != NULL;
+	     p = TAILQ_NEXT(p, entry)) {
 		for (i = 0; i < MG_SECTIONS; i++) {
 			if (p->media[i] == NULL)
 				continue;
@@ -168,7 +169,7 @@ mg_query_fill(const struct mg_call *c, json_t *dict)
 	mg_put_int(dict, "last signal", c->signalled / CLOCK_SEC);
 	if (last != 0)
 		mg_put_int(dict, "last packet", mg_query_when(last));
-	TAILQ_FOREACH (p, &c->parties, entry)
+	for (p = TAILQ_FIRST(&c->parties); p != NULL; p = TAILQ_NEXT(p, entry))
 		json_object_set_new(tags, mg_party_tag(p), mg_query_party(p));
 	json_object_set_new(dict, "tags", tags);
 	json_object_set_new(dict, "totals", mg_query_totals(c));
@@ -181,7 +182,7 @@ mg_list_fill(const struct mg *mg, json_t *dict, uint64_t limit, uint64_t after)
 	const struct mg_call *c, *last = NULL;
 	size_t bytes = 0;
 
-	TAILQ_FOREACH (c, &mg->list, entry) {
+	for (c = TAILQ_FIRST(&mg->list); c != NULL; c = TAILQ_NEXT(c, entry)) {
 		if (c->serial <= after)
 			continue;
 		bytes += strlen(c->id) + 8;

@@ -83,11 +83,11 @@ struct mgc {
 	uint64_t epoch;
 	struct stream *stream;
 	sqlite3_stmt *put, *del;
-	struct map sessions;		/* id -> struct mgc_session */
-	TAILQ_HEAD(, mgc_session) list; /* by creation */
-	TAILQ_HEAD(, mgc_gate) gates;
-	TAILQ_HEAD(, mgc_order) orders;
-	TAILQ_HEAD(, mgc_held) waiting; /* while the stream opens */
+	struct map sessions; /* id -> struct mgc_session */
+	TAILQ_HEAD(mgc_sessions, mgc_session) list; /* by creation */
+	TAILQ_HEAD(mgc_gates, mgc_gate) gates;
+	TAILQ_HEAD(mgc_orders, mgc_order) orders;
+	TAILQ_HEAD(mgc_waiting, mgc_held) waiting; /* while the stream opens */
 	unsigned nwaiting;
 	struct loop_timer *sweep;
 	struct mgc_counters n;

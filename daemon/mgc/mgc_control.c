@@ -107,7 +107,7 @@ mgc_control_disown(struct mgc *m)
 	m->state = MGC_PASSIVE;
 	mgc_orders_refuse(m, "not the owner");
 	mgc_sweep_stop(m);
-	TAILQ_FOREACH (g, &m->gates, entry)
+	for (g = TAILQ_FIRST(&m->gates); g != NULL; g = TAILQ_NEXT(g, entry))
 		mgc_sweep_forget(g);
 	mgc_sessions_drop(m);
 	stream_close(&m->stream);

@@ -17,7 +17,7 @@ mgc_gate_find(struct mgc *m, const char *key)
 {
 	struct mgc_gate *g;
 
-	TAILQ_FOREACH (g, &m->gates, entry) {
+	for (g = TAILQ_FIRST(&m->gates); g != NULL; g = TAILQ_NEXT(g, entry)) {
 		if (strcmp(g->key, key) == 0)
 			return g;
 	}
@@ -56,14 +56,14 @@ mgc_gates_read(struct mgc *m)
 	struct owner o;
 	unsigned at = 0;
 
-	TAILQ_FOREACH (g, &m->gates, entry)
+	for (g = TAILQ_FIRST(&m->gates); g != NULL; g = TAILQ_NEXT(g, entry))
 		g->seen = false;
 	while (owner_map_next(m->owners, &at, &o)) {
 		if (str_prefix(o.key, "mg/"))
 			mgc_gate_update(m, &o);
 	}
 	m->n.gates = 0;
-	TAILQ_FOREACH (g, &m->gates, entry) {
+	for (g = TAILQ_FIRST(&m->gates); g != NULL; g = TAILQ_NEXT(g, entry)) {
 		if (!g->seen) {
 			o = (struct owner){.epoch = g->epoch};
 			str_copy(o.key, sizeof o.key, g->key);
@@ -115,7 +115,7 @@ mgc_gate_pick(
 {
 	struct mgc_gate *g, *best = NULL;
 
-	TAILQ_FOREACH (g, &m->gates, entry) {
+	for (g = TAILQ_FIRST(&m->gates); g != NULL; g = TAILQ_NEXT(g, entry)) {
 		if (!g->serving || mgc_gate_was_tried(g, tried, n))
 			continue;
 		if (best == NULL || g->sessions < best->sessions ||

@@ -367,7 +367,7 @@ mgc_list(struct mgc *m, struct ng_request *r, const json_t *dict)
 	json_t *calls = json_array();
 	struct mgc_session *s;
 
-	TAILQ_FOREACH (s, &m->list, entry) {
+	for (s = TAILQ_FIRST(&m->list); s != NULL; s = TAILQ_NEXT(s, entry)) {
 		if (limit-- <= 0)
 			break;
 		json_array_append_new(calls, json_string(s->id));

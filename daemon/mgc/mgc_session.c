@@ -53,7 +53,7 @@ mgc_session_free(struct mgc *m, struct mgc_session *s)
 {
 	struct mgc_order *o;
 
-	TAILQ_FOREACH (o, &m->orders, entry) {
+	for (o = TAILQ_FIRST(&m->orders); o != NULL; o = TAILQ_NEXT(o, entry)) {
 		if (o->session == s)
 			o->session = NULL;
 	}

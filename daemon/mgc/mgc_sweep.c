@@ -156,7 +156,7 @@ mgc_sweep_run(struct mgc *m)
 		if (mgc_session_is_forgotten(s, now))
 			mgc_session_end(m, s);
 	}
-	TAILQ_FOREACH (g, &m->gates, entry) {
+	for (g = TAILQ_FIRST(&m->gates); g != NULL; g = TAILQ_NEXT(g, entry)) {
 		if (!g->serving || g->sweeping)
 			continue;
 		g->cursor = 0;

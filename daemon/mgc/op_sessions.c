@@ -38,7 +38,7 @@ sessions_show(struct op_call *call)
 	const char *gate = op_arg(call, "gate");
 	const struct mgc_session *s;
 
-	TAILQ_FOREACH (s, &m->list, entry) {
+	for (s = TAILQ_FIRST(&m->list); s != NULL; s = TAILQ_NEXT(s, entry)) {
 		if (gate != NULL && strcmp(gate, s->gate->key) != 0)
 			continue;
 		op_row(call);
@@ -93,7 +93,7 @@ gates_show(struct op_call *call)
 	const struct mgc_gate *g;
 	char text[ADDR_TEXT];
 
-	TAILQ_FOREACH (g, &m->gates, entry) {
+	for (g = TAILQ_FIRST(&m->gates); g != NULL; g = TAILQ_NEXT(g, entry)) {
 		op_row(call);
 		op_put(call, "gate", g->key);
 		op_put(call, "state", g->serving ? "serving" : "down");
