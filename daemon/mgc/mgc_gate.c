@@ -41,8 +41,10 @@ mgc_gate_update(struct mgc *m, const struct owner *o)
 	g->epoch = o->epoch;
 	g->at = o->inside;
 	if (ended) {
-		log_warnx("gate=%s ended, sessions=%llu lose their media",
-		    g->key, (unsigned long long)g->sessions);
+		if (m->state == MGC_SERVING)
+			log_warnx("gate=%s ended, sessions=%llu lose their "
+				  "media",
+			    g->key, (unsigned long long)g->sessions);
 		m->n.lost += g->sessions;
 		mgc_sweep_forget(g);
 		mgc_orders_of_lost_gate(m, g);

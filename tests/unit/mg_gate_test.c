@@ -342,6 +342,45 @@ branches_have_their_own_ports(void **state)
 	phone_end(&c);
 }
 
+/* However many branches ring, query and delete still fit a datagram. */
+static void
+many_branches_are_told_in_short(void **state)
+{
+	struct gate *g = *state;
+	struct phone a = phone_at("127.0.0.1");
+	char branch[16], tag[256];
+	unsigned i;
+	json_t *v;
+
+	memset(tag, 't', sizeof tag - 1);
+	tag[sizeof tag - 1] = '\0';
+	for (i = 0; i < 31; i++) {
+		snprintf(branch, sizeof branch, "b%u", i);
+		snprintf(tag, 8, "%u", i);
+		tag[strlen(tag)] = 't';
+		v = offer("c1", "a",
+		    sdp_of(&a, "m=video 5000 RTP/AVP 99\r\n"));
+		with(v, "via-branch", json_string(branch));
+		assert_non_null(ask(g, with(v, "to-tag", json_string(tag))));
+		if (i == 10) {
+			ask(g,
+			    json_pack("{s:s, s:s}", "command", "query",
+				"call-id", "c1"));
+			assert_int_equal(json_object_size(json_object_get(
+					     g->reply, "tags")),
+			    12);
+		}
+	}
+	refused(g,
+	    with(offer("c1", "a", sdp_of(&a, "")), "via-branch",
+		json_string("more")),
+	    ERR_REFUSED, "Too many branches");
+	assert_non_null(ask(g, delete ("c1")));
+	assert_non_null(json_object_get(g->reply, "totals"));
+	assert_int_equal(g->mg->n.sockets, 0);
+	phone_end(&a);
+}
+
 /* What is asked of RTCP's port, and what both are told: offer and answer for
  * each of rtpengine's words. */
 static void
@@ -577,6 +616,7 @@ main(void)
 	    TEST(repeated_offer_changes_nothing),
 	    TEST(last_fork_to_answer_is_heard),
 	    TEST(branches_have_their_own_ports),
+	    TEST(many_branches_are_told_in_short),
 	    TEST(mux_flags_are_followed),
 	    TEST(sections_come_and_go),
 	    TEST(ports_run_out_and_come_back),
