@@ -1,0 +1,73 @@
+# What every process test begins with; sourced from the top of the tree:
+#   port=24000; . tests/lib/t.sh
+# Gives $dir (scratch), $bin, $sip (the gate's port), a site with the demo
+# domain running on ports $port..$port+999, and:
+#   t WORDS COMMAND...   one test: the command succeeds
+#   eventually COMMAND...  true within 20 s, asked every 50 ms; for states
+#                        that have no event a script could wait for
+#   tandem ARGS...       the console on this site
+#   rows OP [FILTER]     JSON rows of an operation, through jq
+#   pid_of INSTANCE      process id of sg/1 ...
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
+bin=${TANDEM_BIN:-$PWD/build}
+dir=$(mktemp -d /tmp/tandem-test.XXXXXX)
+chmod 755 "$dir"
+sip=$((port + 500))
+export TANDEM_PORT_BASE=$port TANDEM_SIP_PORT=$sip
+export TANDEM_MEDIA_PORTS=$((port + 600))-$((port + 999))
+state=$dir/state
+
+t_end() {
+	tests/lib/site stop "$state"
+	if [ -n "${t_failed:-}" ]; then
+		echo "--- log of the site"
+		tail -n 40 "$state/tandemd.log"
+	fi
+	rm -rf "$dir"
+}
+trap t_end EXIT
+
+t() {
+	local words=$1
+	shift
+	if "$@" > "$dir/t.out" 2>&1; then
+		echo "ok $words"
+	else
+		echo "exit status $? of: $*"
+		tail -n 20 "$dir/t.out"
+		echo "not ok $words"
+		t_failed=1
+	fi
+}
+
+eventually() {
+	local end=$((SECONDS + 20))
+	until "$@" > /dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+tandem() {
+	"$bin/tandem" -s "$state/control.sock" "$@"
+}
+
+rows() {
+	tandem --json -c "$1" | jq -ec "${2:-.data[]}"
+}
+
+pid_of() {
+	rows 'show roles' ".data[] | select(.instance == \"$1\") | .pid"
+}
+
+owner_of() {
+	rows 'show ownership' \
+	    ".data[] | select(.key == \"$1\" and .state == \"serving\") |
+	    .instance" | tr -d '"' | cut -d@ -f1
+}
+
+site_up() {
+	tests/lib/site start "$state" && tests/lib/site demo "$state" &&
+	    password=$(cat "$state/password")
+}

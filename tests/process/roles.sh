@@ -1,0 +1,104 @@
+#!/bin/bash
+# Processes: all are there, each comes back when it dies, ownership moves,
+# an orderly stop leaves nothing behind.
+port=24000
+cd "$(dirname "$0")/../.." && . tests/lib/t.sh
+
+# A boot file that is wrong names file, line and what was expected.
+bad_boot_file() {
+	echo 'sever srv1' > "$dir/bad.conf"
+	! "$bin/tandemd" -n -f "$dir/bad.conf" 2> "$dir/words" &&
+	    grep -q 'bad.conf:1: "sever": expected one of: server' "$dir/words"
+}
+t "a bad boot file names file, line and expectation" bad_boot_file
+
+t "the site comes up with its demo domain" site_up
+
+all_roles() {
+	[ "$(rows 'show roles' '[.data[].instance] | sort | join(" ")')" = \
+	    '"b2bua/1 control/1 mg/1 mgc/1 mgc/2 replicator/1 sg/1 sr/1 sr/2 st/1 st/2"' ]
+}
+t "every role runs, two instances of each passive one" all_roles
+
+has_columns() {
+	rows 'show roles' '[.data[] | has("pid") and has("state") and
+	    has("uptime")] | all'
+}
+t "show roles lists pid, state and uptime" has_columns
+
+# Nothing runs as root, with new privileges or outside its filter.
+confined() {
+	local pid
+	for pid in $(rows 'show roles' '.data[].pid'); do
+		grep -q '^NoNewPrivs:[[:space:]]*1' "/proc/$pid/status" &&
+		    grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status" ||
+			return 1
+		[ "$(id -u)" -ne 0 ] || ! grep -q '^Uid:[[:space:]]*0' \
+		    "/proc/$pid/status" || return 1
+	done
+}
+t "every process is confined and none is root" confined
+
+one_supervisor() {
+	! timeout 10 "$bin/tandemd" -f "$state/tandem.conf" 2> "$dir/words" &&
+	    grep -q 'another tandemd runs on this state' "$dir/words"
+}
+t "a second supervisor on the same state is refused" one_supervisor
+
+# A killed process is back under another pid and serves.
+comes_back() {
+	local old
+	old=$(pid_of "$1")
+	kill -9 "$old" || return 1
+	eventually is_back "$1" "$old" && eventually all_serve
+}
+is_back() {
+	local now
+	now=$(rows 'show roles' ".data[] | select(.instance == \"$1\" and
+	    .state == \"ready\") | .pid") && [ "$now" != "$2" ]
+}
+all_serve() {
+	rows 'show ownership' '[.data[] | select(.state != "serving")] == []'
+}
+for instance in replicator/1 control/1 st/1 st/2 sr/1 sr/2 mgc/1 mgc/2 \
+    b2bua/1 mg/1 sg/1; do
+	t "$instance comes back after kill -9" comes_back $instance
+done
+
+moves() {
+	local old epoch
+	old=$(owner_of "$1")
+	epoch=$(rows 'show ownership' ".data[] | select(.key == \"$1\") | .epoch")
+	kill -9 "$(pid_of "$old")"
+	eventually moved "$1" "$old" "$epoch"
+}
+moved() {
+	local now
+	now=$(owner_of "$1") && [ "$now" != "$2" ] &&
+	    [ "$(rows 'show ownership' ".data[] | select(.key == \"$1\") |
+	    .epoch")" -gt "$3" ]
+}
+for key in sr st mgc; do
+	t "ownership of $key moves to the passive instance" moves $key
+done
+
+placement() {
+	tandem -c 'set server srv1 role sg instances 2' -c commit &&
+	    eventually pid_of sg/2 &&
+	    tandem -c 'set server srv1 role sg instances 1' -c commit &&
+	    eventually sh -c "! '$bin/tandem' -s '$state/control.sock' \
+	    --json -c 'show roles' | grep -q 'sg/2.*ready'"
+}
+t "a commit places and removes an instance without restarting others" \
+    placement
+
+leaves_nothing() {
+	local pids pid
+	pids=$(rows 'show roles' '.data[].pid')
+	tests/lib/site stop "$state"
+	for pid in $pids; do
+		[ ! -d "/proc/$pid" ] || return 1
+	done
+	tail -1 "$state/tandemd.log" | grep -q stopped
+}
+t "an orderly stop leaves no process" leaves_nothing
