@@ -113,6 +113,7 @@ op_check_value(const struct obj *o, const char *name, json_t *in, json_t *out,
 	return r;
 }
 
+/* All members of values, or none: the first that does not fit refuses them. */
 static int
 op_check_values(const struct obj *o, json_t *in, json_t **out, struct err *e)
 {
@@ -145,6 +146,9 @@ op_check_fields(const struct obj *o, json_t *list, struct err *e)
 
 	if (o == NULL)
 		return err_set(e, ERR_INVALID, "expected a path beside it");
+	/* An empty list must not turn into "the whole object". */
+	if (json_array_size(list) == 0)
+		return err_set(e, ERR_INVALID, "expected at least one field");
 	json_array_foreach (list, i, name) {
 		if (op_settable(o, json_string_value(name), e) == NULL)
 			return -(int)e->code;
@@ -154,6 +158,8 @@ op_check_fields(const struct obj *o, json_t *list, struct err *e)
 
 /* ---- all arguments of a call -------------------------------------------- */
 
+/* One argument in canonical form into the call; its name stands in front of
+ * an error. */
 static int
 op_check_arg(
     struct op_call *c, const struct op_field *f, json_t *in, struct err *e)
@@ -196,6 +202,8 @@ op_take_arg(
 	return r;
 }
 
+/* Every name must be known; every known argument is taken in the order of
+ * the record. */
 static int
 op_check_args(struct op_call *c, json_t *args, struct err *e)
 {
@@ -221,6 +229,8 @@ op_check_args(struct op_call *c, json_t *args, struct err *e)
 	return 0;
 }
 
+/* The right to run comes before the arguments, so who may not learns
+ * nothing. */
 static int
 op_admit(struct op_call *c, json_t *args, struct err *e)
 {
@@ -232,6 +242,7 @@ op_admit(struct op_call *c, json_t *args, struct err *e)
 	return op_check_args(c, args, e);
 }
 
+/* The end of a call: nothing of it is used after. */
 static void
 op_call_free(struct op_call *c)
 {

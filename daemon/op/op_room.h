@@ -11,6 +11,7 @@
 typedef int op_parse_fn(const struct op_field *, const char *in, char *out,
     size_t size, struct err *);
 op_parse_fn op_parse_text, op_parse_lines, op_parse_choice, op_parse_bool;
+op_parse_fn op_parse_secret;
 op_parse_fn op_parse_name, op_parse_uri, op_parse_instance, op_parse_nothing;
 op_parse_fn op_parse_int, op_parse_duration, op_parse_bytes, op_parse_port;
 op_parse_fn op_parse_ports, op_parse_time;

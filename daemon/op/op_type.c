@@ -26,32 +26,32 @@ OP_TYPE(int, "int", OP_INTEGER, false, op_parse_int, "a whole number");
 OP_TYPE(bool, "bool", OP_BOOLEAN, false, op_parse_bool, "yes or no");
 OP_TYPE(choice, "choice", OP_STRING, false, op_parse_choice, "one word of");
 OP_TYPE(duration, "duration", OP_INTEGER, false, op_parse_duration,
-    "a time: 90, 90s, 5m, 2h, 1d");
+    "a time such as 90, 90s, 5m, 2h, 1d");
 OP_TYPE(name, "name", OP_STRING, false, op_parse_name,
     "a name of 1..32 letters a-z, digits, '-'");
 OP_TYPE(domain, "domain", OP_STRING, false, op_parse_domain,
-    "a domain name: demo.test");
+    "a domain name such as demo.test");
 OP_TYPE(number, "number", OP_STRING, false, op_parse_number,
-    "a number: 1..32 of 0-9 a-z * # + . _ -");
+    "a number, 1..32 of 0-9 a-z * # + . _ -");
 OP_TYPE(
     host, "host", OP_STRING, false, op_parse_host, "a host name or an address");
 OP_TYPE(address, "address", OP_STRING, false, op_parse_address,
     "an IPv4 or IPv6 address");
 OP_TYPE(port, "port", OP_INTEGER, false, op_parse_port, "a port, 1..65535");
 OP_TYPE(ports, "ports", OP_STRING, false, op_parse_ports,
-    "a range of ports: 30000-39999");
-OP_TYPE(secret, "secret", OP_STRING, true, op_parse_lines,
+    "a range of ports such as 30000-39999");
+OP_TYPE(secret, "secret", OP_STRING, true, op_parse_secret,
     "a secret; @file:F and @env:V are read by the console");
 OP_TYPE(time, "time", OP_STRING, false, op_parse_time,
-    "a time: 2027-03-01T08:30:00Z");
+    "a time such as 2027-03-01T08:30:00Z");
 OP_TYPE(bytes, "bytes", OP_INTEGER, false, op_parse_bytes,
-    "a size: 512, 64k, 10m, 2g");
+    "a size such as 512, 64k, 10m, 2g");
 OP_TYPE(uri, "uri", OP_STRING, false, op_parse_uri, "a URI");
 OP_TYPE(instance, "instance", OP_STRING, false, op_parse_instance,
-    "an instance: sg/1");
+    "an instance such as sg/1");
 OP_TYPE(ref, "ref", OP_STRING, false, op_parse_ref, "the name of an object");
 OP_TYPE(path, "path", OP_STRING, false, op_parse_path,
-    "an object: domain demo.test user 101");
+    "an object such as domain demo.test user 101");
 OP_TYPE(values, "values", OP_STRING, false, op_parse_nothing,
     "fields of the object, each with its value");
 OP_TYPE(fields, "fields", OP_STRING, false, op_parse_name,
@@ -155,6 +155,7 @@ op_describe_choices(const struct op_field *f, struct buf *b)
 		buf_fmt(b, "%s%s", c != f->choices ? " | " : "", *c);
 }
 
+/* Limits of a text are counted in characters. */
 static void
 op_describe_length(const struct op_field *f, struct buf *b)
 {
@@ -200,6 +201,7 @@ op_describe(const struct op_field *f, struct buf *b)
 
 /* ---- JSON --------------------------------------------------------------- */
 
+/* A secret never becomes JSON; numbers and yes or no become their kind. */
 static json_t *
 op_one_to_json(const struct op_field *f, const char *canonical)
 {
@@ -249,6 +251,7 @@ op_json_text(json_t *in, char number[24])
 	return json_string_value(in);
 }
 
+/* The members of an array, each canonical, joined by spaces. */
 static int
 op_json_list(
     const struct op_field *f, json_t *in, char *out, size_t size, struct err *e)

@@ -97,6 +97,18 @@ op_parse_lines(const struct op_field *f, const char *in, char *out, size_t size,
 	return op_text_limits(f, out, e);
 }
 
+/* The mask that was shown in place of a secret is none: a line taken back
+ * from the history must not set it. */
+int
+op_parse_secret(const struct op_field *f, const char *in, char *out,
+    size_t size, struct err *e)
+{
+	if (strcmp(in, OP_MASK) == 0)
+		return err_set(
+		    e, ERR_INVALID, "expected the secret itself, not its mask");
+	return op_parse_lines(f, in, out, size, e);
+}
+
 /* The choices as they stand in an error. */
 static int
 op_choice_refuse(const struct op_field *f, struct err *e)

@@ -16,6 +16,7 @@ op_offer_clear(struct op_walker *w)
 	w->noffers = 0;
 }
 
+/* Store an offer; without memory there is one less. */
 static void
 op_offer_add(struct op_walker *w, const struct op_offer *o)
 {
@@ -67,26 +68,31 @@ op_offer_value(
 
 /* ---- matching ----------------------------------------------------------- */
 
-/* The index of the offer that the word is or, where allowed, abbreviates:
- * -1 none, -2 more than one. A quoted word is never a keyword. */
+/*
+ * The index of the offer that the word is or, where allowed, abbreviates: -1
+ * none, -2 more than one. A quoted word is never a keyword; where a value of
+ * any spelling may stand, a word stands only for itself, or the same line
+ * would mean one thing in a file and another at the prompt.
+ */
 static int
 op_offer_search(struct op_walker *w, const struct op_word *word)
 {
 	const struct op_offer *o = w->offers;
+	bool brief = w->flags & OP_WALK_SHORT;
 	int found = -1;
 	size_t i;
 
 	if (word->quoted)
 		return -1;
 	for (i = 0; i < w->noffers; i++) {
-		if (o[i].word != NULL && strcmp(o[i].word, word->text) == 0)
+		if (o[i].word == NULL)
+			brief = false;
+		else if (strcmp(o[i].word, word->text) == 0)
 			return (int)i;
-		if (!(w->flags & OP_WALK_SHORT) || o[i].word == NULL ||
-		    !str_prefix(o[i].word, word->text))
-			continue;
-		found = found == -1 ? (int)i : -2;
+		else if (str_prefix(o[i].word, word->text))
+			found = found == -1 ? (int)i : -2;
 	}
-	return found;
+	return brief ? found : -1;
 }
 
 int
@@ -205,6 +211,7 @@ op_offer_ref_path(
 	}
 }
 
+/* An offer as the caller sees it, with where its values come from. */
 static void
 op_offer_export(
     struct op_walker *w, const struct op_offer *o, struct op_next *n)

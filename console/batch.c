@@ -1,0 +1,340 @@
+/*
+ * Commands of -c, of a file or of standard input: one session, one
+ * candidate. It stops at the first error; nothing is committed after one; a
+ * change that nobody committed is an error too, never a silent loss. There
+ * is no prompt, ever.
+ *
+ * set and delete are sent ahead of their replies, a window at a time: ten
+ * thousand of them cost a few round trips. Anything else waits for what was
+ * sent before it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "console.h"
+#include "daemon/base/mem.h"
+
+#define BATCH_WINDOW 1024 /* requests sent ahead; half of them are awaited */
+#define BATCH_LINE (1u << 20) /* bytes of one line */
+
+struct batch {
+	struct session *s;
+	int status; /* exit status of the first error */
+	bool stop;  /* no further line is read */
+};
+
+/* A request on its way. */
+struct batch_sent {
+	struct batch *b;
+	struct place place;
+	char *text;
+	struct command command;
+};
+
+/* Keep the first error; decide whether it ends the batch. */
+static void
+batch_note(struct batch *b, int status)
+{
+	if (status == 0)
+		return;
+	if (b->status == 0)
+		b->status = status;
+	if (!b->s->opt->go_on || b->s->conn.rpc == NULL ||
+	    status == EXIT_INTERRUPTED)
+		b->stop = true;
+}
+
+/* The end of a request, whatever became of it. */
+static void
+batch_sent_free(struct batch_sent *sent)
+{
+	command_fini(&sent->command);
+	free(sent->text);
+	free(sent);
+}
+
+/* Replies come in the order of the lines. Behind the error that stopped the
+ * batch they are of no interest: the candidate will be dropped. */
+static void
+batch_on_reply(void *arg, struct reply *reply)
+{
+	struct batch_sent *sent = arg;
+	struct batch *b = sent->b;
+
+	if (!b->stop)
+		batch_note(
+		    b, command_show(b->s, &sent->place, &sent->command, reply));
+	batch_sent_free(sent);
+}
+
+/* Send a command ahead; the window bounds what is on its way. */
+static void
+batch_send(struct batch *b, const struct place *p, struct command *c)
+{
+	struct batch_sent *sent = xcalloc(1, sizeof *sent);
+	struct conn *conn = &b->s->conn;
+
+	sent->b = b;
+	sent->text = xstrdup(p->text);
+	sent->place = *p;
+	sent->place.text = sent->text;
+	sent->command = *c;
+	memset(c, 0, sizeof *c);
+	session_ran(b->s, sent->command.walk.op);
+	conn_send(conn, sent->command.walk.op->name,
+	    json_incref(sent->command.walk.args), batch_on_reply, sent);
+	if (conn->open >= BATCH_WINDOW)
+		conn_wait(conn, BATCH_WINDOW / 2);
+}
+
+/* set, delete and what else changes an object and answers without rows. */
+static bool
+batch_can_send(const struct batch *b, const struct command *c)
+{
+	return c->walk.op->kind == OP_CONFIG && c->walk.op->cols == NULL &&
+	    c->walk.obj != NULL && c->npipes == 0 &&
+	    op_find(&b->s->conn.table, c->walk.op->name) != NULL;
+}
+
+/* Commands that a dry run, or an error before, changes into something else.
+ * True when the command must not run as it stands. */
+static bool
+batch_is_held(struct batch *b, const struct place *p, const struct command *c)
+{
+	struct session *s = b->s;
+
+	if (c->walk.op == s->set_commit && b->status != 0) {
+		report_note(
+		    s, "%s: not run, there was an error before", p->text);
+		return true;
+	}
+	if (!s->opt->dry)
+		return false;
+	if (c->walk.op->kind == OP_ACTION) {
+		report_note(s, "dry run, not run: %s", p->text);
+		return true;
+	}
+	return c->walk.op == s->set_commit; /* checked at the end */
+}
+
+/* One line that is not blank. */
+static void
+batch_command(struct batch *b, const struct place *p)
+{
+	const char *words = local_help_words(p->text);
+	struct session *s = b->s;
+	struct command c = {0};
+	int status = 0;
+
+	if (words == NULL)
+		status = command_parse(s, p, &c);
+	if (status == 0 && words == NULL && batch_can_send(b, &c)) {
+		batch_send(b, p, &c);
+		return;
+	}
+	conn_wait(&s->conn, 0);
+	if (s->conn.interrupted)
+		status = EXIT_INTERRUPTED;
+	else if (status != 0)
+		status = err_exit((enum err_code) - status);
+	else if (!b->stop && words != NULL)
+		status = local_help(s, words);
+	else if (!b->stop && !batch_is_held(b, p, &c))
+		status = command_run(s, p, &c);
+	batch_note(b, status);
+	command_fini(&c);
+}
+
+/* One line of any source; leaving and Ctrl-C end the batch. */
+static void
+batch_line(struct batch *b, const char *file, unsigned line, const char *text)
+{
+	struct place p = {.file = file, .line = line, .text = text};
+
+	if (!command_is_blank(text))
+		batch_command(b, &p);
+	if (b->s->quit)
+		b->stop = true;
+	if (b->s->conn.interrupted)
+		batch_note(b, EXIT_INTERRUPTED);
+}
+
+/* ---- where lines come from ---------------------------------------------- */
+
+/* The commands of -c, counted as lines. */
+static void
+batch_commands(struct batch *b)
+{
+	const struct options *opt = b->s->opt;
+	size_t i;
+
+	for (i = 0; i < opt->ncommands && !b->stop; i++)
+		batch_line(b, NULL, (unsigned)i + 1, opt->commands[i]);
+}
+
+/* A line as it was read, without its end; refused when it is no text. */
+static bool
+batch_take_line(
+    struct batch *b, const char *file, unsigned line, char *text, size_t n)
+{
+	struct place p = {.file = file, .line = line};
+	struct err e;
+
+	while (
+	    n > 0 && strchr("\r\n", text[n - 1]) != NULL && text[n - 1] != '\0')
+		text[--n] = '\0';
+	if (n <= BATCH_LINE && strlen(text) == n)
+		return true;
+	if (n > BATCH_LINE)
+		err_set(
+		    &e, ERR_TOOBIG, "a line has at most %u bytes", BATCH_LINE);
+	else
+		err_set(&e, ERR_SYNTAX, "a NUL byte stands in the line");
+	batch_note(b,
+	    report(b->s,
+		&(struct report){
+		    .place = &p, .at = REPORT_NOWHERE, .err = &e}));
+	return false;
+}
+
+/* Every line of a file that is a text. */
+static void
+batch_file(struct batch *b, FILE *f, const char *file)
+{
+	unsigned line = 0;
+	char *text = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	while (!b->stop && (n = getline(&text, &size, f)) >= 0) {
+		line++;
+		if (batch_take_line(b, file, line, text, (size_t)n))
+			batch_line(b, file, line, text);
+	}
+	free(text);
+}
+
+/* -c first, then -f; standard input where neither is given. */
+static void
+batch_read(struct batch *b)
+{
+	const struct options *opt = b->s->opt;
+	struct err e;
+	FILE *f;
+
+	batch_commands(b);
+	if (b->stop || (opt->file == NULL && opt->ncommands != 0))
+		return;
+	if (opt->file == NULL || strcmp(opt->file, "-") == 0) {
+		batch_file(b, stdin, "standard input");
+		return;
+	}
+	if ((f = fopen(opt->file, "re")) == NULL) {
+		err_errno(&e, ERR_INVALID, "%s", opt->file);
+		batch_note(b, report_err(b->s, &e));
+		return;
+	}
+	batch_file(b, f, opt->file);
+	fclose(f);
+}
+
+/* ---- the end of the batch ----------------------------------------------- */
+
+/* Run an operation of our own accord. */
+static int
+batch_run_op(struct session *s, const struct op *op)
+{
+	struct place p = {.text = op->name};
+
+	return command_line(s, &p);
+}
+
+/* Forget the candidate; what it was is told elsewhere. */
+static void
+batch_drop(struct session *s)
+{
+	struct reply reply;
+
+	if (!s->dirty || s->set_discard == NULL || s->conn.rpc == NULL)
+		return;
+	conn_call(&s->conn, s->set_discard->name, NULL, &reply);
+	reply_fini(&reply);
+	s->dirty = false;
+}
+
+/* Check, then show what would change: 10 when something would. */
+static int
+batch_dry(struct session *s)
+{
+	struct command c = {0};
+	struct reply reply;
+	int status = 0;
+	long n;
+
+	if (s->set_check != NULL &&
+	    conn_call(&s->conn, s->set_check->name, NULL, &reply) != 0) {
+		c.walk.op = s->set_check;
+		status = command_show(s, NULL, &c, &reply);
+	}
+	if (s->set_check != NULL)
+		reply_fini(&reply);
+	if (status != 0)
+		return status;
+	c.walk.op = s->set_compare;
+	if ((n = session_changes(s, &reply)) != 0)
+		status = command_show(s, NULL, &c, &reply);
+	reply_fini(&reply);
+	return status != 0 ? status : n > 0 ? EXIT_DIFFERS : 0;
+}
+
+/* Changes are committed where that was asked for; else they are an error. */
+static int
+batch_settle(struct session *s)
+{
+	struct reply reply;
+	int status = 0;
+	struct err e;
+	long n;
+
+	n = session_changes(s, &reply);
+	if (n < 0)
+		status = reply.interrupted ? EXIT_INTERRUPTED
+					   : report_err(s, &reply.err);
+	reply_fini(&reply);
+	if (n > 0 && s->opt->commit)
+		return batch_run_op(s, s->set_commit);
+	if (n > 0) {
+		err_set(&e, ERR_REFUSED,
+		    "%ld change%s not committed: commit at the end of the "
+		    "commands, or use --commit",
+		    n, n == 1 ? " was" : "s were");
+		status = report_err(s, &e);
+	}
+	return status;
+}
+
+/* What is still on its way is awaited; then the candidate is settled or
+ * dropped. */
+static int
+batch_finish(struct batch *b)
+{
+	struct session *s = b->s;
+
+	conn_wait(&s->conn, 0);
+	if (s->conn.interrupted)
+		return EXIT_INTERRUPTED;
+	if (b->status == 0 && s->dirty)
+		b->status = s->opt->dry ? batch_dry(s) : batch_settle(s);
+	batch_drop(s);
+	return b->status;
+}
+
+int
+batch_run(struct session *s)
+{
+	struct batch b = {.s = s};
+
+	batch_read(&b);
+	return batch_finish(&b);
+}

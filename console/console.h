@@ -1,0 +1,270 @@
+#ifndef CONSOLE_CONSOLE_H
+#define CONSOLE_CONSOLE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/queue.h>
+#include <wchar.h>
+
+#include "daemon/base/buf.h"
+#include "daemon/base/err.h"
+#include "daemon/base/loop.h"
+#include "daemon/base/rpc.h"
+#include "daemon/op/op.h"
+
+/*
+ * The console: tandem(1). It knows no operation by itself; what can be done
+ * is described by the server at connect, and all of it goes through the
+ * walker of daemon/op. Standard output carries data, standard error words.
+ */
+
+/* Exit statuses beside those of err.tbl. */
+#define EXIT_USAGE 2
+#define EXIT_DIFFERS 10
+#define EXIT_INTERRUPTED 130
+
+/* ---- options.c ---------------------------------------------------------- */
+
+enum format {
+	FORMAT_TABLE,
+	FORMAT_JSON,
+	FORMAT_CSV,
+	FORMAT_LINES,
+	FORMAT_TERSE
+};
+extern const char *const format_names[]; /* NULL-ended, by enum format */
+
+struct options {
+	char **commands; /* -c, in their order */
+	size_t ncommands;
+	const char *file; /* -f, "-" = standard input */
+	const char *socket;
+	enum format format;
+	unsigned timeout; /* seconds; 0 = none */
+	bool go_on;	  /* -e */
+	bool dry;	  /* -n */
+	bool commit;	  /* --commit */
+	bool quiet;	  /* -q */
+};
+
+/* 0 go on, else the exit status plus one: words were printed. */
+int options_parse(int argc, char **argv, struct options *);
+void options_fini(struct options *);
+
+/* ---- conn.c ------------------------------------------------------------- */
+
+struct reply {
+	json_t *result; /* {"data", "rev", "warn"} */
+	struct err err; /* ERR_NONE = done */
+	json_t *err_data;
+	bool interrupted; /* nobody waited for the rest */
+};
+void reply_fini(struct reply *);
+
+typedef void conn_fn(void *arg, struct reply *); /* keeps or drops nothing */
+
+struct conn {
+	struct loop *loop;
+	struct rpc *rpc; /* NULL = not connected */
+	struct loop_signal *sigint;
+	bool interrupted;
+	TAILQ_HEAD(conn_requests, conn_request) requests;
+	unsigned open;	       /* requests without a reply */
+	uint64_t timeout;      /* us; 0 = none */
+	struct op_table table; /* as the server described it */
+	char version[64], server[64], site[64], user[64];
+};
+
+void conn_init(struct conn *, unsigned timeout); /* seconds */
+void conn_fini(struct conn *);
+/* Connect, or connect again, and learn what can be done. */
+int conn_open(struct conn *, const char *path, struct err *);
+/* Ask and wait. params is taken. Returns 0 or -the error's code. */
+int conn_call(
+    struct conn *, const char *method, json_t *params, struct reply *);
+/* Ask within a time of its own (us). */
+int conn_call_in(struct conn *, const char *method, json_t *params,
+    uint64_t timeout, struct reply *);
+/* Ask and go on; fn is called from conn_wait, in order of the replies. */
+void conn_send(
+    struct conn *, const char *method, json_t *params, conn_fn *, void *arg);
+/* Until at most so many requests are open, or interrupted. */
+void conn_wait(struct conn *, unsigned most);
+/* Ctrl-C ends a wait; otherwise it ends the program, as a script expects
+ * that waits for its input. True: release must be told so. */
+bool conn_catch(struct conn *);
+void conn_release(struct conn *, bool caught);
+
+/* ---- session.c ---------------------------------------------------------- */
+
+struct session {
+	const struct options *opt;
+	struct conn conn;
+	struct op_table table; /* the server's operations and our own */
+	bool interactive;
+	bool dirty; /* the candidate may have changes */
+	bool quit;
+	/* operations that the console itself must run; NULL when absent */
+	const struct op *set_commit, *set_check, *set_compare, *set_discard;
+};
+
+void session_init(struct session *, const struct options *);
+void session_fini(struct session *);
+int session_open(struct session *, struct err *); /* also once more */
+/* Rows of `compare`, or -1 with the error in the reply. */
+long session_changes(struct session *, struct reply *);
+/* Note what a finished operation did to the candidate. */
+void session_ran(struct session *, const struct op *);
+
+/* Where a command came from, for its errors. */
+struct place {
+	const char *file; /* NULL: -c or the prompt */
+	unsigned line;	  /* from 1; 0 = does not matter */
+	const char *text;
+};
+
+/* ---- command.c ---------------------------------------------------------- */
+
+#define PIPES_MAX 16
+struct pipe_step {
+	const struct op *op; /* of pipe_table */
+	json_t *args;
+};
+
+/* A line, understood. */
+struct command {
+	struct op_walk walk;
+	struct pipe_step pipes[PIPES_MAX];
+	size_t npipes;
+};
+
+bool command_is_blank(const char *line);
+/* 0, or -the error's code after it was reported. */
+int command_parse(struct session *, const struct place *, struct command *);
+void command_fini(struct command *);
+/* Run it and show what came; the exit status. */
+int command_run(struct session *, const struct place *, struct command *);
+/* Show a reply to it. */
+int command_show(
+    struct session *, const struct place *, struct command *, struct reply *);
+/* Parse and run one line. */
+int command_line(struct session *, const struct place *);
+
+/* secret.c: texts of files and of the environment in place of @file:, @env: */
+int secret_load(const struct op_walk *, struct err *);
+
+/* ---- local.c: operations of the console itself -------------------------- */
+
+extern const struct op *const local_ops[]; /* NULL-ended */
+int local_run(struct session *, const struct op *, const char *line);
+/* Is this line a question to help? Its words, or NULL. */
+const char *local_help_words(const char *line);
+int local_help(struct session *, const char *words);
+
+/* ---- pipe.c ------------------------------------------------------------- */
+
+extern const struct op_table pipe_table;
+
+/* What is shown of a reply. */
+struct view {
+	const struct op *op;
+	const struct op_field *cols[64];
+	size_t ncols;
+	json_t *rows; /* owned */
+	json_t *warn; /* borrowed; may be NULL */
+	json_int_t rev;
+	enum format format;
+	bool chosen; /* columns by name: a format changes nothing about them */
+	bool no_more;
+	const char *save; /* file, or NULL */
+};
+
+void view_init(struct view *, const struct op *, json_t *result, enum format);
+void view_fini(struct view *);
+int pipe_apply(const struct pipe_step *, struct view *, struct err *);
+
+/* ---- render.c ----------------------------------------------------------- */
+
+/* Write a view; width 0 = as wide as it is. */
+void render(const struct view *, unsigned width, struct buf *);
+/* Envelope of an error, see report.c. */
+void render_json(json_t *, struct buf *);
+/* A value as one cell of a format, foreign bytes made safe. */
+void render_cell(const struct op_field *, json_t *, enum format, struct buf *);
+
+/* text.c: columns on a terminal */
+void text_locale(void); /* a UTF-8 LC_CTYPE, whatever the environment says */
+unsigned text_width(const char *utf8);
+unsigned text_width_n(const char *utf8, size_t n);
+/* s cut to width columns, the last of them '~' when something is gone. */
+void text_fit(struct buf *, const char *s, unsigned width);
+void text_pad(struct buf *, unsigned n);
+unsigned text_terminal(int fd); /* columns, 0 when it is no terminal */
+unsigned text_terminal_rows(int fd);
+wchar_t *text_wide(const char *utf8); /* to be freed; bad bytes become '?' */
+char *text_narrow(const wchar_t *, size_t n); /* to be freed */
+void text_safe(struct buf *, const char *s);  /* escaped, lines kept */
+
+/* ---- report.c ----------------------------------------------------------- */
+
+/*
+ * Tell an error: words and caret on standard error, or the envelope on
+ * standard output. at is the byte of the line, or REPORT_NOWHERE.
+ * Returns the exit status.
+ */
+#define REPORT_NOWHERE SIZE_MAX
+struct report {
+	const struct place *place; /* may be NULL */
+	size_t at;
+	const struct err *err;
+	const struct op *op;	    /* may be NULL */
+	const char *path;	    /* of the object concerned; may be NULL */
+	json_t *data;		    /* error.data of the server; may be NULL */
+	const struct op_next *next; /* what may stand there */
+	size_t nnext;
+};
+int report(struct session *, const struct report *);
+/* The same for words without a place. */
+int report_err(struct session *, const struct err *);
+void report_note(struct session *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- batch.c, edit.c, pager.c ------------------------------------------- */
+
+int batch_run(struct session *);
+int edit_run(struct session *);
+/* Output of a command: paged where somebody looks, else as it is. */
+void pager_show(struct session *, const struct view *, const struct buf *);
+
+/* complete.c: what may stand at the end of a line, with live values */
+struct choice {
+	char *word;  /* NULL: a placeholder that only tells */
+	char *shown; /* left of the brief */
+	char *brief;
+};
+struct choices {
+	struct choice *list;
+	size_t n;
+	size_t from; /* byte of the line where the word begins */
+	bool done_ok;
+};
+void complete(struct session *, const char *line, struct choices *);
+void choices_fini(struct choices *);
+/* The longest text that all words begin with; to be freed, NULL = none. */
+char *choices_common(const struct choices *, bool *unique);
+
+/* history.c */
+void history_path(char *out, size_t size);
+/* The line with its secrets masked, to be freed; NULL = do not keep. */
+char *history_mask(struct session *, const char *line);
+/* Add a line to the file; call fn for each line of it. */
+void history_append(const char *line);
+void history_load(void (*fn)(void *arg, const char *line), void *arg);
+
+/* main.c without main: for tests */
+int console_main(int argc, char **argv);
+
+#endif

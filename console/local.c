@@ -1,0 +1,145 @@
+/*
+ * What the console does by itself: help out of the tables, leaving.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "console.h"
+#include "daemon/base/str.h"
+
+static const struct op local_help_op = {
+    .name = "help",
+    .brief = "all commands; with words: a command or an object",
+    .about = "help alone lists what can be done. help WORDS explains the "
+	     "command, or the object whose name it is.",
+    .example = "help",
+};
+static const struct op local_quit = {
+    .name = "quit",
+    .brief = "leave the console",
+    .about = "The candidate's changes are dropped when it is left.",
+    .example = "quit",
+};
+static const struct op local_exit = {
+    .name = "exit",
+    .brief = "leave the console",
+    .about = "The same as quit.",
+    .example = "exit",
+};
+
+const struct op *const local_ops[] = {
+    &local_help_op, &local_quit, &local_exit, NULL};
+
+int
+local_run(struct session *s, const struct op *op, const char *line)
+{
+	(void)line;
+	if (op == &local_help_op)
+		return local_help(s, "");
+	s->quit = true;
+	return 0;
+}
+
+const char *
+local_help_words(const char *line)
+{
+	line += strspn(line, " \t");
+	if (!str_prefix(line, "help") ||
+	    (line[4] != '\0' && strchr(" \t", line[4]) == NULL))
+		return NULL;
+	line += 4;
+	return line + strspn(line, " \t");
+}
+
+/* A line for each operation and object. */
+static void
+local_help_all(struct session *s, struct buf *b)
+{
+	const struct op *const *op;
+	const struct obj *const *obj;
+
+	buf_str(b, "commands:\n");
+	for (op = s->table.ops; *op != NULL; op++)
+		buf_fmt(b, "  %-26s %s\n", (*op)->name, (*op)->brief);
+	buf_str(b, "\nobjects (of set, delete, show configuration):\n");
+	for (obj = s->table.objs; *obj != NULL; obj++)
+		buf_fmt(b, "  %-26s %s\n", (*obj)->name, (*obj)->brief);
+	buf_str(b,
+	    "\nhelp WORDS explains one of them; ? shows what may stand at\n"
+	    "the cursor, Tab completes. Behind | stand filters: match, except,\n"
+	    "find, count, head, last, sort, columns, display, save, no-more.\n");
+}
+
+/* Does the operation's name begin with these words? */
+static bool
+local_begins(const struct op *op, const char *words, size_t n)
+{
+	return strncmp(op->name, words, n) == 0 &&
+	    (op->name[n] == '\0' || op->name[n] == ' ');
+}
+
+/* The operation of that name; a list of those that go on from it. */
+static unsigned
+local_help_ops(struct session *s, const char *words, size_t n, struct buf *b)
+{
+	const struct op *const *op, *one = NULL;
+	unsigned found = 0;
+
+	for (op = s->table.ops; *op != NULL; op++) {
+		if (!local_begins(*op, words, n))
+			continue;
+		if (found++ == 0 || (*op)->name[n] == '\0')
+			one = *op;
+	}
+	if (one != NULL && found > 1 && one->name[n] != '\0')
+		one = NULL; /* only longer names, and several */
+	if (one != NULL)
+		op_help(one, b);
+	for (op = s->table.ops; found > 1 && *op != NULL; op++) {
+		if (*op != one && local_begins(*op, words, n))
+			buf_fmt(b, "  %-26s %s\n", (*op)->name, (*op)->brief);
+	}
+	return found;
+}
+
+/* Objects of that name; their number. */
+static unsigned
+local_help_objs(struct session *s, const char *words, size_t n, struct buf *b)
+{
+	const struct obj *const *obj;
+	unsigned found = 0;
+
+	for (obj = s->table.objs; *obj != NULL; obj++) {
+		if (!str_iequal(words, n, (*obj)->name))
+			continue;
+		buf_str(b, found++ != 0 || b->len != 0 ? "\n" : "");
+		op_help_obj(*obj, b);
+	}
+	return found;
+}
+
+int
+local_help(struct session *s, const char *words)
+{
+	struct buf b = BUF_INIT, safe = BUF_INIT;
+	struct view v = {.format = FORMAT_TABLE};
+	size_t n = strlen(words);
+	struct err e;
+
+	while (n > 0 && strchr(" \t?", words[n - 1]) != NULL)
+		n--;
+	if (n == 0)
+		local_help_all(s, &b);
+	else if (local_help_ops(s, words, n, &b) +
+		local_help_objs(s, words, n, &b) ==
+	    0) {
+		err_set(&e, ERR_UNKNOWN,
+		    "%.*s: no such command and no such object", (int)n, words);
+		return report_err(s, &e);
+	}
+	text_safe(&safe, b.data);
+	pager_show(s, &v, &safe);
+	buf_fini(&b);
+	buf_fini(&safe);
+	return 0;
+}

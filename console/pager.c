@@ -1,0 +1,82 @@
+/*
+ * Output of a command: as it is, or a screen at a time where somebody sits
+ * before it. The pager is our own and small: it starts no program, so it is
+ * safe in a login shell.
+ */
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "console.h"
+
+/* The end of a number of lines behind *at. */
+static size_t
+pager_lines(const struct buf *b, size_t at, unsigned lines)
+{
+	const char *nl;
+
+	while (lines-- > 0 && at < b->len) {
+		nl = memchr(b->data + at, '\n', b->len - at);
+		at = nl != NULL ? (size_t)(nl - b->data) + 1 : b->len;
+	}
+	return at;
+}
+
+/* One key without Enter; 'q' when there is none to be had. */
+static char
+pager_key(void)
+{
+	struct termios was, now;
+	char key = 'q';
+
+	if (tcgetattr(STDIN_FILENO, &was) != 0)
+		return key;
+	now = was;
+	now.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG);
+	now.c_cc[VMIN] = 1;
+	now.c_cc[VTIME] = 0;
+	tcsetattr(STDIN_FILENO, TCSANOW, &now);
+	if (read(STDIN_FILENO, &key, 1) != 1)
+		key = 'q';
+	tcsetattr(STDIN_FILENO, TCSANOW, &was);
+	return key;
+}
+
+/* Space a screen, Enter a line, a all the rest, q enough. */
+static void
+pager_page(const struct buf *b, unsigned rows)
+{
+	size_t at = 0, end = pager_lines(b, 0, rows - 1);
+	char key;
+
+	for (;;) {
+		fwrite(b->data + at, 1, end - at, stdout);
+		fflush(stdout);
+		if ((at = end) >= b->len)
+			return;
+		fputs("-- more: space, Enter, a all, q enough --", stdout);
+		fflush(stdout);
+		key = pager_key();
+		fputs("\r\033[K", stdout);
+		if (key == 'q' || key == 'Q' || key == 3 || key == 4)
+			return;
+		end = key == 'a'		 ? b->len
+		    : key == '\n' || key == '\r' ? pager_lines(b, at, 1)
+						 : pager_lines(b, at, rows - 1);
+	}
+}
+
+void
+pager_show(struct session *s, const struct view *v, const struct buf *b)
+{
+	unsigned rows = s->interactive && !v->no_more ? text_terminal_rows(1)
+						      : 0;
+
+	if (b->data == NULL)
+		return;
+	if (rows > 2 && pager_lines(b, 0, rows - 1) < b->len)
+		pager_page(b, rows);
+	else
+		fwrite(b->data, 1, b->len, stdout);
+	fflush(stdout);
+}

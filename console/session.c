@@ -1,0 +1,122 @@
+/*
+ * One session with a server: its connection, the operations that can be
+ * done, and what is known of the candidate.
+ */
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "console.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+/* Length of a NULL-ended list. */
+static size_t
+session_count(const struct op *const *ops)
+{
+	size_t n = 0;
+
+	while (ops != NULL && ops[n] != NULL)
+		n++;
+	return n;
+}
+
+/* The server's operations, then the console's own where it has no such. */
+static void
+session_merge(struct session *s)
+{
+	size_t theirs = session_count(s->conn.table.ops), n = theirs, i;
+	const struct op **ops = xcalloc(
+	    theirs + session_count(local_ops) + 1, sizeof *ops);
+
+	memcpy(ops, s->conn.table.ops, theirs * sizeof *ops);
+	for (i = 0; local_ops[i] != NULL; i++) {
+		if (op_find(&s->conn.table, local_ops[i]->name) == NULL)
+			ops[n++] = local_ops[i];
+	}
+	s->table.ops = ops;
+	s->table.objs = s->conn.table.objs;
+	op_use_objects(s->table.objs);
+}
+
+/* Let go of what the server described; what is our own stays. */
+static void
+session_forget(struct session *s)
+{
+	static const struct obj *const none[] = {NULL};
+
+	op_use_objects(NULL);
+	if (s->table.ops != local_ops)
+		free((void *)s->table.ops);
+	s->table = (struct op_table){.ops = local_ops, .objs = none};
+	s->set_commit = s->set_check = s->set_compare = s->set_discard = NULL;
+	s->dirty = false;
+}
+
+/* The name at the prompt: the server's word for us, else the system's. */
+static void
+session_name(struct session *s)
+{
+	struct passwd *pw = getpwuid(getuid());
+
+	if (s->conn.user[0] == '\0')
+		str_copy(s->conn.user, sizeof s->conn.user,
+		    pw != NULL ? pw->pw_name : "operator");
+	if (s->conn.server[0] == '\0')
+		str_copy(s->conn.server, sizeof s->conn.server, "tandem");
+}
+
+void
+session_init(struct session *s, const struct options *opt)
+{
+	memset(s, 0, sizeof *s);
+	s->opt = opt;
+	session_forget(s);
+	conn_init(&s->conn, opt->timeout);
+}
+
+int
+session_open(struct session *s, struct err *e)
+{
+	int r;
+
+	session_forget(s);
+	if ((r = conn_open(&s->conn, s->opt->socket, e)) != 0)
+		return r;
+	session_merge(s);
+	session_name(s);
+	s->set_commit = op_find(&s->table, "commit");
+	s->set_check = op_find(&s->table, "check");
+	s->set_compare = op_find(&s->table, "compare");
+	s->set_discard = op_find(&s->table, "discard");
+	return 0;
+}
+
+void
+session_fini(struct session *s)
+{
+	session_forget(s);
+	conn_fini(&s->conn);
+}
+
+long
+session_changes(struct session *s, struct reply *reply)
+{
+	memset(reply, 0, sizeof *reply);
+	if (s->set_compare == NULL)
+		return 0;
+	if (conn_call(&s->conn, s->set_compare->name, NULL, reply) != 0)
+		return -1;
+	return (long)json_array_size(json_object_get(reply->result, "data"));
+}
+
+void
+session_ran(struct session *s, const struct op *op)
+{
+	if (op == s->set_commit || op == s->set_discard)
+		s->dirty = false;
+	else if (op->kind == OP_CONFIG && op != s->set_check &&
+	    op != s->set_compare)
+		s->dirty = true;
+}

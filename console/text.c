@@ -1,0 +1,166 @@
+/*
+ * Text on a terminal: what a string is wide, cut and padded to columns, and
+ * made safe. Strings are UTF-8 whatever the environment's locale is: that is
+ * what the server sends and what terminals show.
+ */
+#include <langinfo.h>
+#include <limits.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "console.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+void
+text_locale(void)
+{
+	if (setlocale(LC_CTYPE, "") == NULL ||
+	    strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+		setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+/* Columns of the character at s, and its bytes. */
+static unsigned
+text_one(const char *s, size_t n, size_t *bytes)
+{
+	mbstate_t state = {0};
+	wchar_t wc;
+	size_t got;
+	int columns;
+
+	*bytes = 1;
+	if ((unsigned char)*s < 0x80)
+		return 1; /* nearly all there is */
+	got = mbrtowc(&wc, s, n, &state);
+	if (got == (size_t)-1 || got == (size_t)-2 || got == 0)
+		return 1;
+	*bytes = got;
+	columns = wcwidth(wc);
+	return columns < 0 ? 1 : (unsigned)columns;
+}
+
+unsigned
+text_width_n(const char *s, size_t n)
+{
+	unsigned width = 0;
+	size_t bytes;
+
+	for (; n > 0 && *s != '\0'; s += bytes, n -= bytes)
+		width += text_one(s, n, &bytes);
+	return width;
+}
+
+unsigned
+text_width(const char *s)
+{
+	return text_width_n(s, strlen(s));
+}
+
+void
+text_pad(struct buf *b, unsigned n)
+{
+	while (n-- > 0)
+		buf_char(b, ' ');
+}
+
+void
+text_fit(struct buf *b, const char *s, unsigned width)
+{
+	unsigned used = 0, columns;
+	size_t bytes, n;
+
+	if (text_width(s) <= width) {
+		buf_str(b, s);
+		return;
+	}
+	for (n = strlen(s); n > 0; s += bytes, n -= bytes) {
+		columns = text_one(s, n, &bytes);
+		if (used + columns + 1 > width)
+			break;
+		buf_add(b, s, bytes);
+		used += columns;
+	}
+	if (width > 0)
+		buf_char(b, '~');
+}
+
+wchar_t *
+text_wide(const char *s)
+{
+	size_t n = strlen(s), got, at = 0;
+	wchar_t *out = xcalloc(n + 1, sizeof *out);
+	mbstate_t state = {0};
+
+	while (n > 0) {
+		got = mbrtowc(&out[at], s, n, &state);
+		if (got == (size_t)-1 || got == (size_t)-2) {
+			out[at] = L'?';
+			memset(&state, 0, sizeof state);
+			got = 1;
+		}
+		s += got;
+		n -= got;
+		at++;
+	}
+	return out;
+}
+
+char *
+text_narrow(const wchar_t *w, size_t n)
+{
+	char *out = xmalloc(n * MB_LEN_MAX + 1), *at = out;
+	mbstate_t state = {0};
+	size_t got;
+
+	while (n-- > 0) {
+		got = wcrtomb(at, *w++, &state);
+		if (got != (size_t)-1)
+			at += got;
+	}
+	*at = '\0';
+	return out;
+}
+
+unsigned
+text_terminal(int fd)
+{
+	struct winsize ws;
+
+	if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &ws) != 0)
+		return 0;
+	return ws.ws_col != 0 ? ws.ws_col : 80;
+}
+
+unsigned
+text_terminal_rows(int fd)
+{
+	struct winsize ws;
+
+	if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &ws) != 0)
+		return 0;
+	return ws.ws_row != 0 ? ws.ws_row : 24;
+}
+
+void
+text_safe(struct buf *b, const char *s)
+{
+	size_t n, got;
+	char *at;
+
+	for (;; s++) {
+		n = strcspn(s, "\n");
+		if ((at = buf_reserve(b, 4 * n + 1)) == NULL)
+			return;
+		got = str_escape(at, 4 * n + 1, s, n);
+		b->len += got;
+		s += n;
+		if (*s == '\0')
+			return;
+		buf_char(b, '\n');
+	}
+}

@@ -1,0 +1,451 @@
+/* The scripted server of the console's tests; see console_server.h. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "console_server.h"
+#include "daemon/base/err.h"
+#include "daemon/base/sock.h"
+#include "daemon/base/str.h"
+#include "op_laws.h"
+
+struct server {
+	FILE *io;
+	FILE *log;
+	json_t *candidate; /* array of {change, path, field, old, new} */
+	json_int_t rev;
+};
+
+/* ---- replies ------------------------------------------------------------ */
+
+static void
+answer(struct server *s, json_t *id, const char *name, json_t *value)
+{
+	json_t *o = json_pack(
+	    "{s:s, s:o, s:O}", "jsonrpc", "2.0", name, value, "id", id);
+
+	json_dumpf(o, s->io, JSON_COMPACT);
+	fputc('\n', s->io);
+	json_decref(o);
+}
+
+static void
+result(struct server *s, json_t *id, json_t *rows)
+{
+	answer(s, id, "result",
+	    json_pack("{s:o, s:I, s:[]}", "data", rows, "rev", s->rev, "warn"));
+}
+
+static void
+fail(struct server *s, json_t *id, enum err_code code, const char *words,
+    json_t *data)
+{
+	if (data == NULL)
+		data = json_object();
+	json_object_set_new(data, "code", json_string(err_name(code)));
+	answer(s, id, "error",
+	    json_pack("{s:i, s:s, s:o}", "code", -32000, "message", words,
+		"data", data));
+}
+
+/* ---- methods ------------------------------------------------------------ */
+
+static void
+describe(struct server *s, json_t *id, json_t *params)
+{
+	json_t *o = op_table_encode(&op_sample);
+
+	(void)params;
+	json_object_set_new(o, "version", json_string("9.9"));
+	json_object_set_new(o, "server", json_string("srv1"));
+	json_object_set_new(o, "site", json_string("demo"));
+	json_object_set_new(o, "user", json_string("anna"));
+	answer(s, id, "result", o);
+}
+
+static void
+show_calls(struct server *s, json_t *id, json_t *params)
+{
+	json_t *rows = json_array();
+
+	(void)params;
+	json_array_append_new(rows,
+	    json_pack("{s:s, s:s, s:i}", "id", "c1", "caller",
+		"\xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd", "seconds", 65));
+	json_array_append_new(rows,
+	    json_pack("{s:s, s:s, s:i}", "id", "c2", "caller",
+		"\x1b[2Jevil, \"q\"", "seconds", 3700));
+	json_array_append_new(rows,
+	    json_pack("{s:s, s:n, s:i}", "id", "c3", "caller", "seconds", 5));
+	result(s, id, rows);
+}
+
+static void
+show_version(struct server *s, json_t *id, json_t *params)
+{
+	(void)params;
+	answer(s, id, "result",
+	    json_pack("{s:[{s:s}], s:I, s:[s]}", "data", "version", "9.9",
+		"rev", s->rev, "warn", "an upgrade waits"));
+}
+
+static void
+show_configuration(struct server *s, json_t *id, json_t *params)
+{
+	(void)params;
+	result(s, id,
+	    json_pack("[{s:s, s:s, s:s, s:s}]", "line",
+		"set domain demo.test state on", "path", "domain demo.test",
+		"field", "state", "value", "on"));
+}
+
+/* What Ctrl-C at the console's terminal does. */
+static void
+interrupt(struct server *s)
+{
+	struct ucred who;
+	socklen_t len = sizeof who;
+
+	if (getsockopt(fileno(s->io), SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+		kill(who.pid, SIGINT);
+}
+
+/* Names that misbehave; true when they were answered. */
+static bool
+misbehaves(struct server *s, json_t *id, const char *path)
+{
+	if (strstr(path, "conflict.test") != NULL)
+		fail(s, id, ERR_CONFLICT, "changed by boris since you began",
+		    json_pack("{s:[{s:s, s:s, s:s}]}", "rows", "path", path,
+			"yours", "1", "theirs", "2"));
+	else if (strstr(path, "denied.test") != NULL)
+		fail(s, id, ERR_PERMISSION, "not permitted to anna", NULL);
+	else if (strstr(path, "absent.test") != NULL)
+		fail(s, id, ERR_ABSENT, "domain absent.test: no such object",
+		    NULL);
+	else if (strstr(path, "gone.test") != NULL)
+		_exit(0);
+	else if (strstr(path, "interrupt.test") != NULL)
+		interrupt(s);
+	else
+		return strstr(path, "slow.test") != NULL;
+	return true;
+}
+
+static void
+set(struct server *s, json_t *id, json_t *params)
+{
+	const char *path = json_string_value(json_object_get(params, "path"));
+	json_t *values = json_object_get(params, "values"), *value;
+	const char *name;
+
+	if (misbehaves(s, id, path))
+		return;
+	if (values == NULL)
+		json_array_append_new(s->candidate,
+		    json_pack("{s:s, s:s, s:n, s:n, s:n}", "change", "+",
+			"path", path, "field", "old", "new"));
+	json_object_foreach (values, name, value) {
+		json_array_append_new(s->candidate,
+		    json_pack("{s:s, s:s, s:s, s:n, s:O}", "change", "~",
+			"path", path, "field", name, "old", "new", value));
+	}
+	result(s, id, json_array());
+}
+
+static void delete (struct server *s, json_t *id, json_t *params)
+{
+	const char *path = json_string_value(json_object_get(params, "path"));
+
+	if (misbehaves(s, id, path))
+		return;
+	json_array_append_new(s->candidate,
+	    json_pack("{s:s, s:s, s:n, s:n, s:n}", "change", "-", "path", path,
+		"field", "old", "new"));
+	result(s, id, json_array());
+}
+
+static void
+compare(struct server *s, json_t *id, json_t *params)
+{
+	(void)params;
+	result(s, id, json_incref(s->candidate));
+}
+
+/* Fails when the candidate touches bad.test. */
+static bool
+is_bad(struct server *s, json_t *id)
+{
+	char *text = json_dumps(s->candidate, 0);
+	bool bad = strstr(text, "bad.test") != NULL;
+
+	free(text);
+	if (bad)
+		fail(s, id, ERR_CHECK, "1 object is not as it must be",
+		    json_pack("{s:[{s:s, s:s}]}", "rows", "path",
+			"domain bad.test", "words",
+			"domain bad.test: state: missing"));
+	return bad;
+}
+
+static void
+check(struct server *s, json_t *id, json_t *params)
+{
+	(void)params;
+	if (!is_bad(s, id))
+		result(s, id, json_array());
+}
+
+static void
+discard(struct server *s, json_t *id, json_t *params)
+{
+	(void)params;
+	json_array_clear(s->candidate);
+	result(s, id, json_array());
+}
+
+static void
+commit(struct server *s, json_t *id, json_t *params)
+{
+	size_t n = json_array_size(s->candidate);
+
+	(void)params;
+	if (is_bad(s, id))
+		return;
+	s->rev++;
+	result(s, id,
+	    json_pack("[{s:I, s:I}]", "rev", s->rev, "changes", (json_int_t)n));
+	json_array_clear(s->candidate);
+}
+
+static void
+request_restart(struct server *s, json_t *id, json_t *params)
+{
+	(void)params;
+	result(s, id, json_array());
+}
+
+/* Names that begin with the prefix. */
+static void
+complete(struct server *s, json_t *id, json_t *params)
+{
+	static const char *const names[] = {
+	    "demo.test", "demo2.test", "example.test", NULL};
+	const char *prefix = json_string_value(
+	    json_object_get(params, "prefix"));
+	const char *ref = json_string_value(json_object_get(params, "ref"));
+	json_t *list = json_array();
+	size_t i;
+
+	if (strcmp(ref, "instance") == 0)
+		json_array_append_new(list, json_string("sg/1"));
+	for (i = 0; strcmp(ref, "domain") == 0 && names[i] != NULL; i++) {
+		if (str_prefix(names[i], prefix))
+			json_array_append_new(list, json_string(names[i]));
+	}
+	answer(s, id, "result", list);
+}
+
+static const struct {
+	const char *method;
+	void (*fn)(struct server *, json_t *id, json_t *params);
+} methods[] = {
+    {"describe", describe},
+    {"complete", complete},
+    {"show calls", show_calls},
+    {"show version", show_version},
+    {"show configuration", show_configuration},
+    {"request role restart", request_restart},
+    {"set", set},
+    {"delete", delete},
+    {"compare", compare},
+    {"check", check},
+    {"commit", commit},
+    {"discard", discard},
+};
+
+/* ---- serving ------------------------------------------------------------ */
+
+static void
+serve_line(struct server *s, const char *line)
+{
+	json_t *m = json_loads(line, 0, NULL);
+	json_t *params = json_object_get(m, "params");
+	const char *method = json_string_value(json_object_get(m, "method"));
+	char *text = params != NULL ? json_dumps(params, JSON_COMPACT) : NULL;
+	size_t i;
+
+	fprintf(s->log, "%s %s\n", method, text != NULL ? text : "");
+	fflush(s->log);
+	free(text);
+	for (i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+		if (str_equal(method, methods[i].method))
+			methods[i].fn(s, json_object_get(m, "id"), params);
+	}
+	json_decref(m);
+}
+
+/* One connection to its end; output goes when no more input waits. */
+static void
+serve(int fd, FILE *log)
+{
+	struct server s = {.io = fdopen(fd, "r+"),
+	    .log = log,
+	    .candidate = json_array(),
+	    .rev = 7};
+	FILE *in = fdopen(dup(fd), "r");
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, in) > 0) {
+		serve_line(&s, line);
+		fflush(s.io);
+	}
+	free(line);
+	json_decref(s.candidate);
+	fclose(in);
+	fclose(s.io);
+}
+
+void
+console_server_start(struct console_server *c)
+{
+	struct err e;
+	FILE *log;
+	int s, fd;
+
+	snprintf(c->dir, sizeof c->dir, "/tmp/tandem-console.XXXXXX");
+	if (mkdtemp(c->dir) == NULL)
+		abort();
+	snprintf(c->socket, sizeof c->socket, "%s/socket", c->dir);
+	snprintf(c->log, sizeof c->log, "%s/log", c->dir);
+	if ((s = sock_unix_listen(c->socket, 0600, &e)) < 0)
+		abort();
+	fflush(NULL);
+	if ((c->pid = fork()) != 0) {
+		close(s);
+		return;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	log = fopen(c->log, "a");
+	for (;;) {
+		fd_set set_;
+
+		FD_ZERO(&set_);
+		FD_SET(s, &set_);
+		select(s + 1, &set_, NULL, NULL, NULL);
+		if ((fd = accept(s, NULL, NULL)) < 0)
+			continue;
+		if (fork() == 0) {
+			close(s);
+			serve(fd, log);
+			_exit(0);
+		}
+		close(fd);
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	}
+}
+
+void
+console_server_stop(struct console_server *c)
+{
+	kill(c->pid, SIGKILL);
+	waitpid(c->pid, NULL, 0);
+	unlink(c->socket);
+	unlink(c->log);
+	rmdir(c->dir);
+}
+
+/* A whole file; to be freed. */
+static char *
+slurp(const char *path)
+{
+	struct buf b = BUF_INIT;
+	FILE *f = fopen(path, "r");
+	char part[4096];
+	size_t n;
+
+	buf_str(&b, "");
+	while (f != NULL && (n = fread(part, 1, sizeof part, f)) > 0)
+		buf_add(&b, part, n);
+	if (f != NULL)
+		fclose(f);
+	return buf_take(&b);
+}
+
+char *
+console_server_log(const struct console_server *c)
+{
+	return slurp(c->log);
+}
+
+/* ---- running the console ------------------------------------------------ */
+
+/* A nameless file that holds the text. */
+static int
+file_of(const char *text)
+{
+	FILE *f = tmpfile();
+
+	if (f == NULL)
+		abort();
+	fputs(text != NULL ? text : "", f);
+	fflush(f);
+	lseek(fileno(f), 0, SEEK_SET);
+	return fileno(f);
+}
+
+static char *
+text_of(int fd)
+{
+	struct buf b = BUF_INIT;
+	char part[4096];
+	ssize_t n;
+
+	buf_str(&b, "");
+	lseek(fd, 0, SEEK_SET);
+	while ((n = read(fd, part, sizeof part)) > 0)
+		buf_add(&b, part, (size_t)n);
+	return buf_take(&b);
+}
+
+void
+console_run(const struct console_server *c, console_main_fn *fn,
+    const char *const *words, const char *input, struct console_result *r)
+{
+	int in = file_of(input), out = file_of(NULL), err = file_of(NULL);
+	char *argv[32] = {strdup("tandem")};
+	int argc = 1, status;
+	pid_t pid;
+
+	for (; words[argc - 1] != NULL && argc < 31; argc++)
+		argv[argc] = strdup(words[argc - 1]);
+	fflush(NULL);
+	if ((pid = fork()) == 0) {
+		setenv("TANDEM_SOCKET", c->socket, 1);
+		dup2(in, 0);
+		dup2(out, 1);
+		dup2(err, 2);
+		status = fn(argc, argv);
+		fflush(NULL);
+		_exit(status);
+	}
+	waitpid(pid, &status, 0);
+	r->status = WIFEXITED(status) ? WEXITSTATUS(status)
+				      : 128 + WTERMSIG(status);
+	r->out = text_of(out);
+	r->err = text_of(err);
+	while (argc > 0)
+		free(argv[--argc]);
+}
+
+void
+console_result_fini(struct console_result *r)
+{
+	free(r->out);
+	free(r->err);
+}

@@ -1,0 +1,556 @@
+/* The console by script: what it prints, what it refuses, how it exits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "console/console.h"
+#include "tests/lib/console_server.h"
+
+static struct console_server server;
+static struct console_result got;
+
+#define RUN(...) run(NULL, (const char *const[]){__VA_ARGS__, NULL})
+#define RUN_IN(input, ...) run(input, (const char *const[]){__VA_ARGS__, NULL})
+
+/* Run the console once; its exit status. */
+static int
+run(const char *input, const char *const *words)
+{
+	console_result_fini(&got);
+	console_run(&server, console_main, words, input, &got);
+	return got.status;
+}
+
+static void
+out_is(const char *want)
+{
+	assert_string_equal(got.out, want);
+}
+
+static void
+err_has(const char *want)
+{
+	if (strstr(got.err, want) == NULL)
+		fail_msg("not in standard error: %s\n%s", want, got.err);
+}
+
+static void
+log_has(const char *want, bool there)
+{
+	char *log = console_server_log(&server);
+
+	if ((strstr(log, want) != NULL) != there)
+		fail_msg("%s in the log: %s\n%s", there ? "not" : "still", want,
+		    log);
+	free(log);
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	memset(&got, 0, sizeof got);
+	console_server_start(&server);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	console_result_fini(&got);
+	memset(&got, 0, sizeof got);
+	console_server_stop(&server);
+	return 0;
+}
+
+/* A table: headings, columns as wide as their cells, seconds for people,
+ * Cyrillic by its width, terminal control escaped. */
+static void
+tables_are_aligned(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "show calls"), 0);
+	out_is("ID  CALLER            SECONDS\n"
+	       "c1  \xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd                1m05s\n"
+	       "c2  \\x1b[2Jevil, \"q\"    1h01m\n"
+	       "c3  -                      5s\n");
+	assert_string_equal(got.err, "");
+}
+
+/* The envelope is the same for every command; numbers stay numbers. */
+static void
+json_has_one_shape(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("--json", "-c", "show version"), 0);
+	out_is("{\"v\":1,\"op\":\"show version\",\"ok\":true,\"rev\":7,"
+	       "\"data\":[{\"version\":\"9.9\"}],\"next\":null,"
+	       "\"warn\":[\"an upgrade waits\"]}\n");
+	assert_string_equal(got.err, "");
+	assert_int_equal(
+	    RUN("--json", "-c", "show calls | match evil | columns id,seconds"),
+	    0);
+	out_is("{\"v\":1,\"op\":\"show calls\",\"ok\":true,\"rev\":7,"
+	       "\"data\":[{\"id\":\"c2\",\"seconds\":3700}],\"next\":null,"
+	       "\"warn\":[]}\n");
+}
+
+/* CSV as RFC 4180 has it; lines and terse for those who like them. */
+static void
+other_forms(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-o", "csv", "-c", "show calls | except c1"), 0);
+	out_is("id,caller,seconds\n"
+	       "c2,\"\\x1b[2Jevil, \"\"q\"\"\",3700\nc3,,5\n");
+	assert_int_equal(RUN("-t", "-c", "show calls | last 2"), 0);
+	out_is("c2:\\\\x1b[2Jevil, \"q\":3700\nc3::5\n");
+	assert_int_equal(RUN("-o", "lines", "-c", "show calls | head 1"), 0);
+	out_is("id       c1\ncaller   \xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd\n"
+	       "seconds  1m05s\n");
+}
+
+/* A column alone is text; details come only when asked for. */
+static void
+details_are_asked_for(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "show configuration"), 0);
+	out_is("set domain demo.test state on\n");
+	assert_int_equal(
+	    RUN("-c", "show configuration | columns path,value"), 0);
+	out_is("PATH              VALUE\ndomain demo.test  on\n");
+	assert_int_equal(RUN("-o", "csv", "-c", "show configuration"), 0);
+	out_is("line,path,field,value\nset domain demo.test state on,"
+	       "domain demo.test,state,on\n");
+}
+
+static void
+filters_work_on_rows(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "show calls | count"), 0);
+	out_is("3\n");
+	assert_int_equal(
+	    RUN("-c", "show calls | sort seconds | columns id"), 0);
+	out_is("c3\nc1\nc2\n");
+	assert_int_equal(
+	    RUN("-c", "show calls | sort seconds reverse | columns id"), 0);
+	out_is("c2\nc1\nc3\n");
+	assert_int_equal(RUN("-c", "show calls | find c2 | columns id"), 0);
+	out_is("c2\nc3\n");
+	assert_int_equal(
+	    RUN("-c", "show calls | match \xd0\xb8\xd0\x92 | columns id"), 0);
+	out_is("c1\n");
+	assert_int_equal(
+	    RUN("-c", "show calls | match nothing | display csv"), 0);
+	out_is("id,caller,seconds\n");
+	assert_int_equal(RUN("-c", "show calls | match \"[c\""), 2);
+	err_has("pattern");
+	assert_int_equal(RUN("-c", "show calls | columns wombat"), 2);
+	err_has("wombat: no such column");
+	assert_int_equal(RUN("-c", "show calls | wombat"), 2);
+	err_has("column 14: unknown word \"wombat\"");
+	assert_int_equal(RUN("-c", "show calls |"), 2);
+	err_has("expected a filter behind the bar");
+}
+
+static void
+rows_are_saved(void **state)
+{
+	char line[256], path[128], part[64] = "";
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/saved", server.dir);
+	snprintf(line, sizeof line,
+	    "show calls | head 1 | display terse | save %s", path);
+	assert_int_equal(RUN("-c", line), 0);
+	out_is("");
+	err_has("1 rows saved");
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(part, sizeof part, f));
+	assert_string_equal(part, "c1:\xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd:65\n");
+	fclose(f);
+	unlink(path);
+	assert_int_equal(RUN("-c", "show calls | save /nowhere/x"), 1);
+}
+
+/* Exit statuses of tandem(1), each by its cause. */
+static void
+statuses_tell_the_cause(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "shwo calls"), 2);
+	assert_int_equal(RUN("-c", "show calls limit 0"), 2);
+	assert_int_equal(RUN("-x"), 2);
+	assert_int_equal(RUN("show", "calls"), 2);
+	assert_int_equal(RUN("-o", "yaml", "-c", "show version"), 2);
+	assert_int_equal(RUN("-c", "delete domain absent.test"), 3);
+	assert_int_equal(RUN("-c", "set domain conflict.test"), 4);
+	assert_int_equal(RUN("-c", "set domain denied.test"), 5);
+	assert_int_equal(RUN("-c", "set domain bad.test", "-c", "commit"), 6);
+	assert_int_equal(RUN("-s", "/nowhere/socket", "-c", "show version"), 7);
+	err_has("/nowhere/socket");
+	assert_int_equal(RUN("-c", "set domain gone.test"), 7);
+	assert_int_equal(RUN("-T", "1", "-c", "set domain slow.test"), 9);
+	assert_int_equal(RUN("-f", "/nowhere/file"), 2);
+	assert_int_equal(RUN("-c", "show calls | match nothing"), 0);
+}
+
+/* The caret stands under the word, whatever is left of it. */
+static void
+carets_point_at_the_word(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "show cals limit 5"), 2);
+	assert_string_equal(got.err,
+	    "tandem: line 1, column 6: unknown word \"cals\"; did you mean "
+	    "\"calls\"?\n"
+	    "  show cals limit 5\n"
+	    "       ^~~~\n"
+	    "  expected: calls  version  configuration\n");
+	assert_int_equal(RUN_IN("# first\n\nset domain demo.test descripton "
+				"\xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd\n",
+			     "-f", "-"),
+	    2);
+	err_has("tandem: standard input, line 3, column 22: unknown word "
+		"\"descripton\"; did you mean \"description\"?");
+	assert_int_equal(
+	    RUN("-c", "commit comment \xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd x"), 2);
+	err_has("column 21:");
+	err_has("\n                      ^\n");
+}
+
+/* Errors in JSON are in the same shape, on standard output. */
+static void
+json_errors_have_the_shape(void **state)
+{
+	json_t *o;
+
+	(void)state;
+	assert_int_equal(
+	    RUN_IN("show version\nshow cals\n", "--json", "-f", "-"), 2);
+	o = json_loads(strchr(got.out, '\n') + 1, 0, NULL);
+	assert_non_null(o);
+	assert_string_equal(got.err, "");
+	assert_true(json_is_false(json_object_get(o, "ok")));
+	assert_int_equal(json_integer_value(json_object_get(o, "v")), 1);
+	assert_string_equal(
+	    json_string_value(json_object_get(o, "code")), "unknown");
+	assert_int_equal(json_integer_value(json_object_get(o, "line")), 2);
+	assert_int_equal(json_integer_value(json_object_get(o, "column")), 6);
+	assert_int_equal(json_array_size(json_object_get(o, "expected")), 3);
+	json_decref(o);
+	assert_int_equal(
+	    RUN("--json", "-c", "set domain conflict.test state on"), 4);
+	o = json_loads(got.out, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(o, "path")),
+	    "domain conflict.test");
+	assert_string_equal(
+	    json_string_value(json_object_get(o, "code")), "conflict");
+	assert_string_equal(json_string_value(json_object_get(o, "op")), "set");
+	assert_int_equal(json_array_size(json_object_get(o, "rows")), 1);
+	json_decref(o);
+	assert_int_equal(RUN("--json", "-s", "/nowhere", "-c", "x"), 7);
+	assert_non_null(strstr(got.out, "\"code\":\"connect\""));
+}
+
+/* What the server says about an error is shown below it. */
+static void
+details_of_errors_are_shown(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "set domain conflict.test"), 4);
+	err_has("changed by boris since you began\n");
+	err_has("  path: domain conflict.test, yours: 1, theirs: 2\n");
+}
+
+/* Changes that nobody commits are an error, and are dropped. */
+static void
+uncommitted_changes_are_an_error(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "set domain demo.test state on"), 1);
+	err_has("1 change was not committed");
+	log_has("discard", true);
+	log_has("commit", false);
+	assert_int_equal(RUN("-c", "show version"), 0);
+}
+
+/* Several -c are one session with one candidate. */
+static void
+one_session_one_commit(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "set domain demo.test state on", "-c",
+			     "set domain demo.test description x", "-c",
+			     "commit comment both"),
+	    0);
+	out_is("REV  CHANGES\n  8        2\n");
+	log_has("commit {\"comment\":\"both\"}", true);
+	log_has("discard", false);
+	assert_int_equal(
+	    RUN("--commit", "-c", "set domain demo.test state on"), 0);
+	out_is("REV  CHANGES\n  8        1\n");
+	assert_int_equal(RUN("--commit", "-c", "show version"), 0);
+	out_is("9.9\n");
+}
+
+/* The first error ends the batch: what follows is not sent, nothing is
+ * committed, the candidate is dropped. */
+static void
+errors_end_the_batch(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN_IN("set domain a.test\nset domain denied.test\n"
+				"commit\nshow version\n",
+			     "--commit", "-f", "-"),
+	    5);
+	out_is("");
+	err_has("standard input, line 2: not permitted");
+	log_has("commit", false);
+	log_has("show version", false);
+	log_has("discard", true);
+}
+
+/* -e goes on, but still commits nothing after an error; the first error is
+ * the status. */
+static void
+going_on_commits_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN_IN("set domain a.test\nset domain denied.test\n"
+				"nonsense\ncommit\nshow version\n",
+			     "-e", "-f", "-"),
+	    5);
+	out_is("9.9\n");
+	err_has("line 3, column 1: unknown word");
+	err_has("commit: not run, there was an error before");
+	log_has("commit", false);
+}
+
+/* A dry run checks and compares, and leaves no trace. */
+static void
+dry_runs_change_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-n", "-c", "set domain demo.test state on", "-c",
+			     "commit", "-c", "request role restart sg/1"),
+	    10);
+	out_is("CHANGE  PATH              FIELD  OLD  NEW\n"
+	       "~       domain demo.test  state  -    on\n");
+	err_has("dry run, not run: request role restart sg/1");
+	log_has("\ncheck", true);
+	log_has("\ndiscard", true);
+	log_has("commit", false);
+	log_has("restart", false);
+	assert_int_equal(RUN("-n", "-c", "show version"), 0);
+	assert_int_equal(RUN("-n", "-c", "set domain bad.test"), 6);
+	err_has("\n  domain bad.test: state: missing\n");
+}
+
+/* Standard input that is no terminal is a script, without any option. */
+static void
+input_is_a_script(void **state)
+{
+	const char *none[] = {NULL};
+
+	(void)state;
+	assert_int_equal(run("show version\r\n", none), 0);
+	out_is("9.9\n");
+	assert_int_equal(run("", none), 0);
+	out_is("");
+	assert_int_equal(run("quit\nnonsense\n", none), 0);
+}
+
+/* Abbreviations are not for scripts. */
+static void
+scripts_use_whole_words(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "sh ver"), 2);
+}
+
+/* Secrets come from files and variables, read by the console. */
+static void
+secrets_come_from_elsewhere(void **state)
+{
+	char line[256], path[128];
+	FILE *f;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/secret", server.dir);
+	f = fopen(path, "w");
+	fputs("sword\"fish\n", f);
+	fclose(f);
+	setenv("TANDEM_TEST_SECRET", "trout", 1);
+	snprintf(line, sizeof line,
+	    "set domain a.test user 1 password @file:%s", path);
+	assert_int_equal(RUN("--commit", "-c", line, "-c",
+			     "set domain a.test user 2 password "
+			     "@env:TANDEM_TEST_SECRET"),
+	    0);
+	log_has("\"password\":\"sword\\\"fish\"", true);
+	log_has("\"password\":\"trout\"", true);
+	unlink(path);
+	assert_int_equal(RUN("--commit", "-c", line), 2);
+	err_has("password: ");
+	assert_int_equal(
+	    RUN("-c", "set domain a.test user 2 password @env:NOT_THERE"), 2);
+	err_has("NOT_THERE: no such variable");
+}
+
+/* Ten thousand lines are sent ahead of their replies, in their order. */
+static void
+sets_are_sent_ahead(void **state)
+{
+	struct buf b = BUF_INIT;
+	char *log, *at, want[64];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 10000; i++)
+		buf_fmt(&b, "set domain a.test user %d name n%d\n", i, i);
+	assert_int_equal(RUN_IN(b.data, "--commit", "-q", "-f", "-"), 0);
+	out_is("REV  CHANGES\n  8    10000\n");
+	log = at = console_server_log(&server);
+	for (i = 0; i < 10000; i++) {
+		snprintf(want, sizeof want, "user %d\"", i);
+		at = strstr(at, want);
+		assert_non_null(at);
+	}
+	free(log);
+	buf_fini(&b);
+}
+
+/* An error in the middle of what was sent ahead names its own line. */
+static void
+errors_ahead_name_their_line(void **state)
+{
+	struct buf b = BUF_INIT;
+	int i;
+
+	(void)state;
+	for (i = 1; i <= 3000; i++)
+		buf_fmt(&b, "set domain %s user %d\n",
+		    i == 1500 ? "denied.test" : "a.test", i);
+	assert_int_equal(RUN_IN(b.data, "--commit", "-f", "-"), 5);
+	err_has("line 1500: not permitted");
+	log_has("commit", false);
+	log_has("discard", true);
+	log_has("user 2999\"", false); /* not sent once the error was known */
+	buf_fini(&b);
+}
+
+static void
+help_is_there(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "help"), 0);
+	assert_non_null(strstr(got.out, "show calls"));
+	assert_non_null(strstr(got.out, "certificate"));
+	assert_int_equal(RUN("-c", "help show calls"), 0);
+	assert_non_null(strstr(got.out, "only calls of this domain"));
+	assert_int_equal(RUN("-c", "help show"), 0);
+	assert_non_null(strstr(got.out, "show version"));
+	assert_int_equal(RUN("-c", "help user"), 0);
+	assert_non_null(strstr(got.out, "domain <domain> user <user>"));
+	assert_int_equal(RUN("-c", "help wombat"), 2);
+	assert_int_equal(RUN("--help"), 0);
+	assert_int_equal(RUN("--version"), 0);
+	assert_non_null(strstr(got.out, "tandem "));
+}
+
+/* Ctrl-C ends the waiting with its own status; the server goes on. */
+static void
+interrupts_have_a_status(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "set domain interrupt.test"), 130);
+	assert_int_equal(
+	    RUN("-c", "set domain interrupt.test", "-c", "show version"), 130);
+	out_is("");
+}
+
+/* Warnings are words: on standard error, unless nobody wants them. */
+static void
+warnings_are_words(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "show version"), 0);
+	out_is("9.9\n");
+	assert_string_equal(got.err, "tandem: warning: an upgrade waits\n");
+	assert_int_equal(RUN("-q", "-c", "show version"), 0);
+	assert_string_equal(got.err, "");
+}
+
+/* Of a long line only what is near the error is shown. */
+static void
+long_lines_are_cut(void **state)
+{
+	struct buf b = BUF_INIT;
+	int i;
+
+	(void)state;
+	buf_str(&b, "commit comment \"");
+	for (i = 0; i < 150; i++)
+		buf_str(&b, "\xd0\x98");
+	buf_str(&b, "\" wombat more and more and more and more and more");
+	assert_int_equal(RUN("-c", b.data), 2);
+	err_has("\xd0\x98\" wombat more and");
+	err_has("...\n");
+	assert_true(strlen(got.err) < 400);
+	buf_fini(&b);
+}
+
+/* Lines that are no text are refused with their number. */
+static void
+binary_lines_are_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN_IN("show version\n\x01\xff\n", "-f", "-"), 2);
+	err_has("line 2, column 1: expected UTF-8 without control characters");
+}
+
+int
+main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
+	const struct CMUnitTest tests[] = {
+	    TEST(tables_are_aligned),
+	    TEST(json_has_one_shape),
+	    TEST(other_forms),
+	    TEST(details_are_asked_for),
+	    TEST(filters_work_on_rows),
+	    TEST(rows_are_saved),
+	    TEST(statuses_tell_the_cause),
+	    TEST(carets_point_at_the_word),
+	    TEST(json_errors_have_the_shape),
+	    TEST(details_of_errors_are_shown),
+	    TEST(uncommitted_changes_are_an_error),
+	    TEST(one_session_one_commit),
+	    TEST(errors_end_the_batch),
+	    TEST(going_on_commits_nothing),
+	    TEST(dry_runs_change_nothing),
+	    TEST(input_is_a_script),
+	    TEST(scripts_use_whole_words),
+	    TEST(secrets_come_from_elsewhere),
+	    TEST(sets_are_sent_ahead),
+	    TEST(errors_ahead_name_their_line),
+	    TEST(help_is_there),
+	    TEST(interrupts_have_a_status),
+	    TEST(warnings_are_words),
+	    TEST(long_lines_are_cut),
+	    TEST(binary_lines_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
