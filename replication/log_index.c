@@ -2,8 +2,8 @@
  * The index of the ship log. It decides which record may follow in a stream:
  * the next LSN, chained by the sum of the record before, under the epoch that
  * was claimed last. One exception: parts of a large commit whose end was lost
- * (with the writer's -wal, when the power failed) are void, and the stream
- * goes on behind the last whole commit.
+ * with the writer's -wal, which a BOOT record of another boot says, are void,
+ * and the stream goes on behind the last whole commit.
  *
  * A CLAIM raises the epoch and never lowers it: that is the fence. A STATE
  * makes a stream known of which older segments are gone, and says nothing new
@@ -97,14 +97,6 @@ stream_forget_need(struct log_stream *s)
 	memmove(s->need, s->need + gone, s->nneed * sizeof *s->need);
 }
 
-/* A record that follows a whole commit although parts of another came. */
-static bool
-stream_drops_parts(const struct log_stream *s, const struct ship_record *r)
-{
-	return s->last.lsn != s->commit.lsn && r->prev != s->last.sum &&
-	    r->lsn == s->commit.lsn + 1 && r->prev == s->commit.sum;
-}
-
 /* Remember that the parts behind the last commit are void up to pos. */
 static int
 stream_add_void(struct log_stream *s, uint64_t pos)
@@ -131,12 +123,6 @@ log_stream_is_void(const struct log_stream *s, uint64_t pos)
 	return s->last.lsn != s->commit.lsn && pos >= s->part;
 }
 
-void
-log_stream_drop_parts(struct log_stream *s)
-{
-	s->last = s->commit;
-}
-
 /* What may follow what, in words. */
 static int
 stream_check_pages(
@@ -146,8 +132,7 @@ stream_check_pages(
 		return err_set(e, ERR_REFUSED,
 		    "%s: record of epoch %llu, the stream has %llu", s->name,
 		    (unsigned long long)r->epoch, (unsigned long long)s->epoch);
-	if ((r->lsn != s->last.lsn + 1 || r->prev != s->last.sum) &&
-	    !stream_drops_parts(s, r))
+	if (r->lsn != s->last.lsn + 1 || r->prev != s->last.sum)
 		return err_set(e, ERR_CORRUPT,
 		    "%s: record of LSN %llu does not follow LSN %llu", s->name,
 		    (unsigned long long)r->lsn,
@@ -167,8 +152,7 @@ index_add_pages(struct log_stream *s, const struct ship_record *r, uint64_t pos,
 
 	if (ret != 0)
 		return ret;
-	if (stream_note_need(s, segment, r->lsn) != 0 ||
-	    (stream_drops_parts(s, r) && stream_add_void(s, pos) != 0))
+	if (stream_note_need(s, segment, r->lsn) != 0)
 		return err_set(e, ERR_NOMEM, "ship log");
 	if (r->lsn == s->commit.lsn + 1)
 		s->part = pos;
@@ -234,6 +218,30 @@ index_add_state(struct log_stream *s, const struct ship_record *r, uint64_t pos,
 	return 0;
 }
 
+/* A new boot: what the writers had in their -wal is gone, and with it the
+ * rest of every commit of which only parts are here. */
+static int
+index_add_boot(struct log_index *ix, const struct ship_record *r, uint64_t pos,
+    struct err *e)
+{
+	static const uint8_t none[16];
+	struct log_stream *s;
+	size_t at = 0;
+
+	if (memcmp(ix->boot, none, 16) != 0 &&
+	    memcmp(ix->boot, r->value, 16) != 0) {
+		while ((s = log_index_next(ix, &at)) != NULL) {
+			if (s->last.lsn == s->commit.lsn)
+				continue;
+			if (stream_add_void(s, pos) != 0)
+				return err_set(e, ERR_NOMEM, "ship log");
+			s->last = s->commit;
+		}
+	}
+	memcpy(ix->boot, r->value, sizeof ix->boot);
+	return 0;
+}
+
 int
 log_index_add(struct log_index *ix, const struct ship_record *r, uint64_t pos,
     uint64_t segment, struct log_stream **taken, struct err *e)
@@ -247,10 +255,8 @@ log_index_add(struct log_index *ix, const struct ship_record *r, uint64_t pos,
 	};
 	struct log_stream *s;
 
-	if (r->kind == SHIP_BOOT) {
-		memcpy(ix->boot, r->value, sizeof ix->boot);
-		return 0;
-	}
+	if (r->kind == SHIP_BOOT)
+		return index_add_boot(ix, r, pos, e);
 	if ((s = log_index_get(ix, r->name)) == NULL)
 		return err_set(e, ERR_NOMEM, "ship log");
 	if (taken != NULL)

@@ -67,8 +67,6 @@ int log_index_add(struct log_index *, const struct ship_record *, uint64_t pos,
     uint64_t segment, struct log_stream **taken, struct err *);
 /* True when the stream's record at the position counts for nothing. */
 bool log_stream_is_void(const struct log_stream *, uint64_t pos);
-/* Forget parts whose commit can never come. */
-void log_stream_drop_parts(struct log_stream *);
 /* Position from which the log is needed for redo; UINT64_MAX = for nothing. */
 uint64_t log_index_need(const struct log_index *);
 uint64_t log_stream_need(const struct log_stream *);

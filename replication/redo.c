@@ -188,7 +188,6 @@ redo_run(const char *root, struct ship_log *log, struct log_index *ix,
 	while (r == 0 && (s = log_index_next(ix, &at)) != NULL) {
 		if (s->commit.lsn > s->checkpoint && !s->damaged)
 			r = redo_finish(&redo, s, e);
-		log_stream_drop_parts(s);
 	}
 	redo_close(&redo);
 	return r;

@@ -10,7 +10,8 @@
  * came later any part. The -wal and -shm files may be anything. Redo removes
  * these, writes the pages of all later commits from the ship log into the
  * databases, and syncs them. Then every database stands at its stream's last
- * whole commit in the log. The caller notes these as checkpoints.
+ * whole commit in the log. The caller notes these as checkpoints, and then the
+ * new boot.
  *
  * A stream whose database is gone although the log begins in its middle is
  * marked damaged, and said so; the others go on.

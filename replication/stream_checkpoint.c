@@ -18,12 +18,14 @@
 
 #include "repl_room.h"
 #include "stream_path.h"
+#include "wal_vfs.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 
-#define CHECKPOINT_SLICE (512u << 10) /* bytes worth a checkpoint */
-#define CHECKPOINT_ALL (4u << 20)     /* long enough to begin anew if it can */
-#define CHECKPOINT_WAIT (8u << 20)    /* long enough to wait for it */
+#define CHECKPOINT_SLICE (256u << 10) /* bytes worth a checkpoint */
+#define CHECKPOINT_WINDOW (4u << 20)
+#define CHECKPOINT_ALL (4u << 20)  /* long enough to begin anew if it can */
+#define CHECKPOINT_WAIT (8u << 20) /* long enough to wait for it */
 #define CHECKPOINT_WAIT_US (3 * CLOCK_MS)
 #define CHECKPOINT_WAIT_AGAIN (20 * CLOCK_MS) /* after waiting in vain */
 #define CHECKPOINT_WARN (64u << 20)
@@ -32,6 +34,23 @@ static uint32_t
 checkpoint_frames(const struct stream *s, uint32_t bytes)
 {
 	return bytes / s->page_size;
+}
+
+/* Frames that a checkpoint will read one by one are read at once. */
+static void
+checkpoint_window(struct stream *s, uint32_t frame)
+{
+	size_t size = wal_frame_size(s->page_size);
+	uint32_t n = frame - s->done;
+	uint8_t *frames;
+
+	if (frame <= s->done || n * size > CHECKPOINT_WINDOW ||
+	    (frames = repl_scratch(s->repl, n * size)) == NULL ||
+	    wal_read(s->wal_fd, s->page_size, s->done + 1, n, frames, NULL) !=
+		0)
+		return;
+	wal_vfs_window(s->db, frames,
+	    WAL_HEAD + (sqlite3_int64)s->done * (sqlite3_int64)size, n * size);
 }
 
 /* Copy what snapshots allow; the file then holds all up to the LSN when the
@@ -44,8 +63,10 @@ checkpoint_run(struct stream *s, uint64_t lsn, uint32_t frame)
 	    .u.written.lsn = lsn};
 	int frames = 0, done = 0, rc;
 
+	checkpoint_window(s, frame);
 	rc = sqlite3_wal_checkpoint_v2(
 	    s->db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
+	wal_vfs_window(s->db, NULL, 0, 0);
 	if (rc != SQLITE_OK) {
 		if ((rc & 0xff) != SQLITE_BUSY && (rc & 0xff) != SQLITE_LOCKED)
 			log_warnx("stream=%s checkpoint: %s", s->config.name,

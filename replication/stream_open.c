@@ -17,6 +17,7 @@
 
 #include "repl_room.h"
 #include "stream_path.h"
+#include "wal_vfs.h"
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
 
@@ -63,18 +64,19 @@ open_number(struct stream *s, const char *sql, int64_t *out, struct err *e)
 	return 0;
 }
 
-/* WAL mode, no sync, no checkpoint of SQLite's own. */
+/* WAL mode, and no checkpoint of SQLite's own. FULL is what makes wal_vfs
+ * write out a commit; it syncs nothing. */
 static int
 open_pragmas(struct stream *s, struct err *e)
 {
-	char sql[160];
+	char sql[200];
 	int64_t page_size, n;
 	int r;
 
 	snprintf(sql, sizeof sql,
 	    "PRAGMA synchronous=OFF; PRAGMA page_size=%u;"
-	    "PRAGMA journal_mode=WAL; PRAGMA temp_store=MEMORY;"
-	    "PRAGMA cache_size=-16384",
+	    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+	    "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384",
 	    s->config.page_size);
 	if ((r = stream_exec(s, sql, e)) != 0 ||
 	    (r = open_number(s, "PRAGMA page_size", &page_size, e)) != 0 ||
@@ -90,13 +92,16 @@ open_pragmas(struct stream *s, struct err *e)
 static int
 open_sqlite(struct stream *s, const char *path, struct err *e)
 {
+	const char *vfs = wal_vfs();
 	char wal[STREAM_PATH];
 	int r;
 
+	if (vfs == NULL)
+		return err_set(e, ERR_NOMEM, "%s", s->config.name);
 	if (sqlite3_open_v2(path, &s->db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE,
-		NULL) != SQLITE_OK)
+		vfs) != SQLITE_OK)
 		return stream_sql_err(s, s->db, e, "open");
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_busy_timeout(s->db, OPEN_BUSY);

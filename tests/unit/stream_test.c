@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "replication/replication.h"
+#include "tests/lib/replay.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/world.h"
 
@@ -27,6 +28,7 @@ setup(void **state)
 {
 	(void)state;
 	world_make(&w);
+	w.keep = UINT64_C(1) << 40;
 	world_start(&w);
 	loop = loop_new();
 	repl = repl_new(loop, w.root);
@@ -489,40 +491,205 @@ a_large_commit_does_not_hold_up_others(void **state)
 	stream_close(&big);
 }
 
-/* Under a load of many times its bound, the -wal stays bounded. */
+/* Commits always under way, so that there is never a moment without one: each
+ * acknowledgement makes the next. */
+struct stress {
+	struct stream *s;
+	struct stress_batch {
+		struct stress *all;
+		struct stream_ack ack;
+	} batch[4];
+	int left, open, done, k;
+	uint64_t most;
+};
+
+static void
+stress_go(struct stress_batch *b)
+{
+	struct stress *t = b->all;
+	struct stream_status st;
+	struct err e;
+	int j;
+
+	for (j = 0; j < 32; j++, t->k = (t->k + 7919) % 20000) {
+		assert_int_equal(stream_join(t->s, &e), 0);
+		put(t->s, t->k, t->left);
+	}
+	stream_on_ack(t->s, &b->ack);
+	assert_int_equal(stream_commit(t->s, &e), 0);
+	stream_status(t->s, &st);
+	if (st.wal_frames > t->most)
+		t->most = st.wal_frames;
+}
+
+static void
+stress_on_ack(void *arg, const struct err *e)
+{
+	struct stress_batch *b = arg;
+
+	assert_null(e);
+	if (b->all->left-- > 0)
+		stress_go(b);
+	else if (--b->all->open == 0)
+		b->all->done = 1;
+}
+
+static void
+stress(struct stress *t, struct stream *s, int commits)
+{
+	int i;
+
+	*t = (struct stress){.s = s, .left = commits, .open = 4};
+	for (i = 0; i < 4; i++) {
+		t->batch[i].all = t;
+		t->batch[i].ack = (struct stream_ack){
+		    .fn = stress_on_ack, .arg = &t->batch[i]};
+		stress_go(&t->batch[i]);
+	}
+	world_run(loop, &t->done);
+}
+
+/* Under a load of many times its bound, which never pauses, the -wal stays
+ * bounded. */
 static void
 checkpoints_bound_the_wal(void **state)
 {
 	struct stream *s = world_stream(
 	    repl, loop, "location", 1, SCHEMA, 1024);
-	struct stream_status st;
-	struct note n;
-	struct err e;
-	uint64_t most = 0, shipped = 0;
-	int i, j, k = 0;
+	struct stress t;
 
 	(void)state;
-	for (i = 0; i < 2500; i++) {
-		for (j = 0; j < 32; j++, k = (k + 7919) % 20000) {
+	stress(&t, s, 2500);
+	print_message("          most frames of -wal: %llu\n",
+	    (unsigned long long)t.most);
+	assert_true(t.most * 1048 < 17u << 20);
+	stream_close(&s);
+}
+
+/* A reader that stays in an old snapshot lets the -wal grow, but holds up no
+ * acknowledgement; when it is gone the -wal is begun anew. */
+static void
+an_old_snapshot_holds_up_nobody(void **state)
+{
+	struct stream *s = world_stream(
+	    repl, loop, "location", 1, SCHEMA, 1024);
+	struct stress t;
+	char path[200];
+	sqlite3 *db;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/location.db", w.root);
+	assert_int_equal(
+	    sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), 0);
+	assert_int_equal(
+	    sqlite3_exec(db, "BEGIN; SELECT * FROM kv", NULL, NULL, NULL), 0);
+	stress(&t, s, 600);
+	assert_true(t.most * 1048 > 17u << 20);
+	assert_int_equal(number(db, "SELECT count(*) FROM kv"), 0);
+	sqlite3_close(db);
+	stress(&t, s, 300);
+	stress(&t, s, 300);
+	assert_true(t.most * 1048 < 17u << 20);
+	stream_close(&s);
+}
+
+/* The file and its size as another process sees them: opening it here would
+ * drop this process's locks. */
+static void
+copy_db(const char *to)
+{
+	char cmd[300];
+
+	snprintf(cmd, sizeof cmd, "cp %s/location.db %s/%s", w.root, w.dir, to);
+	assert_int_equal(system(cmd), 0);
+}
+
+static bool
+same_db(const char *a, const char *b)
+{
+	char cmd[300];
+
+	snprintf(cmd, sizeof cmd, "cmp -s %s/%s %s/%s", w.dir, a, w.dir, b);
+	return system(cmd) == 0;
+}
+
+/* While nothing is acknowledged, not a byte of the database file changes,
+ * however long the -wal gets: a redo could not take it back. */
+static void
+nothing_unacknowledged_reaches_the_file(void **state)
+{
+	struct stream *s = world_stream(
+	    repl, loop, "location", 1, SCHEMA, 1024);
+	struct stress t;
+	struct note n;
+	struct err e;
+	int i, j, turns = 0;
+
+	(void)state;
+	stress(&t, s, 50);
+	world_settle(loop, s);
+	kill(w.replicator, SIGSTOP);
+	copy_db("before");
+	for (i = 0; i < 400; i++) {
+		for (j = 0; j < 32; j++, t.k = (t.k + 7919) % 20000) {
 			assert_int_equal(stream_join(s, &e), 0);
-			put(s, k, i);
+			put(s, t.k, i);
 		}
-		note(s, &n);
 		stream_commit(s, &e);
-		stream_status(s, &st);
-		if (st.wal_frames > most)
-			most = st.wal_frames;
-		if (i % 4 == 3)
-			world_settle(loop, s);
+	}
+	note(s, &n);
+	loop_timer_set(loop_timer_new(loop, (loop_fn *)loop_stop, loop),
+	    600000); /* two ticks */
+	loop_run(loop);
+	turns++;
+	copy_db("after");
+	assert_true(same_db("before", "after"));
+	assert_int_equal(n.order, 0);
+	kill(w.replicator, SIGCONT);
+	noted = 0;
+	world_run(loop, &n.order);
+	assert_int_equal(turns, 1);
+	stream_close(&s);
+	copy_db("closed");
+	assert_false(same_db("before", "closed"));
+}
+
+/* A transaction larger than SQLite's cache, which rewrites its frames in the
+ * -wal before it commits, is shipped as it was committed. */
+static void
+spilled_transactions_are_shipped_whole(void **state)
+{
+	struct stream *s = world_stream(
+	    repl, loop, "location", 1, SCHEMA, 1024);
+	struct replay r;
+	struct err e;
+	char path[200];
+	uint8_t *p;
+	size_t n;
+	int i, j;
+
+	(void)state;
+	sqlite3_exec(stream_db(s), "PRAGMA cache_size=8", NULL, NULL, NULL);
+	for (i = 0; i < 20; i++) {
+		stream_join(s, &e);
+		for (j = 0; j < 500; j++)
+			put(s, (int)((j * 7919u) % 211), i * j);
+		if (i % 3 == 2)
+			assert_int_equal(stream_mark(s, &e), 0);
+		put(s, 5, i);
+		if (i % 3 == 2)
+			assert_int_equal(stream_mark_undo(s, &e), 0);
+		stream_commit(s, &e);
 	}
 	world_settle(loop, s);
-	stream_status(s, &st);
-	shipped = st.lsn;
-	assert_true(shipped >= 2500);
-	print_message(
-	    "          most frames of -wal: %llu\n", (unsigned long long)most);
-	assert_true(most * 1048 < 17u << 20);
 	stream_close(&s);
+	replay_stream(w.log, "location", UINT64_MAX, &r);
+	snprintf(path, sizeof path, "%s/location.db", w.root);
+	p = scratch_read(path, &n);
+	assert_int_equal(n, (size_t)r.db_pages * r.page_size);
+	assert_memory_equal(p, r.pages, n);
+	free(p);
+	free(r.pages);
 }
 
 /* Without a replicator an owner goes on until too much waits, then refuses;
@@ -661,6 +828,9 @@ main(void)
 	    T(an_unacknowledged_tail_stays_in_the_wal),
 	    T(a_large_commit_does_not_hold_up_others),
 	    T(checkpoints_bound_the_wal),
+	    T(an_old_snapshot_holds_up_nobody),
+	    T(nothing_unacknowledged_reaches_the_file),
+	    T(spilled_transactions_are_shipped_whole),
 	    T(an_owner_outlives_its_replicator),
 	    T(a_vanished_database_is_refused),
 	    T(a_found_database_is_taken),
