@@ -9,7 +9,7 @@
 #include "mg.h"
 #include "daemon/base/clock.h"
 
-#define MG_QUERY_MEDIA 48 /* more do not fit into a datagram */
+#define MG_QUERY_MEDIA 48   /* more do not fit into a datagram */
 #define MG_LIST_BYTES 48000 /* of call-ids in one reply */
 
 static void

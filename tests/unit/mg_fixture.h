@@ -153,7 +153,7 @@ setup_unfed(void **state)
 static inline void
 feed(struct gate *g, const char *addresses, unsigned ports)
 {
-	unsigned base = 20000 + (unsigned)getpid() % 100 * 200;
+	unsigned base = 14000 + (unsigned)getpid() % 80 * 200;
 	struct err e;
 
 	snprintf(g->range, sizeof g->range, "%u-%u", base, base + ports - 1);

@@ -358,16 +358,15 @@ many_branches_are_told_in_short(void **state)
 		snprintf(branch, sizeof branch, "b%u", i);
 		snprintf(tag, 8, "%u", i);
 		tag[strlen(tag)] = 't';
-		v = offer("c1", "a",
-		    sdp_of(&a, "m=video 5000 RTP/AVP 99\r\n"));
+		v = offer("c1", "a", sdp_of(&a, "m=video 5000 RTP/AVP 99\r\n"));
 		with(v, "via-branch", json_string(branch));
 		assert_non_null(ask(g, with(v, "to-tag", json_string(tag))));
 		if (i == 10) {
 			ask(g,
 			    json_pack("{s:s, s:s}", "command", "query",
 				"call-id", "c1"));
-			assert_int_equal(json_object_size(json_object_get(
-					     g->reply, "tags")),
+			assert_int_equal(
+			    json_object_size(json_object_get(g->reply, "tags")),
 			    12);
 		}
 	}
