@@ -490,6 +490,28 @@ ports_run_out_and_come_back(void **state)
 	phone_end(&a);
 }
 
+/* A section that cannot be had is refused with the whole offer, and the call
+ * goes on as it was. */
+static void
+refused_section_changes_nothing(void **state)
+{
+	struct gate *g = *state;
+	struct phone a = phone_at("127.0.0.1"), b = phone_at("127.0.0.1");
+
+	connect_both(g, &a, &b);
+	reaches(g, &a, &b);
+	g->mg->ports.sockets_max = 6; /* room for one of two */
+	refused(g,
+	    with(offer("c1", "a", sdp_of(&a, "m=video 5000 RTP/AVP 99\r\n")),
+		"to-tag", json_string("b")),
+	    ERR_FULL, "Parallel session limit reached");
+	assert_int_equal(g->mg->n.sockets, 4);
+	reaches(g, &a, &b);
+	reaches(g, &b, &a);
+	phone_end(&a);
+	phone_end(&b);
+}
+
 /* When the process has no descriptors left it says so as a load limit. */
 static void
 descriptors_are_bounded(void **state)
@@ -619,6 +641,7 @@ main(void)
 	    TEST(mux_flags_are_followed),
 	    TEST(sections_come_and_go),
 	    TEST(ports_run_out_and_come_back),
+	    TEST(refused_section_changes_nothing),
 	    TEST(descriptors_are_bounded),
 	    TEST(thousand_calls_leave_nothing),
 	    TEST(list_is_paged),

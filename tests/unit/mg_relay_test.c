@@ -492,6 +492,38 @@ bursts_pass_in_order(void **state)
 	}
 }
 
+/* A call that goes over to the echo leaves whom it spoke with, and comes back
+ * by the next offer. */
+static void
+echo_ends_a_conversation(void **state)
+{
+	struct gate *g = *state;
+	struct phone a = phone_at("127.0.0.1"), b = phone_at("127.0.0.1");
+	union addr to;
+
+	connect_both(g, &a, &b);
+	reaches(g, &a, &b);
+	reaches(g, &b, &a);
+	ask(g,
+	    with(offer("c1", "a", sdp_of(&a, "")), "flags",
+		json_pack("[s]", "tandem-echo")));
+	reaches_not(g, &b, &a);
+	reaches_not(g, &a, &b);
+	assert_int_equal(drain(a.rtp), 1); /* his own */
+	to = a.to;
+	addr_set_port(&to, (uint16_t)(addr_port(&to) + 1));
+	report(&a, &to, a.rtcp);
+	turn(g);
+	assert_int_equal(drain(b.rtcp), 0);
+	ask(g,
+	    with(offer("c1", "a", sdp_of(&a, "")), "to-tag", json_string("b")));
+	ask(g, answer("c1", "a", "b", sdp_of(&b, "")));
+	reaches(g, &a, &b);
+	reaches(g, &b, &a);
+	phone_end(&a);
+	phone_end(&b);
+}
+
 int
 main(void)
 {
@@ -503,6 +535,7 @@ main(void)
 	    TEST(hold_is_silent),
 	    TEST(echo_returns_the_caller_to_himself),
 	    TEST(echo_is_held_and_resumed),
+	    TEST(echo_ends_a_conversation),
 	    TEST(mapped_address_is_shown),
 	    TEST(mux_is_bridged),
 	    TEST(families_are_bridged),
