@@ -352,7 +352,7 @@ struct mg_call {
 	uint64_t offered;	     /* hash of the offer that it answered */
 	struct mg_party *offerer;    /* of the last offer */
 	unsigned nparties;
-	TAILQ_HEAD(, mg_party) parties;
+	TAILQ_HEAD(mg_parties, mg_party) parties;
 };
 
 struct mg_counters {

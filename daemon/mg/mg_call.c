@@ -65,7 +65,8 @@ mg_party_find(struct mg_call *c, const char *tag)
 
 	if (tag == NULL)
 		return NULL;
-	TAILQ_FOREACH (p, &c->parties, entry) {
+	for (p = TAILQ_FIRST(&c->parties); p != NULL;
+	     p = TAILQ_NEXT(p, entry)) {
 		for (i = 0; i < MG_ALIASES && p->tag[i] != NULL; i++) {
 			if (strcmp(p->tag[i], tag) == 0)
 				return p;
@@ -79,7 +80,8 @@ mg_party_of_branch(struct mg_call *c, const char *branch)
 {
 	struct mg_party *p;
 
-	TAILQ_FOREACH (p, &c->parties, entry) {
+	for (p = TAILQ_FIRST(&c->parties); p != NULL;
+	     p = TAILQ_NEXT(p, entry)) {
 		if (p->branch != NULL && str_equal(p->branch, branch))
 			return p;
 	}
@@ -117,7 +119,8 @@ mg_party_free(struct mg_party **pp)
 		return;
 	for (i = 0; i < MG_SECTIONS; i++)
 		mg_media_close(p, i);
-	TAILQ_FOREACH (other, &p->call->parties, entry) {
+	for (other = TAILQ_FIRST(&p->call->parties); other != NULL;
+	     other = TAILQ_NEXT(other, entry)) {
 		if (other->peer == p)
 			other->peer = NULL;
 	}
@@ -205,7 +208,8 @@ mg_media_close(struct mg_party *p, unsigned index)
 	if (m == NULL)
 		return;
 	p->media[index] = NULL;
-	TAILQ_FOREACH (other, &p->call->parties, entry) {
+	for (other = TAILQ_FIRST(&p->call->parties); other != NULL;
+	     other = TAILQ_NEXT(other, entry)) {
 		if (other->media[index] != NULL &&
 		    other->media[index]->peer == m)
 			other->media[index]->peer = NULL;
@@ -223,7 +227,8 @@ mg_call_owns(const struct mg_call *c, const union addr *a)
 	const struct mg_party *p;
 	unsigned i, port = addr_port(a);
 
-	TAILQ_FOREACH (p, &c->parties, entry) {
+	for (p = TAILQ_FIRST(&c->parties); p != NULL;
+	     p = TAILQ_NEXT(p, entry)) {
 		if (!addr_same_host(a, &p->shown) &&
 		    !addr_same_host(a, &p->bind))
 			continue;
@@ -294,7 +299,8 @@ mg_call_last(const struct mg_call *c)
 	uint64_t last = 0;
 	unsigned i;
 
-	TAILQ_FOREACH (p, &c->parties, entry) {
+	for (p = TAILQ_FIRST(&c->parties); p != NULL;
+	     p = TAILQ_NEXT(p, entry)) {
 		for (i = 0; i < MG_SECTIONS; i++) {
 			if ((m = p->media[i]) == NULL)
 				continue;

@@ -82,7 +82,10 @@ mg_command_delete(struct mg *mg, struct ng_request *r, json_t *dict)
 	reply = json_object();
 	if (!ng_flag(dict, "flags", "fast"))
 		mg_query_fill(c, reply);
-	if (branch == NULL || !mg_delete_branch(c, branch))
+	if (branch != NULL)
+		json_object_set_new(reply, "tandem-open",
+		    json_integer(mg_delete_branch(c, branch)));
+	if (branch == NULL || ng_int(reply, "tandem-open", 0) == 0)
 		mg_call_free(&c);
 	ng_reply(r, reply);
 }
@@ -119,7 +122,7 @@ mg_command_list(struct mg *mg, struct ng_request *r, json_t *dict)
 		ng_fail(r, "Invalid limit, must be > 0");
 		return;
 	}
-	reply = json_object();
+	reply = json_pack("{s:I}", "tandem-epoch", (json_int_t)mg->epoch);
 	mg_list_fill(mg, reply, (uint64_t)limit, (uint64_t)after);
 	ng_reply(r, reply);
 }

@@ -367,6 +367,7 @@ mg_echo_plan(struct mg_deal *d, struct mg_sdp_plan *plan)
 		if ((m = d->a->media[i]) == NULL)
 			continue;
 		m->echo = true;
+		m->peer = NULL; /* who was there before hears no more */
 		m->mux = s->mux;
 		mg_plan_section(d, p, s, m, m->mux);
 		memcpy(p->formats, s->events, sizeof p->formats);

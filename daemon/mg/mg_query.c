@@ -9,6 +9,7 @@
 #include "mg.h"
 #include "daemon/base/clock.h"
 
+#define MG_QUERY_MEDIA 48   /* more do not fit into a datagram */
 #define MG_LIST_BYTES 48000 /* of call-ids in one reply */
 
 static void
@@ -145,7 +146,8 @@ mg_query_totals(const struct mg_call *c)
 	const struct mg_party *p;
 	unsigned i;
 
-	TAILQ_FOREACH (p, &c->parties, entry) {
+	for (p = TAILQ_FIRST(&c->parties); p != NULL;
+	     p = TAILQ_NEXT(p, entry)) {
 		for (i = 0; i < MG_SECTIONS; i++) {
 			if (p->media[i] == NULL)
 				continue;
@@ -157,6 +159,22 @@ mg_query_totals(const struct mg_call *c)
 	    mg_total_json(&rtcp));
 }
 
+/* Sections of all parties. */
+static unsigned
+mg_query_count(const struct mg_call *c)
+{
+	const struct mg_party *p;
+	unsigned i, n = 0;
+
+	for (p = TAILQ_FIRST(&c->parties); p != NULL;
+	     p = TAILQ_NEXT(p, entry)) {
+		for (i = 0; i < MG_SECTIONS; i++)
+			n += p->media[i] != NULL;
+	}
+	return n;
+}
+
+/* Of a call with very many branches only the totals are told. */
 void
 mg_query_fill(const struct mg_call *c, json_t *dict)
 {
@@ -168,7 +186,9 @@ mg_query_fill(const struct mg_call *c, json_t *dict)
 	mg_put_int(dict, "last signal", c->signalled / CLOCK_SEC);
 	if (last != 0)
 		mg_put_int(dict, "last packet", mg_query_when(last));
-	TAILQ_FOREACH (p, &c->parties, entry)
+	for (p = TAILQ_FIRST(&c->parties);
+	     p != NULL && mg_query_count(c) <= MG_QUERY_MEDIA;
+	     p = TAILQ_NEXT(p, entry))
 		json_object_set_new(tags, mg_party_tag(p), mg_query_party(p));
 	json_object_set_new(dict, "tags", tags);
 	json_object_set_new(dict, "totals", mg_query_totals(c));
@@ -181,7 +201,7 @@ mg_list_fill(const struct mg *mg, json_t *dict, uint64_t limit, uint64_t after)
 	const struct mg_call *c, *last = NULL;
 	size_t bytes = 0;
 
-	TAILQ_FOREACH (c, &mg->list, entry) {
+	for (c = TAILQ_FIRST(&mg->list); c != NULL; c = TAILQ_NEXT(c, entry)) {
 		if (c->serial <= after)
 			continue;
 		bytes += strlen(c->id) + 8;

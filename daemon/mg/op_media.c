@@ -107,10 +107,11 @@ media_show(struct op_call *call)
 	uint64_t now = clock_mono();
 	unsigned i;
 
-	TAILQ_FOREACH (c, &mg->list, entry) {
+	for (c = TAILQ_FIRST(&mg->list); c != NULL; c = TAILQ_NEXT(c, entry)) {
 		if (only != NULL && strcmp(only, c->id) != 0)
 			continue;
-		TAILQ_FOREACH (p, &c->parties, entry) {
+		for (p = TAILQ_FIRST(&c->parties); p != NULL;
+		     p = TAILQ_NEXT(p, entry)) {
 			for (i = 0; i < MG_SECTIONS; i++) {
 				if (p->media[i] != NULL)
 					media_show_one(call, p->media[i], now);

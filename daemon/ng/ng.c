@@ -54,7 +54,7 @@ struct ng {
 	ng_command_fn *on_command;
 	void *arg;
 	struct map questions; /* cookie -> struct ng_question */
-	TAILQ_HEAD(, ng_request) requests;
+	TAILQ_HEAD(ng_requests, ng_request) requests;
 	unsigned open;
 	struct ng_cache cache;
 	struct loop_timer *prune;

@@ -15,6 +15,18 @@
  * dictionary in bencode or JSON. A dictionary is a json_t object here; the
  * strings of bencode must be UTF-8. B2BUA speaks it to MGC and MGC to MG or
  * to a real rtpengine. An inside protocol: it has no authentication.
+ *
+ * Keys of our own, which rtpengine ignores:
+ *   tandem-epoch   of the controller that orders; a gate refuses an order with
+ *                  a lower one than it has seen ("stale epoch"), and tells
+ *                  the highest in the reply to list
+ *   tandem-echo    in flags of offer: the gate answers itself and returns
+ *                  the caller's media to him
+ *   tandem-move    in flags of offer: the controller gives the call another
+ *                  gate, after "media gate lost" or before
+ *   tandem-after   in list: go on behind a reply's tandem-next
+ *   tandem-open    in the reply to delete with via-branch: 1 = the call
+ *                  goes on without that branch
  */
 #define NG_MAX 65507
 #define NG_COOKIE 256

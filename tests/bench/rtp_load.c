@@ -223,37 +223,43 @@ packet_make(uint8_t *p, struct stream *s, uint64_t ns)
 	s->time += 160;
 }
 
-/* Send the next packets, all of one socket: neighbours of the table belong
- * to different ones, so every (2 * PAIRS)-th is taken. */
+/* The next stream of the same socket: neighbours of the table belong to
+ * different ones. False when the next belongs to another socket. */
+static bool
+next_stream(void)
+{
+	self.next += 2 * PAIRS;
+	if (self.next < self.nstreams)
+		return true;
+	self.next = (self.next + 1) % (2 * PAIRS);
+	if (self.next >= self.nstreams)
+		self.next = 0;
+	return false;
+}
+
+/* Send the next packets, all of one socket. */
 static void
 send_batch(unsigned count)
 {
 	static uint8_t data[BATCH_MAX][PACKET];
 	static struct mmsghdr msg[BATCH_MAX];
 	static struct iovec iov[BATCH_MAX];
-	struct stream *s = NULL;
+	int s = self.stream[self.next].socket, n;
 	uint64_t ns = now_ns();
-	unsigned i;
-	int n;
+	unsigned i = 0;
 
-	for (i = 0; i < count; i++) {
-		s = &self.stream[self.next];
-		self.next += 2 * PAIRS;
-		packet_make(data[i], s, ns);
+	do {
+		struct stream *st = &self.stream[self.next];
+
+		packet_make(data[i], st, ns);
 		iov[i] = (struct iovec){data[i], PACKET};
-		msg[i].msg_hdr = (struct msghdr){.msg_name = &s->to,
-		    .msg_namelen = addr_len(&s->to),
+		msg[i].msg_hdr = (struct msghdr){.msg_name = &st->to,
+		    .msg_namelen = addr_len(&st->to),
 		    .msg_iov = &iov[i],
 		    .msg_iovlen = 1};
-		if (self.next >= self.nstreams) {
-			self.next = self.next % (2 * PAIRS) + 1;
-			if (self.next == 2 * PAIRS)
-				self.next = 0;
-			i++;
-			break;
-		}
-	}
-	n = sendmmsg(s->socket, msg, i, 0);
+		i++;
+	} while (next_stream() && i < count);
+	n = sendmmsg(s, msg, i, 0);
 	if (n > 0)
 		self.res.sent += (uint64_t)n;
 }
