@@ -100,6 +100,21 @@ int st_cand_drop(
 /* Forget the candidates of sessions that are not in the array. */
 int st_cand_keep(struct st_cand *, json_t *sessions, struct err *);
 
+/*
+ * The domain that was resolved last: edits come by the thousand for one. It
+ * is forgotten with every write to a candidate that could mean it, and by
+ * st_cand_remember(NULL) when the directory changes.
+ */
+struct st_domain {
+	char id[ST_ID];
+	char realm[OBJ_KEY];
+	bool fresh; /* only in the candidate: it has no stream yet */
+};
+bool st_cand_recall(const struct st_cand *, const char *session,
+    const char *name, struct st_domain *);
+void st_cand_remember(struct st_cand *, const char *session, const char *name,
+    const struct st_domain *);
+
 /* All rows of a candidate, by path, the object's own row (field "") first. */
 struct st_entry {
 	const char *path, *field, *base, *value;
@@ -120,12 +135,6 @@ struct st_view {
 };
 
 #define ST_ROOT_STREAM "domain/root"
-
-struct st_domain {
-	char id[ST_ID];
-	char realm[OBJ_KEY];
-	bool fresh; /* only in the candidate: it has no stream yet */
-};
 
 struct st_place {
 	char stream[STREAM_NAME];

@@ -369,6 +369,20 @@ job_carry(struct st_job *j, struct err *e)
 	return 1;
 }
 
+/* Reads inside a group are spared the locks of each statement. */
+static int
+job_join(struct st_job *j, struct err *e)
+{
+	struct st_stream *s;
+	int r = 0;
+
+	TAILQ_FOREACH (s, &j->st->streams, entry) {
+		if (r == 0 && s->ready && s->pins > 0)
+			r = stream_join(s->stream, e);
+	}
+	return r;
+}
+
 /* All streams of the candidate are open: merge, prepare, decide. */
 static void
 job_on_open(void *arg, const struct err *why)
@@ -379,6 +393,10 @@ job_on_open(void *arg, const struct err *why)
 
 	if (why != NULL) {
 		job_finish(j, why);
+		return;
+	}
+	if (job_join(j, &e) != 0) {
+		job_finish(j, &e);
 		return;
 	}
 	r = st_merge(&j->st->view, j->session, &j->changes,
@@ -498,6 +516,8 @@ job_on_apply(void *arg, const struct err *why)
 			    (long long)j->rev.rev, names[i], j->err.text);
 	}
 	free(names);
+	/* the directory may have changed */
+	st_cand_remember(j->st->view.cand, NULL, NULL, NULL);
 	if (j->waiting == 0)
 		loop_defer(j->st->cfg.loop, &j->end);
 }
