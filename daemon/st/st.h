@@ -324,6 +324,8 @@ struct st_config {
 	uint8_t key_certificate[CRYPT_KEY];
 	void (*on_serving)(void *arg, uint64_t epoch);
 	void (*on_stopped)(void *arg);
+	/* A stream is another's now, or broken: this store has resigned. */
+	void (*on_lost)(void *arg);
 	void *arg;
 };
 
@@ -439,7 +441,7 @@ void st_cdr_stop(struct st *);
 
 struct st_counters {
 	uint64_t edits, commits, conflicts, refused, forwarded, records;
-	uint64_t streams, lost;
+	uint64_t streams;
 };
 
 struct st_answer;

@@ -179,11 +179,13 @@ static void
 stream_on_lost(void *arg, struct stream *stream, const struct err *why)
 {
 	struct st_stream *s = arg;
+	struct st *st = s->st;
 
 	(void)stream;
 	log_warnx("stream=%s lost: %s", s->name, why->text);
-	s->st->count.lost++;
-	st_resign(s->st, why);
+	st_resign(st, why); /* s is gone */
+	if (st->cfg.on_lost != NULL)
+		st->cfg.on_lost(st->cfg.arg);
 }
 
 /* It cannot be opened: fail those who wait; holds keep no pin on it. */
