@@ -244,9 +244,9 @@ void control_session_over(struct control *, const char *session);
 extern const struct op *const control_ops[];
 extern const struct op control_op_version, control_op_roles,
     control_op_ownership, control_op_restart, control_op_statistics,
-    control_op_sessions, control_op_servers, control_op_listeners,
-    control_op_domains, control_op_users, control_op_numbers,
-    control_op_registrations, control_op_cdr;
+    control_op_sessions, control_op_servers, control_op_domains,
+    control_op_users, control_op_numbers, control_op_registrations,
+    control_op_cdr;
 
 /* The targets of all linked instances of a role; their count. */
 size_t control_targets(

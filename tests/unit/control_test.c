@@ -362,9 +362,6 @@ on_role_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 		rpc_reply(q,
 		    json_pack("[{s:s, s:s, s:i}]", "name", "fake", "brief",
 			"a number", "value", 7));
-	else if (strcmp(method, "listeners") == 0)
-		rpc_reply(q,
-		    json_pack("[{s:s, s:s}]", "name", "lan", "state", "open"));
 	else
 		rpc_reply(q,
 		    json_pack("{s:[], s:i, s:[]}", "data", "rev", 9, "warn"));
@@ -1027,8 +1024,7 @@ records_are_shown(void **state)
 	world_free(w);
 }
 
-/* Counters of every process, our own among them; listeners with what their
- * gate says of them. */
+/* Counters of every process, our own among them. */
 static void
 processes_are_asked(void **state)
 {
@@ -1036,22 +1032,7 @@ processes_are_asked(void **state)
 	struct console *c = connect_console(w, 0);
 
 	(void)state;
-	fix_set(w->fix, ST_SYSTEM, "server srv1 listener lan",
-	    "transport=udp;address=127.0.0.1;port=5060");
-	fix_commit(w->fix, ST_SYSTEM);
-	publish(w, "site/demo");
-	settle(w);
-	assert_int_equal(call(c, "show listeners", NULL), 0);
-	assert_string_equal(col(c, 0, "state"), "unknown");
 	link_role(w, ROLE_SG, 1);
-	assert_int_equal(call(c, "show listeners", NULL), 0);
-	assert_string_equal(col(c, 0, "listener"), "lan");
-	assert_string_equal(col(c, 0, "state"), "open");
-	assert_int_equal(
-	    call(c, "show statistics", json_pack("{s:s}", "instance", "sg/1")),
-	    0);
-	assert_int_equal(nrows(c), 1);
-	assert_string_equal(col(c, 0, "counter"), "fake");
 	assert_int_equal(call(c, "show statistics", NULL), 0);
 	assert_true(nrows(c) > 3);
 	assert_int_equal(call(c, "show servers", NULL), 0);
