@@ -186,6 +186,10 @@ json_t *feed_domain(
 /* Addresses and ports for an instance of mg: its share of the server's. */
 json_t *feed_media(const struct obj *const *objs, sqlite3 *site,
     const char *server, unsigned index, unsigned count);
+/* Is the server in the site's stream already? At the first start the store
+ * makes the stream before it writes the server's rows. */
+bool feed_knows(
+    const struct obj *const *objs, sqlite3 *site, const char *server);
 /* How many instances of a role the server shall run; -1 = not said. */
 int feed_instances(const struct obj *const *objs, sqlite3 *site,
     const char *server, const char *role);

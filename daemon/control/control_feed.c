@@ -220,6 +220,15 @@ feed_media(const struct obj *const *objs, sqlite3 *site, const char *server,
 	return o;
 }
 
+bool
+feed_knows(const struct obj *const *objs, sqlite3 *site, const char *server)
+{
+	struct obj_path p;
+
+	return feed_path(objs, &p, "server", server, NULL, NULL) &&
+	    obj_exists(site, &p);
+}
+
 int
 feed_instances(const struct obj *const *objs, sqlite3 *site, const char *server,
     const char *role)

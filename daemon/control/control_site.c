@@ -117,7 +117,8 @@ site_on_event(struct control *c, struct reader *r, enum reader_event event)
 {
 	if (event == READER_CHANGED)
 		reader_changes(r, site_ignore, NULL, NULL);
-	if (event == READER_ABSENT || reader_db(r) == NULL)
+	if (event == READER_ABSENT || reader_db(r) == NULL ||
+	    !feed_knows(c->self->table->objs, reader_db(r), c->self->server))
 		return;
 	site_place(c, reader_db(r));
 	site_feed_all(c);

@@ -181,7 +181,7 @@ publish(struct world *w, const char *stream)
 }
 
 static struct world *
-world_new(void)
+world_make(bool first_start)
 {
 	static const struct op *ops[64];
 	struct world *w = calloc(1, sizeof *w);
@@ -212,10 +212,18 @@ world_new(void)
 	if (control_role.start(&w->self, &e) != 0)
 		fail_msg("%s", e.text);
 	assert_true(frame.ready);
-	publish(w, "site/demo");
-	publish(w, ST_ROOT_STREAM);
+	if (!first_start) {
+		publish(w, "site/demo");
+		publish(w, ST_ROOT_STREAM);
+	}
 	settle(w);
 	return w;
+}
+
+static struct world *
+world_new(void)
+{
+	return world_make(false);
 }
 
 static void
@@ -685,6 +693,28 @@ placement_follows_the_site(void **state)
 	world_free(w);
 }
 
+/* A stream that has no row of this server yet says nothing of what to run: no
+ * process is stopped for it. */
+static void
+an_empty_site_places_nothing(void **state)
+{
+	struct world *w = world_make(true);
+	sqlite3 *full = map_str_del(&w->fix->dbs, "site/demo");
+
+	(void)state;
+	assert_string_equal(frame.placed, "");
+	fix_open(w->fix, "site/demo", ST_SITE);
+	publish(w, "site/demo");
+	settle(w);
+	assert_string_equal(frame.placed, "");
+	sqlite3_close(map_str_del(&w->fix->dbs, "site/demo"));
+	map_str_put(&w->fix->dbs, "site/demo", full);
+	publish(w, "site/demo");
+	settle(w);
+	assert_non_null(strstr(frame.placed, "st=2 "));
+	world_free(w);
+}
+
 /* Gates are told everything at link-up, and again when the site changes: their
  * own listeners only. */
 static void
@@ -1057,6 +1087,7 @@ main(void)
 	    cmocka_unit_test(describe_tells_everything),
 	    cmocka_unit_test(bad_requests_are_told),
 	    cmocka_unit_test(placement_follows_the_site),
+	    cmocka_unit_test(an_empty_site_places_nothing),
 	    cmocka_unit_test(gates_are_fed),
 	    cmocka_unit_test(one_domain_is_fed),
 	    cmocka_unit_test(media_ports_are_shared_out),
