@@ -96,6 +96,7 @@ control_on_unlink(struct self *self, struct peer *p)
 
 	if (p->role == ROLE_ST)
 		c->store_epoch = 0; /* said again over the next link */
+	site_forget(p);
 	route_unlink(c->route, p->rpc);
 	each_unlink(&c->eaches, p->rpc);
 }

@@ -204,6 +204,8 @@ void site_on_event(struct control *, struct reader *, enum reader_event);
 void root_on_event(struct control *, struct reader *, enum reader_event);
 /* Feed one instance, if what it needs can be read. */
 void site_feed(struct control *, struct peer *);
+/* Its link ends: what it was told does not count for the next. */
+void site_forget(struct peer *);
 
 /* ---- control_complete.c ---------------------------------------------------
  */

@@ -46,6 +46,27 @@ site_place(struct control *c, sqlite3 *site)
 	}
 }
 
+/* Send a feed (taken), unless it is what the peer was told last. */
+static void
+site_tell(struct control *c, struct peer *p, json_t *feed)
+{
+	if (p->state != NULL && json_equal(p->state, feed)) {
+		json_decref(feed);
+		return;
+	}
+	json_decref(p->state);
+	p->state = json_incref(feed);
+	c->count.feeds++;
+	rpc_notify(p->rpc, "feed", feed);
+}
+
+void
+site_forget(struct peer *p)
+{
+	json_decref(p->state);
+	p->state = NULL;
+}
+
 static void
 site_feed_gate(struct control *c, struct peer *p, sqlite3 *site)
 {
@@ -53,8 +74,7 @@ site_feed_gate(struct control *c, struct peer *p, sqlite3 *site)
 
 	if (root == NULL)
 		return; /* told once the directory is open */
-	c->count.feeds++;
-	rpc_notify(p->rpc, "feed",
+	site_tell(c, p,
 	    feed_gate(
 		c->self->table->objs, site, root, c->self->server, p->name));
 }
@@ -72,8 +92,7 @@ site_feed_media(struct control *c, struct peer *p, sqlite3 *site)
 		log_warnx("peer=%s no ports for media", p->name);
 		return;
 	}
-	c->count.feeds++;
-	rpc_notify(p->rpc, "feed", feed);
+	site_tell(c, p, feed);
 }
 
 void

@@ -19,6 +19,7 @@ extern const struct role control_role;
 
 static struct frame {
 	struct peer peers[8];
+	struct rpc *far[8]; /* the other ends of their links */
 	size_t npeers;
 	struct owner owner; /* of st */
 	role_status_fn *on_status;
@@ -246,7 +247,7 @@ world_free(struct world *w)
 		if (frame.peers[i].rpc != NULL)
 			control_role.on_unlink(&w->self, &frame.peers[i]);
 		rpc_close(&frame.peers[i].rpc);
-		rpc_close((struct rpc **)&frame.peers[i].state);
+		rpc_close(&frame.far[i]);
 	}
 	control_role.on_stop(&w->self);
 	assert_true(frame.stopped);
@@ -401,7 +402,7 @@ link_role(struct world *w, enum role_id id, unsigned index)
 	p->self = &w->self;
 	snprintf(p->name, sizeof p->name, "%s/%u", role_rows[id].name, index);
 	p->rpc = rpc_open(w->loop, s[0], &near);
-	p->state = rpc_open(w->loop, s[1], &far);
+	frame.far[frame.npeers - 1] = rpc_open(w->loop, s[1], &far);
 	control_role.on_link(&w->self, p);
 	return p;
 }
@@ -751,6 +752,10 @@ gates_are_fed(void **state)
 	    json_integer_value(json_object_get(
 		json_object_get(w->fed, "gate"), "requests-per-second")),
 	    50);
+	/* what it knows already is not said again */
+	publish(w, "site/demo");
+	settle(w);
+	assert_string_equal(w->heard, "feed ");
 	fix_set(w->fix, ST_SYSTEM, "gate default", "requests-per-second=9");
 	fix_commit(w->fix, ST_SYSTEM);
 	publish(w, "site/demo");
