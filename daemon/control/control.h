@@ -120,7 +120,7 @@ struct session {
 	struct rpc *rpc;
 	struct err refused; /* told at its first request, then closed */
 	struct loop_timer *patience; /* of one that is refused */
-	TAILQ_HEAD(, call) open;
+	TAILQ_HEAD(call_list, call) open;
 };
 TAILQ_HEAD(sessions, session);
 

@@ -28,13 +28,13 @@ struct replica {
 	bool told;    /* it said what it is */
 	bool telling; /* its waiters are being called */
 	stream_event_fn *watch;
-	TAILQ_HEAD(, stream_wait) waiting;
+	TAILQ_HEAD(stream_waits, stream_wait) waiting;
 	struct loop_timer *patience;
 };
 
 struct streams {
 	struct control *control;
-	TAILQ_HEAD(, replica) all;
+	TAILQ_HEAD(replicas, replica) all;
 	unsigned n; /* not watched */
 };
 

@@ -358,7 +358,7 @@ struct st_stream {
 	struct stream *stream; /* NULL until opened */
 	bool ready;
 	unsigned pins;
-	TAILQ_HEAD(, st_pin) waiting;
+	TAILQ_HEAD(st_pins, st_pin) waiting;
 };
 TAILQ_HEAD(st_streams, st_stream);
 
@@ -459,13 +459,13 @@ struct st {
 	int64_t rev; /* of the running configuration */
 	struct st_streams streams;
 	struct st_hold *base; /* site, commit, domain/root */
-	TAILQ_HEAD(, st_hold) holds;
-	TAILQ_HEAD(, st_answer) answers;
+	TAILQ_HEAD(st_holds, st_hold) holds;
+	TAILQ_HEAD(st_answers, st_answer) answers;
 	TAILQ_HEAD(st_queue, st_work) queue;
 	bool shut;
 	struct st_job *job;
 	struct reader *warm[3];
-	TAILQ_HEAD(, st_calls) calls;
+	TAILQ_HEAD(st_readers, st_calls) calls;
 	struct st_counters count;
 };
 
