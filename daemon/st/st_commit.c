@@ -84,10 +84,13 @@ static void
 job_finish(struct st_job *j, const struct err *e)
 {
 	struct st *st = j->st;
+	struct err why;
 
+	if (e != NULL)
+		why = *e; /* it may be the job's own */
 	st_hold_close(&j->hold);
 	st->job = NULL;
-	j->done(j->arg, j, e);
+	j->done(j->arg, j, e != NULL ? &why : NULL);
 	if (st->job == NULL) /* the callee may have started the next one */
 		st_gate_open(st);
 }

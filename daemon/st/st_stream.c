@@ -252,9 +252,10 @@ static void
 hold_tell(void *arg)
 {
 	struct st_hold *h = arg;
+	struct err why = h->err; /* the callee may close the hold */
 
 	h->told = true;
-	h->fn(h->arg, h->err.code != ERR_NONE ? &h->err : NULL);
+	h->fn(h->arg, why.code != ERR_NONE ? &why : NULL);
 }
 
 struct st_hold *

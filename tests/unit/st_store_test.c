@@ -620,6 +620,9 @@ a_broken_stream_holds_commits_up(void **state)
 	set(w, "s2", "server srv1", json_pack("{s:s}", "description", "x"));
 	assert_int_equal(call(w, "s2", "commit", json_object()), -ERR_PARTIAL);
 	says(w, "revision 3 is decided, but not applied");
+	assert_int_equal(
+	    call(w, "s2", "show configuration", json_object()), -ERR_CORRUPT);
+	says(w, "broken on purpose");
 	w->repl->broken = NULL;
 	commit(w, "s2");
 	assert_string_equal(shown(w, NULL, "domain a.test user"),
