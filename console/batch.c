@@ -45,6 +45,7 @@ batch_note(struct batch *b, int status)
 		b->stop = true;
 }
 
+/* The end of a request, whatever became of it. */
 static void
 batch_sent_free(struct batch_sent *sent)
 {
@@ -145,6 +146,7 @@ batch_command(struct batch *b, const struct place *p)
 	command_fini(&c);
 }
 
+/* One line of any source; leaving and Ctrl-C end the batch. */
 static void
 batch_line(struct batch *b, const char *file, unsigned line, const char *text)
 {
@@ -160,6 +162,7 @@ batch_line(struct batch *b, const char *file, unsigned line, const char *text)
 
 /* ---- where lines come from ---------------------------------------------- */
 
+/* The commands of -c, counted as lines. */
 static void
 batch_commands(struct batch *b)
 {
@@ -195,6 +198,7 @@ batch_take_line(
 	return false;
 }
 
+/* Every line of a file that is a text. */
 static void
 batch_file(struct batch *b, FILE *f, const char *file)
 {
@@ -211,6 +215,7 @@ batch_file(struct batch *b, FILE *f, const char *file)
 	free(text);
 }
 
+/* -c first, then -f; standard input where neither is given. */
 static void
 batch_read(struct batch *b)
 {
@@ -262,18 +267,23 @@ batch_drop(struct session *s)
 static int
 batch_dry(struct session *s)
 {
-	struct place p = {.text = "compare"};
 	struct command c = {0};
 	struct reply reply;
 	int status = 0;
 	long n;
 
 	if (s->set_check != NULL &&
-	    (status = batch_run_op(s, s->set_check)) != 0)
+	    conn_call(&s->conn, s->set_check->name, NULL, &reply) != 0) {
+		c.walk.op = s->set_check;
+		status = command_show(s, NULL, &c, &reply);
+	}
+	if (s->set_check != NULL)
+		reply_fini(&reply);
+	if (status != 0)
 		return status;
 	c.walk.op = s->set_compare;
 	if ((n = session_changes(s, &reply)) != 0)
-		status = command_show(s, &p, &c, &reply);
+		status = command_show(s, NULL, &c, &reply);
 	reply_fini(&reply);
 	return status != 0 ? status : n > 0 ? EXIT_DIFFERS : 0;
 }
@@ -304,6 +314,8 @@ batch_settle(struct session *s)
 	return status;
 }
 
+/* What is still on its way is awaited; then the candidate is settled or
+ * dropped. */
 static int
 batch_finish(struct batch *b)
 {

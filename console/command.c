@@ -103,10 +103,12 @@ command_warn(struct session *s, const struct view *v)
 
 	if (v->format == FORMAT_JSON)
 		return;
-	json_array_foreach (v->warn, i, words)
+	json_array_foreach (v->warn, i, words) {
 		report_note(s, "warning: %s", json_string_value(words));
+	}
 }
 
+/* The rows into a file; how many is said on standard error. */
 static int
 command_save(struct session *s, const struct view *v, const struct buf *b)
 {

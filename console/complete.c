@@ -12,6 +12,7 @@
 
 #define COMPLETE_TIME (150 * CLOCK_MS) /* then words alone must do */
 
+/* Texts are copied: a choice outlives the walk it came from. */
 static void
 choices_add(
     struct choices *c, const char *word, const char *shown, const char *brief)
@@ -39,20 +40,25 @@ choices_fini(struct choices *c)
 	memset(c, 0, sizeof *c);
 }
 
-/* Names of objects that begin with what is typed, asked of the server. */
+/* Names of objects, or of processes, that begin with what is typed: asked of
+ * the server. */
 static void
 complete_live(struct session *s, const struct op_next *next, const char *prefix,
     struct choices *c)
 {
-	struct reply reply;
+	const char *ref = next->ref, *text;
 	struct buf word = BUF_INIT;
-	const char *text;
+	struct reply reply;
 	json_t *item;
 	size_t i;
 
+	if (next->value != NULL && next->value->type == &op_type_instance)
+		ref = "instance";
+	if (ref == NULL)
+		return;
 	conn_call_in(&s->conn, "complete",
-	    json_pack("{s:s, s:s, s:s}", "ref", next->ref, "path",
-		next->ref_path, "prefix", prefix),
+	    json_pack("{s:s, s:s, s:s}", "ref", ref, "path", next->ref_path,
+		"prefix", prefix),
 	    COMPLETE_TIME, &reply);
 	json_array_foreach (reply.result, i, item) {
 		if ((text = json_string_value(item)) == NULL)
@@ -90,8 +96,9 @@ complete_walk(struct session *s, const struct op_table *t, const char *line,
 
 	op_walk(t, line + base, flags, &w);
 	if (w.pipe != 0) {
+		base += w.pipe + 1;
 		op_walk_fini(&w);
-		complete_walk(s, &pipe_table, line, base + w.pipe + 1, c);
+		complete_walk(s, &pipe_table, line, base, c);
 		return;
 	}
 	c->from = base + w.from;
@@ -103,8 +110,7 @@ complete_walk(struct session *s, const struct op_table *t, const char *line,
 				    w.next[i].brief);
 			else
 				complete_value(&w.next[i], c);
-			if (w.next[i].ref != NULL)
-				complete_live(s, &w.next[i], line + c->from, c);
+			complete_live(s, &w.next[i], line + c->from, c);
 		}
 	}
 	op_walk_fini(&w);

@@ -29,6 +29,7 @@ reply_fini(struct reply *r)
 	memset(r, 0, sizeof *r);
 }
 
+/* A request ends once, with its reply or with the connection. */
 static void
 conn_request_end(struct conn_request *q)
 {
@@ -57,6 +58,7 @@ conn_on_reply(void *arg, json_t *result, const struct err *e)
 	loop_stop(c->loop);
 }
 
+/* The end of the connection; its requests have been failed before. */
 static void
 conn_on_closed(void *arg, struct rpc *r, const struct err *why)
 {
@@ -68,6 +70,7 @@ conn_on_closed(void *arg, struct rpc *r, const struct err *why)
 	loop_stop(c->loop);
 }
 
+/* Ctrl-C ends the waiting, never the operation. */
 static void
 conn_on_sigint(void *arg)
 {
@@ -99,11 +102,30 @@ conn_send(
 	rpc_call(c->rpc, method, params, c->timeout, conn_on_reply, q);
 }
 
+bool
+conn_catch(struct conn *c)
+{
+	if (c->sigint != NULL)
+		return false;
+	c->sigint = loop_signal_open(c->loop, SIGINT, conn_on_sigint, c);
+	return true;
+}
+
+void
+conn_release(struct conn *c, bool caught)
+{
+	if (caught)
+		loop_signal_close(&c->sigint);
+}
+
 void
 conn_wait(struct conn *c, unsigned most)
 {
+	bool caught = conn_catch(c);
+
 	while (c->open > most && !c->interrupted && c->rpc != NULL)
 		loop_run(c->loop);
+	conn_release(c, caught);
 }
 
 struct conn_one {
@@ -129,7 +151,8 @@ conn_forget(struct conn *c, void *arg)
 {
 	struct conn_request *q;
 
-	TAILQ_FOREACH (q, &c->requests, entry) {
+	for (q = TAILQ_FIRST(&c->requests); q != NULL;
+	     q = TAILQ_NEXT(q, entry)) {
 		if (q->arg == arg)
 			q->fn = NULL;
 	}
@@ -140,11 +163,13 @@ conn_call(
     struct conn *c, const char *method, json_t *params, struct reply *reply)
 {
 	struct conn_one one = {.reply = reply};
+	bool caught = conn_catch(c);
 
 	memset(reply, 0, sizeof *reply);
 	conn_send(c, method, params, conn_take_one, &one);
 	while (!one.done && !c->interrupted && c->rpc != NULL)
 		loop_run(c->loop);
+	conn_release(c, caught);
 	if (!one.done) {
 		conn_forget(c, &one);
 		reply->interrupted = c->interrupted;
@@ -204,7 +229,6 @@ conn_init(struct conn *c, unsigned timeout)
 	TAILQ_INIT(&c->requests);
 	c->loop = loop_new();
 	c->timeout = timeout * CLOCK_SEC;
-	c->sigint = loop_signal_open(c->loop, SIGINT, conn_on_sigint, c);
 }
 
 int
@@ -216,7 +240,7 @@ conn_open(struct conn *c, const char *path, struct err *e)
 
 	if ((fd = sock_unix_connect(path, e)) < 0) {
 		e->code = ERR_CONNECT;
-		return -ERR_CONNECT;
+		return err_wrap(e, "cannot connect");
 	}
 	c->rpc = rpc_open(c->loop, fd, &h);
 	op_table_fini(&c->table);
@@ -225,6 +249,7 @@ conn_open(struct conn *c, const char *path, struct err *e)
 	return r;
 }
 
+/* Deferred: the loop has nothing more to do. */
 static void
 conn_stop(void *arg)
 {

@@ -71,7 +71,7 @@ struct conn {
 	struct rpc *rpc; /* NULL = not connected */
 	struct loop_signal *sigint;
 	bool interrupted;
-	TAILQ_HEAD(, conn_request) requests;
+	TAILQ_HEAD(conn_requests, conn_request) requests;
 	unsigned open;	       /* requests without a reply */
 	uint64_t timeout;      /* us; 0 = none */
 	struct op_table table; /* as the server described it */
@@ -93,6 +93,10 @@ void conn_send(
     struct conn *, const char *method, json_t *params, conn_fn *, void *arg);
 /* Until at most so many requests are open, or interrupted. */
 void conn_wait(struct conn *, unsigned most);
+/* Ctrl-C ends a wait; otherwise it ends the program, as a script expects
+ * that waits for its input. True: release must be told so. */
+bool conn_catch(struct conn *);
+void conn_release(struct conn *, bool caught);
 
 /* ---- session.c ---------------------------------------------------------- */
 

@@ -1,39 +1,20 @@
 /*
- * The prompt. libedit edits the line; what may stand at the cursor comes from
- * the walker; input goes through our own reader, which waits in the loop, so
- * the connection lives while nobody types. What is pasted in several lines is
- * held and runs as one block, or not at all.
+ * The prompt. libedit edits the line; input goes through our own reader, which
+ * waits in the loop, so the connection lives while nobody types. A block that
+ * was pasted runs wholly or not at all.
  */
 #include <errno.h>
-#include <histedit.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <wchar.h>
 
-#include "console.h"
+#include "edit.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-#define EDIT_PASTE (1u << 20) /* characters of one paste */
-#define EDIT_LISTED 60	      /* choices shown at once */
-#define EDIT_PREVIEW 12	      /* lines of a paste shown before it runs */
-
-struct edit {
-	struct session *s;
-	EditLine *el;
-	HistoryW *hist;
-	struct loop_fd *in;
-	struct loop_signal *winch, *cont;
-	bool readable;
-	wchar_t prompt[160];
-	char *block; /* lines pasted, waiting to run */
-	bool warned; /* leaving with changes was asked once */
-};
-
-/* libedit's callbacks carry no argument that all of them get. */
-static struct edit *
+struct edit *
 edit_of(EditLine *el)
 {
 	void *e;
@@ -44,6 +25,7 @@ edit_of(EditLine *el)
 
 /* ---- input -------------------------------------------------------------- */
 
+/* Something was typed: whoever waits for it goes on. */
 static void
 edit_on_input(void *arg, int fd, int events)
 {
@@ -68,6 +50,8 @@ edit_byte(struct edit *e, char *byte)
 	while (!e->readable && !c->interrupted)
 		loop_run(c->loop);
 	loop_fd_want(e->in, 0);
+	if (e->gone)
+		return 0;
 	if (c->interrupted) {
 		errno = EINTR;
 		return -1;
@@ -102,6 +86,19 @@ edit_getc(EditLine *el, wchar_t *out)
 	}
 }
 
+/* We are asked to end, or the terminal is gone: leave without a word, but
+ * give the terminal its modes back. */
+static void
+edit_on_end(void *arg)
+{
+	struct edit *e = arg;
+
+	e->gone = true;
+	e->s->conn.interrupted = true;
+	loop_stop(e->s->conn.loop);
+}
+
+/* Another size of the terminal. */
 static void
 edit_on_winch(void *arg)
 {
@@ -120,6 +117,7 @@ edit_on_cont(void *arg)
 
 /* ---- prompt ------------------------------------------------------------- */
 
+/* What libedit shows; made before each line. */
 static wchar_t *
 edit_prompt(EditLine *el)
 {
@@ -137,292 +135,6 @@ edit_set_prompt(struct edit *e)
 	    L"%ls@%ls%ls ", user, server, e->s->dirty ? L"#" : L">");
 	free(user);
 	free(server);
-}
-
-/* ---- completion and ? --------------------------------------------------- */
-
-/* The line up to the cursor; to be freed. */
-static char *
-edit_line_before(EditLine *el)
-{
-	const LineInfoW *li = el_wline(el);
-
-	return text_narrow(li->buffer, (size_t)(li->cursor - li->buffer));
-}
-
-static char *
-edit_line_behind(EditLine *el)
-{
-	const LineInfoW *li = el_wline(el);
-
-	return text_narrow(li->cursor, (size_t)(li->lastchar - li->cursor));
-}
-
-static void
-edit_insert(EditLine *el, const char *text)
-{
-	wchar_t *w = text_wide(text);
-
-	el_winsertstr(el, w);
-	free(w);
-}
-
-/* The list below the line: words left, what they are right. */
-static void
-edit_list(const struct choices *c)
-{
-	struct buf b = BUF_INIT, safe = BUF_INIT;
-	unsigned width = 8, w, columns = text_terminal(STDOUT_FILENO);
-	size_t i;
-
-	for (i = 0; i < c->n && i < EDIT_LISTED; i++) {
-		w = text_width(c->list[i].shown);
-		width = w > width && w < 32 ? w : width;
-	}
-	buf_char(&b, '\n');
-	if (c->done_ok)
-		buf_str(&b, "  <Enter>\n");
-	for (i = 0; i < c->n && i < EDIT_LISTED; i++) {
-		struct buf line = BUF_INIT;
-
-		buf_fmt(&line, "  %s", c->list[i].shown);
-		w = text_width(c->list[i].shown);
-		text_pad(&line, w < width ? width - w : 0);
-		buf_fmt(&line, "  %s", c->list[i].brief);
-		text_fit(&b, line.data, columns > 20 ? columns - 1 : 79);
-		buf_char(&b, '\n');
-		buf_fini(&line);
-	}
-	if (c->n > EDIT_LISTED)
-		buf_fmt(&b, "  ... %zu more\n", c->n - EDIT_LISTED);
-	if (c->n == 0 && !c->done_ok)
-		buf_str(&b, "  nothing that I know may stand here\n");
-	text_safe(&safe, b.data);
-	fputs(safe.data, stdout);
-	fflush(stdout);
-	buf_fini(&b);
-	buf_fini(&safe);
-}
-
-/* Put what all choices have in common in the place of the unfinished word.
- * True when the line has grown. */
-static bool
-edit_extend(EditLine *el, const char *line, const struct choices *c)
-{
-	const char *typed = line + c->from;
-	bool unique, grown = false;
-	char *common = choices_common(c, &unique);
-	size_t n = strlen(typed);
-
-	if (common == NULL)
-		return false;
-	if (strncmp(common, typed, n) == 0) {
-		grown = common[n] != '\0';
-		edit_insert(el, common + n);
-	} else if (unique) {
-		wchar_t *w = text_wide(typed);
-
-		el_deletestr(el, (int)wcslen(w));
-		free(w);
-		edit_insert(el, common);
-		grown = true;
-	}
-	if (unique) {
-		edit_insert(el, " ");
-		grown = true;
-	}
-	free(common);
-	return grown;
-}
-
-/* A Ctrl-C while the server was asked belongs to that question. */
-static void
-edit_choices(struct edit *e, const char *line, struct choices *c)
-{
-	complete(e->s, line, c);
-	e->s->conn.interrupted = false;
-}
-
-static unsigned char
-edit_complete(EditLine *el, int ch)
-{
-	struct edit *e = edit_of(el);
-	char *line = edit_line_before(el);
-	unsigned char r = CC_REFRESH;
-	struct choices c;
-
-	(void)ch;
-	edit_choices(e, line, &c);
-	if (!edit_extend(el, line, &c)) {
-		edit_list(&c);
-		r = CC_REDISPLAY;
-	}
-	choices_fini(&c);
-	free(line);
-	return r;
-}
-
-/* Does the cursor stand inside quotes, or behind a backslash? */
-static bool
-edit_is_quoted(const char *line)
-{
-	struct op_words w;
-	struct err e;
-	size_t at;
-	int r = op_words_parse(&w, line, &at, &e);
-
-	op_words_fini(&w);
-	return r != 0;
-}
-
-static unsigned char
-edit_help(EditLine *el, int ch)
-{
-	struct edit *e = edit_of(el);
-	char *line = edit_line_before(el);
-	unsigned char r = CC_REDISPLAY;
-	struct choices c;
-
-	(void)ch;
-	if (edit_is_quoted(line)) {
-		el_winsertstr(el, L"?");
-		r = CC_REFRESH;
-	} else {
-		edit_choices(e, line, &c);
-		edit_list(&c);
-		choices_fini(&c);
-	}
-	free(line);
-	return r;
-}
-
-/* ---- paste -------------------------------------------------------------- */
-
-/* What may stay of a paste: no control characters but the ends of lines. */
-static size_t
-edit_strip(wchar_t *text, size_t n)
-{
-	size_t i, kept = 0;
-	wchar_t c;
-
-	for (i = 0; i < n; i++) {
-		c = text[i] == L'\r'   ? L'\n'
-		    : text[i] == L'\t' ? L' '
-				       : text[i];
-		if (c == L'\n' ||
-		    (c >= L' ' && c != 0x7f && !(c >= 0x80 && c < 0xa0)))
-			text[kept++] = c;
-	}
-	return kept;
-}
-
-/* Characters up to the end mark ESC [ 2 0 1 ~; -1 when the terminal is gone
- * or too much came. */
-static long
-edit_take_paste(EditLine *el, wchar_t *out)
-{
-	static const wchar_t mark[] = L"\033[201~";
-	const size_t len = sizeof mark / sizeof mark[0] - 1;
-	size_t n = 0;
-
-	while (n < EDIT_PASTE) {
-		if (el_wgetc(el, &out[n]) != 1)
-			return -1;
-		n++;
-		if (n >= len && wmemcmp(out + n - len, mark, len) == 0)
-			return (long)edit_strip(out, n - len);
-	}
-	return -1;
-}
-
-/* Lines with something in them. */
-static unsigned
-edit_count_lines(const char *text)
-{
-	unsigned n = 0;
-	size_t len;
-
-	for (; *text != '\0'; text += len + (text[len] == '\n')) {
-		len = strcspn(text, "\n");
-		n += strspn(text, " ") < len;
-	}
-	return n;
-}
-
-/* The first lines of a block, as they would run. */
-static void
-edit_preview(const char *text)
-{
-	struct buf b = BUF_INIT, safe = BUF_INIT;
-	unsigned shown = 0;
-	size_t n;
-
-	buf_char(&b, '\n');
-	for (; *text != '\0'; text += n + (text[n] == '\n')) {
-		n = strcspn(text, "\n");
-		if (strspn(text, " ") >= n)
-			continue;
-		if (shown++ == EDIT_PREVIEW) {
-			buf_str(&b, "  ...\n");
-			break;
-		}
-		buf_str(&b, "  ");
-		buf_add(&b, text, n);
-		buf_char(&b, '\n');
-	}
-	text_safe(&safe, b.data);
-	fputs(safe.data, stdout);
-	buf_fini(&b);
-	buf_fini(&safe);
-}
-
-/* Hold a block: Enter runs it, any other key drops it. */
-static unsigned char
-edit_hold(struct edit *e, const char *text)
-{
-	char *before = edit_line_before(e->el);
-	char *behind = edit_line_behind(e->el);
-	wchar_t key;
-	bool run;
-
-	edit_preview(text);
-	printf("%u lines pasted. Enter runs them as one block, any other "
-	       "key drops them.\n",
-	    edit_count_lines(text));
-	fflush(stdout);
-	run = el_wgetc(e->el, &key) == 1 && (key == L'\n' || key == L'\r');
-	if (run) {
-		free(e->block);
-		e->block = xasprintf("%s%s%s", before, text, behind);
-	} else {
-		printf("dropped\n");
-	}
-	free(before);
-	free(behind);
-	return run ? CC_NEWLINE : CC_REDISPLAY;
-}
-
-static unsigned char
-edit_paste(EditLine *el, int ch)
-{
-	wchar_t *wide = xcalloc(EDIT_PASTE, sizeof *wide);
-	long n = edit_take_paste(el, wide);
-	char *text = text_narrow(wide, n > 0 ? (size_t)n : 0);
-	unsigned char r = CC_REFRESH;
-
-	(void)ch;
-	free(wide);
-	if (n < 0) {
-		printf("\nthe paste was too long, or broke off: dropped\n");
-		r = CC_REDISPLAY;
-	} else if (edit_count_lines(text) > 1) {
-		r = edit_hold(edit_of(el), text);
-	} else {
-		text[strcspn(text, "\n")] = '\0';
-		edit_insert(el, text);
-	}
-	free(text);
-	return r;
 }
 
 /* ---- running ------------------------------------------------------------ */
@@ -460,6 +172,7 @@ edit_reconnect(struct edit *e)
 	return true;
 }
 
+/* Run one line; after Ctrl-C the prompt comes back at once. */
 static void
 edit_one(struct edit *e, const char *line)
 {
@@ -551,6 +264,7 @@ edit_run_block(struct edit *e, const char *block)
 
 /* ---- history ------------------------------------------------------------ */
 
+/* Add a line to the history in memory. */
 static void
 edit_enter(struct edit *e, const char *line)
 {
@@ -561,6 +275,7 @@ edit_enter(struct edit *e, const char *line)
 	free(w);
 }
 
+/* A line of the file, at the start. */
 static void
 edit_on_history(void *arg, const char *line)
 {
@@ -584,6 +299,7 @@ edit_remember(struct edit *e, const char *line)
 
 /* ---- the loop of the prompt --------------------------------------------- */
 
+/* libedit with our reader, our keys and the history of the file. */
 static void
 edit_init(struct edit *e, struct session *s)
 {
@@ -595,6 +311,9 @@ edit_init(struct edit *e, struct session *s)
 	loop_fd_want(e->in, 0);
 	e->winch = loop_signal_open(s->conn.loop, SIGWINCH, edit_on_winch, e);
 	e->cont = loop_signal_open(s->conn.loop, SIGCONT, edit_on_cont, e);
+	e->term = loop_signal_open(s->conn.loop, SIGTERM, edit_on_end, e);
+	e->hup = loop_signal_open(s->conn.loop, SIGHUP, edit_on_end, e);
+	conn_catch(&s->conn);
 	e->hist = history_winit();
 	history_w(e->hist, &ev, H_SETSIZE, 1000);
 	history_w(e->hist, &ev, H_SETUNIQUE, 1);
@@ -616,6 +335,7 @@ edit_init(struct edit *e, struct session *s)
 	el_wset(e->el, EL_BIND, L"^R", L"em-inc-search-prev", NULL);
 }
 
+/* The terminal gets its modes back. */
 static void
 edit_fini(struct edit *e)
 {
@@ -624,6 +344,9 @@ edit_fini(struct edit *e)
 	history_wend(e->hist);
 	loop_signal_close(&e->winch);
 	loop_signal_close(&e->cont);
+	loop_signal_close(&e->term);
+	loop_signal_close(&e->hup);
+	conn_release(&e->s->conn, true);
 	loop_fd_close(&e->in);
 	free(e->block);
 }
@@ -702,7 +425,7 @@ edit_run(struct session *s)
 		printf("Tandem %s, site %s. ? shows what may stand, help "
 		       "explains, Ctrl-D leaves.\n",
 		    s->conn.version, s->conn.site);
-		while (edit_turn(&e))
+		while (edit_turn(&e) && !e.gone)
 			;
 	}
 	edit_fini(&e);

@@ -102,6 +102,7 @@ local_help_ops(struct session *s, const char *words, size_t n, struct buf *b)
 	return found;
 }
 
+/* Objects of that name; their number. */
 static unsigned
 local_help_objs(struct session *s, const char *words, size_t n, struct buf *b)
 {

@@ -44,6 +44,7 @@ static const char options_help[] =
     "permitted, 6 check failed, 7 cannot connect, 8 partly applied, 9 timed\n"
     "out, 10 differences (-n), 130 interrupted\n";
 
+/* Wrong usage: words, the usage line, status 2. */
 static int
 options_refuse(const char *words, const char *what)
 {
@@ -52,6 +53,7 @@ options_refuse(const char *words, const char *what)
 	return EXIT_USAGE + 1;
 }
 
+/* The word of -o. */
 static int
 options_format(struct options *opt, const char *name)
 {
@@ -67,6 +69,7 @@ options_format(struct options *opt, const char *name)
 	    "-o: expected table, json, csv, lines or terse", name);
 }
 
+/* The seconds of -T; a day is the most. */
 static int
 options_timeout(struct options *opt, const char *text)
 {
@@ -89,6 +92,7 @@ options_print(int c)
 	return 1;
 }
 
+/* One option, as getopt found it. */
 static int
 options_take(struct options *opt, int c)
 {

@@ -183,6 +183,7 @@ view_slice(struct view *v, size_t from, size_t to)
 
 /* ---- the filters -------------------------------------------------------- */
 
+/* An argument of a filter in canonical form, or NULL. */
 static const char *
 pipe_arg(const struct pipe_step *p, const char *name)
 {
@@ -221,6 +222,7 @@ pipe_pattern(const struct pipe_step *p, struct view *v, struct err *e)
 	return 0;
 }
 
+/* One row with one number, so that JSON has it too. */
 static int
 pipe_count_rows(struct view *v)
 {
@@ -235,6 +237,7 @@ pipe_count_rows(struct view *v)
 	return 0;
 }
 
+/* head and last: the same rows from either end. */
 static int
 pipe_head_rows(const struct pipe_step *p, struct view *v)
 {
@@ -271,6 +274,7 @@ struct pipe_sorted {
 	bool reverse;
 };
 
+/* For qsort; rows of the same value keep their order. */
 static int
 pipe_sort_fn(const void *a, const void *b)
 {
@@ -282,6 +286,7 @@ pipe_sort_fn(const void *a, const void *b)
 	return x->reverse ? -r : r;
 }
 
+/* Sort by a declared column, shown or not. */
 static int
 pipe_sort_rows(const struct pipe_step *p, struct view *v, struct err *e)
 {
@@ -326,6 +331,7 @@ view_project(struct view *v)
 	view_replace(v, rows);
 }
 
+/* Only the columns named; a name that is not declared is an error. */
 static int
 pipe_columns_rows(const struct pipe_step *p, struct view *v, struct err *e)
 {
@@ -350,6 +356,7 @@ pipe_columns_rows(const struct pipe_step *p, struct view *v, struct err *e)
 	return 0;
 }
 
+/* Another form; the columns follow it unless they were chosen. */
 static int
 pipe_display_as(const struct pipe_step *p, struct view *v)
 {

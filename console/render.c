@@ -62,6 +62,7 @@ render_time(struct buf *b, const char *text)
 	}
 }
 
+/* A text with every byte escaped that a terminal could obey. */
 static void
 render_string(struct buf *b, const char *text)
 {
@@ -121,6 +122,7 @@ struct table {
 	bool heads;
 };
 
+/* The text of a cell, made by table_fill. */
 static char *
 table_cell(struct table *t, size_t row, size_t col)
 {
@@ -176,6 +178,7 @@ table_fit(struct table *t, unsigned width)
 	}
 }
 
+/* Numbers stand right, so that their digits stand below one another. */
 static bool
 table_is_right(const struct op_field *f)
 {
@@ -202,6 +205,7 @@ table_put(struct table *t, size_t col, const char *text, struct buf *b)
 	buf_fini(&cut);
 }
 
+/* Headings in capitals. */
 static void
 table_head(struct table *t, struct buf *b)
 {
@@ -216,7 +220,8 @@ table_head(struct table *t, struct buf *b)
 	}
 }
 
-/* A column alone needs no heading: its rows are the text. */
+/* A column alone needs no heading where something was looked at: its rows
+ * are the text. What was done is told with its name. */
 static void
 render_table(const struct view *v, unsigned width, struct buf *b)
 {
@@ -225,7 +230,8 @@ render_table(const struct view *v, unsigned width, struct buf *b)
 
 	if (t.nrows == 0 || v->ncols == 0)
 		return;
-	t.heads = v->ncols > 1;
+	t.heads = v->ncols > 1 ||
+	    (v->op != NULL && v->op->kind != OP_READ && !v->chosen);
 	t.cells = xcalloc(t.nrows * v->ncols, sizeof *t.cells);
 	t.width = xcalloc(v->ncols, sizeof *t.width);
 	table_fill(&t);
@@ -273,6 +279,7 @@ render_terse_cell(struct buf *b, const char *text)
 	}
 }
 
+/* csv and terse: a line a row, no padding. */
 static void
 render_separated(const struct view *v, struct buf *b)
 {
@@ -328,6 +335,7 @@ render_lines(const struct view *v, struct buf *b)
 
 /* ---- JSON --------------------------------------------------------------- */
 
+/* For jansson: append. */
 static int
 render_to(const char *s, size_t n, void *arg)
 {
@@ -335,11 +343,47 @@ render_to(const char *s, size_t n, void *arg)
 	return 0;
 }
 
+/*
+ * JSON leaves characters above 0x7e as they are; those that a terminal could
+ * obey become \uHHHH, which means the same.
+ */
+static void
+render_json_safe(const char *s, size_t n, struct buf *b)
+{
+	char safe[20];
+	mbstate_t state = {0};
+	size_t plain, len;
+	wchar_t wc;
+
+	while (n > 0) {
+		for (plain = 0; plain < n && (unsigned char)s[plain] < 0x7f;)
+			plain++;
+		buf_add(b, s, plain);
+		s += plain;
+		if ((n -= plain) == 0)
+			return;
+		len = mbrtowc(&wc, s, n, &state);
+		if (len == (size_t)-1 || len == (size_t)-2 || len == 0)
+			return; /* jansson writes UTF-8 only */
+		if (str_escape(safe, sizeof safe, s, len) == len)
+			buf_add(b, s, len);
+		else
+			buf_fmt(b, "\\u%04X", (unsigned)wc);
+		s += len;
+		n -= len;
+	}
+}
+
 void
 render_json(json_t *o, struct buf *b)
 {
-	json_dump_callback(o, render_to, b, JSON_COMPACT);
+	struct buf raw = BUF_INIT;
+
+	json_dump_callback(o, render_to, &raw, JSON_COMPACT);
+	if (raw.data != NULL)
+		render_json_safe(raw.data, raw.len, b);
 	buf_char(b, '\n');
+	buf_fini(&raw);
 }
 
 /* The one shape of all answers; keys are only ever added to it. */

@@ -23,6 +23,7 @@ report_column(const struct report *r)
 	return column;
 }
 
+/* A byte of a line can be pointed at. */
 static bool
 report_has_place(const struct report *r)
 {
@@ -46,20 +47,44 @@ report_where(const struct session *s, const struct report *r, struct buf *b)
 	}
 }
 
-/* The line, and a caret under the word at the byte. Wide characters and tabs
- * take the room they take above. */
+#define REPORT_BEFORE 60 /* columns of a long line shown left of the caret */
+#define REPORT_BEHIND 40
+
+/* The byte from which a long line is shown, so that the caret is seen. */
+static size_t
+report_start(const char *text, size_t at)
+{
+	size_t start = 0;
+
+	while (text_width_n(text + start, at - start) > REPORT_BEFORE) {
+		start++;
+		while ((text[start] & 0xc0) == 0x80)
+			start++;
+	}
+	return start;
+}
+
+/* The line, or what of it is near, and a caret under the word at the byte.
+ * Wide characters and tabs take the room they take above. */
 static void
 report_caret(const struct report *r, struct buf *b)
 {
 	const char *text = r->place->text;
-	size_t n = strcspn(text + r->at, " \t|"), i;
+	size_t start = report_start(text, r->at), i;
+	size_t n = strcspn(text + r->at, " \t|");
+	const char *front = start != 0 ? "  ..." : "  ";
 	unsigned width;
 
-	buf_str(b, "  ");
-	for (i = 0; text[i] != '\0'; i++)
+	buf_str(b, front);
+	for (i = start; text[i] != '\0'; i++) {
+		if (i > r->at + n && (text[i] & 0xc0) != 0x80 &&
+		    text_width_n(text + r->at, i - r->at) > REPORT_BEHIND)
+			break;
 		buf_char(b, text[i] == '\t' ? ' ' : text[i]);
-	buf_str(b, "\n  ");
-	text_pad(b, text_width_n(text, r->at));
+	}
+	buf_str(b, text[i] != '\0' ? "...\n" : "\n");
+	text_pad(
+	    b, text_width(front) + text_width_n(text + start, r->at - start));
 	buf_char(b, '^');
 	width = text_width_n(text + r->at, n);
 	while (width-- > 1)
@@ -88,34 +113,48 @@ report_expected(const struct report *r, struct buf *b)
 	buf_char(b, '\n');
 }
 
-/* Lists of objects in the server's data: "rows" of a conflict, of a failed
- * check. A line each, "path: field: words" as far as they are there. */
+/* One object of the server's data: its words, or all that it has. */
 static void
-report_details(const struct report *r, struct buf *b)
+report_detail(json_t *row, struct buf *b)
 {
-	json_t *rows = json_object_get(r->data, "rows"), *row, *value;
+	const char *words = json_string_value(json_object_get(row, "words"));
 	struct buf cell = BUF_INIT;
 	const char *name;
-	size_t i;
-	bool more;
+	json_t *value;
+	bool more = false;
 
-	json_array_foreach (rows, i, row) {
-		buf_str(b, "  ");
-		more = false;
-		json_object_foreach (row, name, value) {
-			if (json_is_null(value))
-				continue;
-			buf_reset(&cell);
-			render_cell(NULL, value, FORMAT_TABLE, &cell);
-			buf_fmt(
-			    b, "%s%s: %s", more ? ", " : "", name, cell.data);
-			more = true;
-		}
-		buf_char(b, '\n');
+	buf_str(b, "  ");
+	if (words != NULL)
+		buf_str(b, words);
+	json_object_foreach (row, name, value) {
+		if (json_is_null(value) || words != NULL)
+			continue;
+		buf_reset(&cell);
+		render_cell(NULL, value, FORMAT_TABLE, &cell);
+		buf_fmt(b, "%s%s: %s", more ? ", " : "", name, cell.data);
+		more = true;
 	}
+	buf_char(b, '\n');
 	buf_fini(&cell);
 }
 
+/* "rows" of the server's data: both sides of each conflict, every check that
+ * failed. */
+static void
+report_details(const struct report *r, struct buf *b)
+{
+	json_t *rows = json_object_get(r->data, "rows"), *row;
+	const char *words;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		words = json_string_value(json_object_get(row, "words"));
+		if (!str_equal(words, r->err->text)) /* said already */
+			report_detail(row, b);
+	}
+}
+
+/* The error for people, on standard error, after what stdout holds. */
 static void
 report_words(struct session *s, const struct report *r)
 {
@@ -138,6 +177,7 @@ report_words(struct session *s, const struct report *r)
 	buf_fini(&safe);
 }
 
+/* A text, or null: members are always there. */
 static void
 report_set_text(json_t *o, const char *name, const char *text)
 {
@@ -160,9 +200,11 @@ report_merge_data(json_t *o, json_t *data)
 	}
 }
 
+/* The error for programs, on standard output. */
 static void
 report_envelope(const struct report *r)
 {
+	json_t *rows = json_object_get(r->data, "rows");
 	json_t *o = json_pack("{s:i, s:s?, s:b, s:s}", "v", 1, "op",
 	    r->op != NULL ? r->op->name : NULL, "ok", 0, "code",
 	    err_name(r->err->code));
@@ -172,7 +214,11 @@ report_envelope(const struct report *r)
 
 	report_set_text(o, "message",
 	    r->err->text[0] != '\0' ? r->err->text : err_text(r->err->code));
-	report_set_text(o, "path", r->path);
+	report_set_text(o, "path",
+	    r->path == NULL && json_array_size(rows) == 1
+		? json_string_value(
+		      json_object_get(json_array_get(rows, 0), "path"))
+		: r->path);
 	report_set_text(o, "file", r->place != NULL ? r->place->file : NULL);
 	json_object_set_new(o, "line",
 	    r->place != NULL && r->place->line != 0

@@ -38,6 +38,8 @@ secret_read(const char *path, struct buf *b, struct err *e)
 	return 0;
 }
 
+/* The text meant by @env: or @file:; a secret ends before its last line
+ * end. */
 static int
 secret_fetch(
     const struct op_field *f, const char *text, struct buf *b, struct err *e)

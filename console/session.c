@@ -11,6 +11,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
+/* Length of a NULL-ended list. */
 static size_t
 session_count(const struct op *const *ops)
 {
@@ -113,14 +114,9 @@ session_changes(struct session *s, struct reply *reply)
 void
 session_ran(struct session *s, const struct op *op)
 {
-	const struct op_field *f;
-
-	if (op == s->set_commit || op == s->set_discard) {
+	if (op == s->set_commit || op == s->set_discard)
 		s->dirty = false;
-		return;
-	}
-	for (f = op->args; f != NULL && f->name != NULL; f++) {
-		if (op->kind == OP_CONFIG && f->type == &op_type_path)
-			s->dirty = true;
-	}
+	else if (op->kind == OP_CONFIG && op != s->set_check &&
+	    op != s->set_compare)
+		s->dirty = true;
 }

@@ -30,10 +30,13 @@ text_one(const char *s, size_t n, size_t *bytes)
 {
 	mbstate_t state = {0};
 	wchar_t wc;
-	size_t got = mbrtowc(&wc, s, n, &state);
+	size_t got;
 	int columns;
 
 	*bytes = 1;
+	if ((unsigned char)*s < 0x80)
+		return 1; /* nearly all there is */
+	got = mbrtowc(&wc, s, n, &state);
 	if (got == (size_t)-1 || got == (size_t)-2 || got == 0)
 		return 1;
 	*bytes = got;

@@ -20,6 +20,7 @@ struct obj_cache {
 };
 static struct obj_cache *obj_caches;
 
+/* Where the cache of a connection hangs, or would hang. */
 static struct obj_cache **
 obj_cache_find(sqlite3 *db)
 {

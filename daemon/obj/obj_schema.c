@@ -36,6 +36,7 @@ obj_key_columns(
 	return n;
 }
 
+/* Lists are texts whatever their members are. */
 static const char *
 obj_sql_type(const struct op_field *f)
 {
@@ -93,6 +94,7 @@ obj_schema_index(const struct obj *o, struct buf *b)
 
 typedef void obj_schema_fn(const struct obj *, struct buf *);
 
+/* Write something for each object of a place. */
 static void
 obj_schema_each(const struct obj *const *objs, enum obj_place place,
     obj_schema_fn *fn, struct buf *b)
@@ -152,6 +154,7 @@ obj_has_column(
 	return r == SQLITE_ROW;
 }
 
+/* A column that an older release did not know. */
 static int
 obj_add_column(
     sqlite3 *db, const struct obj *o, const struct op_field *f, struct err *e)

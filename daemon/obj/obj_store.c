@@ -135,6 +135,7 @@ obj_sql_where(struct buf *b, const struct op_field *const *keys, unsigned n)
 	}
 }
 
+/* SELECT of the key columns, then of all fields in their order. */
 static void
 obj_sql_select(struct buf *b, const struct obj *o,
     const struct op_field *const *keys, unsigned n)

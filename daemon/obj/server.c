@@ -16,11 +16,10 @@ static const struct op_field fields[] = {
 	.brief = "first of the ports of its processes"},
     {.name = "media-address",
 	.type = &op_type_address,
-	.flags = OP_RESTART,
-	.brief = "address told to phones for RTP"},
+	.flags = OP_LIST,
+	.brief = "addresses for RTP, one of IPv4, one of IPv6"},
     {.name = "media-ports",
 	.type = &op_type_ports,
-	.flags = OP_RESTART,
 	.def = "30000-39999",
 	.brief = "ports of its media gates"},
     {.name = "description",
@@ -39,9 +38,9 @@ const struct obj obj_server = {
     .brief = "a machine that runs processes of the site",
     .about = "A server is one machine, virtual machine or container with one "
 	     "tandemd. Its inside address and port base come from the boot "
-	     "file, see tandem.conf(5). media-address is what phones are told "
-	     "in SDP: behind NAT, the address outside. Without one, the "
-	     "inside address is told.",
+	     "file, see tandem.conf(5). Media gates open their ports on "
+	     "media-address and tell it to phones; without one, on the "
+	     "inside address. A change is for calls from then on.",
     .example = "set server srv1 media-ports 30000-39999 description rack-4",
     .fields = fields,
 };

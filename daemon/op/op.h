@@ -381,7 +381,8 @@ struct op_walk {
  * An empty line is -ERR_SYNTAX. The walk ends at a bar (pipe): what stands
  * behind it is the console's.
  * OP_WALK_SHORT accepts unambiguous abbreviations of words (interactive
- * only); OP_WALK_COMPLETE treats the last word as unfinished.
+ * only; where any value may stand, a word must be whole); OP_WALK_COMPLETE
+ * treats the last word as unfinished.
  */
 #define OP_WALK_SHORT 1
 #define OP_WALK_COMPLETE 2

@@ -113,6 +113,7 @@ op_check_value(const struct obj *o, const char *name, json_t *in, json_t *out,
 	return r;
 }
 
+/* All members of values, or none: the first that does not fit refuses them. */
 static int
 op_check_values(const struct obj *o, json_t *in, json_t **out, struct err *e)
 {
@@ -157,6 +158,8 @@ op_check_fields(const struct obj *o, json_t *list, struct err *e)
 
 /* ---- all arguments of a call -------------------------------------------- */
 
+/* One argument in canonical form into the call; its name stands in front of
+ * an error. */
 static int
 op_check_arg(
     struct op_call *c, const struct op_field *f, json_t *in, struct err *e)
@@ -199,6 +202,8 @@ op_take_arg(
 	return r;
 }
 
+/* Every name must be known; every known argument is taken in the order of
+ * the record. */
 static int
 op_check_args(struct op_call *c, json_t *args, struct err *e)
 {
@@ -224,6 +229,8 @@ op_check_args(struct op_call *c, json_t *args, struct err *e)
 	return 0;
 }
 
+/* The right to run comes before the arguments, so who may not learns
+ * nothing. */
 static int
 op_admit(struct op_call *c, json_t *args, struct err *e)
 {
@@ -235,6 +242,7 @@ op_admit(struct op_call *c, json_t *args, struct err *e)
 	return op_check_args(c, args, e);
 }
 
+/* The end of a call: nothing of it is used after. */
 static void
 op_call_free(struct op_call *c)
 {

@@ -56,7 +56,7 @@ op_man_par(struct buf *b, const char *s)
 		buf_str(b, column != 0 ? " " : "");
 		op_man_text(b, s, n);
 		column += n + 1;
-		stop = s[n - 1] == '.' && s[n] == ' ';
+		stop = n > 0 && s[n - 1] == '.' && s[n] == ' ';
 		s += n;
 	}
 	buf_char(b, '\n');
@@ -74,6 +74,7 @@ op_man_brief(struct buf *b, const char *s)
 	op_man_text(b, s + 1, strlen(s + 1));
 }
 
+/* Lines of an example as they are typed. */
 static void
 op_man_example(struct buf *b, const char *lines)
 {
@@ -124,6 +125,7 @@ op_man_field(struct buf *b, const struct op_field *f, bool limits)
 		buf_str(b, "Takes effect after a restart of its processes.\n");
 }
 
+/* A list of terms under a title; nothing for an empty list. */
 static void
 op_man_fields(
     struct buf *b, const char *title, const struct op_field *f, bool limits)
@@ -136,6 +138,7 @@ op_man_fields(
 	buf_str(b, ".El\n");
 }
 
+/* One operation: usage, what it does, arguments, columns, example. */
 static void
 op_man_op(struct buf *b, const struct op *op)
 {
@@ -169,6 +172,7 @@ op_man_path(struct buf *b, const struct obj *o)
 	buf_fmt(b, "%s <%s>", o->name, o->key.name);
 }
 
+/* One object: its path, what it is, key, fields, example. */
 static void
 op_man_obj(struct buf *b, const struct obj *o)
 {

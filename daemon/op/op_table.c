@@ -120,6 +120,7 @@ op_help_text(const char *text, struct buf *b)
 	buf_char(b, '\n');
 }
 
+/* Lines of an example, indented. */
 static void
 op_help_example(const char *lines, struct buf *b)
 {

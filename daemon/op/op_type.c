@@ -155,6 +155,7 @@ op_describe_choices(const struct op_field *f, struct buf *b)
 		buf_fmt(b, "%s%s", c != f->choices ? " | " : "", *c);
 }
 
+/* Limits of a text are counted in characters. */
 static void
 op_describe_length(const struct op_field *f, struct buf *b)
 {
@@ -200,6 +201,7 @@ op_describe(const struct op_field *f, struct buf *b)
 
 /* ---- JSON --------------------------------------------------------------- */
 
+/* A secret never becomes JSON; numbers and yes or no become their kind. */
 static json_t *
 op_one_to_json(const struct op_field *f, const char *canonical)
 {
@@ -249,6 +251,7 @@ op_json_text(json_t *in, char number[24])
 	return json_string_value(in);
 }
 
+/* The members of an array, each canonical, joined by spaces. */
 static int
 op_json_list(
     const struct op_field *f, json_t *in, char *out, size_t size, struct err *e)

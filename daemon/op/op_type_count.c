@@ -165,6 +165,7 @@ op_time_take(const char **s, size_t n, int lo, int hi, int *v)
 	return true;
 }
 
+/* One of the marks at *s, which moves behind it. */
 static bool
 op_time_mark(const char **s, const char *marks)
 {

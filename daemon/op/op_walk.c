@@ -149,6 +149,7 @@ op_walk_find_path(struct op_walker *w)
 		    w->out->args, w->fields->name, w->field_list);
 }
 
+/* The path names one object, not a kind. */
 static bool
 op_path_is_whole(const struct op_walker *w)
 {
@@ -255,12 +256,14 @@ op_walk_path_word(struct op_walker *w, const char *word)
 
 /* ---- arguments ---------------------------------------------------------- */
 
+/* An argument stands once in a line. */
 static bool
 op_walk_is_given(const struct op_walker *w, const struct op_field *f)
 {
 	return w->given >> (f - w->op->args) & 1;
 }
 
+/* What is given by its name, in any order. */
 static bool
 op_is_named(const struct op_field *f)
 {

@@ -16,6 +16,7 @@ op_offer_clear(struct op_walker *w)
 	w->noffers = 0;
 }
 
+/* Store an offer; without memory there is one less. */
 static void
 op_offer_add(struct op_walker *w, const struct op_offer *o)
 {
@@ -210,6 +211,7 @@ op_offer_ref_path(
 	}
 }
 
+/* An offer as the caller sees it, with where its values come from. */
 static void
 op_offer_export(
     struct op_walker *w, const struct op_offer *o, struct op_next *n)

@@ -8,6 +8,7 @@
 #include "op_walk.h"
 #include "daemon/base/str.h"
 
+/* An unquoted word that stands for itself. */
 static bool
 op_word_is(const struct op_word *word, const char *text)
 {

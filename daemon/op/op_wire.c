@@ -48,6 +48,7 @@ static const struct {
 
 /* ---- encode ------------------------------------------------------------- */
 
+/* A text that is not there is left out. */
 static void
 op_put_text(json_t *o, const char *name, const char *text)
 {
@@ -55,6 +56,7 @@ op_put_text(json_t *o, const char *name, const char *text)
 		json_object_set_new(o, name, json_string(text));
 }
 
+/* A field with those members that say something. */
 static json_t *
 op_encode_field(const struct op_field *f)
 {
@@ -88,6 +90,7 @@ op_encode_field(const struct op_field *f)
 	return o;
 }
 
+/* Fields in the order of the record: the walker offers them so. */
 static json_t *
 op_encode_fields(const struct op_field *f)
 {
@@ -98,6 +101,8 @@ op_encode_fields(const struct op_field *f)
 	return list;
 }
 
+/* All of a record but its handler and its role, which are of no use
+ * outside. */
 static json_t *
 op_encode_op(const struct op *op)
 {
@@ -117,6 +122,7 @@ op_encode_op(const struct op *op)
 	return o;
 }
 
+/* All of an object but its check, which only the server can run. */
 static json_t *
 op_encode_obj(const struct obj *obj)
 {
@@ -198,6 +204,7 @@ struct op_decode {
 	struct err *e;
 };
 
+/* Without memory nothing of a table is kept. */
 static int
 op_decode_nomem(struct op_decode *d)
 {
@@ -281,6 +288,7 @@ op_take_list(
 	return json_is_array(list) ? list : NULL;
 }
 
+/* Words that are not known are flags of a newer server: skipped. */
 static unsigned
 op_decode_flags(json_t *list)
 {
@@ -298,6 +306,7 @@ op_decode_flags(json_t *list)
 	return flags;
 }
 
+/* The words of a choice; what is no text is skipped. */
 static int
 op_decode_choices(struct op_decode *d, json_t *o, struct op_field *f)
 {
@@ -326,6 +335,7 @@ op_decode_choices(struct op_decode *d, json_t *o, struct op_field *f)
 	return 0;
 }
 
+/* A field needs a name; a type that is not known becomes text. */
 static int
 op_decode_field(struct op_decode *d, json_t *o, struct op_field *f)
 {
@@ -349,6 +359,7 @@ op_decode_field(struct op_decode *d, json_t *o, struct op_field *f)
 	return 0;
 }
 
+/* A list of fields, ended as all such lists are. */
 static int
 op_decode_fields(struct op_decode *d, json_t *o, const char *name, size_t max,
     const struct op_field **out)
@@ -374,6 +385,7 @@ op_decode_fields(struct op_decode *d, json_t *o, const char *name, size_t max,
 	return 0;
 }
 
+/* A record without a handler: its operation is run by the server. */
 static int
 op_decode_op(struct op_decode *d, json_t *o, struct op *op)
 {
@@ -416,6 +428,7 @@ op_decode_parent(struct op_decode *d, json_t *o, const struct obj **objs,
 	return 0;
 }
 
+/* An object whose parent stood before it. */
 static int
 op_decode_obj(struct op_decode *d, json_t *o, const struct obj **objs, size_t n,
     struct obj *obj)
@@ -442,6 +455,7 @@ op_decode_obj(struct op_decode *d, json_t *o, const struct obj **objs, size_t n,
 	return 0;
 }
 
+/* All operations, in their order. */
 static int
 op_decode_ops(struct op_decode *d, json_t *list, struct op_table *t)
 {
@@ -464,6 +478,7 @@ op_decode_ops(struct op_decode *d, json_t *list, struct op_table *t)
 	return 0;
 }
 
+/* All objects; each may have those before it as parent. */
 static int
 op_decode_objs(struct op_decode *d, json_t *list, struct op_table *t)
 {

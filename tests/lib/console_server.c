@@ -87,7 +87,9 @@ static void
 show_version(struct server *s, json_t *id, json_t *params)
 {
 	(void)params;
-	result(s, id, json_pack("[{s:s}]", "version", "9.9"));
+	answer(s, id, "result",
+	    json_pack("{s:[{s:s}], s:I, s:[s]}", "data", "version", "9.9",
+		"rev", s->rev, "warn", "an upgrade waits"));
 }
 
 static void
@@ -98,6 +100,17 @@ show_configuration(struct server *s, json_t *id, json_t *params)
 	    json_pack("[{s:s, s:s, s:s, s:s}]", "line",
 		"set domain demo.test state on", "path", "domain demo.test",
 		"field", "state", "value", "on"));
+}
+
+/* What Ctrl-C at the console's terminal does. */
+static void
+interrupt(struct server *s)
+{
+	struct ucred who;
+	socklen_t len = sizeof who;
+
+	if (getsockopt(fileno(s->io), SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+		kill(who.pid, SIGINT);
 }
 
 /* Names that misbehave; true when they were answered. */
@@ -115,6 +128,8 @@ misbehaves(struct server *s, json_t *id, const char *path)
 		    NULL);
 	else if (strstr(path, "gone.test") != NULL)
 		_exit(0);
+	else if (strstr(path, "interrupt.test") != NULL)
+		interrupt(s);
 	else
 		return strstr(path, "slow.test") != NULL;
 	return true;
@@ -171,7 +186,8 @@ is_bad(struct server *s, json_t *id)
 	if (bad)
 		fail(s, id, ERR_CHECK, "1 object is not as it must be",
 		    json_pack("{s:[{s:s, s:s}]}", "rows", "path",
-			"domain bad.test", "words", "state: missing"));
+			"domain bad.test", "words",
+			"domain bad.test: state: missing"));
 	return bad;
 }
 
@@ -220,10 +236,13 @@ complete(struct server *s, json_t *id, json_t *params)
 	    "demo.test", "demo2.test", "example.test", NULL};
 	const char *prefix = json_string_value(
 	    json_object_get(params, "prefix"));
+	const char *ref = json_string_value(json_object_get(params, "ref"));
 	json_t *list = json_array();
 	size_t i;
 
-	for (i = 0; names[i] != NULL; i++) {
+	if (strcmp(ref, "instance") == 0)
+		json_array_append_new(list, json_string("sg/1"));
+	for (i = 0; strcmp(ref, "domain") == 0 && names[i] != NULL; i++) {
 		if (str_prefix(names[i], prefix))
 			json_array_append_new(list, json_string(names[i]));
 	}

@@ -15,6 +15,7 @@
  *   domain bad.test       check and commit fail
  *   domain slow.test      set is never answered
  *   domain gone.test      the server closes the connection
+ *   domain interrupt.test set sends SIGINT to the console and no answer
  * Methods and their params are written to a log, a line each.
  */
 struct console_server {

@@ -200,7 +200,7 @@ check_cols(struct laws *l, const struct op *op)
 	bool shown = op->cols == NULL;
 
 	for (f = op->cols; f != NULL && f->name != NULL; f++) {
-		if (f->type == &op_type_values || f->type == &op_type_path ||
+		if (f->type == &op_type_values || f->type == &op_type_fields ||
 		    f->flags & (OP_KEY | OP_REQUIRED | OP_FLAG))
 			broken(l, "%s: not of a column", f->name);
 		shown |= !(f->flags & OP_DETAIL);

@@ -90,7 +90,9 @@ json_has_one_shape(void **state)
 	(void)state;
 	assert_int_equal(RUN("--json", "-c", "show version"), 0);
 	out_is("{\"v\":1,\"op\":\"show version\",\"ok\":true,\"rev\":7,"
-	       "\"data\":[{\"version\":\"9.9\"}],\"next\":null,\"warn\":[]}\n");
+	       "\"data\":[{\"version\":\"9.9\"}],\"next\":null,"
+	       "\"warn\":[\"an upgrade waits\"]}\n");
+	assert_string_equal(got.err, "");
 	assert_int_equal(
 	    RUN("--json", "-c", "show calls | match evil | columns id,seconds"),
 	    0);
@@ -352,7 +354,7 @@ dry_runs_change_nothing(void **state)
 	log_has("restart", false);
 	assert_int_equal(RUN("-n", "-c", "show version"), 0);
 	assert_int_equal(RUN("-n", "-c", "set domain bad.test"), 6);
-	err_has("path: domain bad.test, words: state: missing");
+	err_has("\n  domain bad.test: state: missing\n");
 }
 
 /* Standard input that is no terminal is a script, without any option. */
@@ -467,6 +469,48 @@ help_is_there(void **state)
 	assert_non_null(strstr(got.out, "tandem "));
 }
 
+/* Ctrl-C ends the waiting with its own status; the server goes on. */
+static void
+interrupts_have_a_status(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "set domain interrupt.test"), 130);
+	assert_int_equal(
+	    RUN("-c", "set domain interrupt.test", "-c", "show version"), 130);
+	out_is("");
+}
+
+/* Warnings are words: on standard error, unless nobody wants them. */
+static void
+warnings_are_words(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "show version"), 0);
+	out_is("9.9\n");
+	assert_string_equal(got.err, "tandem: warning: an upgrade waits\n");
+	assert_int_equal(RUN("-q", "-c", "show version"), 0);
+	assert_string_equal(got.err, "");
+}
+
+/* Of a long line only what is near the error is shown. */
+static void
+long_lines_are_cut(void **state)
+{
+	struct buf b = BUF_INIT;
+	int i;
+
+	(void)state;
+	buf_str(&b, "commit comment \"");
+	for (i = 0; i < 150; i++)
+		buf_str(&b, "\xd0\x98");
+	buf_str(&b, "\" wombat more and more and more and more and more");
+	assert_int_equal(RUN("-c", b.data), 2);
+	err_has("\xd0\x98\" wombat more and");
+	err_has("...\n");
+	assert_true(strlen(got.err) < 400);
+	buf_fini(&b);
+}
+
 /* Lines that are no text are refused with their number. */
 static void
 binary_lines_are_refused(void **state)
@@ -502,6 +546,9 @@ main(void)
 	    TEST(sets_are_sent_ahead),
 	    TEST(errors_ahead_name_their_line),
 	    TEST(help_is_there),
+	    TEST(interrupts_have_a_status),
+	    TEST(warnings_are_words),
+	    TEST(long_lines_are_cut),
 	    TEST(binary_lines_are_refused),
 	};
 

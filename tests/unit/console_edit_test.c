@@ -157,6 +157,11 @@ tab_completes(void **state)
 	expect("m05s");
 	expect("anna@srv1> ");
 	file_has(server.log, "show calls {\"domain\":\"example.test\"}", true);
+	keys("request role restart \t");
+	expect("sg/1");
+	keys("\003");
+	expect("^C");
+	expect("anna@srv1> ");
 	keys("set domain d\t\t");
 	expect("demo2.test");
 	keys("2\t\r");
@@ -181,8 +186,11 @@ question_mark_explains(void **state)
 	keys("commit comment \"why?\"\r");
 	expect("CHANGES");
 	file_has(server.log, "{\"comment\":\"why?\"}", true);
-	keys("show calls | ma?");
-	expect("only rows in which the pattern is found");
+	keys("show calls | ma\tc2 | col\tid\r");
+	expect("c2\r\n");
+	expect("anna@srv1> ");
+	keys("show calls | l?");
+	expect("only the last rows");
 }
 
 /* The prompt tells that the candidate has changes. */
@@ -363,6 +371,17 @@ long_output_is_paged(void **state)
 	expect("anna@srv1> ");
 }
 
+/* Asked to end it leaves at once, changes or not. */
+static void
+signals_end_it(void **state)
+{
+	(void)state;
+	keys("set domain a.test\r");
+	expect("anna@srv1# ");
+	kill(pid, SIGTERM);
+	assert_int_equal(leaves(), 0);
+}
+
 /* When the terminal vanishes the console ends by itself. */
 static void
 lost_terminals_end_it(void **state)
@@ -394,6 +413,7 @@ main(void)
 	    TEST(quit_leaves),
 	    TEST(lost_servers_are_found_again),
 	    TEST(long_output_is_paged),
+	    TEST(signals_end_it),
 	    TEST(lost_terminals_end_it),
 	};
 

@@ -1,0 +1,185 @@
+/* What the console writes: widths, cuts, escapes, forms. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "console/console.h"
+
+#define IVAN "\xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd"
+#define WIDE "\xe6\xbc\xa2\xe5\xad\x97" /* two characters of two columns */
+
+/* Width is counted in columns of the terminal, whatever the locale. */
+static void
+widths_are_columns(void **state)
+{
+	(void)state;
+	assert_int_equal(text_width("abc"), 3);
+	assert_int_equal(text_width(IVAN), 4);
+	assert_int_equal(text_width(WIDE), 4);
+	assert_int_equal(text_width("e\xcc\x81"), 1); /* a combining accent */
+	assert_int_equal(text_width(""), 0);
+	assert_int_equal(text_width("\xff"), 1);
+	assert_int_equal(text_width_n(IVAN, 4), 2);
+}
+
+static void
+fits(const char *in, unsigned width, const char *want)
+{
+	struct buf b = BUF_INIT;
+
+	buf_str(&b, "");
+	text_fit(&b, in, width);
+	assert_string_equal(b.data, want);
+	assert_true(text_width(b.data) <= width);
+	buf_fini(&b);
+}
+
+/* A cut text says so and never ends in half a character. */
+static void
+cuts_are_marked(void **state)
+{
+	(void)state;
+	fits("abcdef", 6, "abcdef");
+	fits("abcdef", 5, "abcd~");
+	fits(IVAN, 3, "\xd0\x98\xd0\xb2~");
+	fits(WIDE, 3, "\xe6\xbc\xa2~");
+	fits(WIDE, 2, "~");
+	fits("abc", 0, "");
+}
+
+/* Lines stay, everything that a terminal would obey does not. */
+static void
+output_is_safe(void **state)
+{
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	text_safe(&b, "a\x1b[2J\nb\xe2\x80\xae\x07\n\xff");
+	assert_string_equal(b.data, "a\\x1b[2J\nb\\xe2\\x80\\xae\\x07\n\\xff");
+	buf_fini(&b);
+}
+
+/* JSON carries what it carries, but nothing that a terminal would obey. */
+static void
+json_is_safe_too(void **state)
+{
+	json_t *o = json_pack(
+	    "{s:s}", "x", IVAN "\x1b\x7f\xc2\x9b\xe2\x80\xae");
+	struct buf b = BUF_INIT;
+	json_t *again;
+
+	(void)state;
+	render_json(o, &b);
+	assert_string_equal(
+	    b.data, "{\"x\":\"" IVAN "\\u001B\\u007F\\u009B\\u202E\"}\n");
+	again = json_loads(b.data, 0, NULL);
+	assert_true(json_equal(o, again));
+	json_decref(o);
+	json_decref(again);
+	buf_fini(&b);
+}
+
+/* Wide characters and back. */
+static void
+text_survives_the_editor(void **state)
+{
+	wchar_t *w = text_wide("a" IVAN "\xff");
+	char *back;
+
+	(void)state;
+	assert_int_equal(wcslen(w), 6);
+	back = text_narrow(w, 6);
+	assert_string_equal(back, "a" IVAN "?");
+	free(w);
+	free(back);
+}
+
+static void
+cell(const struct op_type *type, const char *json, enum format format,
+    const char *want)
+{
+	struct op_field f = {.name = "x", .type = type};
+	json_t *v = json_loads(json, JSON_DECODE_ANY, NULL);
+	struct buf b = BUF_INIT;
+
+	render_cell(&f, v, format, &b);
+	assert_string_equal(b.data, want);
+	buf_fini(&b);
+	json_decref(v);
+}
+
+/* People get units, programs get numbers. */
+static void
+cells_suit_their_reader(void **state)
+{
+	(void)state;
+	cell(&op_type_duration, "59", FORMAT_TABLE, "59s");
+	cell(&op_type_duration, "3599", FORMAT_TABLE, "59m59s");
+	cell(&op_type_duration, "90061", FORMAT_TABLE, "1d01h");
+	cell(&op_type_duration, "-1", FORMAT_TABLE, "-1");
+	cell(&op_type_duration, "90061", FORMAT_CSV, "90061");
+	cell(&op_type_bytes, "1023", FORMAT_TABLE, "1023");
+	cell(&op_type_bytes, "1536", FORMAT_TABLE, "1.5k");
+	cell(&op_type_bytes, "1536", FORMAT_TERSE, "1536");
+	cell(&op_type_time, "\"2026-11-22T23:00:07.123Z\"", FORMAT_TABLE,
+	    "2026-11-22T23:00:07Z");
+	cell(&op_type_time, "\"2026-11-22T23:00:07.123Z\"", FORMAT_CSV,
+	    "2026-11-22T23:00:07.123Z");
+	cell(&op_type_text, "null", FORMAT_TABLE, "-");
+	cell(&op_type_text, "null", FORMAT_CSV, "");
+	cell(&op_type_bool, "true", FORMAT_TABLE, "yes");
+	cell(&op_type_name, "[\"a\",\"b\"]", FORMAT_TABLE, "a b");
+	cell(&op_type_name, "[\"a\",\"b\"]", FORMAT_CSV, "a,b");
+	cell(&op_type_text, "{\"odd\":1}", FORMAT_TABLE, "-");
+}
+
+/* A table is as wide as the terminal: the widest columns give way. */
+static void
+tables_fit_the_terminal(void **state)
+{
+	static const struct op_field cols[] = {
+	    {.name = "id", .type = &op_type_text},
+	    {.name = "words", .type = &op_type_text},
+	    {.name = "n", .type = &op_type_int}, {0}};
+	static const struct op op = {.name = "show x", .cols = cols};
+	json_t *reply = json_loads(
+	    "{\"data\":[{\"id\":\"a\",\"words\":\"one two three four\","
+	    "\"n\":5},{\"id\":\"bb\",\"words\":\"x\",\"n\":12345}]}",
+	    0, NULL);
+	struct buf b = BUF_INIT;
+	struct view v;
+
+	(void)state;
+	view_init(&v, &op, reply, FORMAT_TABLE);
+	render(&v, 22, &b);
+	assert_string_equal(b.data,
+	    "ID  WORDS            N\n"
+	    "a   one two th~      5\n"
+	    "bb  x            12345\n");
+	buf_reset(&b);
+	render(&v, 5, &b); /* too narrow for any table: 8 columns stay */
+	assert_non_null(strstr(b.data, "one two~"));
+	view_fini(&v);
+	json_decref(reply);
+	buf_fini(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(widths_are_columns),
+	    cmocka_unit_test(cuts_are_marked),
+	    cmocka_unit_test(output_is_safe),
+	    cmocka_unit_test(json_is_safe_too),
+	    cmocka_unit_test(text_survives_the_editor),
+	    cmocka_unit_test(cells_suit_their_reader),
+	    cmocka_unit_test(tables_fit_the_terminal),
+	};
+
+	text_locale();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
