@@ -53,7 +53,12 @@ $(B)/tandemd: $(call obj,$(MAIN_SRC)) $(B)/libtandem.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(B)/tandem: $(call obj,$(CON_SRC)) $(B)/libtandem.a
+# The console apart from its main, so that tests can call it.
+$(B)/libconsole.a: $(call obj,$(filter-out console/main.c,$(CON_SRC)))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/tandem: $(B)/console/main.o $(B)/libconsole.a $(B)/libtandem.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -ledit -lncursesw
 
@@ -64,9 +69,10 @@ $(B)/%.o: %.c Makefile
 
 # Unit tests see malloc fail where they ask for it (tests/lib/fault.h).
 WRAP	= -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
-$(UNIT): $(B)/%: $(B)/%.o $(call obj,$(TEST_LIB)) $(B)/libtandem.a
+$(UNIT): $(B)/%: $(B)/%.o $(call obj,$(TEST_LIB)) $(B)/libconsole.a \
+    $(B)/libtandem.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka $(PKG_LIBS)
+	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka $(PKG_LIBS) -ledit
 
 $(TOOL): $(B)/%: $(B)/%.o $(B)/libtandem.a
 	$(call say,LD,$@)

@@ -14,6 +14,7 @@ struct role_frame {
 	const struct role_stat *stats[ROLE_STATS];
 	unsigned nstats;
 	role_status_fn *on_status;
+	bool stopping;
 };
 
 void role_peer_link(struct self *, const char *name, int fd);

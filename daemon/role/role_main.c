@@ -112,9 +112,15 @@ role_on_link(struct self *self, const struct role_msg *m, int fd)
 		close(fd);
 }
 
+/* An orderly stop, asked by the supervisor or by SIGTERM; once is enough. */
 static void
-role_on_stop(struct self *self)
+role_on_stop(void *arg)
 {
+	struct self *self = arg;
+
+	if (self->frame->stopping)
+		return;
+	self->frame->stopping = true;
 	if (self->role->on_stop != NULL)
 		self->role->on_stop(self);
 	else
@@ -251,6 +257,7 @@ role_main(const struct role *const *roles, const struct op_table *table,
 	sock_nonblock(ROLE_SUPERVISOR_FD);
 	self->frame->supervisor = loop_fd_open(self->loop, ROLE_SUPERVISOR_FD,
 	    LOOP_READ, role_on_supervisor, self);
+	loop_signal_open(self->loop, SIGTERM, role_on_stop, self);
 	self->frame->owners = loop_fd_open(self->loop, self->frame->owners_fd,
 	    LOOP_READ, role_on_owners, self);
 	loop_run(self->loop);

@@ -481,6 +481,20 @@ supervisor_check(const char *path)
 	return 0;
 }
 
+/* Our own program, kept open so that processes start even after an upgrade
+ * has replaced the file; away from the descriptor that they are handed. */
+static int
+supervisor_open_binary(void)
+{
+	int fd = open("/proc/self/exe", O_PATH | O_CLOEXEC), high;
+
+	high = fcntl(fd, F_DUPFD_CLOEXEC, ROLE_SUPERVISOR_FD + 1);
+	if (fd < 0 || high < 0)
+		fatal("/proc/self/exe");
+	close(fd);
+	return high;
+}
+
 int
 supervisor_main(const char *path, bool debug)
 {
@@ -490,9 +504,7 @@ supervisor_main(const char *path, bool debug)
 	s->conf.debug |= debug;
 	log_init("tandemd", s->conf.debug);
 	s->boot_uid = getuid();
-	s->binary = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-	if (s->binary < 0)
-		fatal("/proc/self/exe");
+	s->binary = supervisor_open_binary();
 	umask(0007);
 	supervisor_raise_limits();
 	supervisor_prepare_state(s);

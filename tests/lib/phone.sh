@@ -3,8 +3,9 @@
 #
 #   phone_start NAME USER PASSWORD HZ [PARAMS]  registers user@demo.test and
 #                        plays a tone of HZ; PARAMS go behind the account
+#   phone_registered NAME            wait for the answer to its REGISTER
 #   phone_do NAME COMMAND [ARGS]     dial, accept, hangup, sndcode, ...
-#   phone_await NAME REGEX [N]       N-th line of its events that matches
+#   phone_await NAME TYPE [N]        wait for its N-th event of a type
 #   phone_share NAME HZ              per cent of a tone in what it has heard
 #   phone_stop NAME
 phone_start() {
@@ -37,7 +38,9 @@ phone_start() {
 	END
 	echo "<sip:$user@demo.test>;auth_pass=$password;outbound=\"sip:127.0.0.1:$sip;transport=${phone_transport:-udp}\";regint=60;audio_codecs=PCMA/8000/1;$params" > "$d/accounts"
 	touch "$d/contacts"
-	baresip -f "$d" > "$d/log" 2>&1 < /dev/null &
+	# Its log, a time before each line: the ladder is drawn from it.
+	stdbuf -oL baresip -s -f "$d" > >(phone_stamp > "$d/log") 2>&1 \
+	    < /dev/null &
 	echo $! > "$d/pid"
 	# One connection (it takes no more) for its events and our commands.
 	for _ in $(seq 100); do
@@ -50,6 +53,27 @@ phone_start() {
 	echo $! > "$d/nc"
 }
 
+phone_stamp() {
+	local line
+	while IFS= read -r line; do
+		printf '%s %s\n' "$EPOCHREALTIME" "$line"
+	done
+}
+
+# Its registration was accepted (perhaps before it could tell us).
+phone_registered() {
+	phone_until grep -qa '200 OK.*\[[0-9]* binding' "$dir/$1/log" ||
+	    { tail -n 30 "$dir/$1/log" >&2; return 1; }
+}
+
+phone_until() {
+	for _ in $(seq 200); do
+		"$@" && return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 phone_do() {
 	local name=$1 command=$2 json
 	shift 2
@@ -59,14 +83,13 @@ phone_do() {
 }
 
 # The events are netstrings of JSON without newlines between them.
+phone_events() {
+	[ "$(grep -aoE "\"type\":\"$2\"" "$dir/$1/events" | wc -l)" -ge "$3" ]
+}
+
 phone_await() {
-	local n=${3:-1}
-	for _ in $(seq 200); do
-		[ "$(grep -aoE "\"type\":\"$2\"" "$dir/$1/events" |
-		    wc -l)" -ge "$n" ] && return 0
-		sleep 0.1
-	done
-	echo "phone $1: no event $2 ($n); last:" >&2
+	phone_until phone_events "$1" "$2" "${3:-1}" && return 0
+	echo "phone $1: no event $2 (${3:-1}); last:" >&2
 	tail -c 600 "$dir/$1/events" >&2
 	return 1
 }

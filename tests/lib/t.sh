@@ -1,7 +1,7 @@
-# What every process test begins with; sourced from the top of the tree:
-#   port=24000; . tests/lib/t.sh
-# Gives $dir (scratch), $bin, $sip (the gate's port), a site with the demo
-# domain running on ports $port..$port+999, and:
+# What every process test begins with; sourced. Gives $dir (scratch), $bin,
+# $port (1,000 ports of loopback from there on are this test's own), $sip (the
+# gate's port), and:
+#   site_up              a site with the demo domain on these ports
 #   t WORDS COMMAND...   one test: the command succeeds
 #   eventually COMMAND...  true within 20 s, asked every 50 ms; for states
 #                        that have no event a script could wait for
@@ -13,6 +13,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 bin=${TANDEM_BIN:-$PWD/build}
 dir=$(mktemp -d /tmp/tandem-test.XXXXXX)
 chmod 755 "$dir"
+
+# Ports below the ephemeral ones, in blocks; a lock keeps two tests apart.
+for port in $(seq 22000 1000 31000); do
+	exec {lock}> "/tmp/tandem-ports-$port.lock"
+	flock -n "$lock" && break
+	exec {lock}>&-
+done
 sip=$((port + 500))
 export TANDEM_PORT_BASE=$port TANDEM_SIP_PORT=$sip
 export TANDEM_MEDIA_PORTS=$((port + 600))-$((port + 999))

@@ -1,7 +1,6 @@
 #!/bin/bash
 # Processes: all are there, each comes back when it dies, ownership moves,
 # an orderly stop leaves nothing behind.
-port=24000
 cd "$(dirname "$0")/../.." && . tests/lib/t.sh
 
 # A boot file that is wrong names file, line and what was expected.
