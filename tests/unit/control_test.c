@@ -1,5 +1,19 @@
 /* What control answers, and what it tells the roles of the server. */
 #include "control_fixture.h"
+#include "tests/lib/op_laws.h"
+
+/* The records of control keep the laws of all records. */
+static void
+records_keep_the_laws(void **state)
+{
+	const struct op_table table = {.ops = control_ops, .objs = obj_table};
+	struct buf broken = BUF_INIT;
+
+	(void)state;
+	if (op_laws_check(&table, &broken) != 0)
+		fail_msg("%s", broken.data);
+	buf_fini(&broken);
+}
 
 /* ---- tests: what is answered
  * --------------------------------------------------------------- */
@@ -458,6 +472,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(records_keep_the_laws),
 	    cmocka_unit_test(describe_tells_everything),
 	    cmocka_unit_test(bad_requests_are_told),
 	    cmocka_unit_test(placement_follows_the_site),

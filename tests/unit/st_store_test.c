@@ -2,6 +2,7 @@
 #include "st_fixture.h"
 #include "st_double.h"
 #include "daemon/role/role.h"
+#include "tests/lib/op_laws.h"
 
 extern const struct role st_role;
 
@@ -260,6 +261,19 @@ world_demo(struct world *w)
 
 /* ----------------------------------------------------------------------------
  */
+
+/* The records of the store keep the laws of all records. */
+static void
+records_keep_the_laws(void **state)
+{
+	const struct op_table table = {.ops = st_role.ops, .objs = obj_table};
+	struct buf broken = BUF_INIT;
+
+	(void)state;
+	if (op_laws_check(&table, &broken) != 0)
+		fail_msg("%s", broken.data);
+	buf_fini(&broken);
+}
 
 /* The first start writes what the boot file says, as revision 1, and a second
  * start writes nothing. */
@@ -891,6 +905,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(records_keep_the_laws),
 	    cmocka_unit_test(the_first_start_makes_the_site),
 	    cmocka_unit_test(a_commit_reaches_all_streams),
 	    cmocka_unit_test(answers_wait_for_the_acknowledgement),
