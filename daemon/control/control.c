@@ -151,6 +151,7 @@ control_watch(struct control *c)
 	streams_watch(c->streams, "domain/root", root_on_event);
 }
 
+/* The socket is opened and the group looked up before the sandbox closes. */
 static int
 control_start(struct self *self, struct err *e)
 {

@@ -110,6 +110,7 @@ feed_certificate(const struct feed_listeners *f, json_t *o, const char *name)
 	obj_row_fini(&row);
 }
 
+/* A listener goes to the instance it names, with what TLS needs. */
 static int
 feed_take_listener(void *arg, struct obj_row *row, struct err *e)
 {

@@ -79,6 +79,7 @@ site_feed_gate(struct control *c, struct peer *p, sqlite3 *site)
 		c->self->table->objs, site, root, c->self->server, p->name));
 }
 
+/* Each instance has its own share of the ports, so the count matters to all. */
 static void
 site_feed_media(struct control *c, struct peer *p, sqlite3 *site)
 {

@@ -156,6 +156,7 @@ streams_trim(struct streams *s)
 	}
 }
 
+/* watch NULL: it may be closed again when others are used more. */
 static struct replica *
 replica_open(
     struct streams *s, const char *name, stream_event_fn *watch, struct err *e)

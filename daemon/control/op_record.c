@@ -26,6 +26,7 @@ struct registrations {
 	char only[16];	  /* id of the one domain that is wanted; "" = all */
 };
 
+/* Ids are what the registrar writes; names are what people know. */
 static int
 registrations_name(void *arg, struct obj_row *row, struct err *e)
 {
@@ -95,6 +96,7 @@ registrations_row(struct registrations *r, sqlite3_stmt *s, int64_t now)
 	    call, "updated", (uint64_t)sqlite3_column_int64(s, 6) * CLOCK_SEC);
 }
 
+/* What has expired is no registration, though its row may still be there. */
 static void
 registrations_on_location(void *arg, sqlite3 *db, const struct err *why)
 {

@@ -301,6 +301,7 @@ statistics_row(struct op_call *call, const char *instance, const char *name,
 	op_put(call, "about", brief);
 }
 
+/* Rows of all processes, ours stand before them. */
 static void
 statistics_on_rows(void *arg, json_t *result, const struct err *e, json_t *data)
 {
@@ -377,6 +378,7 @@ const struct op control_op_statistics = {
 /* ---- request role restart
  * ------------------------------------------------------------ */
 
+/* Only what runs here can be restarted; the answer leaves before it ends. */
 static void
 restart_run(struct op_call *call)
 {

@@ -76,6 +76,7 @@ st_register_counters(struct self *self, struct st_counters *c)
 	role_stats(self, stats);
 }
 
+/* Warm from now on; an owner only when the supervisor says so. */
 static int
 st_start(struct self *self, struct err *e)
 {

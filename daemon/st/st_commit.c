@@ -307,6 +307,7 @@ job_decided(void *arg)
 	st_job_forward(j);
 }
 
+/* Decision and end of the candidate are one transaction. */
 static int
 job_write_decision(struct st_job *j, struct stream *commit, struct err *e)
 {
@@ -438,6 +439,7 @@ job_note(void *arg, const char *object, const char *key, struct err *e)
 	return stream_change(arg, object, key, e);
 }
 
+/* Once for the txid; a stream that has it already only answers again. */
 static int
 job_apply_stream(struct st_job *j, const char *name, struct err *e)
 {

@@ -53,6 +53,7 @@ commit_on_done(void *arg, struct st_job *j, const struct err *e)
 	st_job_free(&j);
 }
 
+/* A commit without a name gets one, for its row. */
 static void
 commit_start(struct st *st, struct op_call *call)
 {
@@ -115,6 +116,7 @@ commit_forward(struct st *st, struct op_call *call)
 	return true;
 }
 
+/* What was decided before goes first; a txid that is known is answered. */
 static void
 commit_work(void *arg, const struct err *why)
 {

@@ -20,6 +20,7 @@ revision_row(void *arg, const struct st_revision *r)
 	return 0;
 }
 
+/* Answered when what was read is acknowledged, as every answer from here. */
 static void
 revisions_work(void *arg, const struct err *why)
 {

@@ -152,6 +152,7 @@ stream_serve(struct st_stream *s, const struct err *e)
 		pin_done(p, e);
 }
 
+/* Ready means: open, and with the tables of this release. */
 static void
 stream_on_ready(void *arg, struct stream *stream, const struct err *why)
 {
