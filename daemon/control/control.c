@@ -96,6 +96,7 @@ control_on_unlink(struct self *self, struct peer *p)
 
 	if (p->role == ROLE_ST)
 		c->store_epoch = 0; /* said again over the next link */
+	site_forget(p);
 	route_unlink(c->route, p->rpc);
 	each_unlink(&c->eaches, p->rpc);
 }
@@ -150,6 +151,7 @@ control_watch(struct control *c)
 	streams_watch(c->streams, "domain/root", root_on_event);
 }
 
+/* The socket is opened and the group looked up before the sandbox closes. */
 static int
 control_start(struct self *self, struct err *e)
 {

@@ -120,7 +120,7 @@ struct session {
 	struct rpc *rpc;
 	struct err refused; /* told at its first request, then closed */
 	struct loop_timer *patience; /* of one that is refused */
-	TAILQ_HEAD(, call) open;
+	TAILQ_HEAD(call_list, call) open;
 };
 TAILQ_HEAD(sessions, session);
 
@@ -186,6 +186,10 @@ json_t *feed_domain(
 /* Addresses and ports for an instance of mg: its share of the server's. */
 json_t *feed_media(const struct obj *const *objs, sqlite3 *site,
     const char *server, unsigned index, unsigned count);
+/* Is the server in the site's stream already? At the first start the store
+ * makes the stream before it writes the server's rows. */
+bool feed_knows(
+    const struct obj *const *objs, sqlite3 *site, const char *server);
 /* How many instances of a role the server shall run; -1 = not said. */
 int feed_instances(const struct obj *const *objs, sqlite3 *site,
     const char *server, const char *role);
@@ -200,6 +204,8 @@ void site_on_event(struct control *, struct reader *, enum reader_event);
 void root_on_event(struct control *, struct reader *, enum reader_event);
 /* Feed one instance, if what it needs can be read. */
 void site_feed(struct control *, struct peer *);
+/* Its link ends: what it was told does not count for the next. */
+void site_forget(struct peer *);
 
 /* ---- control_complete.c ---------------------------------------------------
  */
@@ -244,9 +250,9 @@ void control_session_over(struct control *, const char *session);
 extern const struct op *const control_ops[];
 extern const struct op control_op_version, control_op_roles,
     control_op_ownership, control_op_restart, control_op_statistics,
-    control_op_sessions, control_op_servers, control_op_listeners,
-    control_op_domains, control_op_users, control_op_numbers,
-    control_op_registrations, control_op_cdr;
+    control_op_sessions, control_op_servers, control_op_domains,
+    control_op_users, control_op_numbers, control_op_registrations,
+    control_op_cdr;
 
 /* The targets of all linked instances of a role; their count. */
 size_t control_targets(

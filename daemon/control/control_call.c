@@ -86,6 +86,7 @@ call_each(
 	each_call(&c->eaches, op->name, params, to, n, call_answer, call);
 }
 
+/* The record says where the operation runs. */
 static void
 call_start(
     struct session *s, struct call *call, const struct op *op, json_t *args)
@@ -124,6 +125,8 @@ call_describe(struct session *s)
 	return o;
 }
 
+/* Rights and bounds first; then the call belongs to its session until it is
+ * answered or the session ends. */
 static void
 call_operation(struct session *s, struct rpc_request *q, const char *method,
     json_t *params)

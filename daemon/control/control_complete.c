@@ -75,6 +75,7 @@ complete_kind(struct control *c, struct complete *w, const char *ref,
 	return 0;
 }
 
+/* Keys of a domain lie in a stream that may have to be opened first. */
 static void
 complete_start(struct control *c, struct complete *w)
 {

@@ -92,6 +92,7 @@ each_failed(const struct each *e)
 	return e->n > 0 ? &e->errs[0] : NULL;
 }
 
+/* All have answered or were given up: the answer, then nothing is left. */
 static void
 each_finish(struct each *e)
 {

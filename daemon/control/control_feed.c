@@ -110,6 +110,7 @@ feed_certificate(const struct feed_listeners *f, json_t *o, const char *name)
 	obj_row_fini(&row);
 }
 
+/* A listener goes to the instance it names, with what TLS needs. */
 static int
 feed_take_listener(void *arg, struct obj_row *row, struct err *e)
 {
@@ -218,6 +219,15 @@ feed_media(const struct obj *const *objs, sqlite3 *site, const char *server,
 		    "{s:s, s:s}", "media_address", address, "ports", ports);
 	obj_row_fini(&row);
 	return o;
+}
+
+bool
+feed_knows(const struct obj *const *objs, sqlite3 *site, const char *server)
+{
+	struct obj_path p;
+
+	return feed_path(objs, &p, "server", server, NULL, NULL) &&
+	    obj_exists(site, &p);
 }
 
 int

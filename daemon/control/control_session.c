@@ -79,6 +79,7 @@ session_on_closed(void *arg, struct rpc *rpc, const struct err *why)
 	session_close(s);
 }
 
+/* One that is refused hears why at its first request, then it is closed. */
 static void
 session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
     const char *method, json_t *params)

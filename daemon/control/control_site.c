@@ -46,6 +46,27 @@ site_place(struct control *c, sqlite3 *site)
 	}
 }
 
+/* Send a feed (taken), unless it is what the peer was told last. */
+static void
+site_tell(struct control *c, struct peer *p, json_t *feed)
+{
+	if (p->state != NULL && json_equal(p->state, feed)) {
+		json_decref(feed);
+		return;
+	}
+	json_decref(p->state);
+	p->state = json_incref(feed);
+	c->count.feeds++;
+	rpc_notify(p->rpc, "feed", feed);
+}
+
+void
+site_forget(struct peer *p)
+{
+	json_decref(p->state);
+	p->state = NULL;
+}
+
 static void
 site_feed_gate(struct control *c, struct peer *p, sqlite3 *site)
 {
@@ -53,12 +74,12 @@ site_feed_gate(struct control *c, struct peer *p, sqlite3 *site)
 
 	if (root == NULL)
 		return; /* told once the directory is open */
-	c->count.feeds++;
-	rpc_notify(p->rpc, "feed",
+	site_tell(c, p,
 	    feed_gate(
 		c->self->table->objs, site, root, c->self->server, p->name));
 }
 
+/* Each instance has its own share of the ports, so the count matters to all. */
 static void
 site_feed_media(struct control *c, struct peer *p, sqlite3 *site)
 {
@@ -72,8 +93,7 @@ site_feed_media(struct control *c, struct peer *p, sqlite3 *site)
 		log_warnx("peer=%s no ports for media", p->name);
 		return;
 	}
-	c->count.feeds++;
-	rpc_notify(p->rpc, "feed", feed);
+	site_tell(c, p, feed);
 }
 
 void
@@ -117,7 +137,8 @@ site_on_event(struct control *c, struct reader *r, enum reader_event event)
 {
 	if (event == READER_CHANGED)
 		reader_changes(r, site_ignore, NULL, NULL);
-	if (event == READER_ABSENT || reader_db(r) == NULL)
+	if (event == READER_ABSENT || reader_db(r) == NULL ||
+	    !feed_knows(c->self->table->objs, reader_db(r), c->self->server))
 		return;
 	site_place(c, reader_db(r));
 	site_feed_all(c);

@@ -28,13 +28,13 @@ struct replica {
 	bool told;    /* it said what it is */
 	bool telling; /* its waiters are being called */
 	stream_event_fn *watch;
-	TAILQ_HEAD(, stream_wait) waiting;
+	TAILQ_HEAD(stream_waits, stream_wait) waiting;
 	struct loop_timer *patience;
 };
 
 struct streams {
 	struct control *control;
-	TAILQ_HEAD(, replica) all;
+	TAILQ_HEAD(replicas, replica) all;
 	unsigned n; /* not watched */
 };
 
@@ -156,6 +156,7 @@ streams_trim(struct streams *s)
 	}
 }
 
+/* watch NULL: it may be closed again when others are used more. */
 static struct replica *
 replica_open(
     struct streams *s, const char *name, stream_event_fn *watch, struct err *e)

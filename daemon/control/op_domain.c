@@ -169,6 +169,7 @@ users_contacts(sqlite3_stmt *s, const char *domain, const char *user)
 	return n;
 }
 
+/* Fill in who is registered; unknown stays unknown when nothing can be read. */
 static void
 users_on_location(void *arg, sqlite3 *db, const struct err *why)
 {
@@ -216,6 +217,7 @@ domain_id(const struct op_call *call, char *out, size_t size)
 	obj_row_fini(&row);
 }
 
+/* The users are there: the rest comes from the registrar's stream. */
 static void
 users_on_domain(void *arg, sqlite3 *db, const struct err *why)
 {

@@ -23,9 +23,10 @@ record_text(sqlite3_stmt *s, int col)
 struct registrations {
 	struct op_call *call;
 	struct map names; /* id of a domain -> its name */
-	const char *only; /* id of the one domain that is wanted */
+	char only[16];	  /* id of the one domain that is wanted; "" = all */
 };
 
+/* Ids are what the registrar writes; names are what people know. */
 static int
 registrations_name(void *arg, struct obj_row *row, struct err *e)
 {
@@ -37,6 +38,8 @@ registrations_name(void *arg, struct obj_row *row, struct err *e)
 	if (id == NULL ||
 	    (wanted != NULL && strcmp(wanted, row->path.key[0]) != 0))
 		return 0;
+	if (wanted != NULL)
+		str_copy(r->only, sizeof r->only, id);
 	return map_str_put(&r->names, id, xstrdup(row->path.key[0]));
 }
 
@@ -93,6 +96,7 @@ registrations_row(struct registrations *r, sqlite3_stmt *s, int64_t now)
 	    call, "updated", (uint64_t)sqlite3_column_int64(s, 6) * CLOCK_SEC);
 }
 
+/* What has expired is no registration, though its row may still be there. */
 static void
 registrations_on_location(void *arg, sqlite3 *db, const struct err *why)
 {
@@ -119,7 +123,8 @@ registrations_on_location(void *arg, sqlite3 *db, const struct err *why)
 		return;
 	}
 	sqlite3_bind_int64(s, 1, now);
-	sqlite3_bind_text(s, 2, r->only, -1, SQLITE_TRANSIENT);
+	if (r->only[0] != '\0')
+		sqlite3_bind_text(s, 2, r->only, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s, 3, user, -1, SQLITE_TRANSIENT);
 	sqlite3_bind_int64(s, 4, limit);
 	while (sqlite3_step(s) == SQLITE_ROW)
@@ -139,8 +144,6 @@ registrations_run(struct op_call *call)
 	struct obj_path kind = {
 	    .obj = obj_find(c->self->table->objs, NULL, "domain")};
 	struct registrations *r;
-	const void *id;
-	size_t at = 0;
 	struct err e;
 
 	if (root == NULL) {
@@ -150,14 +153,11 @@ registrations_run(struct op_call *call)
 	r = xcalloc(1, sizeof *r);
 	r->call = call;
 	obj_each(root, &kind, NULL, 0, registrations_name, r, NULL);
-	if (op_arg(call, "domain") != NULL) {
-		if (map_next(&r->names, &at, &id, NULL) == NULL) {
-			err_set(&e, ERR_ABSENT, "there is no domain %s",
-			    op_arg(call, "domain"));
-			registrations_end(r, &e);
-			return;
-		}
-		r->only = id;
+	if (op_arg(call, "domain") != NULL && r->only[0] == '\0') {
+		err_set(&e, ERR_ABSENT, "there is no domain %s",
+		    op_arg(call, "domain"));
+		registrations_end(r, &e);
+		return;
 	}
 	streams_read(c->streams, "location", registrations_on_location, r);
 }

@@ -228,8 +228,8 @@ ownership_run(struct op_call *call)
 		op_row(call);
 		op_put(call, "key", o.key);
 		op_put(call, "state", states[o.state]);
-		op_put(
-		    call, "owner", o.instance[0] != '\0' ? o.instance : NULL);
+		op_put(call, "instance",
+		    o.instance[0] != '\0' ? o.instance : NULL);
 		op_put_int(call, "epoch", (int64_t)o.epoch);
 		if (addr_port(&o.inside) != 0) {
 			addr_text(address, &o.inside);
@@ -256,7 +256,9 @@ static const struct op_field ownership_cols[] = {
 	.type = &op_type_choice,
 	.choices = ownership_states,
 	.brief = "claiming: its streams are being opened"},
-    {.name = "owner", .type = &op_type_text, .brief = "instance@server"},
+    {.name = "instance",
+	.type = &op_type_text,
+	.brief = "owner, as instance@server"},
     {.name = "epoch",
 	.type = &op_type_int,
 	.brief = "grows with every change of owner"},
@@ -299,6 +301,7 @@ statistics_row(struct op_call *call, const char *instance, const char *name,
 	op_put(call, "about", brief);
 }
 
+/* Rows of all processes, ours stand before them. */
 static void
 statistics_on_rows(void *arg, json_t *result, const struct err *e, json_t *data)
 {
@@ -375,6 +378,7 @@ const struct op control_op_statistics = {
 /* ---- request role restart
  * ------------------------------------------------------------ */
 
+/* Only what runs here can be restarted; the answer leaves before it ends. */
 static void
 restart_run(struct op_call *call)
 {

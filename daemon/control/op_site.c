@@ -1,6 +1,6 @@
 /*
- * Operations on what the site is made of: show servers, show listeners; and
- * show sessions, who administers it now.
+ * Operations on what the site is made of, show servers, and on who administers
+ * it now, show sessions. Listeners are shown by the gates themselves.
  */
 #include <stdio.h>
 #include <string.h>
@@ -103,121 +103,6 @@ const struct op control_op_servers = {
     .run = servers_run,
 };
 
-/* ---- show listeners
- * ------------------------------------------------------------- */
-
-static int
-listeners_row(void *arg, struct obj_row *row, struct err *e)
-{
-	struct op_call *call = arg;
-
-	(void)e;
-	op_row(call);
-	op_put(call, "server", row->path.key[0]);
-	op_put(call, "listener", row->path.key[1]);
-	op_put(call, "instance", obj_value(row, "instance"));
-	op_put(call, "transport", obj_value(row, "transport"));
-	op_put(call, "address", obj_value(row, "address"));
-	op_put_int(call, "port", obj_value_int(row, "port", 0));
-	op_put(call, "advertised", obj_value(row, "advertised"));
-	op_put(call, "domain", obj_value(row, "domain"));
-	op_put(call, "certificate", obj_value(row, "certificate"));
-	op_put(call, "state", "unknown");
-	return 0;
-}
-
-/* What a gate says of one of its listeners goes into that row. */
-static void
-listeners_fill(struct op_call *call, json_t *told)
-{
-	const char *instance, *name, *state, *reason = NULL;
-	json_t *row;
-	size_t i;
-
-	if (json_unpack(told, "{s:s, s:s, s:s, s?s}", "instance", &instance,
-		"name", &name, "state", &state, "reason", &reason) != 0)
-		return;
-	json_array_foreach (call->rows, i, row) {
-		if (strcmp(json_string_value(json_object_get(row, "listener")),
-			name) != 0 ||
-		    strcmp(json_string_value(json_object_get(row, "instance")),
-			instance) != 0)
-			continue;
-		json_object_set_new(row, "state", json_string(state));
-		if (reason != NULL)
-			op_warn(call, "listener %s: %s", name, reason);
-	}
-}
-
-static void
-listeners_on_rows(void *arg, json_t *result, const struct err *e, json_t *data)
-{
-	struct op_call *call = arg;
-	json_t *told, *words;
-	size_t i;
-
-	(void)e;
-	(void)data;
-	json_array_foreach (json_object_get(result, "data"), i, told)
-		listeners_fill(call, told);
-	json_array_foreach (json_object_get(result, "warn"), i, words)
-		op_warn(call, "%s", json_string_value(words));
-	op_finish(call, NULL);
-}
-
-static void
-listeners_run(struct op_call *call)
-{
-	struct control *c = control_of(call);
-	struct each_target to[ROLE_INSTANCES];
-	size_t n;
-
-	if (!site_each(
-		call, site_object(c, "server", "listener"), listeners_row))
-		return;
-	n = control_targets(c, ROLE_SG, to, ROLE_INSTANCES);
-	each_call(
-	    &c->eaches, "listeners", NULL, to, n, listeners_on_rows, call);
-}
-
-static const struct op_field listeners_cols[] = {
-    {.name = "server", .type = &op_type_name, .brief = "where it listens"},
-    {.name = "listener", .type = &op_type_name, .brief = "its name"},
-    {.name = "instance",
-	.type = &op_type_instance,
-	.brief = "gate that listens"},
-    {.name = "transport", .type = &op_type_text, .brief = "how SIP is carried"},
-    {.name = "address", .type = &op_type_address, .brief = "it is bound to"},
-    {.name = "port", .type = &op_type_port, .brief = "it is bound to"},
-    {.name = "advertised",
-	.type = &op_type_host,
-	.brief = "host told to phones"},
-    {.name = "domain",
-	.type = &op_type_domain,
-	.brief = "domain where none is named"},
-    {.name = "certificate",
-	.type = &op_type_name,
-	.brief = "shown over tls and wss"},
-    {.name = "state",
-	.type = &op_type_text,
-	.brief = "open, failed; unknown: no gate said"},
-    {0},
-};
-
-const struct op control_op_listeners = {
-    .name = "show listeners",
-    .kind = OP_READ,
-    .access = OP_VIEWER,
-    .where = OP_CONTROL,
-    .brief = "where phones are met, and whether it works",
-    .about = "The listeners of the configuration with what their gates say "
-	     "of them. A listener that cannot be opened is failed; the "
-	     "reason is a warning beside the list.",
-    .example = "show listeners",
-    .cols = listeners_cols,
-    .run = listeners_run,
-};
-
 /* ---- show sessions
  * ---------------------------------------------------------------- */
 
@@ -277,6 +162,6 @@ const struct op control_op_sessions = {
 
 const struct op *const control_ops[] = {&control_op_version, &control_op_roles,
     &control_op_ownership, &control_op_statistics, &control_op_restart,
-    &control_op_servers, &control_op_listeners, &control_op_sessions,
-    &control_op_domains, &control_op_users, &control_op_numbers,
-    &control_op_registrations, &control_op_cdr, NULL};
+    &control_op_servers, &control_op_sessions, &control_op_domains,
+    &control_op_users, &control_op_numbers, &control_op_registrations,
+    &control_op_cdr, NULL};

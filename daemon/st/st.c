@@ -47,10 +47,19 @@ st_on_stopped(void *arg)
 	role_stopped(arg);
 }
 
+/* The supervisor takes a store that ended from its list of owners; one that
+ * stayed and does not serve it could not tell from one that does. */
+static void
+st_on_lost(void *arg)
+{
+	(void)arg;
+	fatalx("streams lost: another instance shall take over");
+}
+
 static void
 st_register_counters(struct self *self, struct st_counters *c)
 {
-	static struct role_stat stats[9];
+	static struct role_stat stats[8];
 	const struct role_stat rows[] = {
 	    {"st-edits", "edits of candidates", &c->edits},
 	    {"st-commits", "commits carried out", &c->commits},
@@ -61,14 +70,13 @@ st_register_counters(struct self *self, struct st_counters *c)
 		&c->forwarded},
 	    {"st-records", "call records brought to their domains",
 		&c->records},
-	    {"st-streams", "streams open for writing now", &c->streams},
-	    {"st-lost", "times a stream was lost to another owner", &c->lost},
-	    {0}};
+	    {"st-streams", "streams open for writing now", &c->streams}, {0}};
 
 	memcpy(stats, rows, sizeof stats);
 	role_stats(self, stats);
 }
 
+/* Warm from now on; an owner only when the supervisor says so. */
 static int
 st_start(struct self *self, struct err *e)
 {
@@ -79,6 +87,7 @@ st_start(struct self *self, struct err *e)
 	    .port_base = self->port_base,
 	    .on_serving = st_on_serving,
 	    .on_stopped = st_on_stopped,
+	    .on_lost = st_on_lost,
 	    .arg = self};
 	struct st *st;
 

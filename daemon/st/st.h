@@ -100,6 +100,21 @@ int st_cand_drop(
 /* Forget the candidates of sessions that are not in the array. */
 int st_cand_keep(struct st_cand *, json_t *sessions, struct err *);
 
+/*
+ * The domain that was resolved last: edits come by the thousand for one. It
+ * is forgotten with every write to a candidate that could mean it, and by
+ * st_cand_remember(NULL) when the directory changes.
+ */
+struct st_domain {
+	char id[ST_ID];
+	char realm[OBJ_KEY];
+	bool fresh; /* only in the candidate: it has no stream yet */
+};
+bool st_cand_recall(const struct st_cand *, const char *session,
+    const char *name, struct st_domain *);
+void st_cand_remember(struct st_cand *, const char *session, const char *name,
+    const struct st_domain *);
+
 /* All rows of a candidate, by path, the object's own row (field "") first. */
 struct st_entry {
 	const char *path, *field, *base, *value;
@@ -120,12 +135,6 @@ struct st_view {
 };
 
 #define ST_ROOT_STREAM "domain/root"
-
-struct st_domain {
-	char id[ST_ID];
-	char realm[OBJ_KEY];
-	bool fresh; /* only in the candidate: it has no stream yet */
-};
 
 struct st_place {
 	char stream[STREAM_NAME];
@@ -315,6 +324,8 @@ struct st_config {
 	uint8_t key_certificate[CRYPT_KEY];
 	void (*on_serving)(void *arg, uint64_t epoch);
 	void (*on_stopped)(void *arg);
+	/* A stream is another's now, or broken: this store has resigned. */
+	void (*on_lost)(void *arg);
 	void *arg;
 };
 
@@ -347,7 +358,7 @@ struct st_stream {
 	struct stream *stream; /* NULL until opened */
 	bool ready;
 	unsigned pins;
-	TAILQ_HEAD(, st_pin) waiting;
+	TAILQ_HEAD(st_pins, st_pin) waiting;
 };
 TAILQ_HEAD(st_streams, st_stream);
 
@@ -430,7 +441,7 @@ void st_cdr_stop(struct st *);
 
 struct st_counters {
 	uint64_t edits, commits, conflicts, refused, forwarded, records;
-	uint64_t streams, lost;
+	uint64_t streams;
 };
 
 struct st_answer;
@@ -448,13 +459,13 @@ struct st {
 	int64_t rev; /* of the running configuration */
 	struct st_streams streams;
 	struct st_hold *base; /* site, commit, domain/root */
-	TAILQ_HEAD(, st_hold) holds;
-	TAILQ_HEAD(, st_answer) answers;
+	TAILQ_HEAD(st_holds, st_hold) holds;
+	TAILQ_HEAD(st_answers, st_answer) answers;
 	TAILQ_HEAD(st_queue, st_work) queue;
 	bool shut;
 	struct st_job *job;
 	struct reader *warm[3];
-	TAILQ_HEAD(, st_calls) calls;
+	TAILQ_HEAD(st_readers, st_calls) calls;
 	struct st_counters count;
 };
 

@@ -9,6 +9,7 @@
 
 #include "st.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/str.h"
 
 enum cand_stmt {
 	CAND_OBJECT,
@@ -40,6 +41,10 @@ static const char *const cand_sql[CAND_STMTS] = {
 struct st_cand {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[CAND_STMTS];
+	/* the domain resolved last; session "" = none */
+	char session[40];
+	char name[OBJ_KEY];
+	struct st_domain domain;
 };
 
 struct st_cand *
@@ -81,6 +86,40 @@ st_cand_db(const struct st_cand *c)
 	return c->db;
 }
 
+bool
+st_cand_recall(const struct st_cand *c, const char *session, const char *name,
+    struct st_domain *d)
+{
+	if (c->session[0] == '\0' || strcmp(c->session, session) != 0 ||
+	    strcmp(c->name, name) != 0)
+		return false;
+	*d = c->domain;
+	return true;
+}
+
+void
+st_cand_remember(struct st_cand *c, const char *session, const char *name,
+    const struct st_domain *d)
+{
+	c->session[0] = '\0';
+	if (d == NULL || !str_copy(c->session, sizeof c->session, session) ||
+	    !str_copy(c->name, sizeof c->name, name)) {
+		c->session[0] = '\0';
+		return;
+	}
+	c->domain = *d;
+}
+
+/* A write to the path of a domain itself: what was resolved may be wrong. */
+static void
+st_cand_doubt(struct st_cand *c, const char *path)
+{
+	const char *key = strchr(path, ' ');
+
+	if (key != NULL && strchr(key + 1, ' ') == NULL)
+		c->session[0] = '\0';
+}
+
 int
 st_cand_object(struct st_cand *c, const char *session, const char *path,
     struct st_object *o, struct err *e)
@@ -110,6 +149,7 @@ int
 st_cand_intend(struct st_cand *c, const char *session, const char *path,
     enum st_intent intent, bool existed, int64_t rev, struct err *e)
 {
+	st_cand_doubt(c, path);
 	return st_stmt_run(c->stmt[CAND_PUT], e, "sssssi", session, path, "",
 	    existed ? "1" : NULL,
 	    intent == ST_DELETE	       ? NULL
@@ -142,6 +182,7 @@ st_cand_put(struct st_cand *c, const char *session, const char *path,
     const char *field, const char *base, const char *value, int64_t rev,
     struct err *e)
 {
+	st_cand_doubt(c, path);
 	return st_stmt_run(c->stmt[CAND_PUT], e, "sssssi", session, path, field,
 	    base, value, rev);
 }
@@ -150,6 +191,7 @@ int
 st_cand_forget(
     struct st_cand *c, const char *session, const char *path, struct err *e)
 {
+	c->session[0] = '\0';
 	return st_stmt_run(c->stmt[CAND_FORGET], e, "ss", session, path);
 }
 
@@ -158,6 +200,7 @@ st_cand_drop(struct st_cand *c, const char *session, int64_t *n, struct err *e)
 {
 	int r = st_stmt_run(c->stmt[CAND_DROP], e, "s", session);
 
+	c->session[0] = '\0';
 	if (n != NULL)
 		*n = sqlite3_changes64(c->db);
 	return r;

@@ -283,6 +283,7 @@ cdr_on_reader(void *arg, struct reader *r, enum reader_event event)
 		cdr_look(c);
 }
 
+/* Each calls/ stream is read once, whoever writes it now. */
 static void
 cdr_open(struct st *st, const char *name)
 {

@@ -162,6 +162,7 @@ apply_field(struct apply *a, const struct st_change *c, struct err *e)
 	return r != 0 ? r : apply_unbury(a, c, e);
 }
 
+/* One step; a field of an object that the steps delete is history only. */
 static int
 apply_step(struct apply *a, const struct st_change *c, struct err *e)
 {

@@ -64,6 +64,7 @@ check_ref(const struct st_checker *k, const struct obj_path *p,
 	return err_set(e, ERR_CHECK, "%s: there is no %s", f->name, text);
 }
 
+/* Every value of every field that refers to an object. */
 static int
 check_refs(const struct st_checker *k, const struct obj_row *row,
     const char *stream, struct err *e)

@@ -84,10 +84,13 @@ static void
 job_finish(struct st_job *j, const struct err *e)
 {
 	struct st *st = j->st;
+	struct err why;
 
+	if (e != NULL)
+		why = *e; /* it may be the job's own */
 	st_hold_close(&j->hold);
 	st->job = NULL;
-	j->done(j->arg, j, e);
+	j->done(j->arg, j, e != NULL ? &why : NULL);
 	if (st->job == NULL) /* the callee may have started the next one */
 		st_gate_open(st);
 }
@@ -304,6 +307,7 @@ job_decided(void *arg)
 	st_job_forward(j);
 }
 
+/* Decision and end of the candidate are one transaction. */
 static int
 job_write_decision(struct st_job *j, struct stream *commit, struct err *e)
 {
@@ -369,6 +373,20 @@ job_carry(struct st_job *j, struct err *e)
 	return 1;
 }
 
+/* Reads inside a group are spared the locks of each statement. */
+static int
+job_join(struct st_job *j, struct err *e)
+{
+	struct st_stream *s;
+	int r = 0;
+
+	TAILQ_FOREACH (s, &j->st->streams, entry) {
+		if (r == 0 && s->ready && s->pins > 0)
+			r = stream_join(s->stream, e);
+	}
+	return r;
+}
+
 /* All streams of the candidate are open: merge, prepare, decide. */
 static void
 job_on_open(void *arg, const struct err *why)
@@ -379,6 +397,10 @@ job_on_open(void *arg, const struct err *why)
 
 	if (why != NULL) {
 		job_finish(j, why);
+		return;
+	}
+	if (job_join(j, &e) != 0) {
+		job_finish(j, &e);
 		return;
 	}
 	r = st_merge(&j->st->view, j->session, &j->changes,
@@ -417,6 +439,7 @@ job_note(void *arg, const char *object, const char *key, struct err *e)
 	return stream_change(arg, object, key, e);
 }
 
+/* Once for the txid; a stream that has it already only answers again. */
 static int
 job_apply_stream(struct st_job *j, const char *name, struct err *e)
 {
@@ -498,6 +521,8 @@ job_on_apply(void *arg, const struct err *why)
 			    (long long)j->rev.rev, names[i], j->err.text);
 	}
 	free(names);
+	/* the directory may have changed */
+	st_cand_remember(j->st->view.cand, NULL, NULL, NULL);
 	if (j->waiting == 0)
 		loop_defer(j->st->cfg.loop, &j->end);
 }

@@ -24,6 +24,7 @@ struct edit {
 	bool anew; /* made by this candidate: no running value counts */
 };
 
+/* Look at both sides of the object before anything is written. */
 static int
 edit_begin(struct edit *ed, const struct st_editor *by,
     const struct obj_path *p, struct err *e)

@@ -37,6 +37,7 @@ export_value(struct buf *b, const struct op_field *f, const char *value)
 		op_quote(b, value);
 }
 
+/* One line: the path, then the fields that are set, in the table's order. */
 static int
 export_line(const struct export *x, const struct obj_row *row, struct err *e)
 {
@@ -91,6 +92,7 @@ struct export_walk {
 	const struct obj_path *above;
 };
 
+/* The row, if it is wanted, then what is below it. */
 static int
 export_row(void *arg, struct obj_row *row, struct err *e)
 {

@@ -86,10 +86,19 @@ answer_finish(struct st_answer *a, const struct err *e)
 	op_finish(call, e);
 }
 
+/* A stream that is lost says nothing of what was written to it: the next
+ * owner knows. A group that failed to commit says that it was not. */
 static void
 answer_on_ack(void *arg, const struct err *e)
 {
-	answer_finish(arg, e);
+	struct st_answer *a = arg;
+	struct err lost;
+
+	if (e != NULL && stream_join(a->stream, &lost) != 0) {
+		err_set(&lost, ERR_NOOWNER, "%s", e->text);
+		e = &lost;
+	}
+	answer_finish(a, e);
 }
 
 void

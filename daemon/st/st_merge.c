@@ -50,6 +50,7 @@ conflict_member(json_t *row, const char *name, const char *value)
 		json_object_set_new(row, name, json_string(value));
 }
 
+/* Members that are not known are left out. */
 static json_t *
 conflict_row(const struct conflict *c)
 {
@@ -230,6 +231,8 @@ merge_removals(struct merge *m, struct merge_group *g, struct err *e)
 
 /* ---- what is made and set ------------------------------------------------ */
 
+/* Running equal to what is wanted is no change, equal to the base no conflict.
+ */
 static void
 merge_field(
     struct merge *m, struct merge_group *g, const struct st_entry *w, bool anew)
@@ -324,6 +327,7 @@ merge_group(
 	return end - at;
 }
 
+/* Each object of the candidate in turn, as it runs now. */
 static int
 merge_walk(struct merge *m, const struct st_entry *list, size_t n,
     int (*fn)(struct merge *, struct merge_group *, struct err *),

@@ -1,5 +1,10 @@
 /* What all operations of the store do before and after their own work. */
+#include <stdio.h>
+#include <string.h>
+
 #include "st_op.h"
+
+const char *const st_change_words[] = {"+", "~", "-", NULL};
 
 bool
 st_op_refuse(struct st *st, struct op_call *call, const struct err *why)
@@ -26,17 +31,52 @@ st_op_commit_stream(struct st *st)
 	return st_stream_find(st, "commit")->stream;
 }
 
-const char *
-st_op_shown(const struct obj *const *objs, const char *path, const char *field,
-    const char *value)
+/* The first line of many, and how much there is. */
+static void
+op_put_lines(struct op_call *call, const char *col, const char *text)
 {
-	const struct op_field *f;
+	size_t n = strcspn(text, "\n");
+	char shown[160];
+
+	if (text[n] == '\0') {
+		op_put(call, col, text);
+		return;
+	}
+	snprintf(shown, sizeof shown, "%.*s ... (%zu bytes)",
+	    n < 100 ? (int)n : 100, text, strlen(text));
+	op_put(call, col, shown);
+}
+
+/* A value as people may see it: secrets masked. */
+static void
+st_op_put_value(struct op_call *call, const char *col, const char *path,
+    const char *field, const char *value)
+{
+	const struct op_field *f = NULL;
 	struct obj_path p;
 
 	if (value == NULL || field[0] == '\0')
-		return value;
-	if (obj_path_parse(objs, path, &p, NULL) != 0)
-		return OP_MASK;
-	f = obj_field(p.obj, field);
-	return f == NULL || f->type->secret ? OP_MASK : value;
+		return;
+	if (obj_path_parse(st_of(call)->cfg.objs, path, &p, NULL) == 0)
+		f = obj_field(p.obj, field);
+	if (f == NULL || f->type->secret)
+		op_put(call, col, OP_MASK);
+	else
+		op_put_lines(call, col, value);
+}
+
+void
+st_op_put_change(struct op_call *call, const struct st_change *c)
+{
+	op_row(call);
+	op_put(call, "change",
+	    st_change_words[c->old == NULL ? 0
+		    : c->new == NULL	   ? 2
+					   : 1]);
+	op_put(call, "path", c->path);
+	if (c->field[0] == '\0')
+		return;
+	op_put(call, "field", c->field);
+	st_op_put_value(call, "old", c->path, c->field, c->old);
+	st_op_put_value(call, "new", c->path, c->field, c->new);
 }

@@ -9,8 +9,6 @@
 #include "st_op.h"
 #include "daemon/base/str.h"
 
-static const char *const change_words[] = {"+", "~", "-", NULL};
-
 static void
 commit_row(struct op_call *call, const struct st_revision *r)
 {
@@ -55,6 +53,7 @@ commit_on_done(void *arg, struct st_job *j, const struct err *e)
 	st_job_free(&j);
 }
 
+/* A commit without a name gets one, for its row. */
 static void
 commit_start(struct st *st, struct op_call *call)
 {
@@ -117,6 +116,7 @@ commit_forward(struct st *st, struct op_call *call)
 	return true;
 }
 
+/* What was decided before goes first; a txid that is known is answered. */
 static void
 commit_work(void *arg, const struct err *why)
 {
@@ -147,25 +147,6 @@ commit_run(struct op_call *call)
  */
 
 static void
-compare_row(
-    struct op_call *call, const struct st *st, const struct st_change *c)
-{
-	const struct obj *const *objs = st->cfg.objs;
-
-	op_row(call);
-	op_put(call, "change",
-	    change_words[c->old == NULL ? 0
-		    : c->new == NULL	? 2
-					: 1]);
-	op_put(call, "path", c->path);
-	if (c->field[0] == '\0')
-		return;
-	op_put(call, "field", c->field);
-	op_put(call, "old", st_op_shown(objs, c->path, c->field, c->old));
-	op_put(call, "new", st_op_shown(objs, c->path, c->field, c->new));
-}
-
-static void
 compare_on_done(void *arg, struct st_job *j, const struct err *e)
 {
 	struct op_call *call = arg;
@@ -173,7 +154,7 @@ compare_on_done(void *arg, struct st_job *j, const struct err *e)
 
 	call->rev = j->st->rev;
 	for (i = 0; e == NULL && i < j->changes.n; i++)
-		compare_row(call, j->st, &j->changes.list[i]);
+		st_op_put_change(call, &j->changes.list[i]);
 	if (e != NULL)
 		commit_fail(j, call, e);
 	else
@@ -286,7 +267,7 @@ const struct op st_op_commit = {
 static const struct op_field compare_cols[] = {
     {.name = "change",
 	.type = &op_type_choice,
-	.choices = change_words,
+	.choices = st_change_words,
 	.brief = "made, changed or deleted"},
     {.name = "path", .type = &op_type_path, .brief = "the object"},
     {.name = "field",

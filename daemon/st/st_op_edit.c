@@ -95,6 +95,7 @@ edit_work(void *arg, const struct err *why)
 	st_hold_go(w->hold);
 }
 
+/* The stream is open, or cannot be: either way the next may go on. */
 static void
 edit_on_open(void *arg, const struct err *why)
 {
@@ -120,6 +121,7 @@ edit_run(struct op_call *call)
 	st_op_enter(call, edit_work);
 }
 
+/* Acknowledged like any edit: a discarded line does not come back. */
 static void
 discard_work(void *arg, const struct err *why)
 {

@@ -4,8 +4,6 @@
 #include "st_op.h"
 #include "daemon/base/str.h"
 
-static const char *const change_words[] = {"+", "~", "-", NULL};
-
 static int
 revision_row(void *arg, const struct st_revision *r)
 {
@@ -22,6 +20,7 @@ revision_row(void *arg, const struct st_revision *r)
 	return 0;
 }
 
+/* Answered when what was read is acknowledged, as every answer from here. */
 static void
 revisions_work(void *arg, const struct err *why)
 {
@@ -48,23 +47,6 @@ revisions_run(struct op_call *call)
 }
 
 static void
-changes_row(struct op_call *call, const struct obj *const *objs,
-    const struct st_change *c)
-{
-	op_row(call);
-	op_put(call, "change",
-	    change_words[c->old == NULL ? 0
-		    : c->new == NULL	? 2
-					: 1]);
-	op_put(call, "path", c->path);
-	if (c->field[0] == '\0')
-		return;
-	op_put(call, "field", c->field);
-	op_put(call, "old", st_op_shown(objs, c->path, c->field, c->old));
-	op_put(call, "new", st_op_shown(objs, c->path, c->field, c->new));
-}
-
-static void
 changes_work(void *arg, const struct err *why)
 {
 	struct op_call *call = arg;
@@ -85,7 +67,7 @@ changes_work(void *arg, const struct err *why)
 	if (r == 0)
 		r = st_revision_changes(commit, v.rev, &c, &e);
 	for (i = 0; r == 0 && i < c.n; i++)
-		changes_row(call, st->cfg.objs, &c.list[i]);
+		st_op_put_change(call, &c.list[i]);
 	st_changes_fini(&c);
 	if (r != 0)
 		op_finish(call, &e);
@@ -151,7 +133,7 @@ static const struct op_field changes_args[] = {
 static const struct op_field changes_cols[] = {
     {.name = "change",
 	.type = &op_type_choice,
-	.choices = change_words,
+	.choices = st_change_words,
 	.brief = "made, changed or deleted"},
     {.name = "path", .type = &op_type_path, .brief = "the object"},
     {.name = "field",

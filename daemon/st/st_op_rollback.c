@@ -26,6 +26,7 @@ struct rollback_row {
 	bool exists;
 };
 
+/* The object as it runs, seen through the candidate that is being made. */
 static int
 rollback_look(
     struct rollback *b, const char *path, struct rollback_row *r, struct err *e)
@@ -63,6 +64,7 @@ rollback_object(
 	return got;
 }
 
+/* The base is what runs, so only later work of others conflicts. */
 static int
 rollback_put(struct rollback *b, const char *path, const char *field,
     const char *old, struct err *e)
@@ -223,6 +225,7 @@ rollback_admit(
 	return r;
 }
 
+/* Others wait until the candidate is whole. */
 static void
 rollback_work(void *arg, const struct err *why)
 {

@@ -138,6 +138,7 @@ show_domain_line(struct show *s, const struct show_domain *d, struct err *e)
 	return show_stream(s, ST_ROOT_STREAM, OBJ_ROOT, &p, NULL, e);
 }
 
+/* One domain: its own line from the directory, then what its stream holds. */
 static void
 show_on_open(void *arg, const struct err *why)
 {
@@ -164,6 +165,7 @@ show_on_open(void *arg, const struct err *why)
 	show_next(s);
 }
 
+/* The next domain; the stream of the last one is let go. */
 static void
 show_next(struct show *s)
 {
@@ -232,6 +234,7 @@ show_list_domains(struct show *s, struct err *e)
 /* ---- the whole -------------------------------------------------------------
  */
 
+/* The site first, then the directory; a path leads to one of them. */
 static void
 show_start(struct show *s)
 {

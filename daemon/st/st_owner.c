@@ -205,6 +205,7 @@ owner_boot(struct st *st)
 	st_job_start(j);
 }
 
+/* One is done, or cannot be done now; the next only after it. */
 static void
 owner_on_forward(void *arg, struct st_job *j, const struct err *e)
 {

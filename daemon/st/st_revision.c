@@ -58,6 +58,7 @@ st_revision_last(sqlite3 *db)
 	return rev;
 }
 
+/* The steps, numbered in the order in which they are carried out. */
 static int
 revision_add_changes(
     sqlite3 *db, int64_t rev, const struct st_changes *c, struct err *e)

@@ -71,6 +71,7 @@ st_seal_hex(struct crypt_seal *key, const char *plain, const char *place,
 	return len > 0 ? 0 : err_set(e, ERR_INVALID, "must not be empty");
 }
 
+/* The digests for this user and realm, bound to the user of this domain. */
 static int
 st_seal_password(struct st_seal *s, const struct st_view *v,
     const char *session, const struct obj_path *p, const char *plain,

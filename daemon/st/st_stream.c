@@ -152,6 +152,7 @@ stream_serve(struct st_stream *s, const struct err *e)
 		pin_done(p, e);
 }
 
+/* Ready means: open, and with the tables of this release. */
 static void
 stream_on_ready(void *arg, struct stream *stream, const struct err *why)
 {
@@ -179,11 +180,13 @@ static void
 stream_on_lost(void *arg, struct stream *stream, const struct err *why)
 {
 	struct st_stream *s = arg;
+	struct st *st = s->st;
 
 	(void)stream;
 	log_warnx("stream=%s lost: %s", s->name, why->text);
-	s->st->count.lost++;
-	st_resign(s->st, why);
+	st_resign(st, why); /* s is gone */
+	if (st->cfg.on_lost != NULL)
+		st->cfg.on_lost(st->cfg.arg);
 }
 
 /* It cannot be opened: fail those who wait; holds keep no pin on it. */
@@ -250,9 +253,10 @@ static void
 hold_tell(void *arg)
 {
 	struct st_hold *h = arg;
+	struct err why = h->err; /* the callee may close the hold */
 
 	h->told = true;
-	h->fn(h->arg, h->err.code != ERR_NONE ? &h->err : NULL);
+	h->fn(h->arg, why.code != ERR_NONE ? &why : NULL);
 }
 
 struct st_hold *

@@ -45,6 +45,7 @@ struct unique_listeners {
 	size_t n, cap;
 };
 
+/* What a listener binds to. */
 static int
 unique_take_listener(void *arg, struct obj_row *row, struct err *e)
 {
@@ -81,6 +82,7 @@ unique_overlap(const struct unique_listener *a, const struct unique_listener *b)
 	return a->any || b->any || strcmp(a->address, b->address) == 0;
 }
 
+/* Few enough on a site to compare each with each. */
 static int
 unique_listeners(sqlite3 *site, const struct obj *listener, struct err *e)
 {
@@ -122,6 +124,7 @@ unique_name(
 	    : err_set(e, ERR_NOMEM, "out of memory");
 }
 
+/* A domain answers to its name and to all its aliases. */
 static int
 unique_take_domain(void *arg, struct obj_row *row, struct err *e)
 {

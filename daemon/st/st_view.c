@@ -115,32 +115,47 @@ st_view_running(const struct st_view *v, const struct obj_path *p,
 	return r;
 }
 
+/* The domain as a session's candidate has it. */
+static int
+st_view_candidate(const struct st_view *v, const char *session,
+    const struct obj_path *p, struct st_domain *d, struct err *e)
+{
+	char text[OBJ_PATH];
+	struct st_object o;
+	int r;
+
+	obj_path_text(p, text, sizeof text);
+	if ((r = st_cand_object(v->cand, session, text, &o, e)) != 0)
+		return r;
+	if (o.intent == ST_DELETE)
+		return err_set(e, ERR_ABSENT,
+		    "domain %s: deleted in this candidate", p->key[0]);
+	if (o.intent == ST_NONE || (o.intent == ST_SET && o.existed))
+		return st_view_running(v, p, d, e);
+	if (st_view_wanted(v, session, text, "id", d->id, sizeof d->id) != 0 ||
+	    st_view_wanted(
+		v, session, text, "realm", d->realm, sizeof d->realm) != 0)
+		return err_set(e, ERR_CORRUPT,
+		    "domain %s: candidate without id", p->key[0]);
+	d->fresh = !st_view_known(v, d->id);
+	return 0;
+}
+
 int
 st_view_domain(const struct st_view *v, const char *session, const char *name,
     struct st_domain *d, struct err *e)
 {
-	char text[OBJ_PATH];
-	struct st_object o = {.intent = ST_NONE};
 	struct obj_path p;
 	int r;
 
 	st_domain_path(v->objs, name, &p);
-	obj_path_text(&p, text, sizeof text);
-	if (session != NULL &&
-	    (r = st_cand_object(v->cand, session, text, &o, e)) != 0)
-		return r;
-	if (o.intent == ST_DELETE)
-		return err_set(e, ERR_ABSENT,
-		    "domain %s: deleted in this candidate", name);
-	if (o.intent == ST_NONE || (o.intent == ST_SET && o.existed))
+	if (session == NULL)
 		return st_view_running(v, &p, d, e);
-	if (st_view_wanted(v, session, text, "id", d->id, sizeof d->id) != 0 ||
-	    st_view_wanted(
-		v, session, text, "realm", d->realm, sizeof d->realm) != 0)
-		return err_set(
-		    e, ERR_CORRUPT, "domain %s: candidate without id", name);
-	d->fresh = !st_view_known(v, d->id);
-	return 0;
+	if (st_cand_recall(v->cand, session, name, d))
+		return 0;
+	if ((r = st_view_candidate(v, session, &p, d, e)) == 0)
+		st_cand_remember(v->cand, session, name, d);
+	return r;
 }
 
 int

@@ -99,8 +99,9 @@ on_closed(void *arg, struct rpc *rpc, const struct err *why)
 	rpc_close(&rpc);
 }
 
+/* An owner is there; the route was not told yet. */
 static void
-owner_comes(struct world *w, enum mood mood)
+owner_appears(struct world *w, enum mood mood)
 {
 	struct rpc_handler h = {
 	    .on_request = on_ask, .on_closed = on_closed, .arg = w};
@@ -111,6 +112,12 @@ owner_comes(struct world *w, enum mood mood)
 	w->mood = mood;
 	w->here = rpc_open(w->loop, s[0], &h);
 	w->there = rpc_open(w->loop, s[1], &h);
+}
+
+static void
+owner_comes(struct world *w, enum mood mood)
+{
+	owner_appears(w, mood);
 	route_wake(w->route);
 }
 
@@ -234,6 +241,22 @@ calls_wait_in_order(void **state)
 	run(w);
 	assert_string_equal(w->asked, "1 2 3 4 ");
 	assert_string_equal(w->answered, "1 2 3 4 ");
+	world_free(w);
+}
+
+/* A call that comes when an owner is there already does not overtake those
+ * that wait. */
+static void
+a_new_call_does_not_overtake(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	ask(w, &op_config, 1);
+	owner_appears(w, ANSWERS);
+	ask(w, &op_config, 2);
+	run(w);
+	assert_string_equal(w->asked, "1 2 ");
 	world_free(w);
 }
 
@@ -413,6 +436,7 @@ main(void)
 	    cmocka_unit_test(fates_follow_the_kind),
 	    cmocka_unit_test(calls_reach_the_owner),
 	    cmocka_unit_test(calls_wait_in_order),
+	    cmocka_unit_test(a_new_call_does_not_overtake),
 	    cmocka_unit_test(a_dead_owner_is_replaced),
 	    cmocka_unit_test(an_unlinked_owner_is_replaced),
 	    cmocka_unit_test(patience_ends),

@@ -2,6 +2,7 @@
 #include "st_fixture.h"
 #include "st_double.h"
 #include "daemon/role/role.h"
+#include "tests/lib/op_laws.h"
 
 extern const struct role st_role;
 
@@ -230,6 +231,24 @@ says(const struct world *w, const char *words)
 		fail_msg("\"%s\" does not say \"%s\"", w->err.text, words);
 }
 
+/* Run until the decision of a commit is written, and stop there. */
+static void
+run_to_decision(struct world *w)
+{
+	const struct st_stream *s = st_stream_find(w->st, "commit");
+	struct st_revision r;
+	int turns = 0;
+
+	while (st_revision_pending(stream_db(s->stream), &r) != 0 ||
+	    sqlite3_get_autocommit(stream_db(s->stream)) == 0) {
+		loop_defer(w->loop,
+		    &(struct loop_defer){
+			.fn = (loop_fn *)loop_stop, .arg = w->loop});
+		loop_run(w->loop);
+		assert_in_range(++turns, 1, 100);
+	}
+}
+
 /* A demo domain with a user. */
 static void
 world_demo(struct world *w)
@@ -242,6 +261,19 @@ world_demo(struct world *w)
 
 /* ----------------------------------------------------------------------------
  */
+
+/* The records of the store keep the laws of all records. */
+static void
+records_keep_the_laws(void **state)
+{
+	const struct op_table table = {.ops = st_role.ops, .objs = obj_table};
+	struct buf broken = BUF_INIT;
+
+	(void)state;
+	if (op_laws_check(&table, &broken) != 0)
+		fail_msg("%s", broken.data);
+	buf_fini(&broken);
+}
 
 /* The first start writes what the boot file says, as revision 1, and a second
  * start writes nothing. */
@@ -325,6 +357,30 @@ answers_wait_for_the_acknowledgement(void **state)
 	world_run(w);
 	assert_int_equal(w->open, 0);
 	assert_int_equal(w->err.code, 0);
+	world_free(w);
+}
+
+/* An edit that comes while a commit is on its way waits for it: what it takes
+ * for running is what the commit made. */
+static void
+edits_wait_for_a_commit(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	world_demo(w);
+	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "A"));
+	w->repl->hold = true;
+	ask(w, "s1", "commit", json_object());
+	run_to_decision(w);
+	ask(w, "s2", "set",
+	    set_args(
+		"domain a.test user 101", json_pack("{s:s}", "name", "B")));
+	double_release(w->repl);
+	world_run(w);
+	commit(w, "s2");
+	assert_string_equal(shown(w, NULL, "domain a.test user"),
+	    "set domain a.test user 101 name B password $SEALED$\n");
 	world_free(w);
 }
 
@@ -456,24 +512,6 @@ a_candidate_survives_the_owner(void **state)
 	assert_string_equal(shown(w, NULL, "domain a.test user"),
 	    "set domain a.test user 101 name A password $SEALED$\n");
 	world_free(w);
-}
-
-/* Run until the decision of a commit is written, and stop there. */
-static void
-run_to_decision(struct world *w)
-{
-	const struct st_stream *s = st_stream_find(w->st, "commit");
-	struct st_revision r;
-	int turns = 0;
-
-	while (st_revision_pending(stream_db(s->stream), &r) != 0 ||
-	    sqlite3_get_autocommit(stream_db(s->stream)) == 0) {
-		loop_defer(w->loop,
-		    &(struct loop_defer){
-			.fn = (loop_fn *)loop_stop, .arg = w->loop});
-		loop_run(w->loop);
-		assert_in_range(++turns, 1, 100);
-	}
 }
 
 /* The owner dies between decision and application: the next one applies the
@@ -620,6 +658,9 @@ a_broken_stream_holds_commits_up(void **state)
 	set(w, "s2", "server srv1", json_pack("{s:s}", "description", "x"));
 	assert_int_equal(call(w, "s2", "commit", json_object()), -ERR_PARTIAL);
 	says(w, "revision 3 is decided, but not applied");
+	assert_int_equal(
+	    call(w, "s2", "show configuration", json_object()), -ERR_CORRUPT);
+	says(w, "broken on purpose");
 	w->repl->broken = NULL;
 	commit(w, "s2");
 	assert_string_equal(shown(w, NULL, "domain a.test user"),
@@ -864,9 +905,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(records_keep_the_laws),
 	    cmocka_unit_test(the_first_start_makes_the_site),
 	    cmocka_unit_test(a_commit_reaches_all_streams),
 	    cmocka_unit_test(answers_wait_for_the_acknowledgement),
+	    cmocka_unit_test(edits_wait_for_a_commit),
 	    cmocka_unit_test(edits_go_in_groups),
 	    cmocka_unit_test(a_refused_commit_changes_nothing),
 	    cmocka_unit_test(a_conflict_tells_both_sides),
