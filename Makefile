@@ -31,8 +31,8 @@ PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS) \
 PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)) \
 	-lwslay -lm)$(PKG_LIBS)
 
-LIB_SRC	 := $(wildcard daemon/*/*.c replication/*.c plan/*.c)
-MAIN_SRC := $(wildcard daemon/*.c)
+MAIN_SRC := daemon/main.c
+LIB_SRC	 := $(wildcard daemon/*/*.c replication/*.c plan/*.c) daemon/table.c
 CON_SRC	 := $(wildcard console/*.c)
 UNIT	 := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c))
 FUZZ	 := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))

@@ -43,6 +43,31 @@ main_print_roles(void)
 		    role_rows[id].brief);
 }
 
+/* What each process may still do after its start. */
+static void
+main_print_sandbox(void)
+{
+	static const char *const rights[] = {"dgram: socket, bind, connect of "
+					     "datagram sockets",
+	    "stream: socket, bind, listen, connect of stream sockets",
+	    "ring: io_uring_enter"};
+	unsigned id, r;
+
+	for (id = 0; id < ROLE_MAX; id++) {
+		printf("%s:", role_rows[id].name);
+		for (r = 0; r < 3; r++) {
+			if (daemon_roles[id]->rights & 1u << r)
+				printf(" %.*s", (int)strcspn(rights[r], ":"),
+				    rights[r]);
+		}
+		putchar('\n');
+	}
+	for (r = 0; r < 3; r++)
+		printf("%s\n", rights[r]);
+	printf("all:\n");
+	role_sandbox_print(stdout);
+}
+
 /* What -x can print: the program is its own reference. */
 static const struct {
 	const char *name;
@@ -52,6 +77,7 @@ static const struct {
     {"ops", main_print_ops, "operations and objects as JSON"},
     {"man", main_print_man, "the manual page tandem-ops(7)"},
     {"roles", main_print_roles, "roles, their modes and users"},
+    {"sandbox", main_print_sandbox, "rights and system calls of roles"},
 };
 
 #define MAIN_PRINTS (sizeof main_prints / sizeof main_prints[0])
@@ -63,7 +89,7 @@ main_usage(FILE *to)
 
 	fprintf(to,
 	    "usage: tandemd [-d] [-n] [-f FILE]\n"
-	    "       tandemd -x ops | man | roles\n"
+	    "       tandemd -x ops | man | roles | sandbox\n"
 	    "       tandemd -V\n"
 	    "  -f FILE  boot file (default " CONF_DEFAULT ")\n"
 	    "  -n       check the boot file and end\n"
@@ -71,7 +97,7 @@ main_usage(FILE *to)
 	    "  -V       print the version\n"
 	    "  -x WHAT  print, and end:\n");
 	for (i = 0; i < MAIN_PRINTS; i++)
-		fprintf(to, "           %-6s %s\n", main_prints[i].name,
+		fprintf(to, "           %-8s %s\n", main_prints[i].name,
 		    main_prints[i].brief);
 }
 
@@ -86,7 +112,10 @@ main_print(const char *name)
 			return 0;
 		}
 	}
-	fprintf(stderr, "tandemd: -x %s: expected ops, man or roles\n", name);
+	fprintf(stderr,
+	    "tandemd: -x %s: expected ops, man, roles or "
+	    "sandbox\n",
+	    name);
 	return 2;
 }
 

@@ -78,6 +78,21 @@ buf_char(struct buf *b, char c)
 }
 
 void
+buf_int(struct buf *b, int64_t v)
+{
+	char digits[20];
+	uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	size_t at = sizeof digits;
+
+	do
+		digits[--at] = (char)('0' + left % 10);
+	while ((left /= 10) != 0);
+	if (v < 0)
+		buf_char(b, '-');
+	buf_add(b, digits + at, sizeof digits - at);
+}
+
+void
 buf_fmt(struct buf *b, const char *fmt, ...)
 {
 	va_list ap, again;

@@ -29,6 +29,7 @@ char *buf_reserve(struct buf *, size_t n);
 void buf_add(struct buf *, const void *, size_t);
 void buf_str(struct buf *, const char *);
 void buf_char(struct buf *, char);
+void buf_int(struct buf *, int64_t); /* decimal; much cheaper than buf_fmt */
 void buf_fmt(struct buf *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* Drop n bytes from the front; n <= len. */

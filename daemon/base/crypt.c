@@ -119,26 +119,34 @@ crypt_open(struct crypt_seal *s, void *out, size_t size, const uint8_t *sealed,
 	return (long)(n - CRYPT_TAG);
 }
 
-/* A digest as hexadecimal. */
+/* A digest as hexadecimal. The algorithm is looked up once a process: the
+ * search costs as much as a short digest itself. */
 static void
-crypt_digest(char *out, const EVP_MD *md, const void *p, size_t n)
+crypt_digest(
+    char *out, EVP_MD **kept, const char *name, const void *p, size_t n)
 {
 	uint8_t bytes[EVP_MAX_MD_SIZE];
 	unsigned size;
 
-	if (EVP_Digest(p, n, bytes, &size, md, NULL) != 1)
-		fatalx("crypt: digest failed");
+	if (*kept == NULL)
+		*kept = EVP_MD_fetch(NULL, name, NULL);
+	if (*kept == NULL || EVP_Digest(p, n, bytes, &size, *kept, NULL) != 1)
+		fatalx("crypt: libcrypto has no %s", name);
 	str_hex(out, bytes, size);
 }
 
 void
 crypt_md5(char out[33], const void *p, size_t n)
 {
-	crypt_digest(out, EVP_md5(), p, n);
+	static EVP_MD *md;
+
+	crypt_digest(out, &md, "MD5", p, n);
 }
 
 void
 crypt_sha256(char out[65], const void *p, size_t n)
 {
-	crypt_digest(out, EVP_sha256(), p, n);
+	static EVP_MD *md;
+
+	crypt_digest(out, &md, "SHA256", p, n);
 }

@@ -106,7 +106,7 @@ err_name(enum err_code code)
 	const char *from = err_row(code)->name;
 	size_t row = (unsigned)code < ERR_MAX ? code : ERR_INTERNAL, i;
 
-	for (i = 0; from[i] != '\0' && i < sizeof names[0] - 1; i++)
+	for (i = 0; i < sizeof names[0] - 1 && from[i] != '\0'; i++)
 		names[row][i] = (char)tolower((unsigned char)from[i]);
 	return names[row];
 }

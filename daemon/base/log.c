@@ -39,7 +39,7 @@ log_verbose(bool debug)
 }
 
 /* Write one line; errnum 0 means that no errno belongs to it. */
-static void
+static void __attribute__((format(printf, 3, 0)))
 log_line(const char *level, int errnum, const char *fmt, va_list ap)
 {
 	char words[LOG_LINE_MAX], safe[LOG_LINE_MAX], line[2 * LOG_LINE_MAX];

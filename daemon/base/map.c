@@ -95,8 +95,7 @@ int
 map_put(struct map *m, const void *key, size_t len, void *value, void **old)
 {
 	struct map_slot *s = map_find(m, key, len);
-	void *copy;
-	uint32_t hash;
+	struct map_slot fresh = {.len = (uint32_t)len, .value = value};
 
 	if (old != NULL)
 		*old = s != NULL ? s->value : NULL;
@@ -104,12 +103,13 @@ map_put(struct map *m, const void *key, size_t len, void *value, void **old)
 		s->value = value;
 		return 0;
 	}
-	if (map_grow(m) != 0 || (copy = malloc(len != 0 ? len : 1)) == NULL)
+	if (map_grow(m) != 0)
 		return -ERR_NOMEM;
-	memcpy(copy, key, len);
-	hash = (uint32_t)str_hash(key, len);
-	*map_free_slot(m->slots, m->cap, hash) = (struct map_slot){
-	    copy, (uint32_t)len, hash, value};
+	if ((fresh.key = malloc(len != 0 ? len : 1)) == NULL)
+		return -ERR_NOMEM;
+	memcpy(fresh.key, key, len);
+	fresh.hash = (uint32_t)str_hash(key, len);
+	*map_free_slot(m->slots, m->cap, fresh.hash) = fresh;
 	m->count++;
 	return 0;
 }

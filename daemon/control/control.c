@@ -166,7 +166,6 @@ control_start(struct self *self, struct err *e)
 		c->placed[i] = -1;
 	TAILQ_INIT(&c->sessions);
 	TAILQ_INIT(&c->eaches);
-	op_use_objects(self->table->objs);
 	c->route = route_new(self->loop, control_owner, c);
 	if ((r = session_listen(c, e)) != 0)
 		return r;

@@ -120,5 +120,5 @@ const struct role mg_role = {
     .start = mg_start,
     .on_request = mg_on_request,
     .on_stop = mg_on_stop,
-    .rights = RIGHT_DGRAM,
+    .rights = RIGHT_DGRAM | RIGHT_RING,
 };

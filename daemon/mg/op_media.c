@@ -26,7 +26,7 @@ static const struct op_field media_cols[] = {
     {.name = "section",
 	.type = &op_type_int,
 	.brief = "section of its SDP, from 1"},
-    {.name = "media", .type = &op_type_text, .brief = "audio, video, ..."},
+    {.name = "media", .type = &op_type_text, .brief = "its kind: audio, video"},
     {.name = "port",
 	.type = &op_type_int,
 	.brief = "local port that faces the party"},

@@ -295,7 +295,8 @@ static int ng_encode_value(struct buf *, const json_t *, unsigned depth);
 static void
 ng_encode_text(struct buf *b, const char *s, size_t n)
 {
-	buf_fmt(b, "%zu:", n);
+	buf_int(b, (int64_t)n);
+	buf_char(b, ':');
 	buf_add(b, s, n);
 }
 
@@ -354,7 +355,9 @@ ng_encode_value(struct buf *b, const json_t *v, unsigned depth)
 		ng_encode_text(b, json_string_value(v), json_string_length(v));
 		return 0;
 	case JSON_INTEGER:
-		buf_fmt(b, "i%" JSON_INTEGER_FORMAT "e", json_integer_value(v));
+		buf_char(b, 'i');
+		buf_int(b, json_integer_value(v));
+		buf_char(b, 'e');
 		return 0;
 	case JSON_TRUE:
 	case JSON_FALSE:

@@ -154,6 +154,28 @@ obj_keys(sqlite3 *db, const struct obj_path *kind, const char *prefix,
 
 /* ---- clashes and references --------------------------------------------- */
 
+/* True when a field of one row names the other row. */
+static bool
+obj_points_at(
+    sqlite3 *db, const struct obj_path *from, const struct obj_path *to)
+{
+	const struct op_field *f = from->obj->fields;
+	const char *key = to->key[to->nkeys - 1];
+	struct obj_row row;
+	bool points = false;
+	size_t i;
+
+	if (obj_get(db, from, &row, NULL) != 0)
+		return false;
+	for (i = 0; f[i].name != NULL && !points; i++)
+		points = str_equal(f[i].ref, to->obj->name) &&
+		    str_equal(row.value[i], key);
+	obj_row_fini(&row);
+	return points;
+}
+
+/* Two rows of one key space bear one key, unless they are one thing: number
+ * 101 that leads to user 101 says what is so already. */
 bool
 obj_clash(sqlite3 *db, const struct obj *const *objs, const struct obj_path *p,
     struct obj_path *other)
@@ -166,7 +188,8 @@ obj_clash(sqlite3 *db, const struct obj *const *objs, const struct obj_path *p,
 			continue;
 		*other = *p;
 		other->obj = *objs;
-		if (obj_exists(db, other))
+		if (obj_exists(db, other) && !obj_points_at(db, p, other) &&
+		    !obj_points_at(db, other, p))
 			return true;
 	}
 	return false;

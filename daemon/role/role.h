@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "daemon/base/crypt.h"
@@ -113,6 +114,10 @@ struct role {
 
 #define RIGHT_DGRAM 0x01  /* create, bind and connect datagram sockets */
 #define RIGHT_STREAM 0x02 /* create stream sockets, listen and connect */
+#define RIGHT_RING 0x04	  /* use an io_uring that start() has made */
+
+/* The system calls every process keeps, one a line. */
+void role_sandbox_print(FILE *to);
 
 /* Process main after re-execution with the supervisor's socket on fd 3. */
 int role_main(const struct role *const *roles, const struct op_table *,

@@ -245,6 +245,7 @@ role_main(const struct role *const *roles, const struct op_table *table,
 	self->roles = roles;
 	self->role = roles[self->id];
 	self->table = table;
+	op_use_objects(table->objs);
 	self->started = clock_real();
 	role_receive_start(self);
 	log_verbose(self->debug);

@@ -3,10 +3,12 @@
  * privileges, and a list of allowed system calls. A call outside the list
  * answers EPERM, so a library that probes does not kill the process. execve,
  * ptrace, mount, module and key calls are never allowed; sockets only as the
- * role's rights say. The list is printed by `tandemd -x sandbox`.
+ * role's rights say. `tandemd -x sandbox` prints what each role may.
  */
 #include <errno.h>
 #include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -85,6 +87,21 @@ sandbox_allow_inet(scmp_filter_ctx ctx, int type)
 }
 
 void
+role_sandbox_print(FILE *to)
+{
+	size_t i;
+	char *name;
+
+	for (i = 0; i < COUNT(sandbox_all); i++) {
+		name = seccomp_syscall_resolve_num_arch(
+		    SCMP_ARCH_NATIVE, sandbox_all[i]);
+		if (name != NULL)
+			fprintf(to, "%s\n", name);
+		free(name);
+	}
+}
+
+void
 role_sandbox(unsigned rights)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
@@ -98,6 +115,8 @@ role_sandbox(unsigned rights)
 		sandbox_allow_inet(ctx, SOCK_DGRAM);
 	if (rights & RIGHT_STREAM)
 		sandbox_allow_inet(ctx, SOCK_STREAM);
+	if (rights & RIGHT_RING)
+		sandbox_allow(ctx, SCMP_SYS(io_uring_enter));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		fatal("sandbox: no new privileges");
 	if (seccomp_load(ctx) != 0)

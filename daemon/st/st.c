@@ -92,7 +92,6 @@ st_start(struct self *self, struct err *e)
 	struct st *st;
 
 	(void)e;
-	op_use_objects(self->table->objs);
 	str_copy(c.site, sizeof c.site, self->site);
 	str_copy(c.server, sizeof c.server, self->server);
 	addr_host(c.inside, &self->inside);

@@ -110,4 +110,5 @@ phone_stop() {
 	kill "$(cat "$d/nc")" 2> /dev/null
 	kill "$(cat "$d/pid")" 2> /dev/null
 	wait "$(cat "$d/pid")" "$(cat "$d/nc")" 2> /dev/null
+	return 0
 }

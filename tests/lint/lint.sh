@@ -20,7 +20,7 @@ format() {
 analysis() {
 	sources | grep '\.c$' | grep -v '^tests/' | xargs cppcheck --quiet \
 	    --std=c11 --enable=warning,portability --inline-suppr \
-	    --suppress=missingInclude --suppress=normalCheckLevelMaxBranches \
+	    --suppress=missingInclude --include=tests/lint/macros.h \
 	    -I. -D_GNU_SOURCE -DTANDEM_VERSION='""' --error-exitcode=1 -j2
 }
 functions() {
@@ -30,7 +30,8 @@ pages() {
 	make -s man
 }
 shells() {
-	for f in tests/run tests/lint/* tests/lib/site tests/process/*.sh \
+	for f in tests/run tests/lint/*.sh tests/lint/f* tests/demo/* tests/lib/site \
+	    tests/lib/*.sh tests/process/*.sh \
 	    .ci/run; do
 		bash -n "$f" || return 1
 	done

@@ -187,6 +187,12 @@ buf_reports_failure_once_at_the_end(void **state)
 	s = buf_take(&b);
 	assert_string_equal(s, "2 three");
 	free(s);
+	buf_int(&b, INT64_MIN);
+	buf_char(&b, ' ');
+	buf_int(&b, 0);
+	buf_int(&b, 907);
+	assert_string_equal(b.data, "-9223372036854775808 0907");
+	buf_fini(&b);
 	buf_str(&small, "12345678");
 	assert_false(small.failed);
 	buf_char(&small, '9');

@@ -267,6 +267,12 @@ one_number_one_owner(void **state)
 	assert_true(obj_clash(db, obj_table, &p, &other));
 	obj_path_text(&other, text, sizeof text);
 	assert_string_equal(text, "domain a.test user 101");
+	/* unless the number leads to that very user */
+	set(db, "domain a.test number 101", "user", "102");
+	assert_true(obj_clash(db, obj_table, &p, &other));
+	set(db, "domain a.test number 101", "user", "101");
+	assert_false(obj_clash(db, obj_table, &p, &other));
+	assert_false(obj_clash(db, obj_table, &other, &p));
 	sqlite3_close(db);
 }
 
