@@ -88,6 +88,8 @@ stream_forget_need(struct log_stream *s)
 {
 	size_t gone = 0;
 
+	if (s->nneed == 0)
+		return;
 	if (s->checkpoint >= s->last.lsn)
 		gone = s->nneed;
 	while (

@@ -148,23 +148,32 @@ repl_send(struct repl *r, const struct ship_msg *m)
 	repl_flush(r);
 }
 
-/* The next stream that has records to ship, each in its turn. */
-static struct stream *
-repl_next(struct repl *r)
+void
+repl_queue(struct repl *r, struct stream *s)
 {
-	uint32_t i;
-
-	for (i = 0; i < r->nslots; i++) {
-		struct stream *s;
-
-		r->turn = r->turn + 1 < r->nslots ? r->turn + 1 : 0;
-		s = r->slot[r->turn].stream;
-		if (s != NULL && stream_has_more(s))
-			return s;
-	}
-	return NULL;
+	if (s->queued)
+		return;
+	s->queued = true;
+	s->next = NULL;
+	*r->last = s;
+	r->last = &s->next;
 }
 
+void
+repl_unqueue(struct repl *r, struct stream *s)
+{
+	struct stream **at;
+
+	if (!s->queued)
+		return;
+	for (at = &r->first; *at != s; at = &(*at)->next)
+		;
+	if ((*at = s->next) == NULL)
+		r->last = at;
+	s->queued = false;
+}
+
+/* One record, or a few small ones, of each stream in its turn. */
 void
 repl_pump(struct repl *r)
 {
@@ -172,10 +181,14 @@ repl_pump(struct repl *r)
 	struct err e;
 
 	repl_flush(r);
-	while (
-	    r->fd >= 0 && r->out.len < REPL_OUT && (s = repl_next(r)) != NULL) {
+	while (r->fd >= 0 && r->out.len < REPL_OUT && (s = r->first) != NULL) {
+		repl_unqueue(r, s);
+		if (!stream_has_more(s))
+			continue;
 		if (stream_ship(s, &e) != 0)
 			stream_set_lost(s, &e);
+		else if (stream_has_more(s))
+			repl_queue(r, s);
 		if (!r->writing)
 			repl_flush(r);
 	}
@@ -319,6 +332,7 @@ repl_new(struct loop *loop, const char *root)
 	r->magic = REPL_MAGIC;
 	r->loop = loop;
 	r->fd = -1;
+	r->last = &r->first;
 	r->tick = loop_timer_new(loop, repl_on_tick, r);
 	return r;
 }

@@ -30,8 +30,9 @@ struct repl {
 	struct buf out;
 	bool writing; /* waits until the socket takes more */
 	struct repl_slot *slot;
-	uint32_t nslots, turn; /* turn: whose records go next */
-	uint8_t *scratch;      /* frames on their way into a record */
+	uint32_t nslots;
+	struct stream *first, **last; /* with records to ship, in turn */
+	uint8_t *scratch;	      /* frames on their way into a record */
 	size_t scratch_room;
 	struct loop_timer *tick;
 };
@@ -43,6 +44,9 @@ int repl_slot_take(struct repl *, struct stream *, struct reader *,
     uint32_t *handle, struct err *);
 void repl_slot_free(struct repl *, uint32_t handle);
 void repl_send(struct repl *, const struct ship_msg *);
+/* The stream may have something to ship. */
+void repl_queue(struct repl *, struct stream *);
+void repl_unqueue(struct repl *, struct stream *);
 /* Ship what streams have, as far as the socket takes it. */
 void repl_pump(struct repl *);
 /* Wait for the replicator's next words, at most so long; the streams learn
@@ -86,6 +90,8 @@ struct stream {
 	struct err why; /* it is not to be had, or was lost */
 	bool told;	/* on_ready was called */
 	bool told_lost;
+	struct stream *next; /* of those with records to ship */
+	bool queued;
 	unsigned busy; /* callbacks of it under way */
 	bool dead;     /* closed in one of them */
 

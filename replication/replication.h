@@ -102,20 +102,29 @@ struct stream_config {
 
 int stream_open(struct repl *, const struct stream_config *, struct stream **,
     struct err *);
-/* Commits and ships what is pending; callbacks not yet called are dropped. */
+/*
+ * Commits and ships what is pending; callbacks not yet called are dropped.
+ * Statements prepared on stream_db are finalized before. When all was
+ * acknowledged (stream_on_ack) the database closes to one file, else its -wal
+ * stays for the next owner.
+ */
 void stream_close(struct stream **);
 
-/* For reads at the owner and for writes between join and ack. */
+/* For reads at the owner and for writes in a joined group. Statements are
+ * reset before the caller returns to the loop. NULL before on_ready. */
 sqlite3 *stream_db(struct stream *);
 const char *stream_name(const struct stream *);
 uint64_t stream_epoch(const struct stream *);
 
 /*
  * Writing. stream_join starts or joins the group transaction: statements run
- * on stream_db after it belong to the group, which is committed after
- * STREAM_GROUP_MAX joins or STREAM_GROUP_US, whichever is first, or by
- * stream_commit. A caller whose own statements failed half-way undoes them
- * with a savepoint of its own (stream_undo_to).
+ * on stream_db after it belong to the group, until the caller returns to the
+ * loop. The group is committed at the end of the loop's turn when nothing is
+ * on its way to the disk; else when that is acknowledged, with
+ * STREAM_GROUP_MAX joins, after STREAM_GROUP_US, or by stream_commit. A caller
+ * whose own statements failed half-way undoes them with a mark of its own.
+ * -ERR_BUSY: too much waits for the replicator (32 MiB); -ERR_NOOWNER: not
+ * open yet; the error of on_lost once it was lost.
  */
 #define STREAM_GROUP_MAX 64
 #define STREAM_GROUP_US 1000
@@ -189,6 +198,9 @@ int reader_changes(
 void reader_status(const struct reader *, struct stream_status *);
 
 /* ---- the replicator's own side (replicator.c) -------------------------- */
+
+/* In a process that opens no stream and no reader: it opens and closes
+ * database files to sync them, which would drop SQLite's locks. */
 
 struct replicator;
 

@@ -217,12 +217,14 @@ bool
 replicator_next(
     const struct replicator *r, size_t *at, struct replicator_stream *out)
 {
-	const struct log_stream *s = log_index_next(&r->index, at);
+	const struct log_stream *s;
 	const struct live *v;
 	const struct watch *w;
 
-	if (s == NULL)
-		return false;
+	do { /* what was only read about was never there */
+		if ((s = log_index_next(&r->index, at)) == NULL)
+			return false;
+	} while (s->epoch == 0);
 	memset(out, 0, sizeof *out);
 	str_copy(out->name, sizeof out->name, s->name);
 	out->epoch = s->epoch;

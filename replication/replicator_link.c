@@ -137,12 +137,17 @@ link_drop_writer(struct link *l, struct slot *s)
 static void
 link_drop_watch(struct slot *s)
 {
-	struct watch **at = &s->watch->live->watches;
+	struct watch *w = s->watch, **at = &w->live->watches;
 
-	while (*at != s->watch)
+	while (*at != w)
 		at = &(*at)->next;
-	*at = s->watch->next;
-	free(s->watch);
+	*at = w->next;
+	if (w->due) {
+		for (at = &w->link->r->due; *at != w; at = &(*at)->next_due)
+			;
+		*at = w->next_due;
+	}
+	free(w);
 	memset(s, 0, sizeof *s);
 }
 

@@ -25,6 +25,7 @@ struct watch {
 	uint64_t told;	    /* when it was told last, monotonic */
 	bool due;	    /* there is something to tell */
 	struct watch *next; /* of the stream */
+	struct watch *next_due;
 };
 
 /* A stream as long as the replicator lives. */
@@ -81,6 +82,7 @@ struct replicator {
 	struct sync_worker *worker;
 	struct link *links;
 	struct link *flush;	  /* links with something to send */
+	struct watch *due;	  /* to be told when the gap is over */
 	struct live *dirty;	  /* streams that the next sync acknowledges */
 	struct loop_defer turn;	  /* the end of a turn: sync, answer */
 	struct loop_timer *tick;  /* checkpoints, retention */

@@ -119,7 +119,6 @@ replicator_tell(struct watch *w)
 	    .u.state = {
 		v->acked > 0, v->generation, v->log->commit.epoch, v->acked}};
 
-	w->due = false;
 	w->told = clock_mono();
 	link_send(w->link, &m);
 }
@@ -131,11 +130,15 @@ replicator_tell_later(struct replicator *r, struct live *v, uint64_t now)
 	struct watch *w;
 
 	for (w = v->watches; w != NULL; w = w->next) {
+		if (w->due)
+			continue;
 		if (now - w->told >= TELL_GAP) {
 			replicator_tell(w);
 			continue;
 		}
 		w->due = true;
+		w->next_due = r->due;
+		r->due = w;
 		if (!loop_timer_is_set(r->tell))
 			loop_timer_set(r->tell, TELL_GAP);
 	}
@@ -145,16 +148,12 @@ void
 replicator_on_tell(void *arg)
 {
 	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
-	struct link *l;
-	uint32_t i;
+	struct watch *w;
 
-	for (l = r->links; l != NULL; l = l->next) {
-		for (i = 0; i < l->nslots; i++) {
-			struct slot *s = &l->slot[i];
-
-			if (s->kind == SLOT_WATCH && s->watch->due)
-				replicator_tell(s->watch);
-		}
+	while ((w = r->due) != NULL) {
+		r->due = w->next_due;
+		w->due = false;
+		replicator_tell(w);
 	}
 }
 

@@ -171,6 +171,23 @@ ship_record_bound(uint32_t page_size, uint32_t nframes)
 	    (size_t)nframes * page_size;
 }
 
+/* The sum of the bytes of a record. */
+static uint64_t
+record_sum(const uint8_t *p, size_t n)
+{
+	return ship_sum(
+	    ship_sum(SUM_START, p, 88), p + SHIP_HEAD, n - SHIP_HEAD);
+}
+
+uint64_t
+ship_record_sum(uint8_t *p, size_t n)
+{
+	uint64_t sum = record_sum(p, n);
+
+	ship_put64(p + 88, sum);
+	return sum;
+}
+
 /* ---- writing ------------------------------------------------------------ */
 
 static const uint8_t *
@@ -360,8 +377,7 @@ ship_record_decode(
 		return err_set(e, ERR_CORRUPT,
 		    "record of %u bytes in a place of %zu", ship_get32(p + 4),
 		    n);
-	if (ship_sum(ship_sum(SUM_START, p, 88), p + SHIP_HEAD,
-		n - SHIP_HEAD) != ship_get64(p + 88))
+	if (record_sum(p, n) != ship_get64(p + 88))
 		return err_set(e, ERR_CORRUPT, "record with a wrong checksum");
 	record_get_head(r, p);
 	r->size = n;

@@ -66,6 +66,8 @@ long ship_record_encode(struct ship_record *, const uint8_t *frames,
 /* Read and verify one record of exactly n bytes. 0 or -ERR_CORRUPT. */
 int ship_record_decode(
     struct ship_record *, const uint8_t *, size_t n, struct err *);
+/* Put the sum of an otherwise finished record where it belongs. */
+uint64_t ship_record_sum(uint8_t *, size_t n);
 uint32_t ship_record_page(const struct ship_record *, uint32_t i);
 
 /* The checksum of bytes, going on from another. */

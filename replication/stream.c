@@ -324,6 +324,7 @@ stream_close(struct stream **sp)
 	stream_close_db(s);
 	m.handle = s->handle;
 	repl_send(s->repl, &m);
+	repl_unqueue(s->repl, s);
 	repl_slot_free(s->repl, s->handle);
 	loop_defer_cancel(s->repl->loop, &s->deliver);
 	loop_defer_cancel(s->repl->loop, &s->group_end);

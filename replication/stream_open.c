@@ -257,6 +257,7 @@ stream_on_welcome(struct stream *s, const struct ship_msg *m)
 		return;
 	}
 	s->welcome = true;
+	repl_queue(s->repl, s);
 	if (s->state == STREAM_TAIL && s->acked == s->lsn)
 		s->state = STREAM_READY;
 	loop_defer(s->repl->loop, &s->deliver);

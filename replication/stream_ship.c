@@ -44,6 +44,7 @@ stream_on_wal(void *arg, sqlite3 *db, const char *schema, int frames)
 	}
 	s->lsn += (now.frames - s->frames + part - 1) / part;
 	s->frames = now.frames;
+	repl_queue(s->repl, s);
 	loop_defer(s->repl->loop, &s->group_end);
 	return SQLITE_OK;
 }

@@ -41,8 +41,6 @@ streams_run(struct op_call *call)
 	size_t at = 0;
 
 	while (replicator_next(r, &at, &s)) {
-		if (s.epoch == 0)
-			continue; /* read, but never written */
 		op_row(call);
 		op_put(call, "stream", s.name);
 		if (s.writer[0] != '\0')

@@ -213,6 +213,22 @@ world_run(struct loop *loop, const int *done)
 	loop_timer_free(&w.poll);
 }
 
+static void
+world_on_passed(void *arg)
+{
+	loop_stop(arg);
+}
+
+void
+world_pass(struct loop *loop, uint64_t us)
+{
+	struct loop_timer *t = loop_timer_new(loop, world_on_passed, loop);
+
+	loop_timer_set(t, us);
+	loop_run(loop);
+	loop_timer_free(&t);
+}
+
 struct world_open {
 	int done;
 	struct err e;

@@ -32,6 +32,8 @@ int world_link_by(int control, const char *who);
 
 /* Run the loop until *done is not 0. Aborts after a minute. */
 void world_run(struct loop *, const int *done);
+/* Run the loop for a while, to see that something does not happen. */
+void world_pass(struct loop *, uint64_t us);
 /* A child process that keeps only these descriptors (-1 = none). */
 pid_t world_fork(int keep1, int keep2);
 

@@ -355,9 +355,7 @@ a_full_disk_is_waited_out(void **state)
 	assert_int_equal(i, -ERR_BUSY);
 	a.arg = &acked;
 	stream_on_ack(s, &a);
-	loop_timer_set(loop_timer_new(loop, (loop_fn *)loop_stop, loop),
-	    700000); /* it has tried again at least once */
-	loop_run(loop);
+	world_pass(loop, 700000); /* it has tried again at least once */
 	assert_int_equal(acked, 0);
 	assert_int_equal(unlink(path), 0);
 	world_run(loop, &acked);

@@ -638,9 +638,7 @@ nothing_unacknowledged_reaches_the_file(void **state)
 		stream_commit(s, &e);
 	}
 	note(s, &n);
-	loop_timer_set(loop_timer_new(loop, (loop_fn *)loop_stop, loop),
-	    600000); /* two ticks */
-	loop_run(loop);
+	world_pass(loop, 600000); /* two ticks */
 	turns++;
 	copy_db("after");
 	assert_true(same_db("before", "after"));
