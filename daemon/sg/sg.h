@@ -133,7 +133,9 @@ struct sg_owner {
 	char name[OWNER_KEY]; /* "sr", "b2bua-1" */
 	uint32_t hash;	      /* of the key */
 	union addr addr;
+	uint64_t epoch;
 	bool serving;
+	bool fresh;	/* began to serve, and nobody has looked since */
 	uint64_t since; /* when it stopped to, monotonic */
 };
 

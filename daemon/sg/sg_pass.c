@@ -227,25 +227,19 @@ sg_pass_tick(struct sg *sg)
 		loop_timer_set(sg->hold_timer, SG_HOLD_TICK);
 }
 
+/* Who serves again gets at once what is held for it. The map may have been
+ * read since by a message on its way: "fresh" tells. */
 void
 sg_pass_owners(struct sg *sg)
 {
 	uint64_t now = clock_mono();
-	bool before[SG_OWNERS] = {false};
-	uint32_t hash[SG_OWNERS];
-	unsigned i, j, n = sg->route.count;
+	struct sg_owner *o = sg->route.owner;
 
-	for (i = 0; i < n; i++) {
-		before[i] = sg->route.owner[i].serving;
-		hash[i] = sg->route.owner[i].hash;
-	}
-	if (!sg_route_refresh(&sg->route, now))
-		return;
-	for (i = 0; i < sg->route.count; i++) {
-		for (j = 0; j < n && hash[j] != sg->route.owner[i].hash; j++)
-			;
-		if (sg->route.owner[i].serving && (j == n || !before[j]))
-			sg_hold_hurry(&sg->holds, sg->route.owner[i].hash, now);
+	sg_route_refresh(&sg->route, now);
+	for (; o < sg->route.owner + sg->route.count; o++) {
+		if (o->fresh)
+			sg_hold_hurry(&sg->holds, o->hash, now);
+		o->fresh = false;
 	}
 	if (sg->holds.count > 0)
 		sg_pass_tick(sg);

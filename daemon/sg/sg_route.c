@@ -54,8 +54,12 @@ sg_route_take(struct sg_owner *out, const struct owner *o,
 	str_copy(out->name, sizeof out->name, sg_route_name(o->key));
 	out->hash = sg_route_hash(o->key);
 	out->addr = o->inside;
+	out->epoch = o->epoch;
 	out->serving = o->state == OWNER_SERVING;
 	out->since = before != NULL && !before->serving ? before->since : now;
+	out->fresh = out->serving &&
+	    (before == NULL || before->fresh || !before->serving ||
+		before->epoch != o->epoch);
 }
 
 bool

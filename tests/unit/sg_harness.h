@@ -73,7 +73,7 @@ gate_inside(struct gate *g)
 }
 
 static inline void
-gate_own(struct gate *g, const char *key, const struct phone *p,
+gate_put(struct gate *g, const char *key, const struct phone *p,
     enum owner_state state, uint64_t epoch)
 {
 	struct owner o = {.epoch = epoch, .state = state};
@@ -83,6 +83,14 @@ gate_own(struct gate *g, const char *key, const struct phone *p,
 	if (p != NULL)
 		o.inside = p->self;
 	assert_int_equal(owner_map_put(g->self.owners, &o), 0);
+}
+
+/* The same, and the gate is told. */
+static inline void
+gate_own(struct gate *g, const char *key, const struct phone *p,
+    enum owner_state state, uint64_t epoch)
+{
+	gate_put(g, key, p, state, epoch);
 	sg_role.on_owners(&g->self);
 }
 
