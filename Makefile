@@ -13,10 +13,11 @@ VERSION	:= $(shell git describe --always --dirty 2>/dev/null || echo 0.1)
 # Debian packages: to build and run; what tests, demo and benchmark add.
 DEPS	 = build-essential pkg-config libevent-dev libedit-dev libncurses-dev \
 	libsofia-sip-ua-dev libsqlite3-dev libssl-dev libjansson-dev \
-	libwslay-dev libseccomp-dev openssl
+	libwslay-dev libseccomp-dev openssl jq
 DEPS_TEST = libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
-	mandoc sip-tester baresip iproute2 sqlite3 jq tmux procps \
+	mandoc sip-tester baresip netcat-openbsd iproute2 sqlite3 tmux procps \
 	kamailio kamailio-sqlite-modules rtpengine-daemon
+JOBS	?= $(shell nproc)
 
 PKGS	= libevent_core sofia-sip-ua sqlite3 libssl libcrypto jansson \
 	libseccomp
@@ -106,26 +107,27 @@ deps-there:
 	    exit 1; fi
 
 run: deps-there
-	@$(MAKE) -s all
+	@$(MAKE) -s -j$(JOBS) all
 	@tests/lib/site run
 
-demo: DEPS_WANTED = baresip jq
+demo: DEPS_WANTED = baresip netcat-openbsd
 demo: deps-there
-	@$(MAKE) -s all
+	@$(MAKE) -s -j$(JOBS) all
 	@tests/demo/demo
 
 # ---- what a developer asks for ---------------------------------------------
 
 FUZZ_TIME ?= 10
+# GCC warns falsely of code that the sanitizers add: no -Werror there.
 ASAN	= SAN='-fsanitize=address,undefined -fno-omit-frame-pointer' \
-	OPT='-O1 -g'
+	OPT='-O1 -g' WERROR=
 CHECK	= $(UNIT) $(sort $(wildcard tests/process/*.sh))
 
 check: DEPS_WANTED = $(DEPS_TEST)
 check: deps-there
-	@$(MAKE) -s all unit-programs tools
-	@$(MAKE) -s B=build/asan $(ASAN) unit-programs all
-	@$(MAKE) -s B=build/fuzz CC=clang $(FUZZ_SAN) fuzz-programs
+	@$(MAKE) -s -j$(JOBS) all unit-programs tools
+	@$(MAKE) -s -j$(JOBS) B=build/asan $(ASAN) unit-programs all
+	@$(MAKE) -s -j$(JOBS) B=build/fuzz CC=clang $(FUZZ_SAN) fuzz-programs
 	@tests/run $(CHECK) tests/lint/asan.sh tests/lint/fuzz.sh \
 	    tests/lint/lint.sh
 
@@ -136,12 +138,12 @@ check-process: all tools
 	@tests/run $(sort $(wildcard tests/process/*.sh))
 
 asan:
-	@$(MAKE) -s B=build/asan $(ASAN) unit-programs all
+	@$(MAKE) -s -j$(JOBS) B=build/asan $(ASAN) unit-programs all
 	@tests/run tests/lint/asan.sh
 
 FUZZ_SAN = SAN='-fsanitize=fuzzer-no-link,address,undefined' OPT='-O1 -g'
 fuzz:
-	@$(MAKE) -s B=build/fuzz CC=clang $(FUZZ_SAN) fuzz-programs
+	@$(MAKE) -s -j$(JOBS) B=build/fuzz CC=clang $(FUZZ_SAN) fuzz-programs
 	@FUZZ_TIME=$(FUZZ_TIME) tests/run -v tests/lint/fuzz.sh
 
 lint:
@@ -149,7 +151,7 @@ lint:
 
 bench: DEPS_WANTED = $(DEPS_TEST)
 bench: deps-there
-	@$(MAKE) -s all tools
+	@$(MAKE) -s -j$(JOBS) all tools
 	@tests/bench/run
 
 # ---- manual pages and installation -----------------------------------------

@@ -47,8 +47,8 @@ main_print_roles(void)
 static void
 main_print_sandbox(void)
 {
-	static const char *const rights[] = {"dgram: socket, bind, connect of "
-					     "datagram sockets",
+	static const char *const rights[] = {
+	    "dgram: socket, bind, connect of datagram sockets",
 	    "stream: socket, bind, listen, connect of stream sockets",
 	    "ring: io_uring_enter"};
 	unsigned id, r;

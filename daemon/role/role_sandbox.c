@@ -70,7 +70,7 @@ static void
 sandbox_allow_socket(scmp_filter_ctx ctx, int family, int type)
 {
 	if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-		SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family),
+		SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0),
 		SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)type)) != 0)
 		fatalx("sandbox: socket");
 }

@@ -198,8 +198,8 @@ usage_is_computed(void **state)
 	static const char *const names[] = {
 	    "show calls", "set", "delete", "request role restart"};
 	static const char *const want[] = {
-	    "show calls [domain <domain>] [user <user>] [state <state>...] "
-	    "[limit <limit>] [all]",
+	    ("show calls [domain <domain>] [user <user>] [state <state>...] "
+	     "[limit <limit>] [all]"),
 	    "set <path> [<field> <value> ...]", "delete <path> [<field> ...]",
 	    "request role restart <instance> [reason <reason>]"};
 	struct buf b = BUF_INIT;
