@@ -1,19 +1,23 @@
 #!/bin/bash
-# Every fuzz target from its seeds for FUZZ_TIME seconds (default 10).
-for program in build/fuzz/tests/fuzz/*_fuzz; do
-	name=$(basename "$program" _fuzz)
-	corpus=build/fuzz/corpus/$name
+# Every fuzz target from its seeds for FUZZ_TIME seconds (default 10), as many
+# at a time as there are cores.
+one() {
+	name=$(basename "$1" _fuzz)
+	corpus=build/fuzz/corpus/$name log=build/log/$name.fuzz
+	seed=tests/fuzz/seed/$name
+	[ -d "$seed" ] || seed=
 	mkdir -p "$corpus"
-	if "$program" -max_total_time="${FUZZ_TIME:-10}" -timeout=10 \
+	if "$1" -max_total_time="${FUZZ_TIME:-10}" -timeout=10 \
 	    -rss_limit_mb=2048 -print_final_stats=1 \
-	    -artifact_prefix="build/fuzz/$name-" "$corpus" \
-	    $([ -d "tests/fuzz/seed/$name" ] && echo "tests/fuzz/seed/$name") \
-	    > "build/log/$name.fuzz" 2>&1
+	    -artifact_prefix="build/fuzz/$name-" "$corpus" $seed \
+	    > "$log" 2>&1
 	then
-		echo "ok fuzz $name:" $(awk '/number_of_executed_units/ \
-		    { print $2, "runs" }' "build/log/$name.fuzz")
+		echo "ok fuzz $name: $(awk '/number_of_executed_units/ \
+		    { print $2 }' "$log") runs"
 	else
-		tail -40 "build/log/$name.fuzz"
-		echo "not ok fuzz $name"
+		printf '%s\nnot ok fuzz %s\n' "$(tail -40 "$log")" "$name"
 	fi
-done
+}
+export -f one
+printf '%s\0' build/fuzz/tests/fuzz/*_fuzz |
+	xargs -0 -n 1 -P "$(nproc)" bash -c 'one "$0"'
