@@ -11,7 +11,7 @@
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 bin=${TANDEM_BIN:-$PWD/build}
-dir=$(mktemp -d /tmp/tandem-test.XXXXXX)
+dir=$(mktemp -d "${TMPDIR:-/tmp}/tandem-test.XXXXXX")
 chmod 755 "$dir"
 
 # Ports below the ephemeral ones, in blocks; a lock keeps two tests apart.
