@@ -3,11 +3,11 @@
  * read-only by all others of the server.
  *
  * Layout, in the byte order of the machine (the file never leaves it):
- *   0   8  magic "TDMOWN1" and a NUL
+ *   0   8  magic "TDMOWN2" and a NUL
  *   8   4  entries there is room for
  *   12  4  entries ever used: a walk ends there
  *   16  8  version, grows with every change
- *   64  -  entries of 192 bytes
+ *   64  -  entries of 512 bytes
  * Each entry is under a sequence lock: odd while it is being written, so a
  * reader copies, looks again and repeats when the number moved. The writer
  * never waits for a reader. What a reader copies is bounded and terminated by
@@ -29,8 +29,8 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-#define OWNER_MAP_WORD "TDMOWN1"
-#define OWNER_MAP_MAGIC 0x6f776e31u
+#define OWNER_MAP_WORD "TDMOWN2"
+#define OWNER_MAP_MAGIC 0x6f776e32u
 /* A writer that died inside an entry must not hold its readers for ever. */
 #define OWNER_MAP_TRIES 10000
 
@@ -42,9 +42,10 @@ struct owner_slot {
 	char key[OWNER_KEY];
 	char instance[OWNER_INSTANCE];
 	union addr inside;
-	char room[48];
+	char members[OWNER_MEMBERS];
+	char room[64];
 };
-static_assert(sizeof(struct owner_slot) == 192, "entries of 192 bytes");
+static_assert(sizeof(struct owner_slot) == 512, "entries of 512 bytes");
 
 struct owner_file {
 	char word[8];
@@ -247,6 +248,7 @@ owner_map_put(struct owner_map *m, const struct owner *o)
 	owner_map_begin(s);
 	str_copy(s->key, sizeof s->key, o->key);
 	str_copy(s->instance, sizeof s->instance, o->instance);
+	str_copy(s->members, sizeof s->members, o->members);
 	s->epoch = o->epoch;
 	s->inside = o->inside;
 	s->state = o->state;
@@ -295,6 +297,8 @@ owner_map_copy(const struct owner_slot *s, struct owner *o)
 	copy.instance[sizeof copy.instance - 1] = '\0';
 	str_copy(o->key, sizeof o->key, copy.key);
 	str_copy(o->instance, sizeof o->instance, copy.instance);
+	copy.members[sizeof copy.members - 1] = '\0';
+	str_copy(o->members, sizeof o->members, copy.members);
 	o->epoch = copy.epoch;
 	o->inside = copy.inside;
 	o->state = copy.state <= OWNER_SERVING ? copy.state : OWNER_DOWN;

@@ -21,8 +21,9 @@
  */
 
 #define STREAM_NAME 64 /* "domain/7f31c2", "calls/b2bua-1"; with the NUL */
-#define OWNER_KEY 32
-#define OWNER_INSTANCE 64
+#define OWNER_KEY 64
+#define OWNER_INSTANCE 80
+#define OWNER_MEMBERS 256 /* 7 names of servers */
 
 /* ---- owner map: who owns what now (owner_map.c) ------------------------ */
 
@@ -33,9 +34,10 @@ enum owner_state {
 };
 
 /*
- * One entry. Keys: "sr", "st", "mgc", "calls/b2bua-1" are ownerships; an
- * instance of any role also has an entry of its own name ("mg/1"), whose
- * epoch counts its starts.
+ * One entry. Keys: "sr", "st", "mgc", "calls/b2bua-1@srv1" are ownerships; an
+ * instance of any role also has an entry of its own name ("mg/1@srv1"), whose
+ * epoch counts its starts; a server of the site has one too ("server/srv1",
+ * inside: its inside address and port base; serving while it is up).
  */
 struct owner {
 	char key[OWNER_KEY];
@@ -43,6 +45,9 @@ struct owner {
 	uint64_t epoch;		       /* grows with every change of owner */
 	union addr inside;	       /* where it is spoken to inside */
 	enum owner_state state;
+	/* Of an ownership: the servers whose acknowledgement every write needs
+	 * (its in-sync set), names joined by a space. */
+	char members[OWNER_MEMBERS];
 };
 
 struct owner_map;
