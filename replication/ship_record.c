@@ -132,7 +132,8 @@ ship_part_frames(uint32_t page_size)
 	return SHIP_PART / page_size;
 }
 
-/* Words of [a-z0-9._-], joined by '/', none of which starts with a dot. */
+/* Words of [a-z0-9._@-], joined by '/', none of which starts with a dot or
+ * an '@'. */
 bool
 ship_name_ok(const char *name, size_t n)
 {
@@ -151,7 +152,8 @@ ship_name_ok(const char *name, size_t n)
 			continue;
 		}
 		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-			c == '-' || c == '_' || (c == '.' && !start)))
+			c == '-' || c == '_' ||
+			((c == '.' || c == '@') && !start)))
 			return false;
 		start = false;
 	}

@@ -8,7 +8,7 @@
  *           password; lets anybody see a step that no record knows.
  * Talks to  SG (SIP on its inside address), SR (verify, locate), MGC (ng),
  *           readers of domain/root, domain/<id>, location, commit.
- * Keeps     stream calls/<instance>: the record of each call, CDR rows until
+ * Keeps     stream calls/<name>: the record of each call, CDR rows until
  *           ST has them.
  * On crash  the next process adopts the records: established calls go on,
  *           ringing ones too; nothing that was answered is forgotten.
@@ -211,8 +211,10 @@ b2bua_start(struct self *self, struct err *err)
 	b->magic = B2BUA_MAGIC;
 	b->self = self;
 	self->state_of_role = b;
-	snprintf(b->name, sizeof b->name, "b2bua-%u", self->index);
-	snprintf(b->key, sizeof b->key, "calls/b2bua-%u", self->index);
+	snprintf(b->name, sizeof b->name, "b2bua-%u.%.32s", self->index,
+	    self->server);
+	snprintf(b->key, sizeof b->key, "calls/b2bua-%u@%.32s", self->index,
+	    self->server);
 	if ((rc = b2bua_open(b, err)) != 0)
 		return rc;
 	b2bua_count(b);
@@ -226,10 +228,14 @@ b2bua_on_own(struct self *self, const char *key, uint64_t epoch)
 	struct b2bua *b = OBJ(self->state_of_role, b2bua, B2BUA_MAGIC);
 	struct err err;
 
-	if (strcmp(key, b->key) != 0 || b->store != NULL) {
+	if (strcmp(key, b->key) != 0) {
 		log_warnx("key=%s is not for this instance", key);
 		return;
 	}
+	/* Its server was thought dead meanwhile. The next process reads all
+	 * calls anew, which is the only way it is ever done. */
+	if (b->store != NULL)
+		fatalx("key=%s owned anew: starts again", key);
 	if (call_store_open(b, epoch, &err) != 0)
 		fatalx("%s", err.text);
 }

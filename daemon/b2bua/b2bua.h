@@ -60,8 +60,8 @@ struct b2bua_counts {
 struct b2bua {
 	unsigned magic;
 	struct self *self;
-	char name[OWNER_KEY]; /* of the stream and in contacts: "b2bua-1" */
-	char key[OWNER_KEY];  /* "calls/b2bua-1" */
+	char name[OWNER_KEY]; /* in contacts: "b2bua-1.srv1" */
+	char key[OWNER_KEY];  /* and stream: "calls/b2bua-1@srv1" */
 	uint64_t epoch;	      /* 0 = does not own its stream */
 	struct nta_guest *guest;
 	struct call_store *store;

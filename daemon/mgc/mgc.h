@@ -25,7 +25,7 @@
 struct mgc_gate {
 	TAILQ_ENTRY(mgc_gate) entry;
 	struct mgc *mgc;
-	char key[OWNER_KEY]; /* "mg/1", as in the owner map */
+	char key[OWNER_KEY]; /* "mg/1@srv1", as in the owner map */
 	union addr at;	     /* of its ng socket */
 	uint64_t epoch; /* its start; another one knows no calls of before */
 	bool serving;
@@ -56,6 +56,7 @@ struct mgc_order {
 	struct ng_request *request;
 	char *command;
 	json_t *dict;
+	union addr from;	     /* the B2BUA that asks */
 	struct mgc_session *session; /* NULL = none (any more) */
 	struct mgc_gate *gate;	     /* asked */
 	bool asked;		     /* ng will answer */
@@ -110,10 +111,11 @@ void mgc_control_disown(struct mgc *);
 void mgc_gates_read(struct mgc *); /* the owner map has changed */
 void mgc_gates_free(struct mgc *);
 struct mgc_gate *mgc_gate_find(struct mgc *, const char *key);
-/* The serving gate with the fewest sessions; among equals the one that the
- * call's name chooses; none of those tried already. NULL = none. */
-struct mgc_gate *mgc_gate_pick(
-    struct mgc *, const char *id, struct mgc_gate *const *tried, unsigned n);
+/* Of the serving gates, those on the host of near (may be NULL) first, the one
+ * with the fewest sessions; among equals the one that the call's name chooses;
+ * none of those tried already. NULL = none. */
+struct mgc_gate *mgc_gate_pick(struct mgc *, const char *id,
+    const union addr *near, struct mgc_gate *const *tried, unsigned n);
 
 /* mgc_session.c: rows and their image in memory. */
 extern const char mgc_schema[];

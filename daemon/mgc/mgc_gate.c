@@ -111,18 +111,37 @@ mgc_gate_was_tried(
 	return false;
 }
 
+/* Media of a call stays on the server where its signalling is. */
+static bool
+mgc_gate_is_near(const struct mgc_gate *g, const union addr *near)
+{
+	return near != NULL && addr_same_host(&g->at, near);
+}
+
+/* Is a a better place for the call than b? */
+static bool
+mgc_gate_is_better(const struct mgc_gate *a, const struct mgc_gate *b,
+    const char *id, const union addr *near)
+{
+	bool close = mgc_gate_is_near(a, near);
+
+	if (close != mgc_gate_is_near(b, near))
+		return close;
+	if (a->sessions != b->sessions)
+		return a->sessions < b->sessions;
+	return mgc_gate_score(a, id) > mgc_gate_score(b, id);
+}
+
 struct mgc_gate *
-mgc_gate_pick(
-    struct mgc *m, const char *id, struct mgc_gate *const *tried, unsigned n)
+mgc_gate_pick(struct mgc *m, const char *id, const union addr *near,
+    struct mgc_gate *const *tried, unsigned n)
 {
 	struct mgc_gate *g, *best = NULL;
 
 	for (g = TAILQ_FIRST(&m->gates); g != NULL; g = TAILQ_NEXT(g, entry)) {
 		if (!g->serving || mgc_gate_was_tried(g, tried, n))
 			continue;
-		if (best == NULL || g->sessions < best->sessions ||
-		    (g->sessions == best->sessions &&
-			mgc_gate_score(g, id) > mgc_gate_score(best, id)))
+		if (best == NULL || mgc_gate_is_better(g, best, id, near))
 			best = g;
 	}
 	return best;

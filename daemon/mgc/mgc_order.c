@@ -31,6 +31,7 @@ struct mgc_held {
 	struct ng_request *request;
 	char *command;
 	json_t *dict;
+	union addr from;
 };
 
 static void mgc_order_ask(struct mgc_order *);
@@ -108,8 +109,8 @@ mgc_order_may_go_on(const struct mgc_order *o, const struct err *why)
 	    why->code != ERR_CLOSED && !str_equal(why->text, "not ready") &&
 	    !str_equal(why->text, "Ran out of ports"))
 		return false;
-	return mgc_gate_pick(o->mgc, o->session->id, o->tried, o->tries) !=
-	    NULL;
+	return mgc_gate_pick(o->mgc, o->session->id, &o->from, o->tried,
+		   o->tries) != NULL;
 }
 
 /* An offer that no gate took: the call never began. */
@@ -249,7 +250,7 @@ mgc_order_place(struct mgc_order *o)
 	const char *id = ng_str(o->dict, "call-id");
 	struct mgc *m = o->mgc;
 	struct mgc_session *s = o->session;
-	struct mgc_gate *g = mgc_gate_pick(m, id, o->tried, o->tries);
+	struct mgc_gate *g = mgc_gate_pick(m, id, &o->from, o->tried, o->tries);
 	struct err e;
 
 	if (g == NULL) {
@@ -328,8 +329,8 @@ mgc_order_other(struct mgc_order *o)
 }
 
 static void
-mgc_order_start(
-    struct mgc *m, struct ng_request *r, const char *command, json_t *dict)
+mgc_order_start(struct mgc *m, struct ng_request *r, const char *command,
+    json_t *dict, const union addr *from)
 {
 	const char *id = ng_str(dict, "call-id");
 	struct mgc_order *o = xcalloc(1, sizeof *o);
@@ -338,6 +339,7 @@ mgc_order_start(
 	o->request = r;
 	o->command = xstrdup(command);
 	o->dict = json_incref(dict);
+	o->from = *from;
 	TAILQ_INSERT_TAIL(&m->orders, o, entry);
 	m->n.orders++;
 	if (id == NULL) {
@@ -376,20 +378,21 @@ mgc_list(struct mgc *m, struct ng_request *r, const json_t *dict)
 }
 
 static void
-mgc_command(
-    struct mgc *m, struct ng_request *r, const char *command, json_t *dict)
+mgc_command(struct mgc *m, struct ng_request *r, const char *command,
+    json_t *dict, const union addr *from)
 {
 	if (strcmp(command, "ping") == 0)
 		ng_reply(r, json_pack("{s:s}", "result", "pong"));
 	else if (strcmp(command, "list") == 0)
 		mgc_list(m, r, dict);
 	else
-		mgc_order_start(m, r, command, dict);
+		mgc_order_start(m, r, command, dict, from);
 }
 
 /* The stream opens at this moment: keep the command until then. */
 static void
-mgc_hold(struct mgc *m, struct ng_request *r, const char *command, json_t *dict)
+mgc_hold(struct mgc *m, struct ng_request *r, const char *command, json_t *dict,
+    const union addr *from)
 {
 	struct mgc_held *h;
 
@@ -401,6 +404,7 @@ mgc_hold(struct mgc *m, struct ng_request *r, const char *command, json_t *dict)
 	h->request = r;
 	h->command = xstrdup(command);
 	h->dict = json_incref(dict);
+	h->from = *from;
 	TAILQ_INSERT_TAIL(&m->waiting, h, entry);
 	m->nwaiting++;
 	m->n.held++;
@@ -412,13 +416,12 @@ mgc_on_command(void *arg, struct ng_request *r, const char *command,
 {
 	struct mgc *m = arg;
 
-	(void)from;
 	switch (m->state) {
 	case MGC_SERVING:
-		mgc_command(m, r, command, dict);
+		mgc_command(m, r, command, dict, from);
 		break;
 	case MGC_CLAIMING:
-		mgc_hold(m, r, command, dict);
+		mgc_hold(m, r, command, dict, from);
 		break;
 	default:
 		m->n.not_owner++;
@@ -439,7 +442,8 @@ mgc_release(struct mgc *m, const char *reason)
 		if (reason != NULL)
 			ng_fail(h->request, reason);
 		else
-			mgc_command(m, h->request, h->command, h->dict);
+			mgc_command(
+			    m, h->request, h->command, h->dict, &h->from);
 		json_decref(h->dict);
 		free(h->command);
 		free(h);

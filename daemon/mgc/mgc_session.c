@@ -15,7 +15,7 @@
 
 const char mgc_schema[] = "CREATE TABLE session("
 			  "call TEXT PRIMARY KEY, "
-			  "gate TEXT NOT NULL, " /* "mg/1" */
+			  "gate TEXT NOT NULL, " /* "mg/1@srv1" */
 			  "gate_epoch INTEGER NOT NULL, "
 			  "created INTEGER NOT NULL);"; /* real clock, us */
 

@@ -72,6 +72,10 @@ struct self {
 	uint8_t key_site[CRYPT_KEY]; /* zero when the role is not given it */
 	uint8_t key_auth[CRYPT_KEY];
 	uint8_t key_certificate[CRYPT_KEY];
+	/* PEM: key, certificate, CA; NULL when the role is not given it, or the
+	 * server has none because it is alone. */
+	char *identity;
+	uint64_t epoch; /* the highest that any stream had at our start */
 	bool debug;
 	uint64_t started; /* real clock, us */
 	uid_t boot_uid;	  /* who started the server: may use the console */
@@ -133,7 +137,8 @@ void role_stopped(struct self *);
 struct peer *role_peer(struct self *, const char *name); /* or NULL */
 /* The peers of a role: *at starts at 0; NULL at the end. */
 struct peer *role_peer_next(struct self *, enum role_id, unsigned *at);
-/* The linked instance that owns a key now, or NULL. */
+/* The linked instance that owns a key now; NULL when nobody does or it runs on
+ * another server (the owner map says where). */
 struct peer *role_owner(struct self *, const char *key);
 /* Inside address of an instance on this server. */
 void role_inside(

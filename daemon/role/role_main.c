@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "role_wire.h"
@@ -210,12 +211,46 @@ role_receive_start(struct self *self)
 	self->port_base = s->port_base;
 	self->boot_uid = s->boot_uid;
 	self->debug = s->debug;
+	self->epoch = s->epoch;
 	if (role_rows[self->id].port != 0)
 		role_inside(self, self->id, self->index, &self->inside);
 	if (owner_map_attach(fds[0], &self->owners, &e) != 0)
 		fatalx("%s", e.text);
 	close(fds[0]);
 	self->frame->owners_fd = fds[1];
+}
+
+/* Read a descriptor whole; its size was bounded by the supervisor. */
+static char *
+role_read_whole(int fd)
+{
+	struct stat st;
+	char *text;
+
+	if (fstat(fd, &st) != 0)
+		fatal("identity");
+	text = xcalloc(1, (size_t)st.st_size + 1);
+	if (pread(fd, text, (size_t)st.st_size, 0) != st.st_size)
+		fatal("identity");
+	close(fd);
+	return text;
+}
+
+/* The second message of a role that speaks to other servers. */
+static void
+role_receive_identity(struct self *self)
+{
+	struct role_msg m;
+	int fd = -1, nfds = 1;
+
+	if ((role_rows[self->id].keys & KEY_LINK) == 0)
+		return;
+	if (sock_recv_fds(ROLE_SUPERVISOR_FD, &m, sizeof m, &fd, &nfds) !=
+		sizeof m ||
+	    m.type != ROLE_MSG_IDENTITY)
+		fatalx("no identity from the supervisor");
+	if (nfds > 0)
+		self->identity = role_read_whole(fd);
 }
 
 /* Signals belong to the supervisor; a terminal's ^C must not reach roles. */
@@ -248,6 +283,7 @@ role_main(const struct role *const *roles, const struct op_table *table,
 	op_use_objects(table->objs);
 	self->started = clock_real();
 	role_receive_start(self);
+	role_receive_identity(self);
 	log_verbose(self->debug);
 	self->loop = loop_new();
 	if (role_rows[self->id].links & 1u << ROLE_REPLICATOR)

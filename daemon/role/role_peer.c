@@ -110,9 +110,11 @@ role_owner(struct self *self, const char *key)
 	struct owner o;
 	char *server;
 
-	if (!owner_map_find(self->owners, key, &o) || o.state != OWNER_SERVING)
+	if (!owner_map_find(self->owners, key, &o) ||
+	    o.state != OWNER_SERVING ||
+	    (server = strchr(o.instance, '@')) == NULL ||
+	    strcmp(server + 1, self->server) != 0)
 		return NULL;
-	if ((server = strchr(o.instance, '@')) != NULL)
-		*server = '\0';
+	*server = '\0';
 	return role_peer(self, o.instance);
 }

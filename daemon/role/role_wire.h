@@ -16,7 +16,9 @@ enum role_msg_type {
 	ROLE_MSG_LINK,	    /* descriptor: socket to the peer */
 	ROLE_MSG_OWN,
 	ROLE_MSG_STOP,
-	ROLE_MSG_STATUS, /* control only */
+	ROLE_MSG_STATUS,   /* control and quorum */
+	ROLE_MSG_IDENTITY, /* KEY_LINK, right behind START; descriptor: PEM,
+			    * none when the server has no identity yet */
 	/* to the supervisor */
 	ROLE_MSG_READY = 100,
 	ROLE_MSG_SERVING,
@@ -35,6 +37,7 @@ struct role_msg_start {
 	uint16_t port_base;
 	uid_t boot_uid;
 	bool debug;
+	uint64_t epoch; /* the highest that the ship log has seen */
 	uint8_t key_site[CRYPT_KEY];
 	uint8_t key_auth[CRYPT_KEY];
 	uint8_t key_certificate[CRYPT_KEY];
@@ -70,6 +73,7 @@ struct role_msg {
 #define KEY_SITE 1u
 #define KEY_AUTH 2u
 #define KEY_CERTIFICATE 4u
+#define KEY_LINK 8u /* the server's identity towards other servers */
 
 /* Split "sg/1"; false when it names no role or instance. */
 bool role_name_parse(const char *name, enum role_id *, unsigned *index);

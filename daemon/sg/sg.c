@@ -327,7 +327,7 @@ sg_start(struct self *self, struct err *e)
 	}
 	self->state_of_role = sg;
 	sg_keys_init(&sg->keys, self->key_site);
-	sg_route_init(&sg->route, self->owners);
+	sg_route_init(&sg->route, self->owners, self->server);
 	sg_guard_init(&sg->guard);
 	sg->transport = sip_transport_new(self->loop, &handler, NULL);
 	sg->hold_timer = loop_timer_new(self->loop, sg_on_hold_timer, sg);

@@ -125,15 +125,16 @@ const struct sg_face *sg_face_get(struct sg_keys *, const struct sip_flow *);
 
 /* ---- owners (sg_route.c) ----------------------------------------------- */
 
-#define SG_OWNERS 64		    /* "sr" and "calls/..." of a site */
+#define SG_OWNERS 264		    /* "sr" and "calls/..." of a site */
 #define SG_PATIENCE (4 * CLOCK_SEC) /* a key without a server is waited for */
 
 struct sg_owner {
 	char key[OWNER_KEY];
-	char name[OWNER_KEY]; /* "sr", "b2bua-1" */
+	char name[OWNER_KEY]; /* "sr", "b2bua-1.srv1" */
 	uint32_t hash;	      /* of the key */
 	union addr addr;
 	uint64_t epoch;
+	bool here; /* of this server */
 	bool serving;
 	bool fresh;	/* began to serve, and nobody has looked since */
 	uint64_t since; /* when it stopped to, monotonic */
@@ -149,12 +150,14 @@ struct sg_soft {
 
 struct sg_route {
 	const struct owner_map *map;
+	const char *server; /* this one */
 	uint64_t version;
 	unsigned count;
 	struct sg_owner owner[SG_OWNERS];
 	struct sg_soft *soft; /* SG_SOFT_SETS * SG_SOFT_WAYS */
 };
-void sg_route_init(struct sg_route *, const struct owner_map *);
+void sg_route_init(
+    struct sg_route *, const struct owner_map *, const char *server);
 void sg_route_fini(struct sg_route *);
 /* Take over the map when it has changed; true when it had. */
 bool sg_route_refresh(struct sg_route *, uint64_t now);

@@ -1,9 +1,10 @@
 /*
  * Who serves what inside. The owner map is copied when its version grows,
- * so a request costs one atomic read; every B2BUA that is placed takes part
- * in the rendezvous, dead or not, because its adopter takes its place under
- * the same key. A bounded table of 32 s keeps a request, its CANCEL and its
- * repetitions together while placement changes.
+ * so a request costs one atomic read. New calls go to a B2BUA of this server
+ * while one serves, so a call crosses no network that it need not cross; then
+ * to one of another server; and only when none serves is one waited for. A
+ * bounded table of 32 s keeps a request, its CANCEL and its repetitions
+ * together while that changes.
  */
 #include <stdlib.h>
 
@@ -13,10 +14,12 @@
 #define SOFT_SECONDS 32
 
 void
-sg_route_init(struct sg_route *r, const struct owner_map *map)
+sg_route_init(
+    struct sg_route *r, const struct owner_map *map, const char *server)
 {
 	memset(r, 0, sizeof *r);
 	r->map = map;
+	r->server = server;
 	r->version = UINT64_MAX;
 	r->soft = xcalloc((size_t)SG_SOFT_SETS * SG_SOFT_WAYS, sizeof *r->soft);
 }
@@ -36,13 +39,31 @@ sg_route_hash(const char *key)
 	    1;
 }
 
-/* The name a key is known by in messages: "b2bua-1" of "calls/b2bua-1". */
-static const char *
-sg_route_name(const char *key)
+static bool
+sg_route_is_calls(const char *key)
 {
-	if (strcmp(key, "sr") == 0)
-		return key;
-	return str_prefix(key, "calls/") ? key + 6 : NULL;
+	return str_prefix(key, "calls/");
+}
+
+/* The name a key is known by in messages: "b2bua-1.srv1" of
+ * "calls/b2bua-1@srv1", because '@' ends the user part of a URI. */
+static void
+sg_route_name(char out[OWNER_KEY], const char *key)
+{
+	char *at;
+
+	str_copy(out, OWNER_KEY, sg_route_is_calls(key) ? key + 6 : key);
+	if ((at = strchr(out, '@')) != NULL)
+		*at = '.';
+}
+
+/* Does the key belong to an instance of our own server? */
+static bool
+sg_route_is_here(const struct sg_route *r, const char *key)
+{
+	const char *at = strchr(key, '@');
+
+	return at != NULL && str_equal(at + 1, r->server);
 }
 
 /* One entry of the map, with what we knew of it before. */
@@ -51,7 +72,7 @@ sg_route_take(struct sg_owner *out, const struct owner *o,
     const struct sg_owner *before, uint64_t now)
 {
 	str_copy(out->key, sizeof out->key, o->key);
-	str_copy(out->name, sizeof out->name, sg_route_name(o->key));
+	sg_route_name(out->name, o->key);
 	out->hash = sg_route_hash(o->key);
 	out->addr = o->inside;
 	out->epoch = o->epoch;
@@ -79,10 +100,11 @@ sg_route_refresh(struct sg_route *r, uint64_t now)
 	r->version = version;
 	r->count = 0;
 	while (r->count < SG_OWNERS && owner_map_next(r->map, &at, &o)) {
-		if (sg_route_name(o.key) == NULL)
+		if (strcmp(o.key, "sr") != 0 && !sg_route_is_calls(o.key))
 			continue;
 		for (i = 0; i < n && strcmp(old[i].key, o.key) != 0; i++)
 			;
+		r->owner[r->count].here = sg_route_is_here(r, o.key);
 		sg_route_take(
 		    &r->owner[r->count++], &o, i < n ? &old[i] : NULL, now);
 	}
@@ -132,25 +154,35 @@ sg_route_is_patient(const struct sg_owner *o, uint64_t now)
 	return o->serving || now < o->since + SG_PATIENCE;
 }
 
-/* Rendezvous (highest random weight): every gate chooses alike, and a new
- * instance takes over only its share. Those down for long do not take part. */
+/* How much an owner is wanted for a new call; below 0: not at all. */
+static int
+sg_route_rank(const struct sg_owner *o, uint64_t now)
+{
+	if (!sg_route_is_calls(o->key) || !sg_route_is_patient(o, now))
+		return -1;
+	return o->serving * 2 + o->here;
+}
+
+/* Rendezvous (highest random weight) among those wanted most: the gates of a
+ * server choose alike, and a new instance takes over only its share. */
 static struct sg_owner *
 sg_route_rendezvous(struct sg_route *r, struct scan_span call_id, uint64_t now)
 {
 	struct sg_owner *best = NULL;
 	uint64_t weight, top = 0;
 	uint8_t key[16] = {0};
+	int rank, high = 0;
 	unsigned i;
 
 	for (i = 0; i < r->count; i++) {
-		if (!str_prefix(r->owner[i].key, "calls/b2bua-") ||
-		    !sg_route_is_patient(&r->owner[i], now))
+		if ((rank = sg_route_rank(&r->owner[i], now)) < high)
 			continue;
 		memcpy(key, &r->owner[i].hash, 4);
 		weight = str_hash_key(key, call_id.p, call_id.n);
-		if (best == NULL || weight > top) {
+		if (best == NULL || rank > high || weight > top) {
 			best = &r->owner[i];
 			top = weight;
+			high = rank;
 		}
 	}
 	return best;

@@ -7,7 +7,7 @@
  * Formats, before sealing (bytes):
  *   flow      1 | 2 listener(4) address(4 | 16) port(2)     UDP over IPv4 | 6
  *             3 connection(8)                               a stream
- *   instance  the name: "b2bua-1"
+ *   instance  the name: "b2bua-1.srv1", so that any gate of the site finds it
  *   branch    4 | 6 address(4 | 16) port(2) rest            of the inner Via;
  *             rest: its branch behind "z9hG4bK"
  *   nonce     time(4) mac(8) of time and address, mac(6) of time; base64url

@@ -139,7 +139,9 @@ st_on_request(struct self *self, struct peer *peer, struct rpc_request *q,
 	else if (strcmp(method, "session-end") == 0 && session != NULL)
 		st_session_end(st, session);
 	else if (strcmp(method, "sessions") == 0)
-		st_sessions(st, json_object_get(params, "sessions"));
+		st_sessions(st,
+		    json_string_value(json_object_get(params, "server")),
+		    json_object_get(params, "sessions"));
 }
 
 const struct role st_role = {

@@ -97,8 +97,10 @@ int st_cand_forget(
 /* Forget the whole candidate; *n (may be NULL) = rows dropped. */
 int st_cand_drop(
     struct st_cand *, const char *session, int64_t *n, struct err *);
-/* Forget the candidates of sessions that are not in the array. */
-int st_cand_keep(struct st_cand *, json_t *sessions, struct err *);
+/* Forget the candidates of a server's sessions ("srv1.7f31c2"; NULL: of all)
+ * that are not in the array. */
+int st_cand_keep(
+    struct st_cand *, const char *server, json_t *sessions, struct err *);
 
 /*
  * The domain that was resolved last: edits come by the thousand for one. It
@@ -340,10 +342,10 @@ void st_stop(struct st *);
 void st_resign(struct st *, const struct err *why);
 bool st_is_serving(const struct st *);
 void st_owners_changed(struct st *);
-/* What control tells: a session is over; these are all there are (told to
- * every new owner, because a session may have ended while there was none). */
+/* What control tells: a session is over; these are all there are of its server
+ * (told to every new owner: a session may have ended while there was none). */
 void st_session_end(struct st *, const char *session);
-void st_sessions(struct st *, json_t *sessions);
+void st_sessions(struct st *, const char *server, json_t *sessions);
 
 /* ---- st_stream.c: the streams that are open -------------------------------
  */

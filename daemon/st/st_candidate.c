@@ -221,8 +221,20 @@ st_cand_listed(json_t *array, const char *text)
 	return false;
 }
 
+/* Does a session belong to the consoles of a server? */
+static bool
+st_cand_is_of(const char *session, const char *server)
+{
+	const char *dot = strrchr(session, '.');
+
+	return server == NULL ||
+	    (dot != NULL && strlen(server) == (size_t)(dot - session) &&
+		strncmp(session, server, (size_t)(dot - session)) == 0);
+}
+
 int
-st_cand_keep(struct st_cand *c, json_t *sessions, struct err *e)
+st_cand_keep(
+    struct st_cand *c, const char *server, json_t *sessions, struct err *e)
 {
 	sqlite3_stmt *s = st_sql(
 	    c->db, e, "SELECT DISTINCT session FROM candidate", "");
@@ -235,7 +247,8 @@ st_cand_keep(struct st_cand *c, json_t *sessions, struct err *e)
 		return -ERR_IO;
 	}
 	while (sqlite3_step(s) == SQLITE_ROW) {
-		if (!st_cand_listed(sessions, st_text(s, 0)))
+		if (st_cand_is_of(st_text(s, 0), server) &&
+		    !st_cand_listed(sessions, st_text(s, 0)))
 			json_array_append_new(gone, json_string(st_text(s, 0)));
 	}
 	sqlite3_finalize(s);

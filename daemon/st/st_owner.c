@@ -353,7 +353,7 @@ st_session_end(struct st *st, const char *session)
 }
 
 void
-st_sessions(struct st *st, json_t *sessions)
+st_sessions(struct st *st, const char *server, json_t *sessions)
 {
 	struct st_stream *commit = st_stream_find(st, "commit");
 	struct err e;
@@ -361,6 +361,6 @@ st_sessions(struct st *st, json_t *sessions)
 	if (!st->serving || !json_is_array(sessions))
 		return;
 	if (stream_join(commit->stream, &e) != 0 ||
-	    st_cand_keep(st->view.cand, sessions, &e) != 0)
+	    st_cand_keep(st->view.cand, server, sessions, &e) != 0)
 		log_warnx("candidates: %s", e.text);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -128,6 +129,7 @@ child_tell_start(struct child *c)
 	s->port_base = conf->port_base;
 	s->boot_uid = c->sup->boot_uid;
 	s->debug = conf->debug;
+	s->epoch = c->sup->epoch;
 	if (may & KEY_SITE)
 		memcpy(s->key_site, k->site, CRYPT_KEY);
 	if (may & KEY_AUTH)
@@ -136,6 +138,31 @@ child_tell_start(struct child *c)
 		memcpy(s->key_certificate, k->certificate, CRYPT_KEY);
 	child_tell(c, &m, fds, 2);
 	explicit_bzero(&m, sizeof m);
+}
+
+/* Who this server is towards others, in memory that no path leads to. */
+static void
+child_tell_identity(struct child *c)
+{
+	const char *text = c->sup->identity;
+	struct role_msg m = {.type = ROLE_MSG_IDENTITY};
+	size_t n;
+	int fd;
+
+	if ((role_rows[c->role].keys & KEY_LINK) == 0)
+		return;
+	if (text == NULL) {
+		child_tell(c, &m, NULL, 0);
+		return;
+	}
+	n = strlen(text);
+	fd = memfd_create("identity", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || write(fd, text, n) != (ssize_t)n ||
+	    fcntl(fd, F_ADD_SEALS,
+		F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+		fatal("role=%s identity", c->name);
+	child_tell(c, &m, &fd, 1);
+	close(fd);
 }
 
 /* A message of the process; its end of the socket closes before it is reaped.
@@ -186,6 +213,7 @@ child_start(struct child *c)
 	c->starts++;
 	c->io = loop_fd_open(c->sup->loop, c->fd, LOOP_READ, child_on_io, c);
 	child_tell_start(c);
+	child_tell_identity(c);
 	link_child(c);
 	child_set_state(c, CHILD_STARTING);
 }
@@ -245,7 +273,7 @@ child_log_exit(const struct child *c, int status)
 void
 child_on_exit(struct child *c, int status)
 {
-	bool asked = c->state == CHILD_STOPPING;
+	bool asked = c->state == CHILD_STOPPING || c->fenced;
 
 	child_log_exit(c, status);
 	loop_fd_close(&c->io);
@@ -253,6 +281,7 @@ child_on_exit(struct child *c, int status)
 	close(c->owners_fd);
 	c->fd = c->owners_fd = -1;
 	c->pid = 0;
+	c->fenced = false;
 	if (c->timer != NULL)
 		loop_timer_cancel(c->timer);
 	if (asked || clock_mono() - c->mono > CHILD_GROWN)

@@ -31,73 +31,6 @@
 static const enum role_id supervisor_stop_order[] = {ROLE_SG, ROLE_B2BUA,
     ROLE_MGC, ROLE_MG, ROLE_SR, ROLE_CONTROL, ROLE_ST, ROLE_REPLICATOR};
 
-/* ---- owner map ---------------------------------------------------------- */
-
-/* Wake every process: the owner map has changed. */
-static void
-supervisor_wake_readers(struct supervisor *s)
-{
-	uint64_t one = 1;
-	unsigned role, i;
-	struct child *c;
-
-	for (role = 0; role < ROLE_MAX; role++) {
-		for (i = 1; i <= ROLE_INSTANCES; i++) {
-			c = &s->child[role][i];
-			if (child_alive(c) &&
-			    write(c->owners_fd, &one, sizeof one) < 0)
-				log_warn("role=%s owner map", c->name);
-		}
-	}
-}
-
-/* Where an instance is spoken to. */
-static void
-supervisor_inside(
-    const struct supervisor *s, enum role_id role, unsigned i, union addr *a)
-{
-	*a = s->conf.inside;
-	addr_set_port(
-	    a, (uint16_t)(s->conf.port_base + role_rows[role].port + i));
-}
-
-static void
-supervisor_publish(struct supervisor *s, const struct ownership *o)
-{
-	struct owner out = {.epoch = o->epoch, .state = o->state};
-	unsigned at = o->owner != 0 ? o->owner : o->only;
-
-	str_copy(out.key, sizeof out.key, o->key);
-	if (o->owner != 0)
-		snprintf(out.instance, sizeof out.instance, "%.30s@%.32s",
-		    s->child[o->role][o->owner].name, s->conf.server);
-	if (at != 0)
-		supervisor_inside(s, o->role, at, &out.inside);
-	if (owner_map_put(s->owners, &out) != 0)
-		fatalx("owner map: full");
-}
-
-/* The entry an instance has of its own, whether it owns anything or not. */
-static void
-supervisor_publish_child(struct child *c)
-{
-	struct owner out = {.epoch = c->starts,
-	    .state = c->state == CHILD_READY ? OWNER_SERVING
-		: child_alive(c)	     ? OWNER_CLAIMING
-					     : OWNER_DOWN};
-
-	if (!c->wanted && !child_alive(c)) {
-		owner_map_remove(c->sup->owners, c->name);
-		return;
-	}
-	str_copy(out.key, sizeof out.key, c->name);
-	snprintf(out.instance, sizeof out.instance, "%.30s@%.32s", c->name,
-	    c->sup->conf.server);
-	supervisor_inside(c->sup, c->role, c->index, &out.inside);
-	if (owner_map_put(c->sup->owners, &out) != 0)
-		fatalx("owner map: full");
-}
-
 /* ---- ownership ---------------------------------------------------------- */
 
 /* The instances of a role that may own a key now, as bits. */
@@ -113,19 +46,25 @@ supervisor_ready(const struct supervisor *s, enum role_id role)
 	return bits;
 }
 
-/* Give a key to an instance and tell everybody. */
+/* Publish what was decided as if quorum had told it. */
 static void
-supervisor_grant(struct supervisor *s, struct ownership *o, unsigned to)
+supervisor_publish(struct supervisor *s, const struct ownership *o)
 {
-	struct role_msg m = {.type = ROLE_MSG_OWN};
+	struct owner out = {.epoch = o->epoch, .state = o->state};
+	unsigned at = o->owner != 0 ? o->owner : o->only;
 
-	ownership_grant(o, to, ++s->epoch);
-	supervisor_publish(s, o);
-	str_copy(m.u.own.key, sizeof m.u.own.key, o->key);
-	m.u.own.epoch = o->epoch;
-	child_tell(&s->child[o->role][to], &m, NULL, 0);
-	log_info("key=%s epoch=%llu goes to %s", o->key,
-	    (unsigned long long)o->epoch, s->child[o->role][to].name);
+	str_copy(out.key, sizeof out.key, o->key);
+	if (o->owner != 0)
+		snprintf(out.instance, sizeof out.instance, "%.30s@%.32s",
+		    s->child[o->role][o->owner].name, s->conf.server);
+	str_copy(out.members, sizeof out.members, s->conf.server);
+	if (at != 0) {
+		out.inside = s->conf.inside;
+		addr_set_port(&out.inside,
+		    (uint16_t)(s->conf.port_base + role_rows[o->role].port +
+			at));
+	}
+	owners_take(s, &out, false);
 }
 
 /* A key whose owner is gone finds a new one, if any instance is ready. */
@@ -141,8 +80,10 @@ supervisor_decide(struct supervisor *s, struct ownership *o)
 	if (o->owner != 0 || s->stopping)
 		return;
 	to = ownership_choose(o, supervisor_ready(s, o->role));
-	if (to != 0)
-		supervisor_grant(s, o, to);
+	if (to == 0)
+		return;
+	ownership_grant(o, to, ++s->epoch);
+	supervisor_publish(s, o);
 }
 
 /* The keys that follow from the table: one per passive role, one call stream
@@ -164,41 +105,74 @@ supervisor_make_keys(struct supervisor *s)
 		o = &s->own[s->nown++];
 		o->role = ROLE_B2BUA;
 		o->only = i;
-		snprintf(o->key, sizeof o->key, "calls/b2bua-%u", i);
+		snprintf(o->key, sizeof o->key, "calls/b2bua-%u@%.32s", i,
+		    s->conf.server);
 	}
 }
 
 /* ---- events ------------------------------------------------------------- */
 
-/* Tell control how a process is. */
+/* What quorum is told. It takes work from whoever is not ready: a process
+ * that stops in order keeps its own until its end; when the whole server
+ * stops, others get the work before the first process here ends. */
+static const char *
+supervisor_state_told(const struct child *c)
+{
+	if (c->sup->stopping && child_alive(c))
+		return child_state_word(CHILD_STOPPING);
+	if (c->state == CHILD_STOPPING && owners_has(c))
+		return child_state_word(CHILD_READY);
+	return child_state_word(c->state);
+}
+
+/* Tell control or quorum how a process is. */
 static void
-supervisor_tell_status(const struct child *c)
+supervisor_tell_status(const struct child *c, struct child *to)
 {
 	struct role_msg m = {.type = ROLE_MSG_STATUS};
-	struct child *control = &c->sup->child[ROLE_CONTROL][1];
 
-	if (!child_alive(control))
+	if (to == NULL || !child_alive(to))
 		return;
 	str_copy(m.u.status.name, sizeof m.u.status.name, c->name);
 	str_copy(m.u.status.state, sizeof m.u.status.state,
-	    child_state_word(c->state));
+	    to->role == ROLE_CONTROL ? child_state_word(c->state)
+				     : supervisor_state_told(c));
 	m.u.status.pid = c->pid;
 	m.u.status.since = c->since;
 	m.u.status.restarts = c->starts > 0 ? (uint32_t)(c->starts - 1) : 0;
-	child_tell(control, &m, NULL, 0);
+	child_tell(to, &m, NULL, 0);
 }
 
 static void
-supervisor_tell_all_status(struct supervisor *s)
+supervisor_tell_all_status(struct supervisor *s, struct child *to)
 {
 	unsigned role, i;
 
 	for (role = 0; role < ROLE_MAX; role++) {
 		for (i = 1; i <= ROLE_INSTANCES; i++) {
 			if (s->child[role][i].starts > 0)
-				supervisor_tell_status(&s->child[role][i]);
+				supervisor_tell_status(&s->child[role][i], to);
 		}
 	}
+}
+
+/* One that has just been started hears of all, the others of the one that
+ * changed. */
+static void
+supervisor_tell(struct child *c)
+{
+	struct supervisor *s = c->sup;
+	struct child *listener[] = {&s->child[ROLE_CONTROL][1], s->quorum};
+	size_t i;
+
+	for (i = 0; i < sizeof listener / sizeof listener[0]; i++) {
+		if (c != listener[i] || c->state != CHILD_STARTING)
+			supervisor_tell_status(c, listener[i]);
+		else
+			supervisor_tell_all_status(s, c);
+	}
+	if (c == listener[1] && c->state == CHILD_STARTING)
+		owners_tell_serving(s, c);
 }
 
 /* Stop the next group of processes that is alive; the end when none is. */
@@ -230,16 +204,15 @@ supervisor_on_child(struct child *c)
 	struct supervisor *s = c->sup;
 	unsigned i;
 
-	if (c->role == ROLE_CONTROL && c->state == CHILD_STARTING)
-		supervisor_tell_all_status(s);
-	else
-		supervisor_tell_status(c);
-	supervisor_publish_child(c);
+	owners_publish_child(c);
+	supervisor_tell(c);
+	if (!child_alive(c))
+		owners_forget(c);
 	for (i = 0; i < s->nown; i++) {
 		if (s->own[i].role == c->role)
 			supervisor_decide(s, &s->own[i]);
 	}
-	supervisor_wake_readers(s);
+	owners_wake(s);
 	if (s->stopping && !child_alive(c))
 		supervisor_stop_next(s);
 }
@@ -274,23 +247,26 @@ supervisor_boot(struct supervisor *s, uint64_t epoch)
 	if (s->started)
 		return;
 	s->started = true;
+	if (s->quorum != NULL)
+		supervisor_place(s, s->quorum->role, 1);
 	supervisor_place(s, ROLE_CONTROL, 1);
 	supervisor_place(s, ROLE_ST, 2);
 }
 
+/* A process serves what it owns: quorum is told, and everybody by it. */
 static void
-supervisor_serving(struct child *c, const char *key, uint64_t epoch)
+supervisor_serving(struct child *c, const struct role_msg *m)
 {
 	struct supervisor *s = c->sup;
 	unsigned i;
 
+	if (!owners_serving(c, m->u.own.key, m->u.own.epoch))
+		return;
+	if (s->quorum != NULL)
+		child_tell(s->quorum, m, NULL, 0);
 	for (i = 0; i < s->nown; i++) {
-		if (s->own[i].role != c->role ||
-		    strcmp(s->own[i].key, key) != 0 ||
-		    !ownership_serve(&s->own[i], c->index, epoch))
-			continue;
-		supervisor_publish(s, &s->own[i]);
-		supervisor_wake_readers(s);
+		if (strcmp(s->own[i].key, m->u.own.key) == 0)
+			ownership_serve(&s->own[i], c->index, m->u.own.epoch);
 	}
 }
 
@@ -310,7 +286,7 @@ void
 supervisor_on_message(struct child *c, const struct role_msg *m)
 {
 	if (m->type == ROLE_MSG_SERVING) {
-		supervisor_serving(c, m->u.own.key, m->u.own.epoch);
+		supervisor_serving(c, m);
 	} else if (m->type == ROLE_MSG_READY) {
 		if (c->role == ROLE_REPLICATOR)
 			supervisor_boot(c->sup, m->u.ready.epoch);
@@ -354,6 +330,7 @@ supervisor_on_stop(void *arg)
 		return;
 	log_info("stopping");
 	s->stopping = true;
+	supervisor_tell_all_status(s, s->quorum);
 	supervisor_stop_next(s);
 }
 
@@ -461,6 +438,8 @@ supervisor_make_children(struct supervisor *s)
 			role_name(c->name, c->role, i);
 		}
 	}
+	if (role_find("quorum") != ROLE_MAX)
+		s->quorum = &s->child[role_find("quorum")][1];
 }
 
 static void
@@ -509,7 +488,8 @@ supervisor_main(const char *path, bool debug)
 	supervisor_raise_limits();
 	supervisor_prepare_state(s);
 	supervisor_make_children(s);
-	supervisor_make_keys(s);
+	if (s->quorum == NULL)
+		supervisor_make_keys(s);
 	s->loop = loop_new();
 	s->signals[0] = loop_signal_open(
 	    s->loop, SIGCHLD, supervisor_on_sigchld, s);

@@ -84,8 +84,9 @@ struct child {
 	struct loop_timer *timer; /* back-off, or the patience of a stop */
 	uint64_t since;		  /* real clock of the last start */
 	uint64_t mono;		  /* monotonic clock of it */
-	uint64_t starts;   /* the epoch of its own entry in the owner map */
+	uint64_t starts;
 	unsigned failures; /* early deaths in a row */
+	bool fenced;	   /* we killed it: no death of its own */
 };
 
 void child_start(struct child *);
@@ -104,6 +105,32 @@ void link_child(struct child *);
 /* How two roles are joined: bits 1u << enum role_link. Pure. */
 unsigned link_kinds(enum role_id, enum role_id);
 
+/* ---- owners.c: the owner map, and what our processes own ---------------- */
+
+#define SUPERVISOR_GRANTS 128
+
+/* An ownership that a process of ours was told of. */
+struct grant {
+	struct child *to;
+	char key[OWNER_KEY];
+	uint64_t epoch;
+	bool serving; /* it said so */
+};
+
+/* What quorum has decided: of an ownership, of an instance of another
+ * server, of a server. */
+void owners_take(struct supervisor *, const struct owner *, bool removed);
+/* The entry of a process of ours, whether it owns anything or not. */
+void owners_publish_child(struct child *);
+/* It says that it serves; false when that is not what it was told. */
+bool owners_serving(const struct child *, const char *key, uint64_t epoch);
+bool owners_has(const struct child *);	  /* it owns something */
+void owners_forget(const struct child *); /* it has ended */
+/* A new quorum process hears who of ours serves. */
+void owners_tell_serving(struct supervisor *, struct child *quorum);
+/* Wake every process: the map has changed. */
+void owners_wake(struct supervisor *);
+
 /* ---- supervisor.c: what the files above share --------------------------- */
 
 #define SUPERVISOR_KEYS (3 + ROLE_INSTANCES)
@@ -112,8 +139,12 @@ struct supervisor {
 	struct loop *loop;
 	struct conf conf;
 	struct keys keys;
+	char *identity; /* PEM; NULL on a server that is alone */
 	struct owner_map *owners;
 	struct child child[ROLE_MAX][ROLE_INSTANCES + 1]; /* index from 1 */
+	struct child *quorum; /* NULL: there is no such role */
+	struct grant grant[SUPERVISOR_GRANTS];
+	unsigned ngrants;
 	struct ownership own[SUPERVISOR_KEYS];
 	unsigned nown;
 	uint64_t epoch; /* the highest ever given */

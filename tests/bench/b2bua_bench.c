@@ -141,6 +141,7 @@ bench_run_b2bua(int s)
 	self->index = 1;
 	str_copy(self->name, sizeof self->name, "b2bua/1");
 	str_copy(self->full, sizeof self->full, "b2bua/1@bench");
+	str_copy(self->server, sizeof self->server, "bench");
 	self->inside = bench.b2bua_addr;
 	self->owners = bench.owners;
 	self->table = &table;
@@ -148,7 +149,7 @@ bench_run_b2bua(int s)
 	repl_link(self->repl, s);
 	if (b2bua_role.start(self, &e) != 0)
 		bench_die("start", &e);
-	b2bua_role.on_own(self, "calls/b2bua-1", 1);
+	b2bua_role.on_own(self, "calls/b2bua-1@bench", 1);
 	loop_signal_open(self->loop, SIGTERM, bench_on_term, self->loop);
 	loop_run(self->loop);
 	exit(0);

@@ -4,7 +4,7 @@
  */
 #include "b2bua_rig.h"
 
-#define BOOKS "calls/b2bua-1"
+#define BOOKS "calls/b2bua-1@srv1"
 
 /* Words of the caller's phone that must not reach the called one, and the
  * other way round. */

@@ -1,7 +1,7 @@
 /* What happens within an established call. */
 #include "b2bua_rig.h"
 
-#define BOOKS "calls/b2bua-1"
+#define BOOKS "calls/b2bua-1@srv1"
 #define SDP_HOLD                                                   \
 	"v=0\r\no=alice 1 2 IN IP4 10.1.1.1\r\ns=-\r\n"            \
 	"c=IN IP4 10.1.1.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n" \

@@ -1,7 +1,7 @@
 /* Several phones of one user: who wins, who is told, which failure counts. */
 #include "b2bua_rig.h"
 
-#define BOOKS "calls/b2bua-1"
+#define BOOKS "calls/b2bua-1@srv1"
 #define PHONES 3
 
 static char *invites[PHONES];

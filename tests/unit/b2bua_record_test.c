@@ -1,7 +1,7 @@
 /* Record first: nothing is seen outside that no record knows. */
 #include "b2bua_rig.h"
 
-#define BOOKS "calls/b2bua-1"
+#define BOOKS "calls/b2bua-1@srv1"
 
 /* ---- the record's own form ---- */
 

@@ -369,7 +369,7 @@ role_serving(struct self *self, const char *key, uint64_t epoch)
 {
 	(void)self;
 	(void)epoch;
-	assert_string_equal(key, "calls/b2bua-1");
+	assert_string_equal(key, "calls/b2bua-1@srv1");
 	rig.serving = true;
 }
 
@@ -728,7 +728,7 @@ rig_start_b2bua(void)
 		fail_msg("start: %s", err.text);
 	rig.b2bua = rig.self.state_of_role;
 	rig.serving = false;
-	b2bua_role.on_own(&rig.self, "calls/b2bua-1", 1);
+	b2bua_role.on_own(&rig.self, "calls/b2bua-1@srv1", 1);
 	while (!rig.serving)
 		rig_run(CLOCK_MS);
 	/* readers open */
@@ -778,6 +778,7 @@ rig_setup(void **state)
 	rig.self.index = 1;
 	str_copy(rig.self.name, sizeof rig.self.name, "b2bua/1");
 	str_copy(rig.self.full, sizeof rig.self.full, "b2bua/1@srv1");
+	str_copy(rig.self.server, sizeof rig.self.server, "srv1");
 	rig.self.loop = rig.loop;
 	rig.table = (struct op_table){.ops = b2bua_ops, .objs = obj_table};
 	rig.self.table = &rig.table;
@@ -857,7 +858,7 @@ rig_disconnect(struct phone *a)
 		rig_reply(bye, 200, NULL, NULL, NULL);
 	}
 	free(bye);
-	rig_until("calls/b2bua-1", "SELECT count(*) FROM call", 0);
+	rig_until("calls/b2bua-1@srv1", "SELECT count(*) FROM call", 0);
 }
 
 #endif

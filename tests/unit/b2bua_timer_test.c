@@ -1,7 +1,7 @@
 /* Care for long calls: session timers and pings. Spans are shortened. */
 #include "b2bua_rig.h"
 
-#define BOOKS "calls/b2bua-1"
+#define BOOKS "calls/b2bua-1@srv1"
 
 /* A call of which the test says what both phones know about timers. */
 static void

@@ -420,18 +420,36 @@ calls_are_spread(void **state)
 	char id[16];
 	unsigned i;
 
-	first = mgc_gate_pick(s->mgc, "c0", NULL, 0);
-	assert_ptr_equal(first, mgc_gate_pick(s->mgc, "c0", NULL, 0));
+	first = mgc_gate_pick(s->mgc, "c0", NULL, NULL, 0);
+	assert_ptr_equal(first, mgc_gate_pick(s->mgc, "c0", NULL, NULL, 0));
 	for (i = 0; i < 30; i++) {
 		snprintf(id, sizeof id, "c%u", i);
 		assert_non_null(told(s, order("offer", id)));
 	}
 	TAILQ_FOREACH (g, &s->mgc->gates, entry)
 		assert_int_equal(g->sessions, 10);
-	assert_null(mgc_gate_pick(s->mgc, "c",
+	assert_null(mgc_gate_pick(s->mgc, "c", NULL,
 	    (struct mgc_gate *[]){mgc_gate_find(s->mgc, "mg/1"),
 		mgc_gate_find(s->mgc, "mg/2"), mgc_gate_find(s->mgc, "mg/3")},
 	    3));
+}
+
+/* A gate on the server that asks comes before others, however busy; when it was
+ * tried, the others follow. */
+static void
+calls_stay_on_their_server(void **state)
+{
+	struct site *s = *state;
+	struct mgc_gate *g = mgc_gate_find(s->mgc, "mg/2");
+	union addr near;
+
+	addr_parse(&near, "127.0.0.9", 4711);
+	addr_parse(&g->at, "127.0.0.9", 20071);
+	g->sessions = 1000;
+	assert_ptr_equal(mgc_gate_pick(s->mgc, "c0", &near, NULL, 0), g);
+	assert_ptr_not_equal(mgc_gate_pick(s->mgc, "c0", &near, &g, 1), g);
+	assert_ptr_not_equal(mgc_gate_pick(s->mgc, "c0", NULL, NULL, 0), g);
+	g->sessions = 0;
 }
 
 /* What follows goes where the call is; delete ends the session. */
@@ -931,6 +949,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(session_is_kept_before_the_gate_is_asked),
 	    TEST(calls_are_spread),
+	    TEST(calls_stay_on_their_server),
 	    TEST(orders_follow_the_call),
 	    TEST(unknown_calls_are_told),
 	    TEST(full_gates_are_passed_over),

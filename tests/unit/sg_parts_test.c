@@ -198,7 +198,7 @@ calls_are_spread(void **state)
 
 	(void)state;
 	assert_int_equal(owner_map_create(NULL, &m, &e), 0);
-	sg_route_init(&r, m);
+	sg_route_init(&r, m, "srv1");
 	sg_route_refresh(&r, 1);
 	assert_string_equal(picked(&r, 1, 1), "");
 	own(m, "sr", OWNER_SERVING, 11);
@@ -526,6 +526,44 @@ domains_are_found(void **state)
 	json_decref(less);
 }
 
+/* A call goes to a B2BUA of this server while one serves, then to one of
+ * another server, and is waited for only when none serves. Its name has no
+ * '@', which would end the user part of a URI. */
+static void
+calls_stay_on_their_server(void **state)
+{
+	struct owner_map *m;
+	struct sg_route r;
+	struct err e;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(owner_map_create(NULL, &m, &e), 0);
+	sg_route_init(&r, m, "srv1");
+	own(m, "calls/b2bua-1@srv1", OWNER_SERVING, 41);
+	own(m, "calls/b2bua-1@srv2", OWNER_SERVING, 42);
+	own(m, "calls/b2bua-2@srv2", OWNER_SERVING, 43);
+	sg_route_refresh(&r, CLOCK_SEC);
+	for (i = 0; i < 50; i++)
+		assert_string_equal(
+		    picked(&r, i, CLOCK_SEC), "b2bua-1.srv1");
+	own(m, "calls/b2bua-1@srv1", OWNER_DOWN, 41);
+	sg_route_refresh(&r, 2 * CLOCK_SEC);
+	assert_string_equal(picked(&r, 0, 2 * CLOCK_SEC), "b2bua-1.srv1");
+	for (i = 50; i < 100; i++)
+		assert_non_null(
+		    strstr(picked(&r, i, 2 * CLOCK_SEC), ".srv2"));
+	own(m, "calls/b2bua-1@srv2", OWNER_DOWN, 42);
+	own(m, "calls/b2bua-2@srv2", OWNER_DOWN, 43);
+	sg_route_refresh(&r, 3 * CLOCK_SEC);
+	for (i = 100; i < 150; i++)
+		assert_string_equal(
+		    picked(&r, i, 3 * CLOCK_SEC), "b2bua-1.srv1");
+	assert_non_null(sg_route_find(&r, "b2bua-2.srv2", 12));
+	sg_route_fini(&r);
+	owner_map_close(&m);
+}
+
 int
 main(void)
 {
@@ -535,6 +573,7 @@ main(void)
 	    cmocka_unit_test(branches_follow_the_invite),
 	    cmocka_unit_test(nonces_are_bound),
 	    cmocka_unit_test(calls_are_spread),
+	    cmocka_unit_test(calls_stay_on_their_server),
 	    cmocka_unit_test(holds_follow_the_timers),
 	    cmocka_unit_test(holds_are_bounded),
 	    cmocka_unit_test(rate_is_kept),

@@ -691,7 +691,7 @@ sessions_end(void **state)
 	assert_int_equal(json_array_size(rows(w)), 0);
 	call(w, "s2", "compare", json_object());
 	assert_int_equal(json_array_size(rows(w)), 1);
-	st_sessions(w->st, live);
+	st_sessions(w->st, NULL, live);
 	call(w, "s2", "compare", json_object());
 	assert_int_equal(json_array_size(rows(w)), 0);
 	call(w, "s3", "compare", json_object());

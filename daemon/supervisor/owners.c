@@ -1,0 +1,246 @@
+/*
+ * The owner map and what follows from it here. Quorum decides who owns what
+ * (it alone writes to us about ownerships and other servers); this file puts
+ * that into the map, tells a local instance that it owns, and kills a local
+ * one that does not any more. That an instance of this server has died it
+ * knows earlier than quorum, and says so in the map at once.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "supervisor.h"
+#include "daemon/base/log.h"
+#include "daemon/base/str.h"
+
+void
+owners_wake(struct supervisor *s)
+{
+	uint64_t one = 1;
+	unsigned role, i;
+	struct child *c;
+
+	for (role = 0; role < ROLE_MAX; role++) {
+		for (i = 1; i <= ROLE_INSTANCES; i++) {
+			c = &s->child[role][i];
+			if (child_alive(c) &&
+			    write(c->owners_fd, &one, sizeof one) < 0)
+				log_warn("role=%s owner map", c->name);
+		}
+	}
+}
+
+/* Our own process behind "sr/1@srv1"; NULL when it is another server's. */
+static struct child *
+owners_child(struct supervisor *s, const char *instance)
+{
+	char name[ROLE_NAME];
+	const char *at = strchr(instance, '@');
+	enum role_id role;
+	unsigned index;
+
+	if (at == NULL || strcmp(at + 1, s->conf.server) != 0 ||
+	    !str_ncopy(name, sizeof name, instance, (size_t)(at - instance)) ||
+	    !role_name_parse(name, &role, &index))
+		return NULL;
+	return &s->child[role][index];
+}
+
+static void
+owners_put(struct supervisor *s, const struct owner *o)
+{
+	if (owner_map_put(s->owners, o) != 0)
+		fatalx("owner map: full");
+}
+
+/* How a process of ours is, as entries say it. */
+static enum owner_state
+owners_state(const struct child *c)
+{
+	if (c->state == CHILD_READY)
+		return OWNER_SERVING;
+	return child_alive(c) ? OWNER_CLAIMING : OWNER_DOWN;
+}
+
+void
+owners_publish_child(struct child *c)
+{
+	struct supervisor *s = c->sup;
+	struct owner o = {.epoch = c->starts, .state = owners_state(c)};
+	char key[OWNER_KEY];
+
+	snprintf(key, sizeof key, "%.30s@%.32s", c->name, s->conf.server);
+	if (s->quorum != NULL) {
+		/* That it runs quorum tells everybody, under an epoch of the
+		 * site; that it does not, our own readers hear now. */
+		if (o.state == OWNER_SERVING ||
+		    !owner_map_find(s->owners, key, &o))
+			return;
+		o.state = owners_state(c);
+	}
+	if (!c->wanted && !child_alive(c)) {
+		owner_map_remove(s->owners, key);
+		return;
+	}
+	str_copy(o.key, sizeof o.key, key);
+	str_copy(o.instance, sizeof o.instance, key);
+	o.inside = s->conf.inside;
+	addr_set_port(&o.inside,
+	    (uint16_t)(s->conf.port_base + role_rows[c->role].port + c->index));
+	owners_put(s, &o);
+}
+
+/* ---- what our processes own ---------------------------------------------- */
+
+/* The ownership that a process of ours was told of; NULL when there is none. */
+static struct grant *
+owners_grant_find(struct supervisor *s, const char *key)
+{
+	unsigned i;
+
+	for (i = 0; i < s->ngrants; i++) {
+		if (strcmp(s->grant[i].key, key) == 0)
+			return &s->grant[i];
+	}
+	return NULL;
+}
+
+static void
+owners_grant_remove(struct supervisor *s, struct grant *g)
+{
+	*g = s->grant[--s->ngrants];
+}
+
+bool
+owners_has(const struct child *c)
+{
+	const struct supervisor *s = c->sup;
+	unsigned i;
+
+	for (i = 0; i < s->ngrants; i++) {
+		if (s->grant[i].to == c)
+			return true;
+	}
+	return false;
+}
+
+void
+owners_forget(const struct child *c)
+{
+	struct supervisor *s = c->sup;
+	unsigned i = s->ngrants;
+
+	while (i-- > 0) {
+		if (s->grant[i].to == c)
+			owners_grant_remove(s, &s->grant[i]);
+	}
+}
+
+/* The owner of before is ours and the new one is another: it must not write a
+ * byte more. It comes back at once, warm and owning nothing. */
+static void
+owners_fence(struct supervisor *s, const struct owner *o)
+{
+	struct grant *g = owners_grant_find(s, o->key);
+	struct child *to = owners_child(s, o->instance);
+
+	if (g == NULL || o->instance[0] == '\0' || o->epoch <= g->epoch ||
+	    to == g->to)
+		return;
+	log_info("key=%s epoch=%llu went to %s: %s is killed", o->key,
+	    (unsigned long long)o->epoch, o->instance, g->to->name);
+	if (child_alive(g->to)) {
+		g->to->fenced = true;
+		kill(g->to->pid, SIGKILL);
+	}
+	owners_grant_remove(s, g);
+}
+
+/* A new ownership of a process of ours: tell it. */
+static void
+owners_grant(struct supervisor *s, const struct owner *o)
+{
+	struct role_msg m = {.type = ROLE_MSG_OWN};
+	struct grant *g = owners_grant_find(s, o->key);
+	struct child *to = owners_child(s, o->instance);
+
+	if (to == NULL || o->state != OWNER_CLAIMING ||
+	    to->state != CHILD_READY || s->stopping ||
+	    (g != NULL && g->epoch >= o->epoch))
+		return;
+	if (g == NULL && s->ngrants == SUPERVISOR_GRANTS)
+		fatalx("key=%s: more than %d ownerships here", o->key,
+		    SUPERVISOR_GRANTS);
+	if (g == NULL)
+		g = &s->grant[s->ngrants++];
+	*g = (struct grant){.to = to, .epoch = o->epoch};
+	str_copy(g->key, sizeof g->key, o->key);
+	str_copy(m.u.own.key, sizeof m.u.own.key, o->key);
+	m.u.own.epoch = o->epoch;
+	child_tell(to, &m, NULL, 0);
+	log_info("key=%s epoch=%llu goes to %s", o->key,
+	    (unsigned long long)o->epoch, to->name);
+}
+
+bool
+owners_serving(const struct child *c, const char *key, uint64_t epoch)
+{
+	struct supervisor *s = c->sup;
+	struct grant *g = owners_grant_find(s, key);
+	struct owner o;
+
+	if (g == NULL || g->to != c || g->epoch != epoch)
+		return false;
+	g->serving = true;
+	/* Our own readers need not wait until all servers know. */
+	if (owner_map_find(s->owners, key, &o) && o.epoch == epoch) {
+		o.state = OWNER_SERVING;
+		owners_put(s, &o);
+		owners_wake(s);
+	}
+	return true;
+}
+
+/* ---- what quorum tells --------------------------------------------------- */
+
+void
+owners_take(struct supervisor *s, const struct owner *told, bool removed)
+{
+	struct owner o = *told;
+	const struct child *c = owners_child(s, o.key);
+	const struct grant *g;
+
+	if (c != NULL && o.state == OWNER_SERVING)
+		o.state = owners_state(c); /* it may have died since */
+	if (o.epoch > s->epoch && owners_child(s, o.instance) != NULL)
+		s->epoch = o.epoch;
+	if (removed) {
+		owner_map_remove(s->owners, o.key);
+		owners_wake(s);
+		return;
+	}
+	g = owners_grant_find(s, o.key);
+	if (g != NULL && g->serving && g->epoch == o.epoch &&
+	    o.state == OWNER_CLAIMING)
+		o.state = OWNER_SERVING; /* it serves since; quorum will know */
+	owners_put(s, &o);
+	owners_fence(s, &o);
+	owners_grant(s, &o);
+	owners_wake(s);
+}
+
+void
+owners_tell_serving(struct supervisor *s, struct child *quorum)
+{
+	struct role_msg m = {.type = ROLE_MSG_SERVING};
+	unsigned i;
+
+	for (i = 0; i < s->ngrants; i++) {
+		if (!s->grant[i].serving)
+			continue;
+		str_copy(m.u.own.key, sizeof m.u.own.key, s->grant[i].key);
+		m.u.own.epoch = s->grant[i].epoch;
+		child_tell(quorum, &m, NULL, 0);
+	}
+}
