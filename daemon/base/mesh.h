@@ -1,0 +1,84 @@
+#ifndef BASE_MESH_H
+#define BASE_MESH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "loop.h"
+#include "sock.h"
+
+/*
+ * The servers of a site among themselves: one mutually authenticated TLS 1.3
+ * connection between this process and the process of the same service on
+ * every other server of a list. Of two servers the one whose name sorts lower
+ * dials, again and again until it succeeds; the other only accepts, and only
+ * a server of the list with a certificate of the cluster in that name.
+ *
+ * The user gets the connection as a plain stream socket (on_up) and knows
+ * nothing of TLS. What it may rely on:
+ *   - bytes arrive in order or the descriptor ends; a connection that came
+ *     again is a new descriptor, what was on its way in the old one is lost;
+ *   - no boundaries of messages; at most 256 KiB are held here each way, then
+ *     the writer waits as on any slow socket;
+ *   - a peer that fell silent is noticed by TCP after 10 s at the latest; who
+ *     must know sooner sends heartbeats of its own.
+ */
+struct mesh;
+
+#define MESH_NAME 33 /* a server's name and the NUL */
+
+/* Numbers of services: their port is the server's port base plus this. */
+#define MESH_QUORUM 1
+#define MESH_REPLICATOR 2
+#define MESH_CONTROL 3
+#define MESH_JOIN 4 /* no mesh; see join in daemon/control */
+
+struct mesh_config {
+	const char *self;     /* name of this server */
+	const char *identity; /* PEM: key, certificate, certificate of the CA */
+	union addr listen;    /* own inside address, port = port base; with
+			       * port 0 any free port is taken (tests) */
+	unsigned port_offset; /* number of the service */
+	/* Connected: fd is non-blocking, close-on-exec and the callee's from
+	 * now on. Its end is the end of the connection, and closing it ends
+	 * the connection (the mesh then dials again). Never called from
+	 * mesh_open, mesh_set or mesh_close. */
+	void (*on_up)(void *arg, const char *server, int fd);
+	void *arg;
+};
+
+struct mesh_server {
+	char name[MESH_NAME];
+	union addr inside; /* port = port base */
+};
+
+/* -ERR_INVALID: the identity is not this server's; -ERR_IO: the address
+ * cannot be bound. Everything in the configuration is copied. */
+int mesh_open(
+    struct loop *, const struct mesh_config *, struct mesh **, struct err *);
+/* All OTHER servers (an entry of the own name is passed over). Connections to
+ * those that are not listed any more, or have another address, are closed. */
+void mesh_set(struct mesh *, const struct mesh_server *, size_t n);
+void mesh_close(struct mesh **);
+/* Where it listens: what port 0 became. */
+void mesh_address(const struct mesh *, union addr *);
+
+struct mesh_status {
+	char server[MESH_NAME];
+	union addr address; /* of the service at that server */
+	bool dials;	    /* we dial, else we wait for it */
+	bool up;
+	uint64_t since;	  /* real clock of the last change of up */
+	uint64_t ups;	  /* connections so far */
+	uint64_t in, out; /* bytes of the user, all connections */
+	/* Why the last attempt failed or the connection ended; "" = never. */
+	char reason[128];
+	uint64_t reason_at; /* real clock; 0 = never */
+};
+/* Walk the list: *at starts at 0; false at the end. Attempts of strangers
+ * (a name that is not in the list) are one more entry, named "?". */
+bool mesh_next(const struct mesh *, size_t *at, struct mesh_status *);
+
+#endif
