@@ -1,0 +1,80 @@
+#ifndef BASE_TLS_H
+#define BASE_TLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ca.h"
+#include "err.h"
+#include "loop.h"
+#include "sock.h"
+
+/*
+ * TLS 1.3 between servers of a cluster, on the loop. A connection is bridged
+ * to one end of a pair of sockets whose other end its user reads and writes
+ * as any stream: nothing but this file knows libssl. Each way holds at most
+ * TLS_HOLD bytes here; then the sender waits.
+ */
+#define TLS_HOLD 65536
+
+/* ---- who we are --------------------------------------------------------- */
+
+struct tls_id;
+
+/* identity: PEM of key, certificate and CA, in any order but that of the two
+ * certificates. -ERR_INVALID when they do not belong together. */
+int tls_id_new(const char *identity, struct tls_id **, struct err *);
+/* Of one who has no identity yet: dials only. */
+int tls_id_blank(struct tls_id **, struct err *);
+void tls_id_free(struct tls_id **);
+const char *tls_id_name(const struct tls_id *);	   /* the server's name */
+const char *tls_id_cluster(const struct tls_id *); /* id of the cluster */
+
+/* ---- a connection ------------------------------------------------------- */
+
+enum tls_side {
+	TLS_DIAL,      /* the peer proves that it is of our cluster */
+	TLS_ACCEPT,    /* as does one who dials us */
+	TLS_JOIN_DIAL, /* the peer's CA has the fingerprint; we prove nothing */
+	TLS_JOIN_ACCEPT /* we prove, the peer need not */
+};
+
+struct tls;
+
+struct tls_config {
+	struct loop *loop;
+	const struct tls_id *id; /* outlives the connection */
+	enum tls_side side;
+	int fd; /* connected, or on its way (TLS_DIAL); taken over */
+	uint8_t print[CA_PRINT]; /* TLS_JOIN_DIAL */
+	/* The handshake is done; plain is the user's end of the pair,
+	 * non-blocking, the callee's. */
+	void (*on_up)(void *arg, struct tls *, int plain);
+	/* The connection failed or ended, why says how. The callee closes the
+	 * tls. What had arrived can still be read from plain, then it ends. */
+	void (*on_end)(void *arg, struct tls *, const struct err *why);
+	void *arg;
+};
+
+/* NULL when libssl refuses (out of memory); fd is closed then. Callbacks come
+ * from the loop, never from here. There is no limit of time: the caller keeps
+ * a timer until on_up. */
+struct tls *tls_open(const struct tls_config *);
+/* At once, from any callback too. */
+void tls_close(struct tls **);
+/* The name in the peer's certificate, "" when it has shown none. */
+const char *tls_peer(const struct tls *);
+/* Bytes of the user so far. */
+void tls_count(const struct tls *, uint64_t *in, uint64_t *out);
+
+/* ---- a listener --------------------------------------------------------- */
+
+struct tls_door;
+/* fd is the callee's. */
+typedef void tls_door_fn(void *arg, int fd, const union addr *from);
+int tls_door_open(struct loop *, const union addr *, tls_door_fn *, void *arg,
+    struct tls_door **, struct err *);
+void tls_door_close(struct tls_door **);
+void tls_door_address(const struct tls_door *, union addr *);
+
+#endif
