@@ -4,7 +4,8 @@
  *   the supervisor how many instances the site wants, and gates and media
  *   gates what they need to know.
  * Never: writes a stream, decides a commit, speaks SIP, waits for a console.
- * Talks to: consoles (unix socket), every role of the server, the supervisor.
+ * Talks to: consoles (unix socket), every role of the server, the supervisor,
+ *   the controls of other servers (mTLS).
  * Keeps: nothing; candidates are the store's.
  * On crash: consoles are disconnected, their candidates dropped; calls and
  *   registrations notice nothing.
@@ -29,23 +30,23 @@ control_of(const struct op_call *call)
 /* ---- owners
  * ------------------------------------------------------------------ */
 
-/* The link to who owns a role now. */
+/* The link to who owns a role now, or to the control beside it. */
 static struct rpc *
 control_owner(void *arg, unsigned role)
 {
 	struct control *c = arg;
 	struct peer *p = role_owner(c->self, role_rows[role].name);
 
-	return p != NULL ? p->rpc : NULL;
+	return p != NULL ? p->rpc : far_owner(c, role_rows[role].name);
 }
 
 void
 control_session_over(struct control *c, const char *session)
 {
-	struct peer *p = role_owner(c->self, "st");
+	struct rpc *store = control_owner(c, ROLE_ST);
 
-	if (p != NULL)
-		rpc_notify(p->rpc, "session-end",
+	if (store != NULL)
+		rpc_notify(store, "session-end",
 		    json_pack("{s:s}", "session", session));
 }
 
@@ -54,12 +55,12 @@ control_session_over(struct control *c, const char *session)
 static void
 control_tell_sessions(struct control *c)
 {
-	struct peer *p = role_owner(c->self, "st");
+	struct rpc *store = control_owner(c, ROLE_ST);
 	json_t *list;
 	struct session *s;
 	struct owner o;
 
-	if (p == NULL || !owner_map_find(c->self->owners, "st", &o) ||
+	if (store == NULL || !owner_map_find(c->self->owners, "st", &o) ||
 	    (o.epoch == c->store_epoch && strcmp(o.instance, c->store) == 0))
 		return;
 	c->store_epoch = o.epoch;
@@ -67,7 +68,16 @@ control_tell_sessions(struct control *c)
 	list = json_array();
 	TAILQ_FOREACH (s, &c->sessions, entry)
 		json_array_append_new(list, json_string(s->who.session));
-	rpc_notify(p->rpc, "sessions", json_pack("{s:o}", "sessions", list));
+	rpc_notify(store, "sessions",
+	    json_pack(
+		"{s:s, s:o}", "server", c->self->server, "sessions", list));
+}
+
+void
+control_owners_changed(struct control *c)
+{
+	control_tell_sessions(c);
+	route_wake(c->route);
 }
 
 static void
@@ -75,8 +85,8 @@ control_on_owners(struct self *self)
 {
 	struct control *c = self->state_of_role;
 
-	control_tell_sessions(c);
-	route_wake(c->route);
+	far_servers(c);
+	control_owners_changed(c);
 }
 
 static void
@@ -86,7 +96,7 @@ control_on_link(struct self *self, struct peer *p)
 
 	site_feed(c, p);
 	if (p->role == ROLE_ST)
-		control_on_owners(self);
+		control_owners_changed(c);
 }
 
 static void
@@ -99,6 +109,7 @@ control_on_unlink(struct self *self, struct peer *p)
 	site_forget(p);
 	route_unlink(c->route, p->rpc);
 	each_unlink(&c->eaches, p->rpc);
+	far_unlink(c, p->rpc);
 }
 
 /* ---- what the supervisor tells
@@ -167,7 +178,7 @@ control_start(struct self *self, struct err *e)
 	TAILQ_INIT(&c->sessions);
 	TAILQ_INIT(&c->eaches);
 	c->route = route_new(self->loop, control_owner, c);
-	if ((r = session_listen(c, e)) != 0)
+	if ((r = session_listen(c, e)) != 0 || (r = far_open(c, e)) != 0)
 		return r;
 	control_watch(c);
 	control_register_counters(c);
@@ -182,6 +193,7 @@ control_on_stop(struct self *self)
 	struct control *c = self->state_of_role;
 
 	session_close_all(c);
+	far_close(c);
 	streams_free(&c->streams);
 	role_stopped(self);
 }
@@ -194,4 +206,5 @@ const struct role control_role = {
     .on_unlink = control_on_unlink,
     .on_owners = control_on_owners,
     .on_stop = control_on_stop,
+    .rights = RIGHT_STREAM,
 };

@@ -11,6 +11,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/loop.h"
 #include "daemon/base/map.h"
+#include "daemon/base/mesh.h"
 #include "daemon/base/rpc.h"
 #include "daemon/obj/obj.h"
 #include "daemon/op/op.h"
@@ -84,14 +85,17 @@ void route_unlink(struct route *, struct rpc *);
 #define EACH_TIMEOUT (2 * UINT64_C(1000000))
 
 struct each_target {
-	const char *name;
-	struct rpc *rpc;
+	char name[OWNER_INSTANCE]; /* "sg/1@srv1"; a server: "srv2" */
+	struct rpc *rpc; /* NULL: it cannot be asked now, which is told */
+	bool named;	 /* rows bear its name as their instance */
+	bool far;	 /* a server, which waits for its own instances */
 };
 struct each;
 TAILQ_HEAD(eaches, each); /* on their way */
 /* Rows joined in the order of the targets; who does not answer becomes a
  * warning, an error only when all fail. An answer that is a bare array is
- * rows, each of which gets the member "instance". params is taken. */
+ * rows, each of which gets the member "instance"; a row that has it already
+ * gets the target's name instead where that is wanted. params is taken. */
 void each_call(struct eaches *, const char *method, json_t *params,
     const struct each_target *, size_t n, route_fn *, void *arg);
 /* As route_unlink. */
@@ -207,6 +211,38 @@ void site_feed(struct control *, struct peer *);
 /* Its link ends: what it was told does not count for the next. */
 void site_forget(struct peer *);
 
+/* ---- control_mesh.c: the controls of other servers ------------------------
+ */
+
+#define FAR_MAX 32 /* other servers */
+
+/* One that is connected. */
+struct far {
+	TAILQ_ENTRY(far) entry;
+	struct control *control;
+	char server[MESH_NAME];
+	char version[64]; /* it said so; "" = not yet */
+	struct rpc *rpc;
+};
+TAILQ_HEAD(fars, far);
+TAILQ_HEAD(far_relays, far_relay);
+
+int far_open(struct control *, struct err *); /* nothing on a lone server */
+void far_close(struct control *);
+void far_servers(struct control *);    /* the owner map has changed */
+bool far_is_several(struct control *); /* there are other servers */
+/* The name of this server where rows must say it, NULL when it is alone. */
+const char *far_here(struct control *);
+/* "sg/1", or "sg/1@srv1" on a site of several servers. */
+void far_name(struct control *, char out[OWNER_INSTANCE], const char *instance);
+struct far *far_find(struct control *, const char *server); /* or NULL */
+/* Every other server, whether connected or not; their count. */
+size_t far_targets(struct control *, struct each_target *, size_t room);
+/* The control beside the owner of a key that serves on another server. */
+struct rpc *far_owner(struct control *, const char *key);
+/* As route_unlink: a role's link ends. */
+void far_unlink(struct control *, struct rpc *);
+
 /* ---- control_complete.c ---------------------------------------------------
  */
 
@@ -227,6 +263,9 @@ struct control {
 	unsigned nsessions;
 	struct route *route;
 	struct eaches eaches;
+	struct mesh *mesh; /* NULL: a lone server */
+	struct fars fars;
+	struct far_relays relays;
 	struct streams *streams;
 	struct map status;    /* instance -> struct role_status */
 	int placed[ROLE_MAX]; /* told to the supervisor; -1 = nothing yet */
@@ -243,6 +282,8 @@ struct control {
 struct control *control_of(const struct op_call *);
 /* Tell the store's owner about sessions: one is over, or all there are. */
 void control_session_over(struct control *, const char *session);
+/* Owners, or links to their servers, are others than before. */
+void control_owners_changed(struct control *);
 
 /* ---- op_*.c: operations of our own ------------------------------------------
  */
@@ -250,9 +291,9 @@ void control_session_over(struct control *, const char *session);
 extern const struct op *const control_ops[];
 extern const struct op control_op_version, control_op_roles,
     control_op_ownership, control_op_restart, control_op_statistics,
-    control_op_sessions, control_op_servers, control_op_domains,
-    control_op_users, control_op_numbers, control_op_registrations,
-    control_op_cdr;
+    control_op_sessions, control_op_servers, control_op_links,
+    control_op_domains, control_op_users, control_op_numbers,
+    control_op_registrations, control_op_cdr;
 
 /* The targets of all linked instances of a role; their count. */
 size_t control_targets(

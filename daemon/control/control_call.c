@@ -74,16 +74,137 @@ call_admit(const struct op_table *table, const struct op_who *who,
 	return e->code;
 }
 
-/* Every instance of the operation's role that is linked. */
+/* Every instance of the operation's role in the whole site. */
 static void
 call_each(
     struct control *c, const struct op *op, json_t *params, struct call *call)
 {
-	struct each_target to[ROLE_INSTANCES];
+	struct each_target to[ROLE_INSTANCES + FAR_MAX];
 	size_t n = control_targets(
 	    c, (enum role_id)op->role, to, ROLE_INSTANCES);
 
+	n += far_targets(c, to + n, FAR_MAX);
 	each_call(&c->eaches, op->name, params, to, n, call_answer, call);
+}
+
+/* ---- our own operations that tell of every server ----------------------- */
+
+static const struct op *const call_wide[] = {
+    &control_op_roles, &control_op_statistics, &control_op_sessions};
+
+static bool
+call_is_wide(const struct op *op)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof call_wide / sizeof call_wide[0]; i++) {
+		if (call_wide[i] == op)
+			return true;
+	}
+	return false;
+}
+
+/* One that is done here, and then asked of the other servers. */
+struct call_wide {
+	struct control *control;
+	struct call *call;
+	json_t *params;
+	json_t *own; /* our answer */
+};
+
+/* The others have answered; who did not is in the warnings. */
+static void
+call_on_others(void *arg, json_t *others, const struct err *e, json_t *err_data)
+{
+	struct call_wide *w = arg;
+
+	(void)e;
+	(void)err_data;
+	json_array_extend(
+	    json_object_get(w->own, "data"), json_object_get(others, "data"));
+	json_array_extend(
+	    json_object_get(w->own, "warn"), json_object_get(others, "warn"));
+	call_answer(w->call, w->own, NULL, NULL);
+	json_decref(w->own);
+	free(w);
+}
+
+static void
+call_on_own(void *arg, struct op_call *op, const struct err *e)
+{
+	struct call_wide *w = arg;
+	struct each_target to[FAR_MAX];
+
+	if (e != NULL) {
+		call_answer(w->call, NULL, e, op->err_data);
+		json_decref(w->params);
+		free(w);
+		return;
+	}
+	w->own = op_result(op);
+	each_call(&w->control->eaches, op->op->name, w->params, to,
+	    far_targets(w->control, to, FAR_MAX), call_on_others, w);
+}
+
+static void
+call_start_wide(struct control *c, struct call *call, const struct op *op,
+    json_t *args, const struct op_who *who)
+{
+	struct call_wide *w = xcalloc(1, sizeof *w);
+
+	w->control = c;
+	w->call = call;
+	w->params = call_params(op, args, who);
+	op_run(op, args, who, c->self, call_on_own, w);
+}
+
+/* ---- where it runs ------------------------------------------------------- */
+
+/* The argument that names an instance, when the operation has one and it is
+ * given; else NULL. */
+static const char *
+call_instance(const struct op *op, json_t *args)
+{
+	const struct op_field *f;
+
+	for (f = op->args; f != NULL && f->name != NULL; f++) {
+		if (f->type == &op_type_instance &&
+		    json_is_string(json_object_get(args, f->name)))
+			return f->name;
+	}
+	return NULL;
+}
+
+/* The server in "sg/1@srv2" of the operation's instance, cut off there; false
+ * when no server is named, or it is this one. */
+static bool
+call_is_elsewhere(struct control *c, const struct op *op, json_t *args,
+    char server[MESH_NAME])
+{
+	const char *field = call_instance(op, args), *value, *at;
+	char name[ROLE_NAME];
+
+	if (field == NULL)
+		return false;
+	value = json_string_value(json_object_get(args, field));
+	if ((at = strchr(value, '@')) == NULL ||
+	    !str_copy(server, MESH_NAME, at + 1) ||
+	    !str_ncopy(name, sizeof name, value, (size_t)(at - value)))
+		return false;
+	json_object_set_new(args, field, json_string(name));
+	return strcmp(server, c->self->server) != 0;
+}
+
+/* The whole operation is done by another server. */
+static void
+call_send(struct control *c, struct call *call, const struct op *op,
+    json_t *params, const char *server)
+{
+	struct far *f = far_find(c, server);
+	struct each_target to = {.rpc = f != NULL ? f->rpc : NULL, .far = true};
+
+	str_copy(to.name, sizeof to.name, server);
+	each_call(&c->eaches, op->name, params, &to, 1, call_answer, call);
 }
 
 /* The record says where the operation runs. */
@@ -92,10 +213,19 @@ call_start(
     struct session *s, struct call *call, const struct op *op, json_t *args)
 {
 	struct control *c = s->control;
+	char server[MESH_NAME];
 
+	if (call_is_elsewhere(c, op, args, server)) {
+		call_send(c, call, op, call_params(op, args, &s->who), server);
+		return;
+	}
 	switch (op->where) {
 	case OP_CONTROL:
-		op_run(op, args, &s->who, c->self, call_on_done, call);
+		if (call_is_wide(op) && far_is_several(c) &&
+		    call_instance(op, args) == NULL)
+			call_start_wide(c, call, op, args, &s->who);
+		else
+			op_run(op, args, &s->who, c->self, call_on_done, call);
 		return;
 	case OP_OWNER:
 		route_call(c->route, op, call_params(op, args, &s->who),

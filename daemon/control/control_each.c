@@ -15,7 +15,7 @@ struct each {
 	TAILQ_ENTRY(each) entry;
 	struct eaches *all;
 	size_t n, waiting;
-	char (*names)[ROLE_NAME];
+	struct each_target *to;
 	json_t **results;
 	struct err *errs;
 	struct each_part *parts;
@@ -58,7 +58,7 @@ each_join(const char *const *names, json_t *const *results,
     const struct err *errs, size_t n)
 {
 	json_t *rows = json_array(), *warn = json_array();
-	char words[ERR_TEXT_MAX + ROLE_NAME];
+	char words[ERR_TEXT_MAX + OWNER_INSTANCE];
 	size_t i;
 
 	for (i = 0; i < n; i++) {
@@ -102,18 +102,32 @@ each_finish(struct each *e)
 
 	TAILQ_REMOVE(e->all, e, entry);
 	for (i = 0; i < e->n; i++)
-		names[i] = e->names[i];
+		names[i] = e->to[i].name;
 	result = each_join(names, e->results, e->errs, e->n);
 	e->fn(e->arg, result, each_failed(e), NULL);
 	json_decref(result);
 	for (i = 0; i < e->n; i++)
 		json_decref(e->results[i]);
 	free(names);
-	free(e->names);
+	free(e->to);
 	free(e->results);
 	free(e->errs);
 	free(e->parts);
 	free(e);
+}
+
+/* Rows that say "sg/1" where there are several servers. */
+static void
+each_rename(const struct each_target *to, json_t *result)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (json_object_get(result, "data"), i, row) {
+		if (json_object_get(row, "instance") != NULL)
+			json_object_set_new(
+			    row, "instance", json_string(to->name));
+	}
 }
 
 static void
@@ -127,6 +141,8 @@ each_on_reply(void *arg, json_t *result, const struct err *err)
 		e->errs[p->i] = *err;
 	else
 		e->results[p->i] = json_incref(result);
+	if (err == NULL && e->to[p->i].named)
+		each_rename(&e->to[p->i], result);
 	if (--e->waiting == 0)
 		each_finish(e);
 }
@@ -136,25 +152,32 @@ each_call(struct eaches *all, const char *method, json_t *params,
     const struct each_target *to, size_t n, route_fn *fn, void *arg)
 {
 	struct each *e = xcalloc(1, sizeof *e);
-	size_t i;
+	size_t i, there = 0;
 
 	e->all = all;
-	e->n = e->waiting = n;
+	e->n = n;
 	e->fn = fn;
 	e->arg = arg;
-	e->names = xcalloc(n + 1, sizeof *e->names);
+	e->to = xcalloc(n + 1, sizeof *e->to);
 	e->results = xcalloc(n + 1, sizeof(*e->results));
 	e->errs = xcalloc(n + 1, sizeof *e->errs);
 	e->parts = xcalloc(n + 1, sizeof *e->parts);
 	TAILQ_INSERT_TAIL(all, e, entry);
 	for (i = 0; i < n; i++) {
 		e->parts[i] = (struct each_part){e, i, to[i].rpc};
-		str_copy(e->names[i], sizeof e->names[i], to[i].name);
-		rpc_call(to[i].rpc, method, json_incref(params), EACH_TIMEOUT,
-		    each_on_reply, &e->parts[i]);
+		e->to[i] = to[i];
+		if (to[i].rpc == NULL) {
+			err_set(&e->errs[i], ERR_CLOSED, "not connected");
+			continue;
+		}
+		there++;
+		rpc_call(to[i].rpc, method, json_incref(params),
+		    to[i].far ? 2 * EACH_TIMEOUT : EACH_TIMEOUT, each_on_reply,
+		    &e->parts[i]);
 	}
 	json_decref(params);
-	if (n == 0)
+	e->waiting = there;
+	if (there == 0)
 		each_finish(e);
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <grp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -153,6 +154,7 @@ session_open(struct control *c, int fd)
 	    .max_in = SESSION_IN,
 	    .max_out = SESSION_OUT};
 	struct session *s;
+	char random[7];
 
 	if (session_crowded(c)) {
 		close(fd);
@@ -162,7 +164,9 @@ session_open(struct control *c, int fd)
 	s->control = c;
 	TAILQ_INIT(&s->open);
 	session_identify(s, fd);
-	rand_hex(s->who.session, 8);
+	rand_hex(random, 3);
+	snprintf(s->who.session, sizeof s->who.session, "%.32s.%s",
+	    c->self->server, random);
 	s->since = s->last = clock_real();
 	s->patience = loop_timer_new(c->self->loop, session_on_patience, s);
 	if (s->refused.code != ERR_NONE) {

@@ -18,8 +18,11 @@ control_targets(
 	unsigned at = 0;
 	size_t n = 0;
 
-	while (n < room && (p = role_peer_next(c->self, role, &at)) != NULL)
-		to[n++] = (struct each_target){p->name, p->rpc};
+	while (n < room && (p = role_peer_next(c->self, role, &at)) != NULL) {
+		to[n] = (struct each_target){
+		    .rpc = p->rpc, .named = far_here(c) != NULL};
+		far_name(c, to[n++].name, p->name);
+	}
 	return n;
 }
 
@@ -74,16 +77,19 @@ const struct op control_op_version = {
 /* ---- show roles
  * --------------------------------------------------------------- */
 
-/* The key an instance may own, by which its owner is found. */
+/* The key an instance may own, by which its owner is found; its own entry
+ * when it can own nothing. */
 static void
-role_key(char *out, size_t size, enum role_id id, unsigned index)
+role_key(char *out, size_t size, enum role_id id, const char *full)
 {
+	const char *slash = strchr(full, '/');
+
 	if (role_rows[id].mode == ROLE_PASSIVE)
 		str_copy(out, size, role_rows[id].name);
 	else if (id == ROLE_B2BUA)
-		snprintf(out, size, "calls/b2bua-%u", index);
+		snprintf(out, size, "calls/b2bua-%s", slash + 1);
 	else
-		snprintf(out, size, "%s/%u", role_rows[id].name, index);
+		str_copy(out, size, full);
 }
 
 /* Does it own its key, and under which epoch? */
@@ -94,9 +100,9 @@ role_owns(
 	char key[OWNER_KEY], full[OWNER_INSTANCE];
 	struct owner o;
 
-	role_key(key, sizeof key, id, index);
 	snprintf(full, sizeof full, "%s/%u@%.32s", role_rows[id].name, index,
 	    self->server);
+	role_key(key, sizeof key, id, full);
 	if (!owner_map_find(self->owners, key, &o) || o.state == OWNER_DOWN ||
 	    strcmp(o.instance, full) != 0)
 		return false;
@@ -110,11 +116,13 @@ roles_row(struct op_call *call, enum role_id id, unsigned index,
 {
 	static const char *const modes[] = {"single", "active", "passive"};
 	const struct role_row *r = &role_rows[id];
+	char instance[OWNER_INSTANCE];
 	uint64_t epoch = 0;
 	bool owns = role_owns(call->self, id, index, &epoch);
 
+	far_name(control_of(call), instance, s->name);
 	op_row(call);
-	op_put(call, "instance", s->name);
+	op_put(call, "instance", instance);
 	op_put(call, "role", r->brief);
 	op_put(call, "mode", modes[r->mode]);
 	op_put(call, "state", s->state);
@@ -192,7 +200,8 @@ const struct op control_op_roles = {
     .access = OP_VIEWER,
     .where = OP_CONTROL,
     .brief = "every process: state, owner, uptime",
-    .about = "A row for each instance of each role on this server. State "
+    .about = "A row for each instance of each role, on a site of several "
+	     "servers with the name of its server (sg/1@srv2). State "
 	     "ready: it serves, or waits to take over. backoff: it died "
 	     "several times and is started again more slowly; the log of "
 	     "tandemd says why.",
@@ -204,13 +213,12 @@ const struct op control_op_roles = {
 /* ---- show ownership
  * ------------------------------------------------------------- */
 
-/* An instance's entry of its own, which says only that it runs. */
+/* The entry of an instance or a server, which says only that it runs. */
 static bool
 ownership_is_own(const struct owner *o)
 {
-	size_t n = strlen(o->key);
-
-	return strncmp(o->instance, o->key, n) == 0 && o->instance[n] == '@';
+	return str_prefix(o->key, "server/") ||
+	    (strchr(o->key, '@') != NULL && !str_prefix(o->key, "calls/"));
 }
 
 static void
@@ -231,6 +239,8 @@ ownership_run(struct op_call *call)
 		op_put(call, "instance",
 		    o.instance[0] != '\0' ? o.instance : NULL);
 		op_put_int(call, "epoch", (int64_t)o.epoch);
+		op_put(
+		    call, "members", o.members[0] != '\0' ? o.members : NULL);
 		if (addr_port(&o.inside) != 0) {
 			addr_text(address, &o.inside);
 			op_put(call, "inside", address);
@@ -243,7 +253,7 @@ static const struct op_field ownership_args[] = {
     {.name = "all",
 	.type = &op_type_bool,
 	.flags = OP_FLAG,
-	.brief = "with every instance's own entry"},
+	.brief = "with the entries of instances and servers"},
     {0},
 };
 
@@ -262,6 +272,9 @@ static const struct op_field ownership_cols[] = {
     {.name = "epoch",
 	.type = &op_type_int,
 	.brief = "grows with every change of owner"},
+    {.name = "members",
+	.type = &op_type_text,
+	.brief = "servers that hold all it has acknowledged"},
     {.name = "inside",
 	.type = &op_type_text,
 	.brief = "where it is spoken to inside"},
@@ -274,9 +287,10 @@ const struct op control_op_ownership = {
     .access = OP_VIEWER,
     .where = OP_CONTROL,
     .brief = "who owns what, and since which epoch",
-    .about = "The owner map: one owner for each key, st, sr, mgc and the "
-	     "calls of each b2bua. An epoch that grows by itself means that "
-	     "owners die.",
+    .about =
+	"The owner map: one owner for each key, st, sr, mgc and the "
+	"calls of each b2bua. Any member may become the owner. An epoch that grows by itself means that "
+	"owners die.",
     .example = "show ownership",
     .args = ownership_args,
     .cols = ownership_cols,
@@ -291,8 +305,10 @@ statistics_row(struct op_call *call, const char *instance, const char *name,
     int64_t value, const char *brief)
 {
 	const char *only = op_arg(call, "instance");
+	size_t n = strcspn(instance, "@");
 
-	if (only != NULL && strcmp(only, instance) != 0)
+	if (only != NULL &&
+	    (strlen(only) != n || strncmp(only, instance, n) != 0))
 		return;
 	op_row(call);
 	op_put(call, "instance", instance);
@@ -329,13 +345,15 @@ statistics_run(struct op_call *call)
 {
 	struct control *c = control_of(call);
 	struct each_target to[ROLE_MAX * ROLE_INSTANCES];
+	char name[OWNER_INSTANCE];
 	const struct role_stat *s;
 	size_t n = 0;
 	int id;
 
+	far_name(c, name, c->self->name);
 	for (s = c->stats; s->name != NULL; s++)
 		statistics_row(
-		    call, c->self->name, s->name, (int64_t)*s->value, s->brief);
+		    call, name, s->name, (int64_t)*s->value, s->brief);
 	for (id = 0; id < ROLE_MAX; id++)
 		n += control_targets(
 		    c, (enum role_id)id, to + n, sizeof to / sizeof to[0] - n);
@@ -385,13 +403,15 @@ restart_run(struct op_call *call)
 	struct control *c = control_of(call);
 	const char *instance = op_arg(call, "instance");
 	const struct role_status *s = map_str(&c->status, instance);
+	char name[OWNER_INSTANCE];
 
 	if (s == NULL || s->pid == 0) {
 		op_failf(call, ERR_ABSENT, "%s does not run here", instance);
 		return;
 	}
+	far_name(c, name, s->name);
 	op_row(call);
-	op_put(call, "instance", s->name);
+	op_put(call, "instance", name);
 	op_put_int(call, "pid", s->pid);
 	role_restart(c->self, instance);
 	op_finish(call, NULL);
@@ -424,7 +444,8 @@ const struct op control_op_restart = {
 	     "instance takes over. Restarting a gate ends the connections of "
 	     "its phones over tcp, tls and ws; restarting control/1 ends "
 	     "this session.",
-    .example = "request role restart mg/1",
+    .example = "request role restart mg/1\n"
+	       "request role restart mg/1@srv2",
     .args = restart_args,
     .cols = restart_cols,
     .run = restart_run,

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "control.h"
+#include "daemon/base/buf.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/str.h"
 
 static const struct obj *
 site_object(const struct control *c, const char *top, const char *below)
@@ -40,23 +42,74 @@ site_each(struct op_call *call, const struct obj *o, obj_each_fn *fn)
 /* ---- show servers
  * ------------------------------------------------------------- */
 
+/* "up" or "down" as quorum says; we know of ourselves. */
+static const char *
+servers_state(const struct self *self, const char *server)
+{
+	char key[OWNER_KEY];
+	struct owner o;
+
+	snprintf(key, sizeof key, "server/%.32s", server);
+	if (strcmp(server, self->server) == 0)
+		return "up";
+	return owner_map_find(self->owners, key, &o) && o.state == OWNER_SERVING
+	    ? "up"
+	    : "down";
+}
+
+/* The instances that run there, joined by a space. */
+static void
+servers_roles(const struct self *self, const char *server, struct buf *out)
+{
+	struct owner o;
+	unsigned at = 0;
+	const char *mark;
+
+	while (owner_map_next(self->owners, &at, &o)) {
+		mark = strchr(o.key, '@');
+		if (mark == NULL || strcmp(mark + 1, server) != 0 ||
+		    o.state != OWNER_SERVING || str_prefix(o.key, "calls/"))
+			continue;
+		buf_fmt(out, "%s%.*s", out->len > 0 ? " " : "",
+		    (int)(mark - o.key), o.key);
+	}
+}
+
+static const char *
+servers_version(struct control *c, const char *server)
+{
+	struct far *f = far_find(c, server);
+
+	if (strcmp(server, c->self->server) == 0)
+		return TANDEM_VERSION;
+	return f != NULL && f->version[0] != '\0' ? f->version : NULL;
+}
+
 static int
 servers_row(void *arg, struct obj_row *row, struct err *e)
 {
 	struct op_call *call = arg;
 	const struct self *self = call->self;
+	const char *server = row->path.key[0];
+	struct buf roles = BUF_INIT;
 
 	(void)e;
+	servers_roles(self, server, &roles);
 	op_row(call);
-	op_put(call, "server", row->path.key[0]);
-	op_put_bool(call, "here", strcmp(row->path.key[0], self->server) == 0);
+	op_put(call, "server", server);
+	op_put_bool(call, "here", strcmp(server, self->server) == 0);
+	op_put(call, "state", servers_state(self, server));
+	op_put(call, "version", servers_version(control_of(call), server));
 	op_put(call, "inside", obj_value(row, "inside"));
 	if (obj_value(row, "port-base") != NULL)
 		op_put_int(
 		    call, "port-base", obj_value_int(row, "port-base", 0));
 	op_put(call, "media-address", obj_value(row, "media-address"));
 	op_put(call, "media-ports", obj_value(row, "media-ports"));
+	if (roles.len > 0 && !roles.failed)
+		op_put(call, "roles", roles.data);
 	op_put(call, "description", obj_value(row, "description"));
+	buf_fini(&roles);
 	return 0;
 }
 
@@ -69,9 +122,18 @@ servers_run(struct op_call *call)
 		op_finish(call, NULL);
 }
 
+static const char *const servers_states[] = {"up", "down", NULL};
+
 static const struct op_field servers_cols[] = {
     {.name = "server", .type = &op_type_name, .brief = "its name"},
     {.name = "here", .type = &op_type_bool, .brief = "the one that answers"},
+    {.name = "state",
+	.type = &op_type_choice,
+	.choices = servers_states,
+	.brief = "as the site sees it"},
+    {.name = "version",
+	.type = &op_type_text,
+	.brief = "of its daemon; none: not linked"},
     {.name = "inside",
 	.type = &op_type_address,
 	.brief = "address inside the site"},
@@ -83,7 +145,11 @@ static const struct op_field servers_cols[] = {
 	.brief = "told to phones for RTP"},
     {.name = "media-ports",
 	.type = &op_type_ports,
+	.flags = OP_DETAIL,
 	.brief = "of its media gates"},
+    {.name = "roles",
+	.type = &op_type_text,
+	.brief = "instances that are ready"},
     {.name = "description",
 	.type = &op_type_text,
 	.brief = "note for operators"},
@@ -97,10 +163,93 @@ const struct op control_op_servers = {
     .where = OP_CONTROL,
     .brief = "servers of the site",
     .about = "Inside address and port base come from the boot file of each "
-	     "server, the rest is configuration.",
+	     "server, state and roles from the owner map, the rest is "
+	     "configuration.",
     .example = "show servers",
     .cols = servers_cols,
     .run = servers_run,
+};
+
+/* ---- show server links
+ * ----------------------------------------------------------- */
+
+static void
+links_run(struct op_call *call)
+{
+	const struct control *c = control_of(call);
+	struct mesh_status s;
+	char address[ADDR_TEXT];
+	size_t at = 0;
+
+	while (c->mesh != NULL && mesh_next(c->mesh, &at, &s)) {
+		addr_text(address, &s.address);
+		op_row(call);
+		op_put(call, "server", s.server);
+		op_put(call, "address", address);
+		op_put(call, "state", s.up ? "up" : "down");
+		op_put_bool(call, "dials", s.dials);
+		if (s.since != 0)
+			op_put_time(call, "since", s.since);
+		op_put_int(call, "connections", (int64_t)s.ups);
+		op_put_int(call, "bytes-in", (int64_t)s.in);
+		op_put_int(call, "bytes-out", (int64_t)s.out);
+		op_put(call, "reason", s.reason[0] != '\0' ? s.reason : NULL);
+		if (s.reason_at != 0)
+			op_put_time(call, "reason-at", s.reason_at);
+	}
+	op_finish(call, NULL);
+}
+
+static const struct op_field links_cols[] = {
+    {.name = "server",
+	.type = &op_type_text,
+	.brief = "other end; ?: who is not of the site"},
+    {.name = "address", .type = &op_type_text, .brief = "where it listens"},
+    {.name = "state",
+	.type = &op_type_choice,
+	.choices = servers_states,
+	.brief = "connected or not"},
+    {.name = "dials",
+	.type = &op_type_bool,
+	.brief = "this server connects; no: the other one does"},
+    {.name = "since",
+	.type = &op_type_time,
+	.brief = "last change of its state"},
+    {.name = "connections",
+	.type = &op_type_int,
+	.flags = OP_DETAIL,
+	.brief = "made so far"},
+    {.name = "bytes-in",
+	.type = &op_type_bytes,
+	.flags = OP_DETAIL,
+	.brief = "received"},
+    {.name = "bytes-out",
+	.type = &op_type_bytes,
+	.flags = OP_DETAIL,
+	.brief = "sent"},
+    {.name = "reason",
+	.type = &op_type_text,
+	.brief = "why it failed or ended last"},
+    {.name = "reason-at",
+	.type = &op_type_time,
+	.flags = OP_DETAIL,
+	.brief = "when that was"},
+    {0},
+};
+
+const struct op control_op_links = {
+    .name = "show server links",
+    .kind = OP_READ,
+    .access = OP_VIEWER,
+    .where = OP_CONTROL,
+    .brief = "connections of this server to the others",
+    .about = "The mutually authenticated connection of this server's control "
+	     "to each other server's. One that is down is tried again and "
+	     "again; reason says why it failed last. Attempts of somebody "
+	     "who is no server of the site are counted under \"?\".",
+    .example = "show server links",
+    .cols = links_cols,
+    .run = links_run,
 };
 
 /* ---- show sessions
@@ -162,6 +311,6 @@ const struct op control_op_sessions = {
 
 const struct op *const control_ops[] = {&control_op_version, &control_op_roles,
     &control_op_ownership, &control_op_statistics, &control_op_restart,
-    &control_op_servers, &control_op_sessions, &control_op_domains,
-    &control_op_users, &control_op_numbers, &control_op_registrations,
-    &control_op_cdr, NULL};
+    &control_op_servers, &control_op_links, &control_op_sessions,
+    &control_op_domains, &control_op_users, &control_op_numbers,
+    &control_op_registrations, &control_op_cdr, NULL};

@@ -180,17 +180,32 @@ op_parse_uri(const struct op_field *f, const char *in, char *out, size_t size,
 	return op_text_copy(out, size, in, strlen(in), e);
 }
 
-/* "sg/1": a role and the number of an instance, without leading zeros. */
+/* The server in "sg/1@srv2". */
+static bool
+op_is_server(const char *in)
+{
+	size_t n = strspn(in, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n >= 1 && n <= 32 && in[n] == '\0' && in[0] != '-';
+}
+
+/* "sg/1", "sg/1@srv2": a role and the number of an instance, without leading
+ * zeros, and its server where that is another. */
 int
 op_parse_instance(const struct op_field *f, const char *in, char *out,
     size_t size, struct err *e)
 {
 	size_t n = strspn(in, "abcdefghijklmnopqrstuvwxyz0123456789");
+	const char *at = strchrnul(in, '@');
+	char number[8];
 	int64_t index;
 
 	(void)f;
 	if (n < 1 || n > 16 || in[n] != '/' || in[n + 1] == '0' ||
-	    !str_int(in + n + 1, 1, 999, &index))
+	    !str_ncopy(
+		number, sizeof number, in + n + 1, (size_t)(at - in) - n - 1) ||
+	    !str_int(number, 1, 999, &index) ||
+	    (*at == '@' && !op_is_server(at + 1)))
 		return err_set(
 		    e, ERR_INVALID, "expected an instance such as sg/1");
 	return op_copy(out, size, in, e);

@@ -130,6 +130,11 @@ names_are_folded(void **state)
 	MADE(op_type_name, "-x", "!");
 	MADE(op_type_name, "a_b", "!");
 	MADE(op_type_instance, "b2bua/12", "b2bua/12");
+	MADE(op_type_instance, "sg/1@srv-2", "sg/1@srv-2");
+	MADE(op_type_instance, "sg/1@", "!");
+	MADE(op_type_instance, "sg/1@-a", "!");
+	MADE(op_type_instance, "sg@srv2/1", "!");
+	MADE(op_type_instance, "@/1", "!");
 	MADE(op_type_instance, "sg/01", "!");
 	MADE(op_type_instance, "sg", "!");
 	MADE(op_type_bool, "YES", "yes");

@@ -1,0 +1,366 @@
+/*
+ * The controls of the other servers. What a console asks and another server
+ * must do goes there as the same JSON-RPC that a role is asked with, who asks
+ * included: rights were checked where the console is, and a control believes
+ * another. What comes from there is done on this server alone and never passed
+ * on to a third, so nothing goes in circles.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+/* ---- which servers there are --------------------------------------------- */
+
+/* The other servers of the site, as the owner map has them: *at starts at 0;
+ * false at the end. */
+static bool
+far_next_server(struct control *c, unsigned *at, struct mesh_server *s)
+{
+	struct owner o;
+
+	while (owner_map_next(c->self->owners, at, &o)) {
+		if (!str_prefix(o.key, "server/") ||
+		    strcmp(o.key + 7, c->self->server) == 0)
+			continue;
+		str_copy(s->name, sizeof s->name, o.key + 7);
+		s->inside = o.inside;
+		return true;
+	}
+	return false;
+}
+
+bool
+far_is_several(struct control *c)
+{
+	struct mesh_server s;
+	unsigned at = 0;
+
+	return c->mesh != NULL && far_next_server(c, &at, &s);
+}
+
+const char *
+far_here(struct control *c)
+{
+	return far_is_several(c) ? c->self->server : NULL;
+}
+
+void
+far_name(struct control *c, char out[OWNER_INSTANCE], const char *instance)
+{
+	const char *here = far_here(c);
+
+	snprintf(out, OWNER_INSTANCE, "%.30s%s%s", instance,
+	    here != NULL ? "@" : "", here != NULL ? here : "");
+}
+
+struct far *
+far_find(struct control *c, const char *server)
+{
+	struct far *f;
+
+	TAILQ_FOREACH (f, &c->fars, entry) {
+		if (strcmp(f->server, server) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+size_t
+far_targets(struct control *c, struct each_target *to, size_t room)
+{
+	struct mesh_server s;
+	struct far *f;
+	unsigned at = 0;
+	size_t n = 0;
+
+	while (n < room && c->mesh != NULL && far_next_server(c, &at, &s)) {
+		f = far_find(c, s.name);
+		to[n] = (struct each_target){
+		    .rpc = f != NULL ? f->rpc : NULL, .far = true};
+		str_copy(to[n].name, sizeof to[n].name, s.name);
+		n++;
+	}
+	return n;
+}
+
+struct rpc *
+far_owner(struct control *c, const char *key)
+{
+	struct owner o;
+	struct far *f;
+	const char *server;
+
+	if (!owner_map_find(c->self->owners, key, &o) ||
+	    o.state != OWNER_SERVING ||
+	    (server = strchr(o.instance, '@')) == NULL)
+		return NULL;
+	f = far_find(c, server + 1);
+	return f != NULL ? f->rpc : NULL;
+}
+
+/* ---- asked from there ---------------------------------------------------- */
+
+/* An operation on its way to the owner of its role, for another control. */
+struct far_relay {
+	TAILQ_ENTRY(far_relay) entry;
+	struct control *control;
+	struct rpc_request *request;
+	struct rpc *rpc;
+};
+
+static void
+far_relay_end(struct far_relay *r, json_t *result, const struct err *e)
+{
+	json_t *data = e != NULL ? rpc_err_data(r->rpc) : NULL;
+
+	TAILQ_REMOVE(&r->control->relays, r, entry);
+	if (e == NULL)
+		rpc_reply(r->request, json_incref(result));
+	else
+		rpc_fail_data(
+		    r->request, e, data != NULL ? json_copy(data) : NULL);
+	free(r);
+}
+
+static void
+far_relay_on_reply(void *arg, json_t *result, const struct err *e)
+{
+	far_relay_end(arg, result, e);
+}
+
+/* Without an owner here the other control looks again. */
+static void
+far_relay(struct control *c, struct rpc_request *q, const struct op *op,
+    json_t *params)
+{
+	struct peer *p = role_owner(c->self, role_rows[op->role].name);
+	struct far_relay *r;
+
+	if (p == NULL) {
+		rpc_failf(q, ERR_NOOWNER, "%s: %s is not owned on %s", op->name,
+		    role_rows[op->role].name, c->self->server);
+		return;
+	}
+	r = xcalloc(1, sizeof *r);
+	r->control = c;
+	r->request = q;
+	r->rpc = p->rpc;
+	TAILQ_INSERT_TAIL(&c->relays, r, entry);
+	rpc_call(p->rpc, op->name, json_incref(params), ROUTE_TIMEOUT,
+	    far_relay_on_reply, r);
+}
+
+void
+far_unlink(struct control *c, struct rpc *rpc)
+{
+	struct far_relay *r, *next;
+	struct err e;
+
+	err_set(&e, ERR_CLOSED, "the link ended");
+	for (r = TAILQ_FIRST(&c->relays); r != NULL; r = next) {
+		next = TAILQ_NEXT(r, entry);
+		if (r->rpc != rpc)
+			continue;
+		rpc_forget(rpc, r);
+		far_relay_end(r, NULL, &e);
+	}
+}
+
+/* Rows of the instances here. */
+static void
+far_on_each(void *arg, json_t *result, const struct err *e, json_t *data)
+{
+	(void)data;
+	if (e == NULL)
+		rpc_reply(arg, json_incref(result));
+	else
+		rpc_fail(arg, e);
+}
+
+/* An operation of our own is over. */
+static void
+far_on_done(void *arg, struct op_call *call, const struct err *e)
+{
+	if (e == NULL)
+		rpc_reply(arg, op_result(call));
+	else
+		rpc_fail_data(arg, e, json_incref(call->err_data));
+}
+
+/* Who asks; one who is "local" there is not local here. */
+static bool
+far_who(const struct far *f, json_t *params, struct op_who *who)
+{
+	json_t *o = json_object_get(params, "who");
+	const char *name, *session, *from;
+	json_int_t access;
+
+	memset(who, 0, sizeof *who);
+	if (json_unpack(o, "{s:s, s:I, s:s, s:s}", "name", &name, "access",
+		&access, "session", &session, "from", &from) != 0)
+		return false;
+	if (strcmp(from, "local") == 0) {
+		json_object_set_new(o, "from", json_string(f->server));
+		from = f->server;
+	}
+	str_copy(who->name, sizeof who->name, name);
+	str_copy(who->session, sizeof who->session, session);
+	str_copy(who->from, sizeof who->from, from);
+	who->access = (enum op_access)access;
+	return true;
+}
+
+static void
+far_operation(
+    struct far *f, struct rpc_request *q, const char *method, json_t *params)
+{
+	struct control *c = f->control;
+	struct each_target to[ROLE_INSTANCES];
+	json_t *args = json_object_get(params, "args");
+	const struct op *op;
+	struct op_who who;
+	struct err e;
+
+	if (!far_who(f, params, &who)) {
+		rpc_failf(q, ERR_INVALID, "%s: who asks?", method);
+	} else if (call_admit(c->self->table, &who, method, args, &op, &e) !=
+	    ERR_NONE) {
+		rpc_fail(q, &e);
+	} else if (op->where == OP_OWNER) {
+		far_relay(c, q, op, params);
+	} else if (op->where == OP_CONTROL) {
+		op_run(op, args, &who, c->self, far_on_done, q);
+	} else {
+		each_call(&c->eaches, op->name, json_incref(params), to,
+		    control_targets(
+			c, (enum role_id)op->role, to, ROLE_INSTANCES),
+		    far_on_each, q);
+	}
+}
+
+/* What another control tells the owner of the store. */
+static void
+far_tell_store(struct control *c, const char *method, json_t *params)
+{
+	struct peer *p = role_owner(c->self, "st");
+
+	if (p != NULL)
+		rpc_notify(p->rpc, method, json_incref(params));
+}
+
+static void
+far_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
+    const char *method, json_t *params)
+{
+	struct far *f = arg;
+	const char *version;
+
+	(void)rpc;
+	if (q != NULL) {
+		far_operation(f, q, method, params);
+	} else if (strcmp(method, "hello") == 0) {
+		version = json_string_value(json_object_get(params, "version"));
+		str_copy(f->version, sizeof f->version,
+		    version != NULL ? version : "");
+	} else if (strcmp(method, "sessions") == 0 ||
+	    strcmp(method, "session-end") == 0) {
+		far_tell_store(f->control, method, params);
+	}
+}
+
+/* ---- connections --------------------------------------------------------- */
+
+static void
+far_drop(struct far *f)
+{
+	struct control *c = f->control;
+
+	TAILQ_REMOVE(&c->fars, f, entry);
+	route_unlink(c->route, f->rpc);
+	each_unlink(&c->eaches, f->rpc);
+	rpc_close(&f->rpc);
+	free(f);
+}
+
+static void
+far_on_closed(void *arg, struct rpc *rpc, const struct err *why)
+{
+	struct far *f = arg;
+
+	(void)rpc;
+	log_info("server=%s link ended: %s", f->server, why->text);
+	far_drop(f);
+}
+
+static void
+far_on_up(void *arg, const char *server, int fd)
+{
+	struct rpc_handler h = {.on_request = far_on_request,
+	    .on_closed = far_on_closed,
+	    .max_in = 64u << 20};
+	struct control *c = arg;
+	struct far *f = far_find(c, server);
+
+	if (f != NULL)
+		far_drop(f);
+	f = xcalloc(1, sizeof *f);
+	f->control = c;
+	str_copy(f->server, sizeof f->server, server);
+	h.arg = f;
+	f->rpc = rpc_open(c->self->loop, fd, &h);
+	TAILQ_INSERT_TAIL(&c->fars, f, entry);
+	log_info("server=%s linked", server);
+	rpc_notify(
+	    f->rpc, "hello", json_pack("{s:s}", "version", TANDEM_VERSION));
+	control_owners_changed(c);
+}
+
+void
+far_servers(struct control *c)
+{
+	struct mesh_server list[FAR_MAX];
+	unsigned at = 0;
+	size_t n = 0;
+
+	if (c->mesh == NULL)
+		return;
+	while (n < FAR_MAX && far_next_server(c, &at, &list[n]))
+		n++;
+	mesh_set(c->mesh, list, n);
+}
+
+int
+far_open(struct control *c, struct err *e)
+{
+	const struct self *self = c->self;
+	struct mesh_config m = {.self = self->server,
+	    .identity = self->identity,
+	    .listen = self->inside,
+	    .port_offset = MESH_CONTROL,
+	    .on_up = far_on_up,
+	    .arg = c};
+	int r;
+
+	TAILQ_INIT(&c->fars);
+	TAILQ_INIT(&c->relays);
+	if (self->identity == NULL)
+		return 0; /* alone: nobody could know it */
+	addr_set_port(&m.listen, self->port_base);
+	if ((r = mesh_open(self->loop, &m, &c->mesh, e)) == 0)
+		far_servers(c);
+	return r;
+}
+
+void
+far_close(struct control *c)
+{
+	while (!TAILQ_EMPTY(&c->fars))
+		far_drop(TAILQ_FIRST(&c->fars));
+	if (c->mesh != NULL)
+		mesh_close(&c->mesh);
+}
