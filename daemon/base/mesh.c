@@ -228,11 +228,32 @@ mesh_conn_end(struct mesh_conn *c, const char *reason)
 	mesh_redial(p);
 }
 
+/* A refusal that came together with the end; false when there is none. */
+static bool
+mesh_last_words(struct mesh_conn *c, char *words, size_t size)
+{
+	struct mesh_hello h;
+	ssize_t n;
+
+	if (c->up || c->pending || c->fd < 0)
+		return false;
+	n = recv(c->fd, c->hello + c->got, sizeof c->hello - c->got, 0);
+	if (n <= 0 || c->got + (size_t)n < sizeof c->hello ||
+	    mesh_hello_decode(&h, c->hello, NULL) != 0 || h.reason[0] == '\0')
+		return false;
+	snprintf(words, size, "refused: %s", h.reason);
+	return true;
+}
+
 static void
 mesh_on_end(void *arg, struct tls *t, const struct err *why)
 {
+	struct mesh_conn *c = arg;
+	char words[128];
+
 	(void)t;
-	mesh_conn_end(arg, why->text);
+	mesh_conn_end(
+	    c, mesh_last_words(c, words, sizeof words) ? words : why->text);
 }
 
 static void

@@ -20,10 +20,10 @@
  * nothing of TLS. What it may rely on:
  *   - bytes arrive in order or the descriptor ends; a connection that came
  *     again is a new descriptor, what was on its way in the old one is lost;
- *   - no boundaries of messages; at most 256 KiB are held here each way, then
- *     the writer waits as on any slow socket;
- *   - a peer that fell silent is noticed by TCP after 10 s at the latest; who
- *     must know sooner sends heartbeats of its own.
+ *   - no boundaries of messages; beside the buffers of the kernel 64 KiB are
+ *     held each way, then the writer waits as on any slow socket;
+ *   - a peer that fell silent is noticed by TCP after 5 s; who must know
+ *     sooner sends heartbeats of its own.
  */
 struct mesh;
 
