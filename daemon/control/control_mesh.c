@@ -349,7 +349,7 @@ far_open(struct control *c, struct err *e)
 	TAILQ_INIT(&c->fars);
 	TAILQ_INIT(&c->relays);
 	if (self->identity == NULL)
-		return 0; /* alone: nobody could know it */
+		return 0; /* a test: nobody could know it */
 	addr_set_port(&m.listen, self->port_base);
 	if ((r = mesh_open(self->loop, &m, &c->mesh, e)) == 0)
 		far_servers(c);

@@ -72,8 +72,7 @@ struct self {
 	uint8_t key_site[CRYPT_KEY]; /* zero when the role is not given it */
 	uint8_t key_auth[CRYPT_KEY];
 	uint8_t key_certificate[CRYPT_KEY];
-	/* PEM: key, certificate, CA; NULL when the role is not given it, or the
-	 * server has none because it is alone. */
+	/* PEM: key, certificate, CA; NULL when the role is not given it. */
 	char *identity;
 	uint64_t epoch; /* the highest that any stream had at our start */
 	bool debug;

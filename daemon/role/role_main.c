@@ -247,10 +247,9 @@ role_receive_identity(struct self *self)
 		return;
 	if (sock_recv_fds(ROLE_SUPERVISOR_FD, &m, sizeof m, &fd, &nfds) !=
 		sizeof m ||
-	    m.type != ROLE_MSG_IDENTITY)
+	    m.type != ROLE_MSG_IDENTITY || nfds != 1)
 		fatalx("no identity from the supervisor");
-	if (nfds > 0)
-		self->identity = role_read_whole(fd);
+	self->identity = role_read_whole(fd);
 }
 
 /* Signals belong to the supervisor; a terminal's ^C must not reach roles. */

@@ -17,8 +17,7 @@ enum role_msg_type {
 	ROLE_MSG_OWN,
 	ROLE_MSG_STOP,
 	ROLE_MSG_STATUS,   /* control and quorum */
-	ROLE_MSG_IDENTITY, /* KEY_LINK, right behind START; descriptor: PEM,
-			    * none when the server has no identity yet */
+	ROLE_MSG_IDENTITY, /* KEY_LINK, right behind START; descriptor: PEM */
 	/* to the supervisor */
 	ROLE_MSG_READY = 100,
 	ROLE_MSG_SERVING,

@@ -144,17 +144,13 @@ child_tell_start(struct child *c)
 static void
 child_tell_identity(struct child *c)
 {
-	const char *text = c->sup->identity;
+	const char *text = c->sup->identity.pem;
 	struct role_msg m = {.type = ROLE_MSG_IDENTITY};
 	size_t n;
 	int fd;
 
 	if ((role_rows[c->role].keys & KEY_LINK) == 0)
 		return;
-	if (text == NULL) {
-		child_tell(c, &m, NULL, 0);
-		return;
-	}
 	n = strlen(text);
 	fd = memfd_create("identity", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0 || write(fd, text, n) != (ssize_t)n ||

@@ -1,10 +1,11 @@
 /*
  * The supervisor of a server.
  * Does: starts, watches and stops the processes; hands them descriptors and
- *   keys; on a lone server decides who owns what and publishes the owner map.
+ *   keys; does what quorum decides about ownerships and writes the owner map.
  * Never: reads a byte that came from outside, opens a stream, speaks SIP.
  * Talks to: its children, over SEQPACKET sockets (role_wire.h).
- * Keeps: the class keys (<state>/keys) and a lock on the state directory.
+ * Keeps: the class keys (<state>/keys), who this server is among others
+ *   (<state>/tls) and a lock on the state directory.
  * On crash: every process of the server ends with it (role_main.c); the next
  *   start goes on from the streams with a higher epoch.
  */
@@ -416,6 +417,8 @@ supervisor_prepare_state(struct supervisor *s)
 	if (geteuid() == 0)
 		supervisor_share(s->conf.state);
 	if (keys_load(&s->keys, s->conf.state, &e) != 0)
+		fatalx("%s", e.text);
+	if (identity_load(s->conf.state, s->conf.server, &s->identity, &e) != 0)
 		fatalx("%s", e.text);
 	snprintf(path, sizeof path, "%s/owners", s->conf.state);
 	if (owner_map_create(path, &s->owners, &e) != 0)

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include "identity.h"
 #include "daemon/role/role_wire.h"
 
 /* ---- supervisor.c: the only door ---------------------------------------- */
@@ -139,7 +140,7 @@ struct supervisor {
 	struct loop *loop;
 	struct conf conf;
 	struct keys keys;
-	char *identity; /* PEM; NULL on a server that is alone */
+	struct identity identity;
 	struct owner_map *owners;
 	struct child child[ROLE_MAX][ROLE_INSTANCES + 1]; /* index from 1 */
 	struct child *quorum; /* NULL: there is no such role */

@@ -406,7 +406,7 @@ nobody_is_waited_for_long(void **state)
 {
 	struct world *w = world_new();
 	struct eaches all = TAILQ_HEAD_INITIALIZER(all);
-	struct each_target to[1] = {{"sg/1", NULL}};
+	struct each_target to[1] = {{.name = "sg/1"}};
 
 	(void)state;
 	w->open = 1;
@@ -426,6 +426,12 @@ nobody_is_waited_for_long(void **state)
 	assert_int_equal(w->open, 0);
 	assert_int_equal(w->err.code, ERR_CLOSED);
 	assert_true(TAILQ_EMPTY(&all));
+	/* a server that is not connected is told of at once */
+	to[0] = (struct each_target){.name = "srv2", .far = true};
+	w->open = 1;
+	each_call(&all, "show it", json_object(), to, 1, on_done, w);
+	assert_int_equal(w->open, 0);
+	assert_string_equal(w->err.text, "not connected");
 	world_free(w);
 }
 
