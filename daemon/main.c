@@ -7,6 +7,7 @@
 #include "table.h"
 #include "daemon/base/buf.h"
 #include "daemon/base/log.h"
+#include "daemon/supervisor/identity.h"
 #include "daemon/supervisor/supervisor.h"
 
 #define CONF_DEFAULT "/etc/tandem/tandem.conf"
@@ -89,12 +90,14 @@ main_usage(FILE *to)
 
 	fprintf(to,
 	    "usage: tandemd [-d] [-n] [-f FILE]\n"
+	    "       tandemd join TOKEN [-d] [-f FILE]\n"
 	    "       tandemd -x ops | man | roles | sandbox\n"
 	    "       tandemd -V\n"
 	    "  -f FILE  boot file (default " CONF_DEFAULT ")\n"
 	    "  -n       check the boot file and end\n"
 	    "  -d       log more\n"
 	    "  -V       print the version\n"
+	    "  join     make this server, which is blank, one of a site\n"
 	    "  -x WHAT  print, and end:\n");
 	for (i = 0; i < MAIN_PRINTS; i++)
 		fprintf(to, "           %-8s %s\n", main_prints[i].name,
@@ -119,6 +122,33 @@ main_print(const char *name)
 	return 2;
 }
 
+/* tandemd join TOKEN: the token is the first word behind it. */
+static int
+main_join(int argc, char **argv)
+{
+	const char *conf = CONF_DEFAULT, *token = NULL;
+	bool debug = false;
+	int c;
+
+	while ((c = getopt(argc, argv, "-df:")) != -1) {
+		if (c == 'd') {
+			debug = true;
+		} else if (c == 'f') {
+			conf = optarg;
+		} else if (c == 1 && token == NULL) {
+			token = optarg;
+		} else {
+			token = NULL;
+			break;
+		}
+	}
+	if (token == NULL) {
+		main_usage(stderr);
+		return 2;
+	}
+	return join_main(token, conf, debug);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -131,6 +161,8 @@ main(int argc, char **argv)
 		main_usage(stdout);
 		return 0;
 	}
+	if (argc > 1 && strcmp(argv[1], "join") == 0)
+		return main_join(argc - 1, argv + 1);
 	while ((c = getopt(argc, argv, "df:hnr:Vx:")) != -1) {
 		switch (c) {
 		case 'd':

@@ -6,6 +6,7 @@
 
 #include "daemon/base/ca.h"
 #include "daemon/base/mesh.h"
+#include "daemon/role/role_join.h"
 
 /* ---- identity.c: who this server is in its cluster ---------------------- */
 
@@ -79,14 +80,23 @@ struct token {
  */
 int token_add(const char *state, const uint8_t hash[TOKEN_HASH],
     const char *name, uint64_t expires, uint64_t now, struct err *);
-/* May the server join? The first answer yes binds the token to that name.
- * *again: it was asked before for the same server; *named: it was made for
- * it. */
-int token_begin(const char *state, const uint8_t hash[TOKEN_HASH],
+/* May the server join? *again: it has begun to before; *named: the token was
+ * made for it. */
+int token_check(const char *state, const uint8_t hash[TOKEN_HASH],
     const char *name, uint64_t now, bool *again, bool *named, struct err *);
+/* It begins to: from now on the token is good for that name only. */
+int token_begin(const char *state, const uint8_t hash[TOKEN_HASH],
+    const char *name, uint64_t now, struct err *);
 /* It has joined: use the token up, once. */
 int token_use(const char *state, const uint8_t hash[TOKEN_HASH],
     const char *name, uint64_t now, struct err *);
+
+/* ---- admit.c: what control asks of us for servers that join ---------------
+ */
+
+/* The answer, and a descriptor that goes along; -1 = none. */
+void admit(const char *state, const struct role_join *, uint64_t now,
+    struct role_joined *, int *fd);
 
 /* ---- join.c: tandemd join ----------------------------------------------- */
 

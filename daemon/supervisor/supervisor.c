@@ -345,9 +345,7 @@ supervisor_mkdir(const char *path, mode_t mode)
 		fatal("%s", path);
 }
 
-/* As root with "user" in the boot file: the state goes to that user and so
- * do we, with every process. */
-static void
+void
 supervisor_become(const struct conf *c)
 {
 	const struct passwd *pw;

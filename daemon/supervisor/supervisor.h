@@ -158,6 +158,9 @@ struct supervisor {
 };
 
 void supervisor_on_message(struct child *, const struct role_msg *);
+/* As root with "user" in the boot file: the state goes to that user and so
+ * do we, with every process. */
+void supervisor_become(const struct conf *);
 /* A process came, went or changed: owner map, links and control follow. */
 void supervisor_on_child(struct child *);
 

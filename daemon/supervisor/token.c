@@ -162,7 +162,7 @@ token_find(struct tokens *all, const uint8_t hash[TOKEN_HASH], const char *name,
 }
 
 int
-token_begin(const char *state, const uint8_t hash[TOKEN_HASH], const char *name,
+token_check(const char *state, const uint8_t hash[TOKEN_HASH], const char *name,
     uint64_t now, bool *again, bool *named, struct err *e)
 {
 	struct tokens all;
@@ -174,7 +174,21 @@ token_begin(const char *state, const uint8_t hash[TOKEN_HASH], const char *name,
 		return r;
 	*again = t->begun[0] != '\0';
 	*named = t->name[0] != '\0';
-	if (*again)
+	return 0;
+}
+
+int
+token_begin(const char *state, const uint8_t hash[TOKEN_HASH], const char *name,
+    uint64_t now, struct err *e)
+{
+	struct tokens all;
+	struct token *t;
+	int r;
+
+	if ((r = token_read(state, &all, now, e)) != 0 ||
+	    (r = token_find(&all, hash, name, now, &t, e)) != 0)
+		return r;
+	if (t->begun[0] != '\0')
 		return 0;
 	str_copy(t->begun, sizeof t->begun, name);
 	return token_write(state, &all, e);
