@@ -199,6 +199,23 @@ supervisor_stop_next(struct supervisor *s)
 	loop_stop(s->loop);
 }
 
+/* Say once that all that shall run is ready: scripts wait for the line. */
+static void
+supervisor_say_ready(struct supervisor *s)
+{
+	bool all = s->started && !s->stopping;
+	unsigned role, i;
+
+	for (role = 0; role < ROLE_MAX; role++) {
+		for (i = 1; i <= ROLE_INSTANCES; i++)
+			all &= !s->child[role][i].wanted ||
+			    s->child[role][i].state == CHILD_READY;
+	}
+	if (all && !s->complete)
+		log_info("all processes ready");
+	s->complete = all;
+}
+
 void
 supervisor_on_child(struct child *c)
 {
@@ -214,6 +231,7 @@ supervisor_on_child(struct child *c)
 			supervisor_decide(s, &s->own[i]);
 	}
 	owners_wake(s);
+	supervisor_say_ready(s);
 	if (s->stopping && !child_alive(c))
 		supervisor_stop_next(s);
 }

@@ -150,6 +150,7 @@ struct supervisor {
 	unsigned nown;
 	uint64_t epoch; /* the highest ever given */
 	bool started;	/* the replicator has told the highest epoch */
+	bool complete;	/* all that shall run is ready */
 	bool stopping;
 	int binary; /* our own program, for re-execution */
 	int lock;
