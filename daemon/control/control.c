@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "join.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -181,6 +182,9 @@ control_start(struct self *self, struct err *e)
 	if ((r = session_listen(c, e)) != 0 || (r = far_open(c, e)) != 0)
 		return r;
 	control_watch(c);
+	if (self->identity != NULL &&
+	    (r = join_start(c, self->identity, e)) != 0)
+		return r;
 	control_register_counters(c);
 	role_on_status(self, control_on_status);
 	role_ready(self);
@@ -194,6 +198,7 @@ control_on_stop(struct self *self)
 
 	session_close_all(c);
 	far_close(c);
+	join_door_close(&c->joins);
 	streams_free(&c->streams);
 	role_stopped(self);
 }

@@ -267,8 +267,9 @@ struct control {
 	struct fars fars;
 	struct far_relays relays;
 	struct streams *streams;
-	struct map status;    /* instance -> struct role_status */
-	int placed[ROLE_MAX]; /* told to the supervisor; -1 = nothing yet */
+	struct join_door *joins; /* NULL: no identity */
+	struct map status;	 /* instance -> struct role_status */
+	int placed[ROLE_MAX];	 /* told to the supervisor; -1 = nothing yet */
 	char store[OWNER_INSTANCE]; /* owner that knows our sessions ... */
 	uint64_t store_epoch;	    /* ... under this epoch */
 	json_t *described;	    /* the encoded tables */
@@ -293,7 +294,7 @@ extern const struct op control_op_version, control_op_roles,
     control_op_ownership, control_op_restart, control_op_statistics,
     control_op_sessions, control_op_servers, control_op_links,
     control_op_domains, control_op_users, control_op_numbers,
-    control_op_registrations, control_op_cdr;
+    control_op_registrations, control_op_cdr, control_op_token;
 
 /* The targets of all linked instances of a role; their count. */
 size_t control_targets(

@@ -21,7 +21,8 @@ struct join_config {
 	/* Ask the supervisor; it answers through join_door_answer. */
 	void (*ask)(void *arg, const struct role_join *);
 	/* Make the server known: to the store (rows of the site) and to quorum,
-	 * method "server-put". params is taken; fn is called once, later. */
+	 * method "server-put". params is taken; fn is called once, maybe at
+	 * once. */
 	void (*put_store)(
 	    void *arg, json_t *params, rpc_reply_fn *, void *fn_arg);
 	void (*put_quorum)(
@@ -50,7 +51,7 @@ void join_door_token(struct join_door *, const char *name, unsigned minutes,
 
 struct control;
 
-/* Open the door of this process, if it has an identity. */
-int join_start(struct control *, struct err *);
+/* Open the door of this process: inside address, port base + 4. */
+int join_start(struct control *, const char *identity, struct err *);
 
 #endif

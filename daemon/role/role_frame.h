@@ -1,7 +1,7 @@
 #ifndef ROLE_FRAME_H
 #define ROLE_FRAME_H
 
-#include "role.h"
+#include "role_wire.h"
 
 #define ROLE_PEERS (ROLE_MAX * ROLE_INSTANCES)
 #define ROLE_STATS 8
@@ -14,6 +14,7 @@ struct role_frame {
 	const struct role_stat *stats[ROLE_STATS];
 	unsigned nstats;
 	role_status_fn *on_status;
+	role_joined_fn *on_joined;
 	bool stopping;
 };
 

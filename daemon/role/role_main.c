@@ -146,6 +146,12 @@ role_on_message(struct self *self, const struct role_msg *m, int fd)
 		if (self->frame->on_status != NULL)
 			self->frame->on_status(self, &m->u.status);
 		break;
+	case ROLE_MSG_JOINED:
+		if (self->frame->on_joined != NULL) {
+			self->frame->on_joined(self, &m->u.joined, fd);
+			return;
+		}
+		break;
 	default:
 		log_warnx("message %d of the supervisor: unknown", m->type);
 	}

@@ -2,6 +2,7 @@
 #define ROLE_WIRE_H
 
 #include "role.h"
+#include "role_join.h"
 
 /*
  * What the supervisor and a process say to each other over the SEQPACKET
@@ -18,11 +19,13 @@ enum role_msg_type {
 	ROLE_MSG_STOP,
 	ROLE_MSG_STATUS,   /* control and quorum */
 	ROLE_MSG_IDENTITY, /* KEY_LINK, right behind START; descriptor: PEM */
+	ROLE_MSG_JOINED,   /* control only; may have a descriptor */
 	/* to the supervisor */
 	ROLE_MSG_READY = 100,
 	ROLE_MSG_SERVING,
-	ROLE_MSG_PLACE,	 /* control only */
-	ROLE_MSG_RESTART /* control only */
+	ROLE_MSG_PLACE,	  /* control only */
+	ROLE_MSG_RESTART, /* control only */
+	ROLE_MSG_JOIN	  /* control only */
 };
 
 struct role_msg_start {
@@ -65,6 +68,8 @@ struct role_msg {
 			unsigned count;
 		} place;
 		char instance[ROLE_NAME]; /* RESTART */
+		struct role_join join;
+		struct role_joined joined;
 	} u;
 };
 
@@ -81,6 +86,12 @@ void role_name(char out[ROLE_NAME], enum role_id, unsigned index);
 /* Close the process in: no new privileges, allowed system calls only. Called
  * once, after start. Ends the process when the kernel refuses. */
 void role_sandbox(unsigned rights);
+
+/* Control only: ask the supervisor about servers that join, hear what it
+ * says (fd is the callee's; -1 = none). */
+typedef void role_joined_fn(struct self *, const struct role_joined *, int fd);
+void role_join_ask(struct self *, const struct role_join *);
+void role_on_joined(struct self *, role_joined_fn *);
 
 /* Run an operation asked over a link, or answer "statistics"; false when the
  * method is neither. */

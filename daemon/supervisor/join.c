@@ -235,6 +235,8 @@ join_fini(struct join *j)
 	tls_close(&j->tls);
 	tls_id_free(&j->id);
 	loop_timer_free(&j->timer);
+	if (j->loop != NULL)
+		loop_run(j->loop); /* what was deferred; nothing is left */
 	loop_free(&j->loop);
 	ca_forget(&j->key);
 	explicit_bzero(&j->want, sizeof j->want);

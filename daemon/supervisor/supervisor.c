@@ -23,7 +23,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "supervisor.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -301,6 +303,20 @@ supervisor_restart(struct supervisor *s, const char *instance)
 		child_stop(&s->child[role][index]);
 }
 
+/* Control asks for a server that joins. */
+static void
+supervisor_admit(struct child *control, const struct role_join *q)
+{
+	struct role_msg m = {.type = ROLE_MSG_JOINED};
+	int fd;
+
+	admit(control->sup->conf.state, q, clock_real() / CLOCK_SEC,
+	    &m.u.joined, &fd);
+	child_tell(control, &m, &fd, fd >= 0);
+	if (fd >= 0)
+		close(fd);
+}
+
 void
 supervisor_on_message(struct child *c, const struct role_msg *m)
 {
@@ -317,6 +333,8 @@ supervisor_on_message(struct child *c, const struct role_msg *m)
 		supervisor_place(c->sup, m->u.place.role, m->u.place.count);
 	} else if (m->type == ROLE_MSG_RESTART) {
 		supervisor_restart(c->sup, m->u.instance);
+	} else if (m->type == ROLE_MSG_JOIN) {
+		supervisor_admit(c, &m->u.join);
 	}
 }
 
