@@ -68,6 +68,7 @@ struct join_door {
 	struct join_mades mades;
 	unsigned nguests;
 	uint32_t serial;
+	char said[256]; /* last of those who never spoke, as logged */
 };
 
 /* ---- the end of a guest ------------------------------------------------- */
@@ -404,15 +405,19 @@ join_on_tls(void *arg, struct tls *t, int plain)
 	g->rpc = rpc_open(g->door->config.loop, plain, &handler);
 }
 
-/* Of those who never spoke only this is heard. */
+/* Of those who never spoke only this is heard, once in a row. */
 static void
 join_on_tls_end(void *arg, struct tls *t, const struct err *why)
 {
 	struct join_guest *g = arg;
+	char line[256];
 
 	(void)t;
-	if (g->rpc == NULL)
+	snprintf(line, sizeof line, "%s %.180s", g->host, why->text);
+	if (g->rpc == NULL && strcmp(line, g->door->said) != 0) {
+		str_copy(g->door->said, sizeof g->door->said, line);
 		log_warnx("join address=%s refused: %s", g->host, why->text);
+	}
 	join_guest_end(g);
 }
 
