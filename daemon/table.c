@@ -6,11 +6,12 @@
 #include "daemon/base/mem.h"
 #include "daemon/obj/obj.h"
 
-extern const struct role replicator_role, control_role, st_role, sr_role,
-    sg_role, b2bua_role, mgc_role, mg_role;
+extern const struct role replicator_role, quorum_role, control_role, st_role,
+    sr_role, sg_role, b2bua_role, mgc_role, mg_role;
 
 const struct role *const daemon_roles[ROLE_MAX] = {
     [ROLE_REPLICATOR] = &replicator_role,
+    [ROLE_QUORUM] = &quorum_role,
     [ROLE_CONTROL] = &control_role,
     [ROLE_ST] = &st_role,
     [ROLE_SR] = &sr_role,

@@ -15,6 +15,7 @@ struct role_frame {
 	unsigned nstats;
 	role_status_fn *on_status;
 	role_joined_fn *on_joined;
+	role_serving_fn *on_serving;
 	bool stopping;
 };
 

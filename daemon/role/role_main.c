@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,12 +21,19 @@
 #include "daemon/base/str.h"
 #include "role_frame.h"
 
-/* Tell the supervisor; without it there is nothing left to serve. */
+/* Tell the supervisor; without it there is nothing left to serve. It never
+ * waits for us, so when its socket is full (quorum tells of a whole site at
+ * once) it reads in a moment. */
 static void
 role_tell(const struct role_msg *m)
 {
-	if (send(ROLE_SUPERVISOR_FD, m, sizeof *m, MSG_NOSIGNAL) < 0)
-		fatal("supervisor");
+	struct pollfd p = {.fd = ROLE_SUPERVISOR_FD, .events = POLLOUT};
+
+	while (send(ROLE_SUPERVISOR_FD, m, sizeof *m, MSG_NOSIGNAL) < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			fatal("supervisor");
+		poll(&p, 1, -1);
+	}
 }
 
 void
@@ -91,6 +99,23 @@ role_on_status(struct self *self, role_status_fn *fn)
 }
 
 void
+role_decide(struct self *self, const struct owner *o, bool removed)
+{
+	struct role_msg m = {.type = ROLE_MSG_OWNER};
+
+	(void)self;
+	m.u.owner.entry = *o;
+	m.u.owner.removed = removed;
+	role_tell(&m);
+}
+
+void
+role_on_serving(struct self *self, role_serving_fn *fn)
+{
+	self->frame->on_serving = fn;
+}
+
+void
 role_stats(struct self *self, const struct role_stat *stats)
 {
 	struct role_frame *f = self->frame;
@@ -151,6 +176,11 @@ role_on_message(struct self *self, const struct role_msg *m, int fd)
 			self->frame->on_joined(self, &m->u.joined, fd);
 			return;
 		}
+		break;
+	case ROLE_MSG_SERVING:
+		if (self->frame->on_serving != NULL)
+			self->frame->on_serving(
+			    self, m->u.own.key, m->u.own.epoch);
 		break;
 	default:
 		log_warnx("message %d of the supervisor: unknown", m->type);

@@ -22,10 +22,11 @@ enum role_msg_type {
 	ROLE_MSG_JOINED,   /* control only; may have a descriptor */
 	/* to the supervisor */
 	ROLE_MSG_READY = 100,
-	ROLE_MSG_SERVING,
+	ROLE_MSG_SERVING, /* and from it to quorum */
 	ROLE_MSG_PLACE,	  /* control only */
 	ROLE_MSG_RESTART, /* control only */
-	ROLE_MSG_JOIN	  /* control only */
+	ROLE_MSG_JOIN,	  /* control only */
+	ROLE_MSG_OWNER	  /* quorum only */
 };
 
 struct role_msg_start {
@@ -70,6 +71,10 @@ struct role_msg {
 		char instance[ROLE_NAME]; /* RESTART */
 		struct role_join join;
 		struct role_joined joined;
+		struct {
+			struct owner entry; /* of the owner map */
+			bool removed;	    /* only the key counts */
+		} owner;
 	} u;
 };
 
@@ -92,6 +97,11 @@ void role_sandbox(unsigned rights);
 typedef void role_joined_fn(struct self *, const struct role_joined *, int fd);
 void role_join_ask(struct self *, const struct role_join *);
 void role_on_joined(struct self *, role_joined_fn *);
+/* Quorum only: an entry of the owner map was decided; an instance of this
+ * server says through the supervisor that it serves. */
+void role_decide(struct self *, const struct owner *, bool removed);
+typedef void role_serving_fn(struct self *, const char *key, uint64_t epoch);
+void role_on_serving(struct self *, role_serving_fn *);
 
 /* Run an operation asked over a link, or answer "statistics"; false when the
  * method is neither. */

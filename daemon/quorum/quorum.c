@@ -1,0 +1,672 @@
+/*
+ * Proposals, decisions and their news. Every entry of the raft log is
+ *   0   8  id of the server that proposed it, little-endian
+ *   8   8  its tag there
+ *   16  -  a command (replication/ownership_code.c)
+ * so whoever proposed it sees what became of it when it applies it itself:
+ * what it then tells its replicator is already told to its supervisor.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "quorum.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+#include "replication/ship_record.h"
+
+/* After so long nobody knows any more what became of a proposal. */
+#define QUORUM_PATIENCE (2 * CLOCK_SEC)
+
+/* ---- proposals of ours -------------------------------------------------- */
+
+static struct proposal *
+proposal_take(struct quorum *q, uint64_t tag)
+{
+	struct proposal **at, *p;
+
+	for (at = &q->proposals; (p = *at) != NULL; at = &p->next) {
+		if (p->tag != tag)
+			continue;
+		*at = p->next;
+		return p;
+	}
+	return NULL;
+}
+
+/* Tell whoever proposed it; it may propose again from there. */
+static void
+proposal_end(struct quorum *q, uint64_t tag, const struct err *e)
+{
+	struct proposal *p = proposal_take(q, tag);
+
+	if (p == NULL)
+		return;
+	if (p->fn != NULL)
+		p->fn(p->arg, e);
+	free(p);
+}
+
+/* Nobody knows whether it will be decided. */
+void
+quorum_on_failed(struct quorum *q, uint64_t tag, const char *why)
+{
+	struct err e;
+
+	err_set(&e, ERR_TIMEOUT, "not decided yet: %s", why);
+	proposal_end(q, tag, &e);
+}
+
+static void
+quorum_engine_failed(void *arg, uint64_t tag, const char *why)
+{
+	quorum_on_failed(arg, tag, why);
+}
+
+static void
+proposals_expire(struct quorum *q, uint64_t now)
+{
+	struct proposal *p, *next;
+
+	for (p = q->proposals; p != NULL; p = next) {
+		next = p->next;
+		if (p->until <= now) {
+			quorum_on_failed(q, p->tag, "no answer");
+			next = q->proposals;
+		}
+	}
+}
+
+/* To our own raft or to the leader's. */
+static int
+quorum_send(
+    struct quorum *q, uint64_t tag, const uint8_t *p, size_t n, struct err *e)
+{
+	const char *leader = engine_leader(q->engine);
+	struct peer_server *s;
+
+	if (engine_state(q->engine) == ENGINE_LEADER)
+		return engine_propose(
+		    q->engine, p, n, quorum_engine_failed, q, tag, e);
+	s = leader[0] != '\0' ? quorum_peer(q, leader) : NULL;
+	if (s == NULL || s->link == NULL)
+		return err_set(e, ERR_NOOWNER, "the site has no leader now");
+	link_propose(s->link, tag, p, n);
+	return 0;
+}
+
+/* A refusal before anything was sent, told like all others. */
+struct late {
+	struct loop_defer defer;
+	quorum_done_fn *fn;
+	void *arg;
+	struct err err;
+};
+
+static void
+late_run(void *arg)
+{
+	struct late *l = arg;
+
+	l->fn(l->arg, &l->err);
+	free(l);
+}
+
+static void
+quorum_refuse(
+    struct quorum *q, quorum_done_fn *fn, void *arg, const struct err *e)
+{
+	struct late *l;
+
+	if (fn == NULL)
+		return;
+	l = xcalloc(1, sizeof *l);
+	l->defer.fn = late_run;
+	l->defer.arg = l;
+	l->fn = fn;
+	l->arg = arg;
+	l->err = *e;
+	loop_defer(q->config.loop, &l->defer);
+}
+
+void
+quorum_propose(struct quorum *q, const struct ownership_command *c,
+    quorum_done_fn *fn, void *arg)
+{
+	uint8_t bytes[QUORUM_ENVELOPE + OWNERSHIP_COMMAND_MAX];
+	struct proposal *p;
+	struct err e;
+	long n = ownership_encode(c, bytes + QUORUM_ENVELOPE, &e);
+	uint64_t tag = ++q->tag;
+
+	ship_put64(bytes, q->id);
+	ship_put64(bytes + 8, tag);
+	if (n < 0) {
+		quorum_refuse(q, fn, arg, &e);
+		return;
+	}
+	p = xcalloc(1, sizeof *p);
+	*p = (struct proposal){.tag = tag,
+	    .until = clock_mono() + QUORUM_PATIENCE,
+	    .fn = fn,
+	    .arg = arg,
+	    .next = q->proposals};
+	q->proposals = p;
+	if (quorum_send(q, tag, bytes, QUORUM_ENVELOPE + (size_t)n, &e) == 0)
+		return;
+	free(proposal_take(q, tag));
+	quorum_refuse(q, fn, arg, &e);
+}
+
+void
+quorum_member(struct quorum *q, enum ownership_type type, const char *key,
+    uint64_t epoch, const char *server, quorum_done_fn *fn, void *arg)
+{
+	struct ownership_command c = {.type = type, .epoch = epoch};
+	const struct ownership_key *k = ownership_key_find(&q->machine, key);
+
+	str_copy(c.key, sizeof c.key, key);
+	str_copy(c.server, sizeof c.server, server);
+	c.turn = k != NULL ? k->turn : 0;
+	quorum_propose(q, &c, fn, arg);
+}
+
+/* ---- proposals of others ------------------------------------------------ */
+
+/* The link may be another by then, or gone. */
+static void
+quorum_foreign_failed(void *arg, uint64_t tag, const char *why)
+{
+	struct peer_server *s = arg;
+
+	if (s->link != NULL)
+		link_answer(s->link, tag, why);
+}
+
+void
+quorum_on_propose(struct quorum *q, const char *server, uint64_t tag,
+    const uint8_t *p, size_t n)
+{
+	struct peer_server *s = quorum_peer(q, server);
+	struct err e;
+
+	if (s == NULL || s->link == NULL)
+		return;
+	if (engine_propose(
+		q->engine, p, n, quorum_foreign_failed, s, tag, &e) != 0)
+		link_answer(s->link, tag, e.text);
+}
+
+/* ---- servers ------------------------------------------------------------ */
+
+/* The record of another server; made when it is new. NULL only for too many
+ * names. */
+struct peer_server *
+quorum_peer(struct quorum *q, const char *server)
+{
+	struct peer_server *free_one = NULL;
+	size_t i;
+
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		if (strcmp(q->peer[i].name, server) == 0)
+			return &q->peer[i];
+		if (free_one == NULL &&
+		    (q->peer[i].name[0] == '\0' ||
+			(q->peer[i].link == NULL &&
+			    ownership_server_find(
+				&q->machine, q->peer[i].name) == NULL)))
+			free_one = &q->peer[i];
+	}
+	if (free_one != NULL) {
+		memset(free_one, 0, sizeof *free_one);
+		str_copy(free_one->name, sizeof free_one->name, server);
+	}
+	return free_one;
+}
+
+void
+quorum_on_up(struct quorum *q, const char *server, int fd)
+{
+	struct peer_server *s = quorum_peer(q, server);
+
+	if (s == NULL)
+		fatalx("server=%s: more servers than a site has", server);
+	link_close(&s->link);
+	s->link = link_open(q, server, fd);
+}
+
+void
+quorum_on_gone(struct quorum *q, struct link *l)
+{
+	size_t i;
+
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		if (q->peer[i].link == l)
+			q->peer[i].link = NULL;
+	}
+}
+
+void
+quorum_on_heard(struct quorum *q, const char *server)
+{
+	struct peer_server *s = quorum_peer(q, server);
+
+	if (s != NULL)
+		s->heard = clock_mono();
+}
+
+void
+quorum_on_hello(struct quorum *q, const char *server, uint64_t id)
+{
+	struct peer_server *s = quorum_peer(q, server);
+
+	log_info("server=%s linked", server);
+	if (s != NULL)
+		s->id = id;
+}
+
+/* Raft wants to connect. */
+static int
+quorum_on_connect(void *arg, const char *name)
+{
+	struct quorum *q = arg;
+	struct peer_server *s = quorum_peer(q, name);
+
+	return s != NULL && s->link != NULL ? link_connect(s->link) : -1;
+}
+
+/* ---- news --------------------------------------------------------------- */
+
+static int
+entry_order(const void *a, const void *b)
+{
+	return strcmp(
+	    ((const struct owner *)a)->key, ((const struct owner *)b)->key);
+}
+
+/* Every entry now, in the order of their keys. */
+static struct owner *
+news_entries(const struct quorum *q, size_t *n)
+{
+	struct owner *list = xcalloc(OWNER_MAP_MAX, sizeof *list);
+	unsigned at = 0;
+
+	*n = 0;
+	while (
+	    *n < OWNER_MAP_MAX && ownership_next(&q->machine, &at, &list[*n]))
+		(*n)++;
+	qsort(list, *n, sizeof *list, entry_order);
+	return list;
+}
+
+/* Tell what has changed since: removed ones first, so that the map never
+ * holds more than there is. */
+static void
+news_tell(struct quorum *q, const struct owner *now, size_t n)
+{
+	const struct quorum_config *c = &q->config;
+	size_t i;
+
+	for (i = 0; i < q->ntold; i++) {
+		if (bsearch(&q->told[i], now, n, sizeof *now, entry_order) ==
+		    NULL)
+			c->on_entry(c->arg, &q->told[i], true);
+	}
+	for (i = 0; i < n; i++) {
+		const struct owner *old = q->ntold == 0
+		    ? NULL
+		    : bsearch(
+			  &now[i], q->told, q->ntold, sizeof *now, entry_order);
+
+		if (old == NULL || memcmp(old, &now[i], sizeof *old) != 0)
+			c->on_entry(c->arg, &now[i], false);
+	}
+}
+
+static void
+news_members(struct quorum *q)
+{
+	size_t i;
+
+	for (i = 0; i < OWNERSHIP_KEYS; i++) {
+		const struct ownership_key *k = &q->machine.key[i];
+
+		if (k->name[0] == '\0' || k->turn == q->turns[i])
+			continue;
+		q->turns[i] = k->turn;
+		q->config.on_members(q->config.arg, k);
+	}
+}
+
+/* The list of servers for the mesh, and on disk for the next start. */
+static void
+news_servers(struct quorum *q)
+{
+	struct mesh_server list[OWNERSHIP_SERVERS];
+	struct err e;
+	size_t n = 0, i;
+
+	memset(list, 0, sizeof list);
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		const struct ownership_server *s = &q->machine.server[i];
+
+		if (s->name[0] == '\0')
+			continue;
+		str_copy(list[n].name, sizeof list[n].name, s->name);
+		list[n++].inside = s->inside;
+	}
+	/* One that joins learns of itself last: it must go on reaching others
+	 * until it has learnt of them. */
+	if (n == 0 ||
+	    (n == q->nservers &&
+		memcmp(list, q->servers, n * sizeof *list) == 0))
+		return;
+	if (ownership_server_find(&q->machine, q->server) == NULL)
+		return;
+	memcpy(q->servers, list, sizeof list);
+	q->nservers = n;
+	if (file_servers_write(q->config.dir, list, n, &e) != 0)
+		log_warnx("%s", e.text);
+	q->config.on_servers(q->config.arg, list, n);
+}
+
+static void
+quorum_news(struct quorum *q)
+{
+	struct owner *now;
+	size_t n;
+
+	now = news_entries(q, &n);
+	news_tell(q, now, n);
+	free(q->told);
+	q->told = now;
+	q->ntold = n;
+	news_members(q);
+	news_servers(q);
+}
+
+/* ---- decisions ---------------------------------------------------------- */
+
+static void
+quorum_on_apply(void *arg, const uint8_t *p, size_t n)
+{
+	struct quorum *q = arg;
+	struct ownership_command c;
+	struct err e;
+	bool ours;
+	int r;
+
+	if (n < QUORUM_ENVELOPE ||
+	    ownership_decode(
+		&c, p + QUORUM_ENVELOPE, n - QUORUM_ENVELOPE, &e) != 0) {
+		q->refused++;
+		log_warnx("an entry of the log is no command: passed over");
+		return;
+	}
+	ours = ship_get64(p) == q->id;
+	r = ownership_apply(&q->machine, &c, &e);
+	if (r != 0)
+		q->refused++;
+	else
+		q->decided++;
+	if (r == 0 && c.type != OWNERSHIP_INSTANCES)
+		log_info("decided: %s%s%s%s%s", ownership_type_name(c.type),
+		    c.key[0] != '\0' ? " " : "", c.key,
+		    c.server[0] != '\0' ? " " : "", c.server);
+	else if (r != 0)
+		log_debug(
+		    "refused: %s: %s", ownership_type_name(c.type), e.text);
+	if (r == 0 && q->engine != NULL)
+		quorum_news(q);
+	if (ours)
+		proposal_end(q, ship_get64(p + 8), r == 0 ? NULL : &e);
+	loop_defer(q->config.loop, &q->news);
+}
+
+static void
+quorum_on_save(void *arg, struct buf *b)
+{
+	struct quorum *q = arg;
+
+	ownership_save(&q->machine, b);
+}
+
+static int
+quorum_on_load(void *arg, const uint8_t *p, size_t n, struct err *e)
+{
+	struct quorum *q = arg;
+	int r = ownership_load(&q->machine, p, n, e);
+
+	if (r == 0 && q->engine != NULL)
+		quorum_news(q);
+	return r;
+}
+
+/* ---- our own server ----------------------------------------------------- */
+
+static void report(struct quorum *);
+
+static void
+report_done(void *arg, const struct err *e)
+{
+	struct quorum *q = arg;
+
+	q->reporting = false;
+	if (e == NULL)
+		loop_defer(q->config.loop, &q->news);
+}
+
+static void
+report_propose(struct quorum *q, const struct ownership_command *c)
+{
+	q->reporting = true;
+	quorum_propose(q, c, report_done, q);
+}
+
+/* The first of our roles that the machine knows otherwise than it is. */
+static bool
+report_role(struct quorum *q, const struct ownership_server *me,
+    struct ownership_command *c)
+{
+	const struct ownership_instance *known;
+	unsigned r, i;
+
+	for (r = 0; r < OWNERSHIP_ROLES && q->role[r].name[0] != '\0'; r++) {
+		known = ownership_instances(&q->machine, me, q->role[r].name);
+		for (i = 0; i < OWNERSHIP_INDEX; i++) {
+			if ((known != NULL ? known[i].since : 0) !=
+			    q->role[r].since[i])
+				break;
+		}
+		if (i == OWNERSHIP_INDEX)
+			continue;
+		str_copy(c->role, sizeof c->role, q->role[r].name);
+		memcpy(c->since, q->role[r].since, sizeof c->since);
+		return true;
+	}
+	if (q->log == 0 || me->log == q->log || r == 0)
+		return false;
+	str_copy(c->role, sizeof c->role, q->role[0].name);
+	memcpy(c->since, q->role[0].since, sizeof c->since);
+	return true;
+}
+
+/* An ownership of ours that serves and is not known to. */
+static bool
+report_serving(struct quorum *q, struct ownership_command *c)
+{
+	const struct ownership_key *k;
+	size_t i;
+
+	for (i = 0; i < sizeof q->serving / sizeof q->serving[0]; i++) {
+		if (q->serving[i].key[0] == '\0')
+			continue;
+		k = ownership_key_find(&q->machine, q->serving[i].key);
+		if (k == NULL || k->epoch != q->serving[i].epoch ||
+		    k->state != OWNER_CLAIMING)
+			continue;
+		c->type = OWNERSHIP_SERVING;
+		str_copy(c->key, sizeof c->key, q->serving[i].key);
+		c->epoch = q->serving[i].epoch;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * What the site knows of this server is made what is true, one command at a
+ * time; asked again after every decision and at every tick, so nothing that
+ * gets lost is lost for long.
+ */
+static void
+report(struct quorum *q)
+{
+	const struct ownership_server *me = ownership_server_find(
+	    &q->machine, q->server);
+	struct ownership_command c = {.type = OWNERSHIP_SERVER_PUT,
+	    .id = q->id,
+	    .inside = q->config.inside,
+	    .floor = q->config.floor,
+	    .log = q->log};
+
+	if (q->reporting)
+		return;
+	str_copy(c.server, sizeof c.server, q->server);
+	if (me == NULL ? !q->config.joined
+		       : me->id == 0 || !addr_equal(&me->inside, &c.inside)) {
+		report_propose(q, &c);
+		return;
+	}
+	if (me == NULL || !me->up || me->id != q->id)
+		return;
+	c.type = OWNERSHIP_INSTANCES;
+	c.life = me->life;
+	c.report = me->report;
+	if (report_role(q, me, &c) || report_serving(q, &c))
+		report_propose(q, &c);
+}
+
+void
+quorum_instance(
+    struct quorum *q, const char *role, unsigned index, uint64_t since)
+{
+	unsigned r;
+
+	for (r = 0; r < OWNERSHIP_ROLES && q->role[r].name[0] != '\0' &&
+	     strcmp(q->role[r].name, role) != 0;
+	     r++)
+		;
+	if (r == OWNERSHIP_ROLES || index == 0 || index > OWNERSHIP_INDEX)
+		return;
+	str_copy(q->role[r].name, sizeof q->role[r].name, role);
+	if (q->role[r].since[index - 1] == since)
+		return;
+	q->role[r].since[index - 1] = since;
+	loop_defer(q->config.loop, &q->news);
+}
+
+void
+quorum_serving(struct quorum *q, const char *key, uint64_t epoch)
+{
+	size_t i, n = sizeof q->serving / sizeof q->serving[0];
+
+	for (i = 0; i < n && q->serving[i].key[0] != '\0' &&
+	     strcmp(q->serving[i].key, key) != 0;
+	     i++)
+		;
+	if (i == n)
+		return;
+	str_copy(q->serving[i].key, sizeof q->serving[i].key, key);
+	q->serving[i].epoch = epoch;
+	loop_defer(q->config.loop, &q->news);
+}
+
+void
+quorum_log(struct quorum *q, uint64_t id, uint64_t epoch)
+{
+	q->log = id;
+	if (epoch > q->config.floor)
+		q->config.floor = epoch;
+	loop_defer(q->config.loop, &q->news);
+}
+
+/* At the end of a turn in which something happened. */
+static void
+quorum_on_news(void *arg)
+{
+	report(arg);
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+static void
+quorum_on_tick(void *arg)
+{
+	struct quorum *q = arg;
+	size_t i;
+
+	loop_timer_set(q->tick, QUORUM_TICK);
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		if (q->peer[i].link != NULL)
+			link_beat(q->peer[i].link);
+	}
+	proposals_expire(q, clock_mono());
+	lead_tick(q);
+	report(q);
+}
+
+/* ---- opening ------------------------------------------------------------ */
+
+/* The group exists: as on disk, as joined, or of this server alone. */
+static int
+quorum_engine(struct quorum *q, struct err *e)
+{
+	struct engine_config c = {.loop = q->config.loop,
+	    .dir = q->config.dir,
+	    .id = q->id,
+	    .name = q->server,
+	    .bootstrap = !q->config.joined,
+	    .heartbeat = q->config.realtime ? 20 : 50,
+	    .election = q->config.realtime ? 100 : 500,
+	    .on_apply = quorum_on_apply,
+	    .on_save = quorum_on_save,
+	    .on_load = quorum_on_load,
+	    .on_connect = quorum_on_connect,
+	    .arg = q};
+
+	return engine_open(&c, &q->engine, e);
+}
+
+int
+quorum_open(const struct quorum_config *c, struct quorum **qp, struct err *e)
+{
+	struct quorum *q = xcalloc(1, sizeof *q);
+	bool fresh;
+	int r;
+
+	q->config = *c;
+	str_copy(q->server, sizeof q->server, c->server);
+	q->started = q->ticked = clock_mono();
+	q->news.fn = quorum_on_news;
+	q->news.arg = q;
+	rand_bytes(&q->tag, sizeof q->tag);
+	ownership_init(&q->machine);
+	if (mkdir(c->dir, 0700) != 0 && access(c->dir, X_OK) != 0) {
+		free(q);
+		return err_errno(e, ERR_IO, "%s", c->dir);
+	}
+	q->nservers = file_servers(c->dir, q->servers, OWNERSHIP_SERVERS);
+	if ((r = file_id(c->dir, &q->id, &fresh, e)) != 0 ||
+	    (r = quorum_engine(q, e)) != 0)
+		return r;
+	if (q->nservers != 0)
+		c->on_servers(c->arg, q->servers, q->nservers);
+	quorum_news(q);
+	q->tick = loop_timer_new(c->loop, quorum_on_tick, q);
+	loop_timer_set(q->tick, 0);
+	*qp = q;
+	return 0;
+}

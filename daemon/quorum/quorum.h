@@ -1,0 +1,231 @@
+#ifndef QUORUM_QUORUM_H
+#define QUORUM_QUORUM_H
+
+#include "daemon/base/buf.h"
+#include "daemon/base/loop.h"
+#include "daemon/base/mesh.h"
+#include "daemon/op/op.h"
+#include "replication/ownership.h"
+
+/* The room of the quorum process. */
+
+/* ---- quorum_raft.c: libraft and its loop, which nothing else includes --- */
+
+struct engine;
+
+enum engine_state {
+	ENGINE_DOWN,
+	ENGINE_FOLLOWER,
+	ENGINE_CANDIDATE,
+	ENGINE_LEADER
+};
+enum engine_vote { ENGINE_STANDBY, ENGINE_VOTER, ENGINE_SPARE };
+
+struct engine_config {
+	struct loop *loop;
+	const char *dir; /* of the raft log, there already */
+	uint64_t id;
+	const char *name;
+	bool bootstrap; /* a group of this server alone, if the log is new */
+	unsigned heartbeat, election; /* ms */
+	/* An entry is decided, here as everywhere. */
+	void (*on_apply)(void *arg, const uint8_t *, size_t n);
+	/* The whole state as bytes, and back from them. */
+	void (*on_save)(void *arg, struct buf *);
+	int (*on_load)(void *arg, const uint8_t *, size_t n, struct err *);
+	/* A stream to another server of the group: our end of a socket pair,
+	 * or -1 while there is no connection. */
+	int (*on_connect)(void *arg, const char *name);
+	void *arg;
+};
+
+/* Reads the log; starts the threads of libuv, so that a sandbox may close
+ * behind it. */
+int engine_open(const struct engine_config *, struct engine **, struct err *);
+/* Another server has connected to us: fd is taken. */
+void engine_accept(struct engine *, uint64_t id, const char *name, int fd);
+/* Leader only. failed is called when the entry may never be decided (it still
+ * may); an entry that is decided comes to on_apply first. */
+typedef void engine_failed_fn(void *arg, uint64_t tag, const char *why);
+int engine_propose(struct engine *, const uint8_t *, size_t n,
+    engine_failed_fn *, void *arg, uint64_t tag, struct err *);
+enum engine_state engine_state(const struct engine *);
+/* "" = none known. */
+const char *engine_leader(struct engine *);
+uint64_t engine_term(const struct engine *);
+uint64_t engine_applied(struct engine *);
+/* The servers of the group: *at starts at 0; false at the end. */
+bool engine_next(const struct engine *, unsigned *at, uint64_t *id,
+    const char **name, enum engine_vote *);
+/* Leader only, one change at a time: true when one was begun. */
+bool engine_is_changing(const struct engine *);
+bool engine_add(struct engine *, uint64_t id, const char *name);
+bool engine_assign(struct engine *, uint64_t id, enum engine_vote);
+bool engine_remove(struct engine *, uint64_t id);
+
+/* ---- quorum_link.c: the connection with the quorum of another server ---- */
+
+struct link;
+struct quorum;
+
+/* fd (of the mesh) is taken. */
+struct link *link_open(struct quorum *, const char *server, int fd);
+void link_close(struct link **);
+void link_beat(struct link *);
+/* Send a command to a leader, and what became of it from there. */
+void link_propose(struct link *, uint64_t tag, const uint8_t *, size_t n);
+void link_answer(struct link *, uint64_t tag, const char *why);
+/* A stream for raft's connection to that server; -1 while there is no hello. */
+int link_connect(struct link *);
+
+/* Frames, pure (fuzzed). */
+enum frame_type {
+	FRAME_HELLO = 1,
+	FRAME_BEAT,
+	FRAME_STREAM, /* a new stream of raft from the sender */
+	FRAME_BYTES,  /* of it */
+	FRAME_END,    /* the sender's stream ends, or the receiver's must */
+	FRAME_PROPOSE,
+	FRAME_FAILED,
+	FRAME_MAX
+};
+struct frame {
+	enum frame_type type;
+	uint64_t number; /* id (HELLO), tag (PROPOSE, FAILED), else stream */
+	const uint8_t *bytes;
+	size_t n;
+};
+#define FRAME_HEAD 16
+#define FRAME_BYTES_MAX 65536
+void frame_encode(struct buf *, const struct frame *);
+/* Bytes of the frame, 0 = more are needed, -ERR_CORRUPT. */
+long frame_decode(struct frame *, const uint8_t *, size_t n, struct err *);
+
+/* ---- quorum.c: proposals, decisions and their news ---------------------- */
+
+#define QUORUM_TICK (20 * CLOCK_MS) /* heartbeats */
+#define QUORUM_ENVELOPE 16	    /* bytes in front of a command in the log */
+
+typedef void quorum_done_fn(void *arg, const struct err *);
+
+/* A command of ours on its way. */
+struct proposal {
+	uint64_t tag;
+	uint64_t until; /* monotonic clock */
+	quorum_done_fn *fn;
+	void *arg;
+	struct proposal *next;
+};
+
+/* Another server as this one hears it. */
+struct peer_server {
+	char name[OWNERSHIP_SERVER_NAME];
+	struct link *link;
+	uint64_t id;	/* of its hello; 0 = none yet */
+	uint64_t heard; /* monotonic clock of its last frame; 0 = never */
+	uint64_t down;	/* since when it is thought gone; 0 = it is not */
+};
+
+struct quorum_config {
+	struct loop *loop;
+	const char *server; /* our name */
+	union addr inside;  /* port = port base */
+	const char *dir;    /* STATE/raft */
+	uint64_t floor;	    /* the highest epoch of the ship log */
+	bool joined;	    /* other servers are there: wait for them */
+	bool realtime;	    /* short timers can be kept */
+	/* An entry of the map is new, another or (removed) gone. */
+	void (*on_entry)(void *arg, const struct owner *, bool removed);
+	/* The members of an ownership, after every turn. */
+	void (*on_members)(void *arg, const struct ownership_key *);
+	/* The servers of the site are others now. */
+	void (*on_servers)(void *arg, const struct mesh_server *, size_t n);
+	void *arg;
+};
+
+struct quorum {
+	struct quorum_config config;
+	char server[OWNERSHIP_SERVER_NAME];
+	struct engine *engine;
+	struct mesh *mesh; /* NULL in tests */
+	struct ownership_machine machine;
+	uint64_t id;
+	uint64_t tag;		   /* of the last proposal */
+	uint64_t started, leading; /* monotonic clock; 0 = does not lead */
+	uint64_t ticked;
+	struct loop_timer *tick;
+	struct loop_defer news;
+	struct proposal *proposals;
+	struct peer_server peer[OWNERSHIP_SERVERS];
+	/* The entries as told last, by their keys. */
+	struct owner *told;
+	size_t ntold;
+	uint64_t turns[OWNERSHIP_KEYS];
+	struct mesh_server servers[OWNERSHIP_SERVERS];
+	size_t nservers;
+	/* What is true of our own instances, and whether we are telling. */
+	struct {
+		char name[OWNERSHIP_ROLE_NAME];
+		uint64_t since[OWNERSHIP_INDEX];
+	} role[OWNERSHIP_ROLES];
+	uint64_t log; /* id of our ship log; 0 = not known */
+	struct {
+		char key[OWNER_KEY];
+		uint64_t epoch;
+	} serving[OWNERSHIP_FIXED + OWNERSHIP_INDEX];
+	bool reporting;
+	/* What the process counts. */
+	uint64_t decided, refused, downs, elections;
+};
+
+int quorum_open(const struct quorum_config *, struct quorum **, struct err *);
+/* The mesh has a connection: fd is taken. */
+void quorum_on_up(struct quorum *, const char *server, int fd);
+/* An instance of ours; since 0 = it is not ready. */
+void quorum_instance(
+    struct quorum *, const char *role, unsigned index, uint64_t since);
+void quorum_serving(struct quorum *, const char *key, uint64_t epoch);
+/* The ship log has this id, and saw this epoch. */
+void quorum_log(struct quorum *, uint64_t id, uint64_t epoch);
+/*
+ * Propose a command. fn is called once, never from here: NULL when it was
+ * decided and done; the machine's refusal; ERR_NOOWNER when there is no
+ * leader and nothing was proposed; ERR_TIMEOUT when nobody knows what became
+ * of it (it may still be decided).
+ */
+void quorum_propose(struct quorum *, const struct ownership_command *,
+    quorum_done_fn *, void *arg);
+/* The same about a member, at the key's present turn. */
+void quorum_member(struct quorum *, enum ownership_type, const char *key,
+    uint64_t epoch, const char *server, quorum_done_fn *, void *arg);
+
+/* For quorum_link.c. */
+struct peer_server *quorum_peer(struct quorum *, const char *server);
+void quorum_on_hello(struct quorum *, const char *server, uint64_t id);
+void quorum_on_heard(struct quorum *, const char *server);
+void quorum_on_propose(struct quorum *, const char *server, uint64_t tag,
+    const uint8_t *, size_t n);
+void quorum_on_failed(struct quorum *, uint64_t tag, const char *why);
+void quorum_on_gone(struct quorum *, struct link *);
+
+/* ---- quorum_lead.c: what the leader does at each tick ------------------- */
+
+void lead_tick(struct quorum *);
+/* Silence after which a server is down, us. */
+uint64_t lead_patience(const struct quorum *);
+
+/* ---- quorum_file.c: what must be known before raft is ------------------- */
+
+/* Our id in the group, made at the first start. */
+int file_id(const char *dir, uint64_t *id, bool *fresh, struct err *);
+/* The servers as last decided: without them nobody is reached, and without
+ * others nothing is decided. */
+size_t file_servers(const char *dir, struct mesh_server *, size_t room);
+int file_servers_write(
+    const char *dir, const struct mesh_server *, size_t n, struct err *);
+
+/* ---- quorum_op.c -------------------------------------------------------- */
+
+extern const struct op *const quorum_ops[];
+
+#endif

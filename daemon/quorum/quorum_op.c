@@ -1,0 +1,341 @@
+/*
+ * What an operator may ask quorum. Each server tells of itself; an action is
+ * done by the one that leads, the others have nothing to say to it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "quorum.h"
+#include "daemon/base/str.h"
+#include "daemon/role/role.h"
+
+static struct quorum *
+quorum_op_of(const struct op_call *call)
+{
+	const struct self *self = call->self;
+
+	return self->state_of_role;
+}
+
+/* ---- show quorum -------------------------------------------------------- */
+
+static const char *const quorum_states[] = {[ENGINE_DOWN] = "down",
+    [ENGINE_FOLLOWER] = "follower",
+    [ENGINE_CANDIDATE] = "candidate",
+    [ENGINE_LEADER] = "leader"};
+
+static const struct op_field quorum_cols[] = {
+    {.name = "server", .type = &op_type_name, .brief = "that tells"},
+    {.name = "state",
+	.type = &op_type_text,
+	.brief = "leader, follower, candidate, down"},
+    {.name = "vote",
+	.type = &op_type_text,
+	.brief = "voter, standby, spare, none"},
+    {.name = "leader", .type = &op_type_name, .brief = "whom it follows"},
+    {.name = "term", .type = &op_type_int, .brief = "counts elections"},
+    {.name = "applied",
+	.type = &op_type_int,
+	.brief = "last decision that it knows"},
+    {.name = "up", .type = &op_type_text, .brief = "servers it knows as up"},
+    {.name = "down",
+	.type = &op_type_text,
+	.brief = "servers it knows as down"},
+    {0},
+};
+
+static const char *
+quorum_op_vote(const struct quorum *q)
+{
+	static const char *const words[] = {[ENGINE_STANDBY] = "standby",
+	    [ENGINE_VOTER] = "voter",
+	    [ENGINE_SPARE] = "spare"};
+	enum engine_vote vote;
+	const char *name;
+	unsigned at = 0;
+	uint64_t id;
+
+	while (engine_next(q->engine, &at, &id, &name, &vote)) {
+		if (id == q->id)
+			return words[vote];
+	}
+	return "none";
+}
+
+/* The servers that are up, or that are not, joined by a space. */
+static void
+quorum_op_servers(
+    struct op_call *call, const struct quorum *q, const char *col, bool up)
+{
+	struct buf b = BUF_INIT;
+	unsigned i;
+
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		const struct ownership_server *s = &q->machine.server[i];
+
+		if (s->name[0] != '\0' && s->up == up)
+			buf_fmt(&b, "%s%s", b.len != 0 ? " " : "", s->name);
+	}
+	if (b.len != 0 && !b.failed)
+		op_put(call, col, b.data);
+	buf_fini(&b);
+}
+
+static void
+quorum_run(struct op_call *call)
+{
+	struct quorum *q = quorum_op_of(call);
+	const char *leader = engine_leader(q->engine);
+
+	op_row(call);
+	op_put(call, "server", q->server);
+	op_put(call, "state", quorum_states[engine_state(q->engine)]);
+	op_put(call, "vote", quorum_op_vote(q));
+	if (leader[0] != '\0')
+		op_put(call, "leader", leader);
+	op_put_int(call, "term", (int64_t)engine_term(q->engine));
+	op_put_int(call, "applied", (int64_t)engine_applied(q->engine));
+	quorum_op_servers(call, q, "up", true);
+	quorum_op_servers(call, q, "down", false);
+	op_finish(call, NULL);
+}
+
+static const struct op op_quorum = {
+    .name = "show quorum",
+    .kind = OP_READ,
+    .access = OP_VIEWER,
+    .where = OP_EACH,
+    .role = ROLE_QUORUM,
+    .brief = "show how the servers of the site decide together",
+    .about = "One row for every server: who leads as it knows, whether it "
+	     "votes, and the last decision it has applied. All rows should "
+	     "name one leader and one term; a server whose decisions stay "
+	     "behind does not hear the others. One, three or five servers "
+	     "vote; more than half of them must hear one another, or no owner "
+	     "is replaced and no member changed.",
+    .example = "show quorum",
+    .cols = quorum_cols,
+    .run = quorum_run,
+};
+
+/* ---- actions of the leader ---------------------------------------------- */
+
+/* False when another server does it, or nobody: the call is over then. */
+static bool
+quorum_op_leads(struct op_call *call, struct quorum *q)
+{
+	if (engine_state(q->engine) == ENGINE_LEADER)
+		return true;
+	if (engine_leader(q->engine)[0] != '\0')
+		op_finish(call, NULL);
+	else
+		op_failf(call, ERR_NOOWNER, "%s knows no leader", q->server);
+	return false;
+}
+
+static void
+quorum_op_done(void *arg, const struct err *e)
+{
+	op_finish(arg, e);
+}
+
+/* The row of an ownership as it was when the action was asked for. */
+static void
+quorum_op_key_row(
+    struct op_call *call, const struct quorum *q, const struct ownership_key *k)
+{
+	struct owner o;
+	unsigned at = 0;
+
+	while (ownership_next(&q->machine, &at, &o)) {
+		if (strcmp(o.key, k->name) != 0)
+			continue;
+		op_row(call);
+		op_put(call, "key", o.key);
+		op_put_int(call, "epoch", (int64_t)o.epoch);
+		if (o.instance[0] != '\0')
+			op_put(call, "owner", o.instance);
+		if (o.members[0] != '\0')
+			op_put(call, "members", o.members);
+		return;
+	}
+}
+
+/* An action on a key and a server. */
+static void
+quorum_op_key(struct op_call *call, enum ownership_type type)
+{
+	struct quorum *q = quorum_op_of(call);
+	const struct ownership_key *k;
+	struct ownership_command c = {.type = type};
+
+	if (!quorum_op_leads(call, q))
+		return;
+	str_copy(c.key, sizeof c.key, op_arg(call, "key"));
+	str_copy(c.server, sizeof c.server, op_arg(call, "server"));
+	if ((k = ownership_key_find(&q->machine, c.key)) == NULL) {
+		op_failf(call, ERR_ABSENT, "%s: there is no such key", c.key);
+		return;
+	}
+	c.epoch = k->epoch;
+	quorum_op_key_row(call, q, k);
+	quorum_propose(q, &c, quorum_op_done, call);
+}
+
+static const struct op_field key_args[] = {
+    {.name = "key",
+	.type = &op_type_text,
+	.flags = OP_KEY | OP_REQUIRED,
+	.max = OWNER_KEY - 1,
+	.brief = "what is owned: sr, st, mgc, calls/..."},
+    {.name = "server",
+	.type = &op_type_name,
+	.flags = OP_KEY | OP_REQUIRED,
+	.brief = "where it shall be owned"},
+    {0},
+};
+
+static const struct op_field key_cols[] = {
+    {.name = "key", .type = &op_type_text, .brief = "what is owned"},
+    {.name = "epoch", .type = &op_type_int, .brief = "epoch until now"},
+    {.name = "owner",
+	.type = &op_type_instance,
+	.brief = "instance that owned it until now"},
+    {.name = "members",
+	.type = &op_type_text,
+	.brief = "servers that held all of it until now"},
+    {0},
+};
+
+static void
+move_run(struct op_call *call)
+{
+	quorum_op_key(call, OWNERSHIP_MOVE);
+}
+
+static const struct op op_move = {
+    .name = "request ownership move",
+    .kind = OP_ACTION,
+    .access = OP_OPERATOR,
+    .where = OP_EACH,
+    .role = ROLE_QUORUM,
+    .brief = "give an ownership to another server",
+    .about = "The new owner must be in sync, which it is when show ownership "
+	     "lists its server as a member, and ready. Nothing is lost; "
+	     "requests wait for the new owner for a moment.",
+    .example = "request ownership move sr srv2",
+    .args = key_args,
+    .cols = key_cols,
+    .run = move_run,
+};
+
+static void
+recover_run(struct op_call *call)
+{
+	quorum_op_key(call, OWNERSHIP_RECOVER);
+}
+
+static const struct op op_recover = {
+    .name = "request ownership recover",
+    .kind = OP_ACTION,
+    .access = OP_OPERATOR,
+    .where = OP_EACH,
+    .role = ROLE_QUORUM,
+    .brief = "give an ownership to a server that may lack data",
+    .about = "Only when every server that the answer names as a member is "
+	     "lost for good or has lost its disk: they alone hold everything "
+	     "that was ever answered. The server given goes on with what it "
+	     "has; what it lacks is lost. Refused while a member is up.",
+    .example = "request ownership recover sr srv2",
+    .args = key_args,
+    .cols = key_cols,
+    .run = recover_run,
+};
+
+/* ---- servers ------------------------------------------------------------ */
+
+static void
+quorum_op_server(struct op_call *call, enum ownership_type type)
+{
+	struct quorum *q = quorum_op_of(call);
+	struct ownership_command c = {.type = type};
+
+	if (!quorum_op_leads(call, q))
+		return;
+	str_copy(c.server, sizeof c.server, op_arg(call, "server"));
+	quorum_propose(q, &c, quorum_op_done, call);
+}
+
+static const struct op_field server_args[] = {
+    {.name = "server",
+	.type = &op_type_name,
+	.flags = OP_KEY | OP_REQUIRED,
+	.brief = "name of the server"},
+    {0},
+};
+
+static void
+drain_run(struct op_call *call)
+{
+	quorum_op_server(call, OWNERSHIP_DRAIN);
+}
+
+static const struct op op_drain = {
+    .name = "request server drain",
+    .kind = OP_ACTION,
+    .access = OP_OPERATOR,
+    .where = OP_EACH,
+    .role = ROLE_QUORUM,
+    .brief = "move all ownerships away from a server",
+    .about = "What another server in sync can own is moved to it at once; "
+	     "the rest follows when one is in sync. Until request server "
+	     "undrain the server owns nothing for which there is another. "
+	     "Calls stay with their instances.",
+    .example = "request server drain srv2",
+    .args = server_args,
+    .run = drain_run,
+};
+
+static void
+undrain_run(struct op_call *call)
+{
+	quorum_op_server(call, OWNERSHIP_UNDRAIN);
+}
+
+static const struct op op_undrain = {
+    .name = "request server undrain",
+    .kind = OP_ACTION,
+    .access = OP_OPERATOR,
+    .where = OP_EACH,
+    .role = ROLE_QUORUM,
+    .brief = "let a server own again",
+    .about = "Ends request server drain. Nothing moves back by itself.",
+    .example = "request server undrain srv2",
+    .args = server_args,
+    .run = undrain_run,
+};
+
+static void
+remove_run(struct op_call *call)
+{
+	quorum_op_server(call, OWNERSHIP_SERVER_REMOVE);
+}
+
+static const struct op op_remove = {
+    .name = "request server remove",
+    .kind = OP_ACTION,
+    .access = OP_OPERATOR,
+    .where = OP_EACH,
+    .role = ROLE_QUORUM,
+    .brief = "take a server out of the site",
+    .about = "It votes no more, its copies count no more, the others do not "
+	     "speak to it any more. Refused while it owns anything or is the "
+	     "only one that holds something: drain it first, or recover what "
+	     "a lost one held. To come back it joins again.",
+    .example = "request server remove srv3",
+    .args = server_args,
+    .run = remove_run,
+};
+
+const struct op *const quorum_ops[] = {&op_quorum, &op_move, &op_recover,
+    &op_drain, &op_undrain, &op_remove, NULL};

@@ -1,0 +1,382 @@
+/*
+ * Does:     decides with the quorum processes of the other servers who owns
+ *           what, who is up, and whose acknowledgements are needed; runs raft
+ *           (libraft) around the machine of replication/ownership.h; finds
+ *           dead servers by their silence and proposes their successors.
+ * Never:    opens a stream, starts or kills a process, speaks with anybody
+ *           outside the site.
+ * Talks to: quorum of every other server (mesh, port base + 1: see
+ *           quorum_frame.c); supervisor (what was decided, how its processes
+ *           are); replicator (members that come and go) and control (servers
+ *           that join) by JSON-RPC.
+ * Keeps:    the raft log and its snapshots, its id and the list of servers in
+ *           STATE/raft; the machine in memory, which that makes anew.
+ * On crash: owners go on serving; the others do without its vote. Started
+ *           again it reads its log and hears from the leader what it missed.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "quorum.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+#include "daemon/role/role_wire.h"
+
+#define QUORUM_PRIORITY 10 /* of SCHED_RR */
+
+/* ---- time --------------------------------------------------------------- */
+
+/* Memory that is never paged out, if the limit allows all we may ever use. */
+static bool
+quorum_lock_memory(void)
+{
+	struct rlimit r;
+
+	return getrlimit(RLIMIT_MEMLOCK, &r) == 0 &&
+	    r.rlim_cur == RLIM_INFINITY &&
+	    mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
+}
+
+/* Before other threads are there, which inherit it. */
+static bool
+quorum_realtime(void)
+{
+	struct sched_param p = {.sched_priority = QUORUM_PRIORITY};
+
+	if (!quorum_lock_memory())
+		log_info("memory is not locked: no right to");
+	if (sched_setscheduler(0, SCHED_RR, &p) == 0)
+		return true;
+	log_warnx("no right to real-time priority: a dead server is found "
+		  "after 500 ms instead of 100");
+	return false;
+}
+
+/* ---- news --------------------------------------------------------------- */
+
+/* The port of an instance: what the machine knows is its server's base. */
+static void
+quorum_role_port(struct owner *o)
+{
+	char name[ROLE_NAME];
+	enum role_id role;
+	unsigned index;
+
+	if (!str_ncopy(
+		name, sizeof name, o->instance, strcspn(o->instance, "@")) ||
+	    !role_name_parse(name, &role, &index))
+		return;
+	addr_set_port(&o->inside,
+	    (uint16_t)(addr_port(&o->inside) + role_rows[role].port + index));
+}
+
+static void
+quorum_role_entry(void *arg, const struct owner *o, bool removed)
+{
+	struct owner out = *o;
+
+	quorum_role_port(&out);
+	role_decide(arg, &out, removed);
+}
+
+/* The members of a key as its replicators are told: by the link on which they
+ * are answered too, so in the order in which it was decided. */
+static json_t *
+quorum_role_members(const struct quorum *q, const struct ownership_key *k)
+{
+	json_t *list = json_array();
+	unsigned i;
+
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		if (k->members & 1u << i)
+			json_array_append_new(
+			    list, json_string(q->machine.server[i].name));
+	}
+	return json_pack("{s:s, s:I, s:I, s:o}", "key", k->name, "epoch",
+	    (json_int_t)k->epoch, "turn", (json_int_t)k->turn, "members", list);
+}
+
+static void
+quorum_role_on_members(void *arg, const struct ownership_key *k)
+{
+	struct self *self = arg;
+	struct peer *p;
+	unsigned at = 0;
+
+	while (self->state_of_role != NULL &&
+	    (p = role_peer_next(self, ROLE_REPLICATOR, &at)) != NULL)
+		rpc_notify(p->rpc, "members",
+		    quorum_role_members(self->state_of_role, k));
+}
+
+static void
+quorum_role_on_link(struct self *self, struct peer *p)
+{
+	const struct quorum *q = self->state_of_role;
+	size_t i;
+
+	if (p->role != ROLE_REPLICATOR)
+		return;
+	for (i = 0; i < OWNERSHIP_KEYS; i++) {
+		if (q->machine.key[i].epoch != 0)
+			rpc_notify(p->rpc, "members",
+			    quorum_role_members(q, &q->machine.key[i]));
+	}
+}
+
+static void
+quorum_role_on_servers(void *arg, const struct mesh_server *s, size_t n)
+{
+	struct self *self = arg;
+	struct quorum *q = self->state_of_role;
+
+	if (q != NULL && q->mesh != NULL)
+		mesh_set(q->mesh, s, n);
+}
+
+/* ---- what the supervisor says ------------------------------------------- */
+
+static void
+quorum_role_on_status(struct self *self, const struct role_status *s)
+{
+	bool ready = strcmp(s->state, "ready") == 0 ||
+	    strcmp(s->state, "owner") == 0;
+	enum role_id role;
+	unsigned index;
+
+	if (role_name_parse(s->name, &role, &index))
+		quorum_instance(self->state_of_role, role_rows[role].name,
+		    index, ready ? s->since : 0);
+}
+
+static void
+quorum_role_on_serving(struct self *self, const char *key, uint64_t epoch)
+{
+	quorum_serving(self->state_of_role, key, epoch);
+}
+
+/* ---- requests of peers -------------------------------------------------- */
+
+static void
+quorum_role_done(void *arg, const struct err *e)
+{
+	if (e == NULL)
+		rpc_reply(arg, json_object());
+	else
+		rpc_fail(arg, e);
+}
+
+/* {key, epoch, server}, and the answer once it is decided; TIMEOUT = nobody
+ * knows: whoever asked takes it for decided until "members" tells. */
+static void
+quorum_role_member(struct quorum *q, struct rpc_request *r,
+    enum ownership_type type, json_t *params)
+{
+	const char *key, *server;
+	json_int_t epoch;
+
+	if (json_unpack(params, "{s:s, s:I, s:s}", "key", &key, "epoch", &epoch,
+		"server", &server) != 0)
+		rpc_failf(r, ERR_INVALID, "expected key, epoch, server");
+	else
+		quorum_member(
+		    q, type, key, (uint64_t)epoch, server, quorum_role_done, r);
+}
+
+static void
+quorum_role_member_add(struct quorum *q, struct rpc_request *r, json_t *params)
+{
+	quorum_role_member(q, r, OWNERSHIP_MEMBER_ADD, params);
+}
+
+static void
+quorum_role_member_remove(
+    struct quorum *q, struct rpc_request *r, json_t *params)
+{
+	quorum_role_member(q, r, OWNERSHIP_MEMBER_REMOVE, params);
+}
+
+/* {id, epoch}: of the ship log, whenever it is a new one. */
+static void
+quorum_role_log(struct quorum *q, struct rpc_request *r, json_t *params)
+{
+	json_int_t id, epoch;
+
+	if (json_unpack(params, "{s:I, s:I}", "id", &id, "epoch", &epoch) !=
+	    0) {
+		rpc_failf(r, ERR_INVALID, "expected id, epoch");
+		return;
+	}
+	quorum_log(q, (uint64_t)id, (uint64_t)epoch);
+	quorum_role_done(r, NULL);
+}
+
+/* {name, inside, port-base, witness} */
+static void
+quorum_role_server_put(struct quorum *q, struct rpc_request *r, json_t *params)
+{
+	struct ownership_command c = {.type = OWNERSHIP_SERVER_PUT};
+	const char *name, *inside;
+	int port, witness = 0;
+
+	if (json_unpack(params, "{s:s, s:s, s:i, s?b}", "name", &name, "inside",
+		&inside, "port-base", &port, "witness", &witness) != 0 ||
+	    port < 1 || port > UINT16_MAX ||
+	    !addr_parse(&c.inside, inside, (uint16_t)port) ||
+	    !str_copy(c.server, sizeof c.server, name)) {
+		rpc_failf(r, ERR_INVALID, "expected name, inside, port-base");
+		return;
+	}
+	c.flags = witness != 0;
+	quorum_propose(q, &c, quorum_role_done, r);
+}
+
+static const struct {
+	const char *method;
+	enum role_id from;
+	void (*fn)(struct quorum *, struct rpc_request *, json_t *params);
+} quorum_methods[] = {
+    {"member-add", ROLE_REPLICATOR, quorum_role_member_add},
+    {"member-remove", ROLE_REPLICATOR, quorum_role_member_remove},
+    {"log", ROLE_REPLICATOR, quorum_role_log},
+    {"server-put", ROLE_CONTROL, quorum_role_server_put},
+};
+
+static void
+quorum_role_on_request(struct self *self, struct peer *p, struct rpc_request *r,
+    const char *method, json_t *params)
+{
+	size_t i;
+
+	for (i = 0;
+	     i < sizeof quorum_methods / sizeof quorum_methods[0] && r != NULL;
+	     i++) {
+		if (strcmp(quorum_methods[i].method, method) != 0 ||
+		    quorum_methods[i].from != p->role)
+			continue;
+		quorum_methods[i].fn(self->state_of_role, r, params);
+		return;
+	}
+	if (r != NULL)
+		rpc_failf(
+		    r, ERR_UNKNOWN, "%s: not for %s to ask", method, p->name);
+}
+
+/* ---- start -------------------------------------------------------------- */
+
+/* The other servers as the supervisor knows them before raft tells: those
+ * that were there when this one joined. */
+static size_t
+quorum_role_others(const struct self *self, struct mesh_server *out)
+{
+	struct owner o;
+	unsigned at = 0;
+	size_t n = 0;
+
+	while (n < OWNERSHIP_SERVERS && owner_map_next(self->owners, &at, &o)) {
+		if (!str_prefix(o.key, "server/") ||
+		    strcmp(o.key + 7, self->server) == 0)
+			continue;
+		memset(&out[n], 0, sizeof out[n]);
+		str_copy(out[n].name, sizeof out[n].name, o.key + 7);
+		out[n++].inside = o.inside;
+	}
+	return n;
+}
+
+static void
+quorum_role_on_up(void *arg, const char *server, int fd)
+{
+	struct self *self = arg;
+
+	quorum_on_up(self->state_of_role, server, fd);
+}
+
+static int
+quorum_role_open_mesh(struct self *self, struct quorum *q,
+    const struct mesh_server *others, size_t n, struct err *e)
+{
+	struct mesh_config c = {.self = self->server,
+	    .identity = self->identity,
+	    .listen = q->config.inside,
+	    .port_offset = MESH_QUORUM,
+	    .on_up = quorum_role_on_up,
+	    .arg = self};
+	int r;
+
+	if (self->identity == NULL)
+		return 0;
+	if ((r = mesh_open(self->loop, &c, &q->mesh, e)) != 0)
+		return r;
+	if (q->nservers != 0)
+		mesh_set(q->mesh, q->servers, q->nservers);
+	else
+		mesh_set(q->mesh, others, n);
+	return 0;
+}
+
+static void
+quorum_role_stats(struct self *self, struct quorum *q)
+{
+	static struct role_stat stats[] = {
+	    {"decided", "commands that were done", NULL},
+	    {"refused", "commands that came too late or did not fit", NULL},
+	    {"servers-lost", "times a server was found silent", NULL},
+	    {"led", "times this server became the leader", NULL},
+	    {0},
+	};
+
+	stats[0].value = &q->decided;
+	stats[1].value = &q->refused;
+	stats[2].value = &q->downs;
+	stats[3].value = &q->elections;
+	role_stats(self, stats);
+}
+
+static int
+quorum_role_start(struct self *self, struct err *e)
+{
+	struct mesh_server others[OWNERSHIP_SERVERS];
+	size_t n = quorum_role_others(self, others);
+	struct quorum_config c = {.loop = self->loop,
+	    .server = self->server,
+	    .inside = self->inside,
+	    .floor = self->epoch,
+	    .joined = n != 0,
+	    .realtime = quorum_realtime(),
+	    .on_entry = quorum_role_entry,
+	    .on_members = quorum_role_on_members,
+	    .on_servers = quorum_role_on_servers,
+	    .arg = self};
+	struct quorum *q;
+	char dir[300];
+	int r;
+
+	snprintf(dir, sizeof dir, "%s/raft", self->state);
+	c.dir = dir;
+	addr_set_port(&c.inside, self->port_base);
+	if ((r = quorum_open(&c, &q, e)) != 0)
+		return r;
+	self->state_of_role = q;
+	if ((r = quorum_role_open_mesh(self, q, others, n, e)) != 0)
+		return r;
+	role_on_status(self, quorum_role_on_status);
+	role_on_serving(self, quorum_role_on_serving);
+	quorum_role_stats(self, q);
+	role_ready(self);
+	return 0;
+}
+
+const struct role quorum_role = {
+    .id = ROLE_QUORUM,
+    .ops = quorum_ops,
+    .start = quorum_role_start,
+    .on_link = quorum_role_on_link,
+    .on_request = quorum_role_on_request,
+    .rights = RIGHT_STREAM,
+};
