@@ -234,7 +234,7 @@ quorum_on_up(struct quorum *q, const char *server, int fd)
 
 	if (s == NULL)
 		fatalx("server=%s: more servers than a site has", server);
-	link_close(&s->link);
+	link_drop(&s->link);
 	s->link = link_open(q, server, fd);
 }
 

@@ -70,7 +70,7 @@ struct quorum;
 
 /* fd (of the mesh) is taken. */
 struct link *link_open(struct quorum *, const char *server, int fd);
-void link_close(struct link **);
+void link_drop(struct link **);
 void link_beat(struct link *);
 /* Send a command to a leader, and what became of it from there. */
 void link_propose(struct link *, uint64_t tag, const uint8_t *, size_t n);

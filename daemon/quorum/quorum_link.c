@@ -65,7 +65,7 @@ link_on_fail(void *arg)
 
 	log_info("server=%s link ended: %s", l->server, l->err.text);
 	quorum_on_gone(l->q, l);
-	link_close(&l);
+	link_drop(&l);
 }
 
 static void
@@ -339,7 +339,7 @@ link_open(struct quorum *q, const char *server, int fd)
 }
 
 void
-link_close(struct link **lp)
+link_drop(struct link **lp)
 {
 	struct link *l = *lp;
 

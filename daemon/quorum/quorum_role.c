@@ -378,5 +378,5 @@ const struct role quorum_role = {
     .start = quorum_role_start,
     .on_link = quorum_role_on_link,
     .on_request = quorum_role_on_request,
-    .rights = RIGHT_STREAM,
+    .rights = RIGHT_STREAM | RIGHT_AIO,
 };

@@ -118,6 +118,7 @@ struct role {
 #define RIGHT_DGRAM 0x01  /* create, bind and connect datagram sockets */
 #define RIGHT_STREAM 0x02 /* create stream sockets, listen and connect */
 #define RIGHT_RING 0x04	  /* use an io_uring that start() has made */
+#define RIGHT_AIO 0x08	  /* asynchronous I/O of files (libraft's log) */
 
 /* The system calls every process keeps, one a line. */
 void role_sandbox_print(FILE *to);

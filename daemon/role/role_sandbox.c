@@ -52,6 +52,11 @@ static const int sandbox_all[] = {SCMP_SYS(read), SCMP_SYS(write),
     SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill),
     SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(prctl)};
 
+/* What libraft writes its log with. */
+static const int sandbox_aio[] = {SCMP_SYS(io_setup), SCMP_SYS(io_destroy),
+    SCMP_SYS(io_submit), SCMP_SYS(io_getevents), SCMP_SYS(io_pgetevents),
+    SCMP_SYS(fstatfs), SCMP_SYS(statfs)};
+
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 /* Allow a call without looking at its arguments. */
@@ -117,6 +122,11 @@ role_sandbox(unsigned rights)
 		sandbox_allow_inet(ctx, SOCK_STREAM);
 	if (rights & RIGHT_RING)
 		sandbox_allow(ctx, SCMP_SYS(io_uring_enter));
+	for (i = 0; rights & RIGHT_AIO && i < COUNT(sandbox_aio); i++)
+		sandbox_allow(ctx, sandbox_aio[i]);
+	/* Threads that a library has started already are closed in, too. */
+	if (seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) != 0)
+		fatalx("sandbox: threads");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		fatal("sandbox: no new privileges");
 	if (seccomp_load(ctx) != 0)

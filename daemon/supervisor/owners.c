@@ -63,32 +63,26 @@ owners_state(const struct child *c)
 	return child_alive(c) ? OWNER_CLAIMING : OWNER_DOWN;
 }
 
+/*
+ * That it runs quorum tells everybody, under an epoch of the site; that it
+ * does not, our own readers hear now.
+ */
 void
-owners_publish_child(struct child *c)
+owners_publish_child(const struct child *c)
 {
 	struct supervisor *s = c->sup;
-	struct owner o = {.epoch = c->starts, .state = owners_state(c)};
+	enum owner_state state = owners_state(c);
 	char key[OWNER_KEY];
+	struct owner o;
 
 	snprintf(key, sizeof key, "%.30s@%.32s", c->name, s->conf.server);
-	if (s->quorum != NULL) {
-		/* That it runs quorum tells everybody, under an epoch of the
-		 * site; that it does not, our own readers hear now. */
-		if (o.state == OWNER_SERVING ||
-		    !owner_map_find(s->owners, key, &o))
-			return;
-		o.state = owners_state(c);
-	}
-	if (!c->wanted && !child_alive(c)) {
-		owner_map_remove(s->owners, key);
+	if (state == OWNER_SERVING || !owner_map_find(s->owners, key, &o))
 		return;
-	}
-	str_copy(o.key, sizeof o.key, key);
-	str_copy(o.instance, sizeof o.instance, key);
-	o.inside = s->conf.inside;
-	addr_set_port(&o.inside,
-	    (uint16_t)(s->conf.port_base + role_rows[c->role].port + c->index));
-	owners_put(s, &o);
+	o.state = state;
+	if (c->wanted || child_alive(c))
+		owners_put(s, &o);
+	else
+		owner_map_remove(s->owners, key);
 }
 
 /* ---- what our processes own ---------------------------------------------- */
@@ -202,6 +196,23 @@ owners_serving(const struct child *c, const char *key, uint64_t epoch)
 	return true;
 }
 
+/* Quorum must reach the others before it can hear from them who there is: at
+ * the first start after a join the map has those that were there then. */
+void
+owners_others(struct supervisor *s)
+{
+	struct mesh_server list[OWNERS_OTHERS];
+	size_t n = identity_servers(s->conf.state, list, OWNERS_OTHERS), i;
+	struct owner o;
+
+	for (i = 0; i < n; i++) {
+		o = (struct owner){
+		    .inside = list[i].inside, .state = OWNER_DOWN};
+		snprintf(o.key, sizeof o.key, "server/%.32s", list[i].name);
+		owners_put(s, &o);
+	}
+}
+
 /* ---- what quorum tells --------------------------------------------------- */
 
 void
@@ -213,8 +224,6 @@ owners_take(struct supervisor *s, const struct owner *told, bool removed)
 
 	if (c != NULL && o.state == OWNER_SERVING)
 		o.state = owners_state(c); /* it may have died since */
-	if (o.epoch > s->epoch && owners_child(s, o.instance) != NULL)
-		s->epoch = o.epoch;
 	if (removed) {
 		owner_map_remove(s->owners, o.key);
 		owners_wake(s);

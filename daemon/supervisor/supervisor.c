@@ -32,86 +32,8 @@
 
 /* The order of an orderly stop: what faces the outside goes first. */
 static const enum role_id supervisor_stop_order[] = {ROLE_SG, ROLE_B2BUA,
-    ROLE_MGC, ROLE_MG, ROLE_SR, ROLE_CONTROL, ROLE_ST, ROLE_REPLICATOR};
-
-/* ---- ownership ---------------------------------------------------------- */
-
-/* The instances of a role that may own a key now, as bits. */
-static unsigned
-supervisor_ready(const struct supervisor *s, enum role_id role)
-{
-	unsigned i, bits = 0;
-
-	for (i = 1; i <= ROLE_INSTANCES; i++) {
-		if (s->child[role][i].state == CHILD_READY)
-			bits |= 1u << i;
-	}
-	return bits;
-}
-
-/* Publish what was decided as if quorum had told it. */
-static void
-supervisor_publish(struct supervisor *s, const struct ownership *o)
-{
-	struct owner out = {.epoch = o->epoch, .state = o->state};
-	unsigned at = o->owner != 0 ? o->owner : o->only;
-
-	str_copy(out.key, sizeof out.key, o->key);
-	if (o->owner != 0)
-		snprintf(out.instance, sizeof out.instance, "%.30s@%.32s",
-		    s->child[o->role][o->owner].name, s->conf.server);
-	str_copy(out.members, sizeof out.members, s->conf.server);
-	if (at != 0) {
-		out.inside = s->conf.inside;
-		addr_set_port(&out.inside,
-		    (uint16_t)(s->conf.port_base + role_rows[o->role].port +
-			at));
-	}
-	owners_take(s, &out, false);
-}
-
-/* A key whose owner is gone finds a new one, if any instance is ready. */
-static void
-supervisor_decide(struct supervisor *s, struct ownership *o)
-{
-	unsigned to;
-
-	if (o->owner != 0 && !child_alive(&s->child[o->role][o->owner])) {
-		ownership_lose(o);
-		supervisor_publish(s, o);
-	}
-	if (o->owner != 0 || s->stopping)
-		return;
-	to = ownership_choose(o, supervisor_ready(s, o->role));
-	if (to == 0)
-		return;
-	ownership_grant(o, to, ++s->epoch);
-	supervisor_publish(s, o);
-}
-
-/* The keys that follow from the table: one per passive role, one call stream
- * per B2BUA instance. */
-static void
-supervisor_make_keys(struct supervisor *s)
-{
-	unsigned role, i;
-	struct ownership *o;
-
-	for (role = 0; role < ROLE_MAX; role++) {
-		if (role_rows[role].mode != ROLE_PASSIVE)
-			continue;
-		o = &s->own[s->nown++];
-		o->role = (enum role_id)role;
-		str_copy(o->key, sizeof o->key, role_rows[role].name);
-	}
-	for (i = 1; i <= ROLE_INSTANCES; i++) {
-		o = &s->own[s->nown++];
-		o->role = ROLE_B2BUA;
-		o->only = i;
-		snprintf(o->key, sizeof o->key, "calls/b2bua-%u@%.32s", i,
-		    s->conf.server);
-	}
-}
+    ROLE_MGC, ROLE_MG, ROLE_SR, ROLE_CONTROL, ROLE_ST, ROLE_QUORUM,
+    ROLE_REPLICATOR};
 
 /* ---- events ------------------------------------------------------------- */
 
@@ -134,7 +56,7 @@ supervisor_tell_status(const struct child *c, struct child *to)
 {
 	struct role_msg m = {.type = ROLE_MSG_STATUS};
 
-	if (to == NULL || !child_alive(to))
+	if (!child_alive(to))
 		return;
 	str_copy(m.u.status.name, sizeof m.u.status.name, c->name);
 	str_copy(m.u.status.state, sizeof m.u.status.state,
@@ -165,7 +87,8 @@ static void
 supervisor_tell(struct child *c)
 {
 	struct supervisor *s = c->sup;
-	struct child *listener[] = {&s->child[ROLE_CONTROL][1], s->quorum};
+	struct child *listener[] = {
+	    &s->child[ROLE_CONTROL][1], &s->child[ROLE_QUORUM][1]};
 	size_t i;
 
 	for (i = 0; i < sizeof listener / sizeof listener[0]; i++) {
@@ -222,16 +145,11 @@ void
 supervisor_on_child(struct child *c)
 {
 	struct supervisor *s = c->sup;
-	unsigned i;
 
 	owners_publish_child(c);
 	supervisor_tell(c);
 	if (!child_alive(c))
 		owners_forget(c);
-	for (i = 0; i < s->nown; i++) {
-		if (s->own[i].role == c->role)
-			supervisor_decide(s, &s->own[i]);
-	}
 	owners_wake(s);
 	supervisor_say_ready(s);
 	if (s->stopping && !child_alive(c))
@@ -268,8 +186,7 @@ supervisor_boot(struct supervisor *s, uint64_t epoch)
 	if (s->started)
 		return;
 	s->started = true;
-	if (s->quorum != NULL)
-		supervisor_place(s, s->quorum->role, 1);
+	supervisor_place(s, ROLE_QUORUM, 1);
 	supervisor_place(s, ROLE_CONTROL, 1);
 	supervisor_place(s, ROLE_ST, 2);
 }
@@ -278,17 +195,8 @@ supervisor_boot(struct supervisor *s, uint64_t epoch)
 static void
 supervisor_serving(struct child *c, const struct role_msg *m)
 {
-	struct supervisor *s = c->sup;
-	unsigned i;
-
-	if (!owners_serving(c, m->u.own.key, m->u.own.epoch))
-		return;
-	if (s->quorum != NULL)
-		child_tell(s->quorum, m, NULL, 0);
-	for (i = 0; i < s->nown; i++) {
-		if (strcmp(s->own[i].key, m->u.own.key) == 0)
-			ownership_serve(&s->own[i], c->index, m->u.own.epoch);
-	}
+	if (owners_serving(c, m->u.own.key, m->u.own.epoch))
+		child_tell(&c->sup->child[ROLE_QUORUM][1], m, NULL, 0);
 }
 
 /* A restart by hand: the process goes in order and comes back at once. */
@@ -325,6 +233,8 @@ supervisor_on_message(struct child *c, const struct role_msg *m)
 	} else if (m->type == ROLE_MSG_READY) {
 		if (c->role == ROLE_REPLICATOR)
 			supervisor_boot(c->sup, m->u.ready.epoch);
+	} else if (m->type == ROLE_MSG_OWNER && c->role == ROLE_QUORUM) {
+		owners_take(c->sup, &m->u.owner.entry, m->u.owner.removed);
 	} else if (c->role != ROLE_CONTROL || c->sup->stopping) {
 		log_warnx(
 		    "role=%s message %d: not its to send", c->name, m->type);
@@ -367,7 +277,7 @@ supervisor_on_stop(void *arg)
 		return;
 	log_info("stopping");
 	s->stopping = true;
-	supervisor_tell_all_status(s, s->quorum);
+	supervisor_tell_all_status(s, &s->child[ROLE_QUORUM][1]);
 	supervisor_stop_next(s);
 }
 
@@ -411,11 +321,22 @@ supervisor_share(const char *path)
 		fatal("%s", path);
 }
 
-/* Media and flows need a descriptor each: take as many as we may have. */
+/* Media and flows need a descriptor each: take as many as we may have. Quorum
+ * finds dead servers sooner when nothing keeps it waiting; as root we can give
+ * it the right to real-time priority and locked memory, which no other
+ * process's sandbox lets it use. */
 static void
 supervisor_raise_limits(void)
 {
+	const struct rlimit priority = {10, 10},
+			    memory = {RLIM_INFINITY, RLIM_INFINITY};
 	struct rlimit r;
+
+	if (geteuid() == 0 &&
+	    (setrlimit(RLIMIT_RTPRIO, &priority) != 0 ||
+		setrlimit(RLIMIT_MEMLOCK, &memory) != 0))
+		log_debug(
+		    "no right to real-time priority: %s", strerror(errno));
 
 	if (getrlimit(RLIMIT_NOFILE, &r) != 0)
 		fatal("limit of descriptors");
@@ -457,6 +378,7 @@ supervisor_prepare_state(struct supervisor *s)
 	snprintf(path, sizeof path, "%s/owners", s->conf.state);
 	if (owner_map_create(path, &s->owners, &e) != 0)
 		fatalx("%s", e.text);
+	owners_others(s);
 }
 
 static void
@@ -475,8 +397,6 @@ supervisor_make_children(struct supervisor *s)
 			role_name(c->name, c->role, i);
 		}
 	}
-	if (role_find("quorum") != ROLE_MAX)
-		s->quorum = &s->child[role_find("quorum")][1];
 }
 
 static void
@@ -525,8 +445,6 @@ supervisor_main(const char *path, bool debug)
 	supervisor_raise_limits();
 	supervisor_prepare_state(s);
 	supervisor_make_children(s);
-	if (s->quorum == NULL)
-		supervisor_make_keys(s);
 	s->loop = loop_new();
 	s->signals[0] = loop_signal_open(
 	    s->loop, SIGCHLD, supervisor_on_sigchld, s);

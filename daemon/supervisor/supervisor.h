@@ -40,25 +40,6 @@ struct keys {
 /* Read <state>/keys, or make it with new keys at the first start. */
 int keys_load(struct keys *, const char *state, struct err *);
 
-/* ---- ownership.c: who owns what on one server; pure --------------------- */
-
-struct ownership {
-	char key[OWNER_KEY];
-	enum role_id role;
-	unsigned only;	/* this instance alone may own it; 0 = any */
-	unsigned owner; /* instance that owns it; 0 = none */
-	uint64_t epoch;
-	enum owner_state state;
-};
-/* The instance to own it now: the one that does, or the lowest that is ready
- * (bit i = instance i); 0 when there is none. */
-unsigned ownership_choose(const struct ownership *, unsigned ready);
-/* Give it to an instance under a higher epoch. */
-void ownership_grant(struct ownership *, unsigned owner, uint64_t epoch);
-/* The instance serves; false when that was said of an older epoch. */
-bool ownership_serve(struct ownership *, unsigned owner, uint64_t epoch);
-void ownership_lose(struct ownership *);
-
 /* ---- child.c: one process ----------------------------------------------- */
 
 enum child_state {
@@ -121,20 +102,21 @@ struct grant {
 /* What quorum has decided: of an ownership, of an instance of another
  * server, of a server. */
 void owners_take(struct supervisor *, const struct owner *, bool removed);
-/* The entry of a process of ours, whether it owns anything or not. */
-void owners_publish_child(struct child *);
+/* The state of a process of ours is another one. */
+void owners_publish_child(const struct child *);
 /* It says that it serves; false when that is not what it was told. */
 bool owners_serving(const struct child *, const char *key, uint64_t epoch);
 bool owners_has(const struct child *);	  /* it owns something */
 void owners_forget(const struct child *); /* it has ended */
 /* A new quorum process hears who of ours serves. */
 void owners_tell_serving(struct supervisor *, struct child *quorum);
+#define OWNERS_OTHERS 32
+/* Put the servers there were when this one joined into a new map. */
+void owners_others(struct supervisor *);
 /* Wake every process: the map has changed. */
 void owners_wake(struct supervisor *);
 
 /* ---- supervisor.c: what the files above share --------------------------- */
-
-#define SUPERVISOR_KEYS (3 + ROLE_INSTANCES)
 
 struct supervisor {
 	struct loop *loop;
@@ -143,12 +125,9 @@ struct supervisor {
 	struct identity identity;
 	struct owner_map *owners;
 	struct child child[ROLE_MAX][ROLE_INSTANCES + 1]; /* index from 1 */
-	struct child *quorum; /* NULL: there is no such role */
 	struct grant grant[SUPERVISOR_GRANTS];
 	unsigned ngrants;
-	struct ownership own[SUPERVISOR_KEYS];
-	unsigned nown;
-	uint64_t epoch; /* the highest ever given */
+	uint64_t epoch; /* the highest that the ship log has seen */
 	bool started;	/* the replicator has told the highest epoch */
 	bool complete;	/* all that shall run is ready */
 	bool stopping;

@@ -15,7 +15,7 @@ t "the site comes up with its demo domain" site_up
 
 all_roles() {
 	[ "$(rows 'show roles' '[.data[].instance] | sort | join(" ")')" = \
-	    '"b2bua/1 control/1 mg/1 mgc/1 mgc/2 replicator/1 sg/1 sr/1 sr/2 st/1 st/2"' ]
+	    '"b2bua/1 control/1 mg/1 mgc/1 mgc/2 quorum/1 replicator/1 sg/1 sr/1 sr/2 st/1 st/2"' ]
 }
 t "every role runs, two instances of each passive one" all_roles
 
@@ -59,7 +59,7 @@ is_back() {
 all_serve() {
 	rows 'show ownership' '[.data[] | select(.state != "serving")] == []'
 }
-for instance in replicator/1 control/1 st/1 st/2 sr/1 sr/2 mgc/1 mgc/2 \
+for instance in replicator/1 quorum/1 control/1 st/1 st/2 sr/1 sr/2 mgc/1 mgc/2 \
     b2bua/1 mg/1 sg/1; do
 	t "$instance comes back after kill -9" comes_back $instance
 done

@@ -58,7 +58,6 @@ rig_new(void)
 	r->s = calloc(1, sizeof *r->s);
 	str_copy(r->s->conf.server, sizeof r->s->conf.server, "srv1");
 	assert_int_equal(owner_map_create(NULL, &r->s->owners, &e), 0);
-	r->s->quorum = &r->s->child[ROLE_CONTROL][2]; /* one that is none */
 	r->sr1 = child_of(r, 1);
 	r->sr2 = child_of(r, 2);
 	return r;

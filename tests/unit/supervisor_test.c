@@ -1,4 +1,4 @@
-/* The supervisor's decisions: boot file, links, ownership, back-off. */
+/* The supervisor's decisions: boot file, links, back-off. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -109,36 +109,6 @@ keys_are_made_once_and_kept(void **state)
 	rmdir(dir);
 }
 
-/* An owner that lives stays; a dead one is followed by the lowest ready. */
-static void
-ownership_moves_only_at_death(void **state)
-{
-	struct ownership o = {.role = ROLE_SR};
-
-	(void)state;
-	assert_int_equal(ownership_choose(&o, 0), 0);
-	assert_int_equal(ownership_choose(&o, 1u << 2), 2);
-	ownership_grant(&o, 2, 5);
-	assert_int_equal(ownership_choose(&o, 1u << 1 | 1u << 2), 2);
-	assert_false(ownership_serve(&o, 2, 4));
-	assert_false(ownership_serve(&o, 1, 5));
-	assert_true(ownership_serve(&o, 2, 5));
-	assert_int_equal(o.state, OWNER_SERVING);
-	ownership_lose(&o);
-	assert_int_equal(ownership_choose(&o, 1u << 1 | 1u << 3), 1);
-}
-
-/* A call stream belongs to its own instance and to no other. */
-static void
-ownership_of_calls_is_bound_to_one_instance(void **state)
-{
-	struct ownership o = {.role = ROLE_B2BUA, .only = 2};
-
-	(void)state;
-	assert_int_equal(ownership_choose(&o, 1u << 1), 0);
-	assert_int_equal(ownership_choose(&o, 1u << 1 | 1u << 2), 2);
-}
-
 /* Only pairs that the table names are joined, from both ends alike. */
 static void
 links_follow_the_table(void **state)
@@ -201,8 +171,6 @@ main(void)
 	    cmocka_unit_test(conf_names_file_line_and_expectation),
 	    cmocka_unit_test(conf_survives_every_cut),
 	    cmocka_unit_test(keys_are_made_once_and_kept),
-	    cmocka_unit_test(ownership_moves_only_at_death),
-	    cmocka_unit_test(ownership_of_calls_is_bound_to_one_instance),
 	    cmocka_unit_test(links_follow_the_table),
 	    cmocka_unit_test(backoff_doubles_up_to_ten_seconds),
 	    cmocka_unit_test(instance_names_are_strict),
