@@ -2,7 +2,10 @@
  * Proposals, decisions and their news. Every entry of the raft log is
  *   0   8  id of the server that proposed it, little-endian
  *   8   8  its tag there
- *   16  -  a command (replication/ownership_code.c)
+ *   16  4  n
+ *   20  4  zero
+ *   24  n  a command (replication/ownership_code.c), then zeros up to a
+ *          multiple of 8, without which libraft mixes entries up
  * so whoever proposed it sees what became of it when it applies it itself:
  * what it then tells its replicator is already told to its supervisor.
  */
@@ -66,6 +69,22 @@ quorum_engine_failed(void *arg, uint64_t tag, const char *why)
 	quorum_on_failed(arg, tag, why);
 }
 
+/* What was sent to a server that is gone: it may have passed it on. */
+static void
+proposals_gone(struct quorum *q, const char *server)
+{
+	struct proposal *p = q->proposals;
+
+	while (p != NULL) {
+		if (strcmp(p->to, server) != 0) {
+			p = p->next;
+			continue;
+		}
+		quorum_on_failed(q, p->tag, "the leader is gone");
+		p = q->proposals;
+	}
+}
+
 static void
 proposals_expire(struct quorum *q, uint64_t now)
 {
@@ -80,7 +99,7 @@ proposals_expire(struct quorum *q, uint64_t now)
 	}
 }
 
-/* To our own raft or to the leader's. */
+/* The newest proposal, to our own raft or to the leader's. */
 static int
 quorum_send(
     struct quorum *q, uint64_t tag, const uint8_t *p, size_t n, struct err *e)
@@ -94,7 +113,8 @@ quorum_send(
 	s = leader[0] != '\0' ? quorum_peer(q, leader) : NULL;
 	if (s == NULL || s->link == NULL)
 		return err_set(e, ERR_NOOWNER, "the site has no leader now");
-	link_propose(s->link, tag, p, n);
+	str_copy(q->proposals->to, sizeof q->proposals->to, leader);
+	quorum_link_propose(s->link, tag, p, n);
 	return 0;
 }
 
@@ -136,7 +156,7 @@ void
 quorum_propose(struct quorum *q, const struct ownership_command *c,
     quorum_done_fn *fn, void *arg)
 {
-	uint8_t bytes[QUORUM_ENVELOPE + OWNERSHIP_COMMAND_MAX];
+	uint8_t bytes[QUORUM_ENVELOPE + OWNERSHIP_COMMAND_MAX] = {0};
 	struct proposal *p;
 	struct err e;
 	long n = ownership_encode(c, bytes + QUORUM_ENVELOPE, &e);
@@ -148,6 +168,8 @@ quorum_propose(struct quorum *q, const struct ownership_command *c,
 		quorum_refuse(q, fn, arg, &e);
 		return;
 	}
+	ship_put64(bytes + 16, (uint64_t)n);
+	n = (n + 7) & ~7L;
 	p = xcalloc(1, sizeof *p);
 	*p = (struct proposal){.tag = tag,
 	    .until = clock_mono() + QUORUM_PATIENCE,
@@ -183,7 +205,7 @@ quorum_foreign_failed(void *arg, uint64_t tag, const char *why)
 	struct peer_server *s = arg;
 
 	if (s->link != NULL)
-		link_answer(s->link, tag, why);
+		quorum_link_answer(s->link, tag, why);
 }
 
 void
@@ -197,7 +219,7 @@ quorum_on_propose(struct quorum *q, const char *server, uint64_t tag,
 		return;
 	if (engine_propose(
 		q->engine, p, n, quorum_foreign_failed, s, tag, &e) != 0)
-		link_answer(s->link, tag, e.text);
+		quorum_link_answer(s->link, tag, e.text);
 }
 
 /* ---- servers ------------------------------------------------------------ */
@@ -234,18 +256,22 @@ quorum_on_up(struct quorum *q, const char *server, int fd)
 
 	if (s == NULL)
 		fatalx("server=%s: more servers than a site has", server);
-	link_drop(&s->link);
-	s->link = link_open(q, server, fd);
+	if (s->link != NULL)
+		proposals_gone(q, server);
+	quorum_link_close(&s->link);
+	s->link = quorum_link_open(q, server, fd);
 }
 
 void
-quorum_on_gone(struct quorum *q, struct link *l)
+quorum_on_gone(struct quorum *q, struct quorum_link *l)
 {
 	size_t i;
 
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
-		if (q->peer[i].link == l)
-			q->peer[i].link = NULL;
+		if (q->peer[i].link != l)
+			continue;
+		q->peer[i].link = NULL;
+		proposals_gone(q, q->peer[i].name);
 	}
 }
 
@@ -275,7 +301,7 @@ quorum_on_connect(void *arg, const char *name)
 	struct quorum *q = arg;
 	struct peer_server *s = quorum_peer(q, name);
 
-	return s != NULL && s->link != NULL ? link_connect(s->link) : -1;
+	return s != NULL && s->link != NULL ? quorum_link_connect(s->link) : -1;
 }
 
 /* ---- news --------------------------------------------------------------- */
@@ -341,36 +367,63 @@ news_members(struct quorum *q)
 	}
 }
 
-/* The list of servers for the mesh, and on disk for the next start. */
+static struct mesh_server *
+servers_find(struct quorum *q, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < q->nservers; i++) {
+		if (strcmp(q->servers[i].name, name) == 0)
+			return &q->servers[i];
+	}
+	return NULL;
+}
+
+/* One was removed from the site. */
+static void
+servers_remove(struct quorum *q, const char *name)
+{
+	struct mesh_server *s = servers_find(q, name);
+
+	if (s == NULL)
+		return;
+	*s = q->servers[--q->nservers];
+	q->servers_changed = true;
+}
+
+/*
+ * The list of servers for the mesh, and on disk for the next start. One that
+ * reads history from its log knows more than the machine does so far: only
+ * what is removed leaves the list, and others are never lost on the way.
+ */
 static void
 news_servers(struct quorum *q)
 {
-	struct mesh_server list[OWNERSHIP_SERVERS];
+	struct mesh_server *s;
 	struct err e;
-	size_t n = 0, i;
+	size_t i;
 
-	memset(list, 0, sizeof list);
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
-		const struct ownership_server *s = &q->machine.server[i];
+		const struct ownership_server *m = &q->machine.server[i];
 
-		if (s->name[0] == '\0')
+		if (m->name[0] == '\0' ||
+		    ((s = servers_find(q, m->name)) != NULL &&
+			addr_equal(&s->inside, &m->inside)) ||
+		    (s == NULL && q->nservers == OWNERSHIP_SERVERS))
 			continue;
-		str_copy(list[n].name, sizeof list[n].name, s->name);
-		list[n++].inside = s->inside;
+		if (s == NULL)
+			s = &q->servers[q->nservers++];
+		memset(s, 0, sizeof *s);
+		str_copy(s->name, sizeof s->name, m->name);
+		s->inside = m->inside;
+		q->servers_changed = true;
 	}
-	/* One that joins learns of itself last: it must go on reaching others
-	 * until it has learnt of them. */
-	if (n == 0 ||
-	    (n == q->nservers &&
-		memcmp(list, q->servers, n * sizeof *list) == 0))
+	if (!q->servers_changed)
 		return;
-	if (ownership_server_find(&q->machine, q->server) == NULL)
-		return;
-	memcpy(q->servers, list, sizeof list);
-	q->nservers = n;
-	if (file_servers_write(q->config.dir, list, n, &e) != 0)
+	q->servers_changed = false;
+	if (file_servers_write(q->config.dir, q->servers, q->nservers, &e) != 0)
 		log_warnx("%s", e.text);
-	q->config.on_servers(q->config.arg, list, n);
+	q->config.on_servers(q->config.arg, q->servers, q->nservers);
 }
 
 static void
@@ -399,9 +452,9 @@ quorum_on_apply(void *arg, const uint8_t *p, size_t n)
 	bool ours;
 	int r;
 
-	if (n < QUORUM_ENVELOPE ||
-	    ownership_decode(
-		&c, p + QUORUM_ENVELOPE, n - QUORUM_ENVELOPE, &e) != 0) {
+	if (n < QUORUM_ENVELOPE || ship_get64(p + 16) > n - QUORUM_ENVELOPE ||
+	    ownership_decode(&c, p + QUORUM_ENVELOPE, ship_get64(p + 16), &e) !=
+		0) {
 		q->refused++;
 		log_warnx("an entry of the log is no command: passed over");
 		return;
@@ -419,6 +472,8 @@ quorum_on_apply(void *arg, const uint8_t *p, size_t n)
 	else if (r != 0)
 		log_debug(
 		    "refused: %s: %s", ownership_type_name(c.type), e.text);
+	if (r == 0 && c.type == OWNERSHIP_SERVER_REMOVE)
+		servers_remove(q, c.server);
 	if (r == 0 && q->engine != NULL)
 		quorum_news(q);
 	if (ours)
@@ -446,6 +501,14 @@ quorum_on_load(void *arg, const uint8_t *p, size_t n, struct err *e)
 }
 
 /* ---- our own server ----------------------------------------------------- */
+
+/* No other server is known, so none can know of this one. */
+static bool
+quorum_is_alone(const struct quorum *q)
+{
+	return q->nservers == 0 ||
+	    (q->nservers == 1 && strcmp(q->servers[0].name, q->server) == 0);
+}
 
 static void report(struct quorum *);
 
@@ -535,7 +598,7 @@ report(struct quorum *q)
 	if (q->reporting)
 		return;
 	str_copy(c.server, sizeof c.server, q->server);
-	if (me == NULL ? !q->config.joined
+	if (me == NULL ? quorum_is_alone(q)
 		       : me->id == 0 || !addr_equal(&me->inside, &c.inside)) {
 		report_propose(q, &c);
 		return;
@@ -597,7 +660,12 @@ quorum_log(struct quorum *q, uint64_t id, uint64_t epoch)
 static void
 quorum_on_news(void *arg)
 {
-	report(arg);
+	struct quorum *q = arg;
+
+	report(q);
+	if (q->decided != q->pushed)
+		engine_push(q->engine);
+	q->pushed = q->decided;
 }
 
 /* ---- time --------------------------------------------------------------- */
@@ -611,7 +679,7 @@ quorum_on_tick(void *arg)
 	loop_timer_set(q->tick, QUORUM_TICK);
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
 		if (q->peer[i].link != NULL)
-			link_beat(q->peer[i].link);
+			quorum_link_beat(q->peer[i].link);
 	}
 	proposals_expire(q, clock_mono());
 	lead_tick(q);
@@ -628,7 +696,7 @@ quorum_engine(struct quorum *q, struct err *e)
 	    .dir = q->config.dir,
 	    .id = q->id,
 	    .name = q->server,
-	    .bootstrap = !q->config.joined,
+	    .bootstrap = quorum_is_alone(q),
 	    .heartbeat = q->config.realtime ? 20 : 50,
 	    .election = q->config.realtime ? 100 : 500,
 	    .on_apply = quorum_on_apply,
@@ -659,11 +727,15 @@ quorum_open(const struct quorum_config *c, struct quorum **qp, struct err *e)
 		return err_errno(e, ERR_IO, "%s", c->dir);
 	}
 	q->nservers = file_servers(c->dir, q->servers, OWNERSHIP_SERVERS);
+	if (q->nservers == 0 && c->nothers != 0) {
+		q->nservers = c->nothers < OWNERSHIP_SERVERS
+		    ? c->nothers
+		    : OWNERSHIP_SERVERS;
+		memcpy(q->servers, c->others, q->nservers * sizeof *c->others);
+	}
 	if ((r = file_id(c->dir, &q->id, &fresh, e)) != 0 ||
 	    (r = quorum_engine(q, e)) != 0)
 		return r;
-	if (q->nservers != 0)
-		c->on_servers(c->arg, q->servers, q->nservers);
 	quorum_news(q);
 	q->tick = loop_timer_new(c->loop, quorum_on_tick, q);
 	loop_timer_set(q->tick, 0);

@@ -58,6 +58,9 @@ uint64_t engine_applied(struct engine *);
 bool engine_next(const struct engine *, unsigned *at, uint64_t *id,
     const char **name, enum engine_vote *);
 /* Leader only, one change at a time: true when one was begun. */
+/* Leader only: the others hear what is decided now, not at the next
+ * heartbeat. */
+void engine_push(struct engine *);
 bool engine_is_changing(const struct engine *);
 bool engine_add(struct engine *, uint64_t id, const char *name);
 bool engine_assign(struct engine *, uint64_t id, enum engine_vote);
@@ -65,18 +68,20 @@ bool engine_remove(struct engine *, uint64_t id);
 
 /* ---- quorum_link.c: the connection with the quorum of another server ---- */
 
-struct link;
+struct quorum_link;
 struct quorum;
 
 /* fd (of the mesh) is taken. */
-struct link *link_open(struct quorum *, const char *server, int fd);
-void link_drop(struct link **);
-void link_beat(struct link *);
+struct quorum_link *quorum_link_open(
+    struct quorum *, const char *server, int fd);
+void quorum_link_close(struct quorum_link **);
+void quorum_link_beat(struct quorum_link *);
 /* Send a command to a leader, and what became of it from there. */
-void link_propose(struct link *, uint64_t tag, const uint8_t *, size_t n);
-void link_answer(struct link *, uint64_t tag, const char *why);
+void quorum_link_propose(
+    struct quorum_link *, uint64_t tag, const uint8_t *, size_t n);
+void quorum_link_answer(struct quorum_link *, uint64_t tag, const char *why);
 /* A stream for raft's connection to that server; -1 while there is no hello. */
-int link_connect(struct link *);
+int quorum_link_connect(struct quorum_link *);
 
 /* Frames, pure (fuzzed). */
 enum frame_type {
@@ -104,14 +109,15 @@ long frame_decode(struct frame *, const uint8_t *, size_t n, struct err *);
 /* ---- quorum.c: proposals, decisions and their news ---------------------- */
 
 #define QUORUM_TICK (20 * CLOCK_MS) /* heartbeats */
-#define QUORUM_ENVELOPE 16	    /* bytes in front of a command in the log */
+#define QUORUM_ENVELOPE 24	    /* bytes in front of a command in the log */
 
 typedef void quorum_done_fn(void *arg, const struct err *);
 
 /* A command of ours on its way. */
 struct proposal {
 	uint64_t tag;
-	uint64_t until; /* monotonic clock */
+	uint64_t until;			/* monotonic clock */
+	char to[OWNERSHIP_SERVER_NAME]; /* the leader it was sent to; "" = us */
 	quorum_done_fn *fn;
 	void *arg;
 	struct proposal *next;
@@ -120,7 +126,7 @@ struct proposal {
 /* Another server as this one hears it. */
 struct peer_server {
 	char name[OWNERSHIP_SERVER_NAME];
-	struct link *link;
+	struct quorum_link *link;
 	uint64_t id;	/* of its hello; 0 = none yet */
 	uint64_t heard; /* monotonic clock of its last frame; 0 = never */
 	uint64_t down;	/* since when it is thought gone; 0 = it is not */
@@ -132,13 +138,16 @@ struct quorum_config {
 	union addr inside;  /* port = port base */
 	const char *dir;    /* STATE/raft */
 	uint64_t floor;	    /* the highest epoch of the ship log */
-	bool joined;	    /* other servers are there: wait for them */
-	bool realtime;	    /* short timers can be kept */
+	/* The other servers, if this one joined them: it waits for them. What
+	 * is on disk since counts more. */
+	const struct mesh_server *others;
+	size_t nothers;
+	bool realtime; /* short timers can be kept */
 	/* An entry of the map is new, another or (removed) gone. */
 	void (*on_entry)(void *arg, const struct owner *, bool removed);
 	/* The members of an ownership, after every turn. */
 	void (*on_members)(void *arg, const struct ownership_key *);
-	/* The servers of the site are others now. */
+	/* The servers of the site, this one too, are others now. */
 	void (*on_servers)(void *arg, const struct mesh_server *, size_t n);
 	void *arg;
 };
@@ -163,6 +172,7 @@ struct quorum {
 	uint64_t turns[OWNERSHIP_KEYS];
 	struct mesh_server servers[OWNERSHIP_SERVERS];
 	size_t nservers;
+	bool servers_changed;
 	/* What is true of our own instances, and whether we are telling. */
 	struct {
 		char name[OWNERSHIP_ROLE_NAME];
@@ -176,6 +186,7 @@ struct quorum {
 	bool reporting;
 	/* What the process counts. */
 	uint64_t decided, refused, downs, elections;
+	uint64_t pushed; /* of those decided */
 };
 
 int quorum_open(const struct quorum_config *, struct quorum **, struct err *);
@@ -206,7 +217,7 @@ void quorum_on_heard(struct quorum *, const char *server);
 void quorum_on_propose(struct quorum *, const char *server, uint64_t tag,
     const uint8_t *, size_t n);
 void quorum_on_failed(struct quorum *, uint64_t tag, const char *why);
-void quorum_on_gone(struct quorum *, struct link *);
+void quorum_on_gone(struct quorum *, struct quorum_link *);
 
 /* ---- quorum_lead.c: what the leader does at each tick ------------------- */
 

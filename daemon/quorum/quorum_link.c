@@ -30,7 +30,7 @@ struct link_channel {
 	struct buf wait; /* in: not yet taken by raft */
 };
 
-struct link {
+struct quorum_link {
 	unsigned magic;
 	struct quorum *q;
 	char server[OWNERSHIP_SERVER_NAME];
@@ -50,7 +50,7 @@ struct link {
 /* It is over; said from the end of the turn, so that no caller finds its link
  * freed under it. */
 static void
-link_fail(struct link *l, enum err_code code, const char *words)
+link_fail(struct quorum_link *l, enum err_code code, const char *words)
 {
 	if (l->fail.queued)
 		return;
@@ -61,15 +61,15 @@ link_fail(struct link *l, enum err_code code, const char *words)
 static void
 link_on_fail(void *arg)
 {
-	struct link *l = OBJ(arg, link, LINK_MAGIC);
+	struct quorum_link *l = OBJ(arg, quorum_link, LINK_MAGIC);
 
 	log_info("server=%s link ended: %s", l->server, l->err.text);
 	quorum_on_gone(l->q, l);
-	link_drop(&l);
+	quorum_link_close(&l);
 }
 
 static void
-link_want(struct link *l)
+link_want(struct quorum_link *l)
 {
 	loop_fd_want(l->io, LOOP_READ | (l->out.len != 0 ? LOOP_WRITE : 0));
 	if (l->to.io != NULL)
@@ -77,7 +77,7 @@ link_want(struct link *l)
 }
 
 static void
-link_flush(struct link *l)
+link_flush(struct quorum_link *l)
 {
 	ssize_t n;
 
@@ -95,8 +95,8 @@ link_flush(struct link *l)
 }
 
 static void
-link_send(struct link *l, enum frame_type type, uint64_t number, const void *p,
-    size_t n)
+link_send(struct quorum_link *l, enum frame_type type, uint64_t number,
+    const void *p, size_t n)
 {
 	struct frame f = {.type = type, .number = number, .bytes = p, .n = n};
 
@@ -123,7 +123,7 @@ channel_close(struct link_channel *s)
 static void
 channel_on_out(void *arg, int fd, int events)
 {
-	struct link *l = OBJ(arg, link, LINK_MAGIC);
+	struct quorum_link *l = OBJ(arg, quorum_link, LINK_MAGIC);
 	uint8_t bytes[LINK_READ];
 	ssize_t n = read(fd, bytes, sizeof bytes);
 
@@ -163,7 +163,7 @@ channel_flush(struct link_channel *s)
 static void
 channel_on_in(void *arg, int fd, int events)
 {
-	struct link *l = OBJ(arg, link, LINK_MAGIC);
+	struct quorum_link *l = OBJ(arg, quorum_link, LINK_MAGIC);
 	uint8_t bytes[256];
 	ssize_t n = 1;
 
@@ -179,7 +179,7 @@ channel_on_in(void *arg, int fd, int events)
 
 /* A socket pair: our end is watched, raft's returned. */
 static int
-channel_pair(struct link *l, struct link_channel *s, loop_fd_fn *fn)
+channel_pair(struct quorum_link *l, struct link_channel *s, loop_fd_fn *fn)
 {
 	int ends[2];
 
@@ -193,7 +193,7 @@ channel_pair(struct link *l, struct link_channel *s, loop_fd_fn *fn)
 }
 
 int
-link_connect(struct link *l)
+quorum_link_connect(struct quorum_link *l)
 {
 	int fd;
 
@@ -208,7 +208,7 @@ link_connect(struct link *l)
 /* ---- receiving ---------------------------------------------------------- */
 
 static void
-link_on_stream(struct link *l, const struct frame *f)
+link_on_stream(struct quorum_link *l, const struct frame *f)
 {
 	int fd = channel_pair(l, &l->from, channel_on_in);
 
@@ -217,7 +217,7 @@ link_on_stream(struct link *l, const struct frame *f)
 }
 
 static void
-link_on_bytes(struct link *l, const struct frame *f)
+link_on_bytes(struct quorum_link *l, const struct frame *f)
 {
 	if (l->from.fd < 0 || l->from.number != f->number)
 		return;
@@ -230,7 +230,7 @@ link_on_bytes(struct link *l, const struct frame *f)
 }
 
 static void
-link_on_end(struct link *l, const struct frame *f)
+link_on_end(struct quorum_link *l, const struct frame *f)
 {
 	if (l->to.fd >= 0 && l->to.number == f->number)
 		channel_close(&l->to);
@@ -239,7 +239,7 @@ link_on_end(struct link *l, const struct frame *f)
 }
 
 static void
-link_on_frame(struct link *l, const struct frame *f)
+link_on_frame(struct quorum_link *l, const struct frame *f)
 {
 	char words[64];
 
@@ -276,7 +276,7 @@ link_on_frame(struct link *l, const struct frame *f)
 }
 
 static void
-link_frames(struct link *l)
+link_frames(struct quorum_link *l)
 {
 	const uint8_t *p = (const uint8_t *)l->in.data;
 	struct frame f;
@@ -297,7 +297,7 @@ link_frames(struct link *l)
 static void
 link_on_io(void *arg, int fd, int events)
 {
-	struct link *l = OBJ(arg, link, LINK_MAGIC);
+	struct quorum_link *l = OBJ(arg, quorum_link, LINK_MAGIC);
 	char *room;
 	ssize_t n;
 
@@ -320,10 +320,10 @@ link_on_io(void *arg, int fd, int events)
 
 /* ---- door --------------------------------------------------------------- */
 
-struct link *
-link_open(struct quorum *q, const char *server, int fd)
+struct quorum_link *
+quorum_link_open(struct quorum *q, const char *server, int fd)
 {
-	struct link *l = xcalloc(1, sizeof *l);
+	struct quorum_link *l = xcalloc(1, sizeof *l);
 
 	l->magic = LINK_MAGIC;
 	l->q = q;
@@ -339,9 +339,9 @@ link_open(struct quorum *q, const char *server, int fd)
 }
 
 void
-link_drop(struct link **lp)
+quorum_link_close(struct quorum_link **lp)
 {
-	struct link *l = *lp;
+	struct quorum_link *l = *lp;
 
 	*lp = NULL;
 	if (l == NULL)
@@ -359,20 +359,21 @@ link_drop(struct link **lp)
 
 /* No beats are heaped up for one that does not read. */
 void
-link_beat(struct link *l)
+quorum_link_beat(struct quorum_link *l)
 {
 	if (l->out.len == 0)
 		link_send(l, FRAME_BEAT, 0, NULL, 0);
 }
 
 void
-link_propose(struct link *l, uint64_t tag, const uint8_t *p, size_t n)
+quorum_link_propose(
+    struct quorum_link *l, uint64_t tag, const uint8_t *p, size_t n)
 {
 	link_send(l, FRAME_PROPOSE, tag, p, n);
 }
 
 void
-link_answer(struct link *l, uint64_t tag, const char *why)
+quorum_link_answer(struct quorum_link *l, uint64_t tag, const char *why)
 {
 	link_send(l, FRAME_FAILED, tag, why, strlen(why));
 }

@@ -32,7 +32,8 @@ struct engine {
 	struct raft_uv_transport transport;
 	raft_uv_accept_cb accept;
 	struct raft_change change;
-	bool changing;
+	struct raft_barrier barrier;
+	bool changing, pushing;
 };
 
 /* A connection that raft has asked for: answered by its timer, never from
@@ -328,6 +329,27 @@ engine_propose(struct engine *g, const uint8_t *p, size_t n,
 	free(entry);
 	raft_free(b.base);
 	return err_set(e, ERR_NOOWNER, "raft: %s", raft_strerror(r));
+}
+
+static void
+engine_on_pushed(struct raft_barrier *req, int status)
+{
+	struct engine *g = req->data;
+
+	(void)status;
+	g->pushing = false;
+}
+
+/* What raft sends with an entry says how far all is decided, and an empty
+ * entry is enough for that. */
+void
+engine_push(struct engine *g)
+{
+	if (g->pushing || g->raft.state != RAFT_LEADER ||
+	    g->raft.configuration.n == 1)
+		return;
+	g->barrier.data = g;
+	g->pushing = raft_barrier(&g->raft, &g->barrier, engine_on_pushed) == 0;
 }
 
 /* ---- the group ---------------------------------------------------------- */

@@ -298,8 +298,7 @@ quorum_role_on_up(void *arg, const char *server, int fd)
 }
 
 static int
-quorum_role_open_mesh(struct self *self, struct quorum *q,
-    const struct mesh_server *others, size_t n, struct err *e)
+quorum_role_open_mesh(struct self *self, struct quorum *q, struct err *e)
 {
 	struct mesh_config c = {.self = self->server,
 	    .identity = self->identity,
@@ -313,10 +312,7 @@ quorum_role_open_mesh(struct self *self, struct quorum *q,
 		return 0;
 	if ((r = mesh_open(self->loop, &c, &q->mesh, e)) != 0)
 		return r;
-	if (q->nservers != 0)
-		mesh_set(q->mesh, q->servers, q->nservers);
-	else
-		mesh_set(q->mesh, others, n);
+	mesh_set(q->mesh, q->servers, q->nservers);
 	return 0;
 }
 
@@ -347,7 +343,8 @@ quorum_role_start(struct self *self, struct err *e)
 	    .server = self->server,
 	    .inside = self->inside,
 	    .floor = self->epoch,
-	    .joined = n != 0,
+	    .others = others,
+	    .nothers = n,
 	    .realtime = quorum_realtime(),
 	    .on_entry = quorum_role_entry,
 	    .on_members = quorum_role_on_members,
@@ -363,7 +360,7 @@ quorum_role_start(struct self *self, struct err *e)
 	if ((r = quorum_open(&c, &q, e)) != 0)
 		return r;
 	self->state_of_role = q;
-	if ((r = quorum_role_open_mesh(self, q, others, n, e)) != 0)
+	if ((r = quorum_role_open_mesh(self, q, e)) != 0)
 		return r;
 	role_on_status(self, quorum_role_on_status);
 	role_on_serving(self, quorum_role_on_serving);
