@@ -443,6 +443,20 @@ quorum_news(struct quorum *q)
 
 /* ---- decisions ---------------------------------------------------------- */
 
+int
+quorum_entry_decode(
+    struct ownership_command *c, const uint8_t *p, size_t n, struct err *e)
+{
+	uint64_t length;
+
+	if (n < QUORUM_ENVELOPE)
+		return err_set(e, ERR_CORRUPT, "entry of %zu bytes", n);
+	length = ship_get64(p + 16);
+	if (length > n - QUORUM_ENVELOPE)
+		return err_set(e, ERR_CORRUPT, "entry: its length");
+	return ownership_decode(c, p + QUORUM_ENVELOPE, length, e);
+}
+
 static void
 quorum_on_apply(void *arg, const uint8_t *p, size_t n)
 {
@@ -452,11 +466,9 @@ quorum_on_apply(void *arg, const uint8_t *p, size_t n)
 	bool ours;
 	int r;
 
-	if (n < QUORUM_ENVELOPE || ship_get64(p + 16) > n - QUORUM_ENVELOPE ||
-	    ownership_decode(&c, p + QUORUM_ENVELOPE, ship_get64(p + 16), &e) !=
-		0) {
+	if (quorum_entry_decode(&c, p, n, &e) != 0) {
 		q->refused++;
-		log_warnx("an entry of the log is no command: passed over");
+		log_warnx("an entry of the log is passed over: %s", e.text);
 		return;
 	}
 	ours = ship_get64(p) == q->id;

@@ -210,6 +210,10 @@ void quorum_propose(struct quorum *, const struct ownership_command *,
 void quorum_member(struct quorum *, enum ownership_type, const char *key,
     uint64_t epoch, const char *server, quorum_done_fn *, void *arg);
 
+/* The command in an entry of the log; pure (fuzzed). */
+int quorum_entry_decode(
+    struct ownership_command *, const uint8_t *, size_t n, struct err *);
+
 /* For quorum_link.c. */
 struct peer_server *quorum_peer(struct quorum *, const char *server);
 void quorum_on_hello(struct quorum *, const char *server, uint64_t id);

@@ -672,36 +672,102 @@ one_server_decides_alone(void **state)
 	wait_for(has_moved, &(struct gone){NODES, epoch});
 }
 
+/* Everybody alive knows that it owns and serves. */
+static bool
+owns(void *arg)
+{
+	const unsigned *i = arg;
+	unsigned k;
+
+	for (k = 0; k < site.n; k++) {
+		if (site.node[k].pid != 0 &&
+		    owner_of("sr", &site.node[k]) != (int)*i)
+			return false;
+	}
+	return serves_somewhere(sr);
+}
+
+/* Make it own, if it does not. */
+static void
+move(unsigned i)
+{
+	struct ownership_command c = {.type = OWNERSHIP_MOVE, .key = "sr"};
+
+	wait_for(serves_somewhere, sr);
+	c.epoch = node_entry(&site.node[i], "sr")->epoch;
+	str_copy(c.server, sizeof c.server, site.node[i].me.name);
+	if (owner_of("sr", &site.node[i]) != (int)i)
+		assert_int_equal(node_command(i, SAY_COMMAND, &c), 0);
+	wait_for(owns, &i);
+}
+
+/* The server dies and another owns; ms until one knew its name. */
+static double
+kill_and_wait(unsigned victim)
+{
+	struct gone g = {victim, node_entry(&site.node[victim], "sr")->epoch};
+	uint64_t at = clock_mono();
+	unsigned i;
+
+	node_kill(victim);
+	wait_for(has_moved, &g);
+	for (i = 0; site.node[i].pid == 0; i++)
+		;
+	return (double)(site.node[i].moved - at) / 1000;
+}
+
+/* It is started again, learns what it missed, and is a member again. */
+static void
+come_back(unsigned i)
+{
+	node_start(i, true);
+	member(i);
+	wait_for(members_are, &(struct count){"sr", 3});
+}
+
 /* The server that leads and owns dies: another leads, another owns; started
  * again it learns what it missed and is a member again; and so round. */
 static void
 a_dead_leader_is_replaced(void **state)
 {
-	struct gone g;
+	unsigned i;
 	int round;
 
 	(void)state;
 	three_servers();
 	for (round = 0; round < 3; round++) {
 		wait_for(has_leader, NULL);
-		g.i = (unsigned)leader();
-		g.epoch = node_entry(&site.node[g.i], "sr")->epoch;
-		if (owner_of("sr", &site.node[g.i]) != (int)g.i) {
-			struct ownership_command c = {
-			    .type = OWNERSHIP_MOVE, .key = "sr"};
-
-			c.epoch = g.epoch;
-			str_copy(
-			    c.server, sizeof c.server, site.node[g.i].me.name);
-			if (node_command(g.i, SAY_COMMAND, &c) == 0)
-				g.epoch++;
-		}
-		node_kill(g.i);
-		wait_for(has_moved, &g);
-		node_start(g.i, true);
-		member(g.i);
-		wait_for(members_are, &(struct count){"sr", 3});
+		i = (unsigned)leader();
+		move(i);
+		kill_and_wait(i);
+		come_back(i);
 	}
+	wait_for(views_are_equal, NULL);
+}
+
+/* One that leads and owns stands still: it is replaced; when it goes on it
+ * learns that, and follows. */
+static void
+a_stalled_leader_follows(void **state)
+{
+	struct gone g;
+	pid_t pid;
+
+	(void)state;
+	three_servers();
+	wait_for(has_leader, NULL);
+	g.i = (unsigned)leader();
+	move(g.i);
+	g.epoch = node_entry(&site.node[g.i], "sr")->epoch;
+	pid = site.node[g.i].pid;
+	kill(pid, SIGSTOP);
+	site.node[g.i].pid = 0; /* is not waited for */
+	site.node[g.i].state.leads = false;
+	wait_for(has_moved, &g);
+	site.node[g.i].pid = pid;
+	kill(pid, SIGCONT);
+	member(g.i);
+	wait_for(members_are, &(struct count){"sr", 3});
 	wait_for(views_are_equal, NULL);
 }
 
@@ -776,41 +842,39 @@ order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void
+print_kills(const char *what, double *ms, int n)
+{
+	qsort(ms, (size_t)n, sizeof ms[0], order);
+	print_message("%d kills, owner %s: min %.0f p50 %.0f p90 %.0f max "
+		      "%.0f ms\n",
+	    n, what, ms[0], ms[n / 2], ms[n * 9 / 10], ms[n - 1]);
+}
+
 /* Printed only. */
 static void
 kills_are_measured(void **state)
 {
-	int kills = getenv("QUORUM_KILLS") != NULL
-	    ? atoi(getenv("QUORUM_KILLS"))
-	    : 0;
-	double ms[200];
-	struct gone g;
-	uint64_t at;
-	int k;
+	const char *words = getenv("QUORUM_KILLS");
+	int kills = words != NULL ? atoi(words) : 0, k;
+	double ms[2][100];
 	unsigned i;
 
 	(void)state;
 	if (kills <= 0)
 		skip();
 	three_servers();
-	for (k = 0; k < kills && k < 200; k++) {
-		for (i = 0; site.node[i].pid == 0; i++)
-			;
-		g.i = (unsigned)owner_of("sr", &site.node[i]);
-		g.epoch = node_entry(&site.node[i], "sr")->epoch;
-		at = clock_mono();
-		node_kill(g.i);
-		wait_for(has_moved, &g);
-		for (i = 0; site.node[i].pid == 0; i++)
-			;
-		ms[k] = (double)(site.node[i].moved - at) / 1000;
-		node_start(g.i, true);
-		member(g.i);
-		wait_for(members_are, &(struct count){"sr", 3});
+	for (k = 0; k < kills * 2 && k < 200; k++) {
+		wait_for(has_leader, NULL);
+		i = (unsigned)leader();
+		if (k % 2 != 0)
+			i = (i + 1) % 3;
+		move(i);
+		ms[k % 2][k / 2] = kill_and_wait(i);
+		come_back(i);
 	}
-	qsort(ms, (size_t)k, sizeof ms[0], order);
-	print_message("%d kills: min %.0f p50 %.0f p90 %.0f max %.0f ms\n", k,
-	    ms[0], ms[k / 2], ms[k * 9 / 10], ms[k - 1]);
+	print_kills("leads", ms[0], k / 2);
+	print_kills("does not lead", ms[1], k / 2);
 }
 
 int
@@ -821,6 +885,8 @@ main(void)
 		one_server_decides_alone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		a_dead_leader_is_replaced, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		a_stalled_leader_follows, setup, teardown),
 	    cmocka_unit_test_setup_teardown(all_may_propose, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		a_fourth_server_hears_all, setup, teardown),
