@@ -32,7 +32,7 @@ control_of(const struct op_call *call)
  * ------------------------------------------------------------------ */
 
 /* The link to who owns a role now, or to the control beside it. */
-static struct rpc *
+struct rpc *
 control_owner(void *arg, unsigned role)
 {
 	struct control *c = arg;

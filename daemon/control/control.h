@@ -283,6 +283,8 @@ struct control {
 struct control *control_of(const struct op_call *);
 /* Tell the store's owner about sessions: one is over, or all there are. */
 void control_session_over(struct control *, const char *session);
+/* The link to who owns a role now, or to the control beside it, or NULL. */
+struct rpc *control_owner(void *control, unsigned role);
 /* Owners, or links to their servers, are others than before. */
 void control_owners_changed(struct control *);
 

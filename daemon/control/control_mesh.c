@@ -105,7 +105,7 @@ far_owner(struct control *c, const char *key)
 
 /* ---- asked from there ---------------------------------------------------- */
 
-/* An operation on its way to the owner of its role, for another control. */
+/* A request on its way to the owner of a role, for another control. */
 struct far_relay {
 	TAILQ_ENTRY(far_relay) entry;
 	struct control *control;
@@ -135,15 +135,15 @@ far_relay_on_reply(void *arg, json_t *result, const struct err *e)
 
 /* Without an owner here the other control looks again. */
 static void
-far_relay(struct control *c, struct rpc_request *q, const struct op *op,
-    json_t *params)
+far_relay(struct control *c, struct rpc_request *q, unsigned role,
+    const char *method, json_t *params)
 {
-	struct peer *p = role_owner(c->self, role_rows[op->role].name);
+	struct peer *p = role_owner(c->self, role_rows[role].name);
 	struct far_relay *r;
 
 	if (p == NULL) {
-		rpc_failf(q, ERR_NOOWNER, "%s: %s is not owned on %s", op->name,
-		    role_rows[op->role].name, c->self->server);
+		rpc_failf(q, ERR_NOOWNER, "%s: %s is not owned on %s", method,
+		    role_rows[role].name, c->self->server);
 		return;
 	}
 	r = xcalloc(1, sizeof *r);
@@ -151,7 +151,7 @@ far_relay(struct control *c, struct rpc_request *q, const struct op *op,
 	r->request = q;
 	r->rpc = p->rpc;
 	TAILQ_INSERT_TAIL(&c->relays, r, entry);
-	rpc_call(p->rpc, op->name, json_incref(params), ROUTE_TIMEOUT,
+	rpc_call(p->rpc, method, json_incref(params), ROUTE_TIMEOUT,
 	    far_relay_on_reply, r);
 }
 
@@ -232,7 +232,7 @@ far_operation(
 	    ERR_NONE) {
 		rpc_fail(q, &e);
 	} else if (op->where == OP_OWNER) {
-		far_relay(c, q, op, params);
+		far_relay(c, q, op->role, method, params);
 	} else if (op->where == OP_CONTROL) {
 		op_run(op, args, &who, c->self, far_on_done, q);
 	} else {
@@ -261,7 +261,9 @@ far_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 	const char *version;
 
 	(void)rpc;
-	if (q != NULL) {
+	if (q != NULL && strcmp(method, "server-put") == 0) {
+		far_relay(f->control, q, ROLE_ST, method, params);
+	} else if (q != NULL) {
 		far_operation(f, q, method, params);
 	} else if (strcmp(method, "hello") == 0) {
 		version = json_string_value(json_object_get(params, "version"));

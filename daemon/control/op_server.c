@@ -29,41 +29,36 @@ server_on_joined(struct self *self, const struct role_joined *a, int fd)
 	join_door_answer(c->joins, a, fd);
 }
 
-/* "server-put" at a peer, which may not be there. */
+/* "server-put" at somebody who may not be there. */
 static void
-server_put(struct peer *p, const char *who, json_t *params, rpc_reply_fn *fn,
+server_put(struct rpc *rpc, const char *who, json_t *params, rpc_reply_fn *fn,
     void *arg)
 {
 	struct err e;
 
-	if (p != NULL) {
-		rpc_call(p->rpc, "server-put", params, JOIN_PUT, fn, arg);
+	if (rpc != NULL) {
+		rpc_call(rpc, "server-put", params, JOIN_PUT, fn, arg);
 		return;
 	}
 	json_decref(params);
-	err_set(&e, ERR_NOOWNER, "%s does not serve on this server now", who);
+	err_set(&e, ERR_NOOWNER, "%s does not serve now", who);
 	fn(arg, NULL, &e);
 }
 
 static void
 server_put_store(void *arg, json_t *params, rpc_reply_fn *fn, void *fn_arg)
 {
-	struct control *c = arg;
-
-	server_put(
-	    role_owner(c->self, "st"), "the store's owner", params, fn, fn_arg);
+	server_put(control_owner(arg, ROLE_ST), "the store's owner", params, fn,
+	    fn_arg);
 }
 
 static void
 server_put_quorum(void *arg, json_t *params, rpc_reply_fn *fn, void *fn_arg)
 {
 	struct control *c = arg;
-	enum role_id quorum = role_find("quorum");
-	unsigned at = 0;
+	struct peer *p = role_peer(c->self, "quorum/1");
 
-	server_put(
-	    quorum < ROLE_MAX ? role_peer_next(c->self, quorum, &at) : NULL,
-	    "quorum", params, fn, fn_arg);
+	server_put(p != NULL ? p->rpc : NULL, "quorum", params, fn, fn_arg);
 }
 
 /* ---- the site's servers ------------------------------------------------- */

@@ -123,7 +123,7 @@ st_on_stop(struct self *self)
 	st_stop(self->state_of_role);
 }
 
-/* What control tells about sessions. */
+/* What control tells about sessions, and asks for servers that join. */
 static void
 st_on_request(struct self *self, struct peer *peer, struct rpc_request *q,
     const char *method, json_t *params)
@@ -132,7 +132,10 @@ st_on_request(struct self *self, struct peer *peer, struct rpc_request *q,
 	const char *session = json_string_value(
 	    json_object_get(params, "session"));
 
-	if (q != NULL)
+	if (q != NULL && peer->role == ROLE_CONTROL &&
+	    strcmp(method, "server-put") == 0)
+		st_server_put(st, q, params);
+	else if (q != NULL)
 		rpc_failf(q, ERR_UNKNOWN, "%s: no such method", method);
 	else if (peer->role != ROLE_CONTROL)
 		log_debug("peer=%s method=%s ignored", peer->name, method);

@@ -423,13 +423,33 @@ struct st_job {
 	void *arg;
 };
 
+typedef void st_job_fn(void *arg, struct st_job *, const struct err *);
 /* The gate is shut from here until done was called; the callee frees it. */
-struct st_job *st_job_new(struct st *, const char *session,
-    void (*done)(void *arg, struct st_job *, const struct err *), void *arg);
+struct st_job *st_job_new(
+    struct st *, const char *session, st_job_fn *done, void *arg);
 void st_job_free(struct st_job **);
 void st_job_start(struct st_job *);   /* merge, prepare, decide, apply */
 void st_job_forward(struct st_job *); /* a decided one: apply */
 void st_job_fail(struct st_job *, const struct err *); /* ownership is lost */
+
+/* ---- st_server.c: rows of servers -----------------------------------------
+ */
+
+struct rpc_request;
+
+/* What a boot file says of a server. */
+struct st_server {
+	char name[33], inside[64];
+	unsigned port_base;
+};
+/* The edits that make it true, and for a new server its roles; in a joined
+ * group of stream commit. */
+int st_server_edits(struct st *, const struct st_server *, struct err *);
+/* The commit of these edits. */
+struct st_job *st_server_job(
+    struct st *, const struct st_server *, st_job_fn *done, void *arg);
+/* A server that joins: {name, inside, port-base}; answered once committed. */
+void st_server_put(struct st *, struct rpc_request *, json_t *params);
 
 /* ---- st_cdr.c: call records from calls/... to their domains ---------------
  */

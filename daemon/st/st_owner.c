@@ -108,72 +108,6 @@ owner_serve(struct st *st)
 	st->cfg.on_serving(st->cfg.arg, st->epoch);
 }
 
-/* One object that the system sets itself, into its own candidate. */
-static int
-owner_boot_set(struct st *st, const char *path, json_t *values, struct err *e)
-{
-	struct st_editor by = {.view = &st->view,
-	    .seal = st->seal,
-	    .session = ST_SYSTEM,
-	    .rev = st->rev,
-	    .internal = true};
-	struct obj_path p;
-	int r;
-
-	r = obj_path_parse(st->cfg.objs, path, &p, e);
-	if (r == 0)
-		r = st_edit_set(&by, &p, values, e);
-	json_decref(values);
-	return r;
-}
-
-/* How many instances a server runs of each role before anybody says so. */
-static const struct {
-	const char *role, *instances;
-} owner_roles[] = {{"sg", "1"}, {"sr", "2"}, {"st", "2"}, {"b2bua", "1"},
-    {"mg", "1"}, {"mgc", "2"}};
-
-static int
-owner_boot_roles(struct st *st, struct err *e)
-{
-	char path[OBJ_PATH];
-	size_t i;
-	int r = 0;
-
-	for (i = 0; r == 0 && i < sizeof owner_roles / sizeof owner_roles[0];
-	     i++) {
-		snprintf(path, sizeof path, "server %s role %s", st->cfg.server,
-		    owner_roles[i].role);
-		r = owner_boot_set(st, path,
-		    json_pack("{s:s}", "instances", owner_roles[i].instances),
-		    e);
-	}
-	return r != 0 ? r
-		      : owner_boot_set(st, "gate default", json_object(), e);
-}
-
-/* What the boot file says of this server; at its first start, its roles. */
-static int
-owner_boot_edits(struct st *st, struct err *e)
-{
-	char path[OBJ_PATH], base[8];
-	struct obj_path p;
-	bool known;
-	int r;
-
-	snprintf(path, sizeof path, "server %s", st->cfg.server);
-	snprintf(base, sizeof base, "%u", st->cfg.port_base);
-	if ((r = obj_path_parse(st->cfg.objs, path, &p, e)) != 0 ||
-	    (r = st_cand_drop(st->view.cand, ST_SYSTEM, NULL, e)) != 0)
-		return r;
-	known = obj_exists(owner_db(st, st->view.site), &p);
-	r = owner_boot_set(st, path,
-	    json_pack(
-		"{s:s, s:s}", "inside", st->cfg.inside, "port-base", base),
-	    e);
-	return r != 0 || known ? r : owner_boot_roles(st, e);
-}
-
 static void
 owner_on_booted(void *arg, struct st_job *j, const struct err *e)
 {
@@ -187,21 +121,22 @@ owner_on_booted(void *arg, struct st_job *j, const struct err *e)
 		owner_serve(st);
 }
 
-/* A commit of the system's own, like any other. */
+/* A commit of the system's own, like any other: what the boot file says of
+ * this server, and at its first start its roles. */
 static void
 owner_boot(struct st *st)
 {
 	struct stream *commit = st_stream_find(st, "commit")->stream;
+	struct st_server here = {.port_base = st->cfg.port_base};
 	struct st_job *j;
 	struct err e;
 
-	if (stream_join(commit, &e) != 0 || owner_boot_edits(st, &e) != 0)
-		log_warnx("server=%s %s", st->cfg.server, e.text);
-	j = st_job_new(st, ST_SYSTEM, owner_on_booted, st);
-	str_copy(j->rev.operator, sizeof j->rev.operator, ST_SYSTEM);
-	str_copy(j->rev.source, sizeof j->rev.source, st->cfg.server);
+	str_copy(here.name, sizeof here.name, st->cfg.server);
+	str_copy(here.inside, sizeof here.inside, st->cfg.inside);
+	if (stream_join(commit, &e) != 0 || st_server_edits(st, &here, &e) != 0)
+		log_warnx("server=%s %s", here.name, e.text);
+	j = st_server_job(st, &here, owner_on_booted, st);
 	str_copy(j->rev.comment, sizeof j->rev.comment, "boot file");
-	rand_hex(j->rev.txid, 16);
 	st_job_start(j);
 }
 

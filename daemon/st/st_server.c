@@ -1,0 +1,171 @@
+/*
+ * Rows of servers that no operator writes: what the boot file of a server says
+ * of it, and, when it is new, how many instances of each role it runs. They
+ * are edits of the system's own candidate and become a revision like any
+ * other; for a server that joins, control asks.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "st.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+#include "daemon/role/role.h"
+
+/* How many instances a server runs of each role before anybody says so. */
+static const struct {
+	const char *role, *instances;
+} server_roles[] = {{"sg", "1"}, {"sr", "2"}, {"st", "2"}, {"b2bua", "1"},
+    {"mg", "1"}, {"mgc", "2"}};
+
+/* One object that the system sets itself, into its own candidate. */
+static int
+server_set(struct st *st, const char *path, json_t *values, struct err *e)
+{
+	struct st_editor by = {.view = &st->view,
+	    .seal = st->seal,
+	    .session = ST_SYSTEM,
+	    .rev = st->rev,
+	    .internal = true};
+	struct obj_path p;
+	int r;
+
+	r = obj_path_parse(st->cfg.objs, path, &p, e);
+	if (r == 0)
+		r = st_edit_set(&by, &p, values, e);
+	json_decref(values);
+	return r;
+}
+
+static int
+server_set_roles(struct st *st, const char *server, struct err *e)
+{
+	char path[OBJ_PATH];
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < sizeof server_roles / sizeof server_roles[0];
+	     i++) {
+		snprintf(path, sizeof path, "server %s role %s", server,
+		    server_roles[i].role);
+		r = server_set(st, path,
+		    json_pack("{s:s}", "instances", server_roles[i].instances),
+		    e);
+	}
+	return r != 0 ? r : server_set(st, "gate default", json_object(), e);
+}
+
+int
+st_server_edits(struct st *st, const struct st_server *s, struct err *e)
+{
+	char path[OBJ_PATH], base[8];
+	struct obj_path p;
+	bool known;
+	int r;
+
+	snprintf(path, sizeof path, "server %s", s->name);
+	snprintf(base, sizeof base, "%u", s->port_base);
+	if ((r = obj_path_parse(st->cfg.objs, path, &p, e)) != 0 ||
+	    (r = st_cand_drop(st->view.cand, ST_SYSTEM, NULL, e)) != 0)
+		return r;
+	known = obj_exists(st->view.db(st, st->view.site), &p);
+	r = server_set(st, path,
+	    json_pack("{s:s, s:s}", "inside", s->inside, "port-base", base), e);
+	return r != 0 || known ? r : server_set_roles(st, s->name, e);
+}
+
+struct st_job *
+st_server_job(
+    struct st *st, const struct st_server *s, st_job_fn *fn, void *arg)
+{
+	struct st_job *j = st_job_new(st, ST_SYSTEM, fn, arg);
+
+	str_copy(j->rev.operator, sizeof j->rev.operator, ST_SYSTEM);
+	str_copy(j->rev.source, sizeof j->rev.source, s->name);
+	rand_hex(j->rev.txid, 16);
+	return j;
+}
+
+/* ---- a server that joins ------------------------------------------------- */
+
+struct server_put {
+	struct st *st;
+	struct rpc_request *request;
+	struct st_server server;
+};
+
+static void
+server_put_end(struct server_put *w, const struct err *e)
+{
+	if (e == NULL)
+		rpc_reply(w->request, json_object());
+	else
+		rpc_fail(w->request, e);
+	free(w);
+}
+
+static void
+server_on_put(void *arg, struct st_job *j, const struct err *e)
+{
+	struct err copy = e != NULL ? *e : (struct err){0};
+
+	st_job_free(&j);
+	server_put_end(arg, e != NULL ? &copy : NULL);
+}
+
+/* In its turn among commits. */
+static void
+server_put_work(void *arg, const struct err *why)
+{
+	struct server_put *w = arg;
+	struct st *st = w->st;
+	struct st_stream *commit = st_stream_find(st, "commit");
+	struct st_revision pending;
+	struct st_job *j;
+	struct err e = {0};
+
+	if (why != NULL)
+		e = *why;
+	else if (commit == NULL)
+		err_set(&e, ERR_NOOWNER, "not the owner of the store");
+	else if (st_revision_pending(stream_db(commit->stream), &pending) == 0)
+		err_set(&e, ERR_BUSY, "revision %lld is not finished",
+		    (long long)pending.rev);
+	else if (stream_join(commit->stream, &e) == 0)
+		st_server_edits(st, &w->server, &e);
+	if (e.code != ERR_NONE) {
+		server_put_end(w, &e);
+		return;
+	}
+	j = st_server_job(st, &w->server, server_on_put, w);
+	snprintf(j->rev.comment, sizeof j->rev.comment, "server %s joins",
+	    w->server.name);
+	st_job_start(j);
+}
+
+void
+st_server_put(struct st *st, struct rpc_request *q, json_t *params)
+{
+	struct server_put *w = xcalloc(1, sizeof *w);
+	const char *name, *inside;
+	int port_base;
+
+	w->st = st;
+	w->request = q;
+	if (json_unpack(params, "{s:s, s:s, s:i}", "name", &name, "inside",
+		&inside, "port-base", &port_base) != 0 ||
+	    !str_copy(w->server.name, sizeof w->server.name, name) ||
+	    !str_copy(w->server.inside, sizeof w->server.inside, inside)) {
+		rpc_failf(q, ERR_INVALID, "expected name, inside, port-base");
+		free(w);
+		return;
+	}
+	w->server.port_base = (unsigned)port_base;
+	if (!st->serving) {
+		rpc_failf(q, ERR_NOOWNER, "not the owner of the store");
+		free(w);
+		return;
+	}
+	st_gate_enter(st, server_put_work, w);
+}
