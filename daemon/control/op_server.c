@@ -56,7 +56,8 @@ static void
 server_put_quorum(void *arg, json_t *params, rpc_reply_fn *fn, void *fn_arg)
 {
 	struct control *c = arg;
-	struct peer *p = role_peer(c->self, "quorum/1");
+	unsigned at = 0;
+	struct peer *p = role_peer_next(c->self, ROLE_QUORUM, &at);
 
 	server_put(p != NULL ? p->rpc : NULL, "quorum", params, fn, fn_arg);
 }
