@@ -51,19 +51,20 @@ main_print_sandbox(void)
 	static const char *const rights[] = {
 	    "dgram: socket, bind, connect of datagram sockets",
 	    "stream: socket, bind, listen, connect of stream sockets",
-	    "ring: io_uring_enter"};
+	    "ring: io_uring_enter",
+	    "aio: io_setup, io_submit, io_getevents, io_destroy"};
 	unsigned id, r;
 
 	for (id = 0; id < ROLE_MAX; id++) {
 		printf("%s:", role_rows[id].name);
-		for (r = 0; r < 3; r++) {
+		for (r = 0; r < sizeof rights / sizeof rights[0]; r++) {
 			if (daemon_roles[id]->rights & 1u << r)
 				printf(" %.*s", (int)strcspn(rights[r], ":"),
 				    rights[r]);
 		}
 		putchar('\n');
 	}
-	for (r = 0; r < 3; r++)
+	for (r = 0; r < sizeof rights / sizeof rights[0]; r++)
 		printf("%s\n", rights[r]);
 	printf("all:\n");
 	role_sandbox_print(stdout);
