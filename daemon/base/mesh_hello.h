@@ -22,7 +22,7 @@
  * that two versions can tell each other why they do not talk.
  */
 #define MESH_HELLO 192
-#define MESH_VERSION 1
+#define MESH_VERSION 1u
 #define MESH_REASON 104
 
 struct mesh_hello {

@@ -86,6 +86,8 @@ join_guest_end(struct join_guest *g)
 	g->gone = true;
 	if (g->waiting)
 		return;
+	if (g->request != NULL) /* must be answered, if to nobody */
+		rpc_failf(g->request, ERR_CLOSED, "gone");
 	TAILQ_REMOVE(&g->door->guests, g, entry);
 	explicit_bzero(&g->want, sizeof g->want);
 	free(g);
