@@ -100,12 +100,6 @@ owners_grant_find(struct supervisor *s, const char *key)
 	return NULL;
 }
 
-static void
-owners_grant_remove(struct supervisor *s, struct grant *g)
-{
-	*g = s->grant[--s->ngrants];
-}
-
 bool
 owners_has(const struct child *c)
 {
@@ -119,15 +113,23 @@ owners_has(const struct child *c)
 	return false;
 }
 
+/* The epoch stays: it is never given a second time. */
+static void
+owners_grant_end(struct grant *g)
+{
+	g->to = NULL;
+	g->serving = false;
+}
+
 void
 owners_forget(const struct child *c)
 {
 	struct supervisor *s = c->sup;
-	unsigned i = s->ngrants;
+	unsigned i;
 
-	while (i-- > 0) {
+	for (i = 0; i < s->ngrants; i++) {
 		if (s->grant[i].to == c)
-			owners_grant_remove(s, &s->grant[i]);
+			owners_grant_end(&s->grant[i]);
 	}
 }
 
@@ -139,8 +141,8 @@ owners_fence(struct supervisor *s, const struct owner *o)
 	struct grant *g = owners_grant_find(s, o->key);
 	struct child *to = owners_child(s, o->instance);
 
-	if (g == NULL || o->instance[0] == '\0' || o->epoch <= g->epoch ||
-	    to == g->to)
+	if (g == NULL || g->to == NULL || o->instance[0] == '\0' ||
+	    o->epoch <= g->epoch || to == g->to)
 		return;
 	log_info("key=%s epoch=%llu went to %s: %s is killed", o->key,
 	    (unsigned long long)o->epoch, o->instance, g->to->name);
@@ -148,7 +150,7 @@ owners_fence(struct supervisor *s, const struct owner *o)
 		g->to->fenced = true;
 		kill(g->to->pid, SIGKILL);
 	}
-	owners_grant_remove(s, g);
+	owners_grant_end(g);
 }
 
 /* A new ownership of a process of ours: tell it. */

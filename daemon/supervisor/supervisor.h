@@ -89,11 +89,11 @@ unsigned link_kinds(enum role_id, enum role_id);
 
 /* ---- owners.c: the owner map, and what our processes own ---------------- */
 
-#define SUPERVISOR_GRANTS 128
+#define SUPERVISOR_GRANTS 32
 
-/* An ownership that a process of ours was told of. */
+/* The last ownership of a key that a process of ours was told of. */
 struct grant {
-	struct child *to;
+	struct child *to; /* NULL: it has ended, or another took over */
 	char key[OWNER_KEY];
 	uint64_t epoch;
 	bool serving; /* it said so */

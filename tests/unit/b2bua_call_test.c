@@ -713,7 +713,8 @@ collected_rows_are_dropped(void **state)
 	rig_connect(&a, &b);
 	rig_disconnect(&a);
 	rig_until(BOOKS, "SELECT count(*) FROM cdr", 2);
-	rig_sql("commit", "INSERT INTO collected VALUES ('calls/b2bua-1@srv1', 1)");
+	rig_sql(
+	    "commit", "INSERT INTO collected VALUES ('calls/b2bua-1@srv1', 1)");
 	rig_changed("commit");
 	assert_int_equal(rig_int(BOOKS, "SELECT count(*) FROM cdr"), 1);
 	assert_int_equal(rig_int(BOOKS, "SELECT seq FROM cdr"), 2);

@@ -545,14 +545,12 @@ calls_stay_on_their_server(void **state)
 	own(m, "calls/b2bua-2@srv2", OWNER_SERVING, 43);
 	sg_route_refresh(&r, CLOCK_SEC);
 	for (i = 0; i < 50; i++)
-		assert_string_equal(
-		    picked(&r, i, CLOCK_SEC), "b2bua-1.srv1");
+		assert_string_equal(picked(&r, i, CLOCK_SEC), "b2bua-1.srv1");
 	own(m, "calls/b2bua-1@srv1", OWNER_DOWN, 41);
 	sg_route_refresh(&r, 2 * CLOCK_SEC);
 	assert_string_equal(picked(&r, 0, 2 * CLOCK_SEC), "b2bua-1.srv1");
 	for (i = 50; i < 100; i++)
-		assert_non_null(
-		    strstr(picked(&r, i, 2 * CLOCK_SEC), ".srv2"));
+		assert_non_null(strstr(picked(&r, i, 2 * CLOCK_SEC), ".srv2"));
 	own(m, "calls/b2bua-1@srv2", OWNER_DOWN, 42);
 	own(m, "calls/b2bua-2@srv2", OWNER_DOWN, 43);
 	sg_route_refresh(&r, 3 * CLOCK_SEC);

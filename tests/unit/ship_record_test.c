@@ -190,7 +190,8 @@ names_stay_below_the_root(void **state)
 	static const char *const good[] = {"commit", "site/demo", "a",
 	    "calls/b2bua-1@srv1", "domain/3f9a01c2", "a_b.c/d"};
 	static const char *const bad[] = {"", "/", "/a", "a/", "a//b", ".",
-	    "..", "../a", "a/..", "a/../b", "a/.b", "a/@b", "A", "a b", "a\n", "a\xff",
+	    "..", "../a", "a/..", "a/../b", "a/.b", "a/@b", "A", "a b", "a\n",
+	    "a\xff",
 	    "0123456789012345678901234567890123456789012345678901234567890123"};
 	size_t i;
 

@@ -222,6 +222,11 @@ only_the_ready_own(void **state)
 	assert_false(r->sr1->fenced);
 	owners_forget(r->sr2);
 	assert_false(owners_has(r->sr2));
+	/* it is back, and what is said again was said to the one before */
+	decide(r, "sr/2@srv1", 6, OWNER_CLAIMING);
+	assert_int_equal(told(r, 2), 0);
+	decide(r, "sr/2@srv1", 7, OWNER_CLAIMING);
+	assert_int_equal(told(r, 2), 7);
 	rig_free(r);
 }
 

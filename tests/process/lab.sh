@@ -1,0 +1,140 @@
+#!/bin/bash
+# A site of three servers: they join, are run from any of their consoles, die,
+# are missed and replaced, and come back. Needs root (network namespaces).
+cd "$(dirname "$0")/../.." || exit 2
+if [ "$(id -u)" -ne 0 ]; then
+	echo "ok skipped: the lab needs root"
+	exit 0
+fi
+dir=$(mktemp -d "${TMPDIR:-/var/tmp}/tandem-test.XXXXXX")
+chmod 755 "$dir"
+export TANDEM_LAB=$dir/lab
+
+lab() {
+	tests/lab/lab "$@"
+}
+
+lab_end() {
+	if [ -n "${t_failed:-}" ]; then
+		for log in "$TANDEM_LAB"/srv*/tandemd.log; do
+			echo "--- $log"
+			tail -n 25 "$log"
+		done
+	fi
+	[ ! -e "$TANDEM_LAB/servers" ] || lab down
+	rm -rf "$dir"
+}
+trap lab_end EXIT
+
+t() {
+	local words=$1
+	shift
+	if "$@" > "$dir/t.out" 2>&1; then
+		echo "ok $words"
+	else
+		echo "exit status $? of: $*"
+		tail -n 20 "$dir/t.out"
+		echo "not ok $words"
+		t_failed=1
+	fi
+}
+
+eventually() {
+	local end=$((SECONDS + 20))
+	until "$@" > /dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+# rows I OP FILTER: JSON of an operation asked on server I, through jq.
+rows() {
+	lab console "$1" --json -c "$2" 2> "$dir/warnings" | jq -ec "$3"
+}
+
+t "three servers come up as one site" lab up 3
+[ -z "${t_failed:-}" ] || exit 1
+
+all_up() {
+	rows "$1" 'show servers' '[.data[] | select(.state == "up") | .server] |
+	    sort == ["srv1", "srv2", "srv3"]' &&
+	    rows "$1" 'show server links' '[.data[] | .state] ==
+	    ["up", "up"]'
+}
+for i in 1 2 3; do
+	t "server $i sees all of them" eventually all_up $i
+done
+
+all_roles() {
+	rows "$1" 'show roles' '[.data[] | select(.state == "ready")] |
+	    length == 36 and ([.[].instance | split("@")[1]] | unique) ==
+	    ["srv1", "srv2", "srv3"]'
+}
+t "show roles lists every instance of the site" eventually all_roles 3
+
+commits() {
+	lab console 3 -c "set domain lab.test description $1" -c commit
+}
+knows() {
+	rows "$1" 'show domains' '[.data[] | select(.domain == "lab.test" and
+	    .description == "'"$2"'")] | length == 1'
+}
+t "the console of server 3 commits, wherever the store is" commits first
+for i in 1 2 3; do
+	t "server $i knows what was committed" eventually knows $i first
+done
+
+restarts() {
+	rows 1 'request role restart mg/1@srv2' '.data[0].instance ==
+	    "mg/1@srv2"' &&
+	    eventually rows 1 'show roles' '.data[] | select(.instance ==
+	    "mg/1@srv2") | .restarts == 1 and .state == "ready"'
+}
+t "an instance of another server is restarted by its name" restarts
+
+# The server of who owns a key, as server I sees it.
+owner() {
+	lab console "$1" --json -c 'show ownership' | jq -r ".data[] |
+	    select(.key == \"$2\" and .state == \"serving\") |
+	    .instance | split(\"@srv\")[1]"
+}
+away() {
+	local now
+	now=$(owner "$1" "$2")
+	[ -n "$now" ] && [ "$now" != "$3" ]
+}
+
+# Death with and without a word: the owner of the store, then of the registrar.
+for key in st sr; do
+	dead=$(owner 1 $key)
+	seen=$((dead % 3 + 1))
+	third=$((seen % 3 + 1))
+	if [ $key = sr ]; then
+		lab cut "$dead" $seen
+		lab cut "$dead" $third
+	fi
+	lab kill "$dead"
+	t "another server owns $key when its owner's dies" \
+	    eventually away $seen $key "$dead"
+	named() {
+		rows $seen 'show roles' '.data != []' &&
+		    grep -q "srv$dead" "$dir/warnings"
+	}
+	t "a list names the server that does not answer" named
+	commits_there() {
+		lab console $third -c "set domain lab.test description $key" \
+		    -c commit
+	}
+	t "the two that are left go on committing" eventually commits_there
+	lab heal
+	t "it comes back and serves" lab start "$dead"
+	t "it knows what was committed without it" \
+	    eventually knows "$dead" $key
+done
+
+nothing_left() {
+	lab down && [ ! -e "$TANDEM_LAB" ] &&
+	    ! ip netns list | grep -q "^tl$(printf %s "$TANDEM_LAB" | cksum |
+		cut -d' ' -f1)-"
+}
+t "the lab leaves nothing behind" nothing_left
