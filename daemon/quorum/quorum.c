@@ -720,32 +720,41 @@ quorum_engine(struct quorum *q, struct err *e)
 	return engine_open(&c, &q->engine, e);
 }
 
+/* The servers as on disk; before the first decision those that were there
+ * when this one joined. */
+static void
+quorum_first_servers(struct quorum *q, const struct quorum_config *c)
+{
+	size_t n = c->nothers < OWNERSHIP_SERVERS ? c->nothers
+						  : OWNERSHIP_SERVERS;
+
+	q->nservers = file_servers(c->dir, q->servers, OWNERSHIP_SERVERS);
+	if (q->nservers != 0 || n == 0)
+		return;
+	q->nservers = n;
+	memcpy(q->servers, c->others, n * sizeof *c->others);
+}
+
 int
 quorum_open(const struct quorum_config *c, struct quorum **qp, struct err *e)
 {
 	struct quorum *q = xcalloc(1, sizeof *q);
-	bool fresh;
 	int r;
 
 	q->config = *c;
+	q->config.dir = xstrdup(c->dir);
 	str_copy(q->server, sizeof q->server, c->server);
+	q->config.server = q->server;
+	q->config.others = NULL;
 	q->started = q->ticked = clock_mono();
 	q->news.fn = quorum_on_news;
 	q->news.arg = q;
 	rand_bytes(&q->tag, sizeof q->tag);
 	ownership_init(&q->machine);
-	if (mkdir(c->dir, 0700) != 0 && access(c->dir, X_OK) != 0) {
-		free(q);
+	if (mkdir(c->dir, 0700) != 0 && access(c->dir, X_OK) != 0)
 		return err_errno(e, ERR_IO, "%s", c->dir);
-	}
-	q->nservers = file_servers(c->dir, q->servers, OWNERSHIP_SERVERS);
-	if (q->nservers == 0 && c->nothers != 0) {
-		q->nservers = c->nothers < OWNERSHIP_SERVERS
-		    ? c->nothers
-		    : OWNERSHIP_SERVERS;
-		memcpy(q->servers, c->others, q->nservers * sizeof *c->others);
-	}
-	if ((r = file_id(c->dir, &q->id, &fresh, e)) != 0 ||
+	quorum_first_servers(q, c);
+	if ((r = file_id(c->dir, &q->id, e)) != 0 ||
 	    (r = quorum_engine(q, e)) != 0)
 		return r;
 	quorum_news(q);

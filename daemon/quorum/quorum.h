@@ -132,6 +132,7 @@ struct peer_server {
 	uint64_t down;	/* since when it is thought gone; 0 = it is not */
 };
 
+/* Copied, what it points to too. */
 struct quorum_config {
 	struct loop *loop;
 	const char *server; /* our name */
@@ -189,6 +190,7 @@ struct quorum {
 	uint64_t pushed; /* of those decided */
 };
 
+/* Ends with the process, as it does when this fails. */
 int quorum_open(const struct quorum_config *, struct quorum **, struct err *);
 /* The mesh has a connection: fd is taken. */
 void quorum_on_up(struct quorum *, const char *server, int fd);
@@ -232,7 +234,7 @@ uint64_t lead_patience(const struct quorum *);
 /* ---- quorum_file.c: what must be known before raft is ------------------- */
 
 /* Our id in the group, made at the first start. */
-int file_id(const char *dir, uint64_t *id, bool *fresh, struct err *);
+int file_id(const char *dir, uint64_t *id, struct err *);
 /* The servers as last decided: without them nobody is reached, and without
  * others nothing is decided. */
 size_t file_servers(const char *dir, struct mesh_server *, size_t room);

@@ -67,13 +67,12 @@ file_write(const char *dir, const char *name, const char *text, size_t n,
 }
 
 int
-file_id(const char *dir, uint64_t *id, bool *fresh, struct err *e)
+file_id(const char *dir, uint64_t *id, struct err *e)
 {
 	char text[FILE_MAX];
 	int64_t n;
 
-	*fresh = file_read(dir, "id", text) < 0;
-	if (!*fresh) {
+	if (file_read(dir, "id", text) >= 0) {
 		text[strcspn(text, "\n")] = '\0';
 		if (!str_int(text, 1, INT64_MAX, &n))
 			return err_set(
