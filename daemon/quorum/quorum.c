@@ -432,13 +432,36 @@ quorum_news(struct quorum *q)
 	struct owner *now;
 	size_t n;
 
+	news_servers(q);
+	if (!q->current)
+		return;
 	now = news_entries(q, &n);
 	news_tell(q, now, n);
 	free(q->told);
 	q->told = now;
 	q->ntold = n;
 	news_members(q);
-	news_servers(q);
+}
+
+/* Is what the machine holds the present, as far as anybody knows? A server
+ * that is cut off later keeps its last view. */
+static void
+quorum_look(struct quorum *q)
+{
+	if (q->current ||
+	    !(engine_is_level(q->engine) ||
+		(q->target != 0 && engine_applied(q->engine) >= q->target)))
+		return;
+	q->current = true;
+	quorum_news(q);
+}
+
+void
+quorum_on_beat(struct quorum *q, const char *server, uint64_t applied)
+{
+	if (q->target == 0 && applied != 0 &&
+	    strcmp(engine_leader(q->engine), server) == 0)
+		q->target = applied;
 }
 
 /* ---- decisions ---------------------------------------------------------- */
@@ -607,7 +630,7 @@ report(struct quorum *q)
 	    .floor = q->config.floor,
 	    .log = q->log};
 
-	if (q->reporting)
+	if (q->reporting || !q->current)
 		return;
 	str_copy(c.server, sizeof c.server, q->server);
 	if (me == NULL ? quorum_is_alone(q)
@@ -674,6 +697,7 @@ quorum_on_news(void *arg)
 {
 	struct quorum *q = arg;
 
+	quorum_look(q);
 	report(q);
 	if (q->decided != q->pushed)
 		engine_push(q->engine);
@@ -686,12 +710,14 @@ static void
 quorum_on_tick(void *arg)
 {
 	struct quorum *q = arg;
+	uint64_t applied = q->level ? engine_applied(q->engine) : 0;
 	size_t i;
 
 	loop_timer_set(q->tick, QUORUM_TICK);
+	quorum_look(q);
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
 		if (q->peer[i].link != NULL)
-			quorum_link_beat(q->peer[i].link);
+			quorum_link_beat(q->peer[i].link, applied);
 	}
 	proposals_expire(q, clock_mono());
 	lead_tick(q);

@@ -54,6 +54,8 @@ enum engine_state engine_state(const struct engine *);
 const char *engine_leader(struct engine *);
 uint64_t engine_term(const struct engine *);
 uint64_t engine_applied(struct engine *);
+/* It leads and has applied all of its log. */
+bool engine_is_level(struct engine *);
 /* The servers of the group: *at starts at 0; false at the end. */
 bool engine_next(const struct engine *, unsigned *at, uint64_t *id,
     const char **name, enum engine_vote *);
@@ -75,7 +77,7 @@ struct quorum;
 struct quorum_link *quorum_link_open(
     struct quorum *, const char *server, int fd);
 void quorum_link_close(struct quorum_link **);
-void quorum_link_beat(struct quorum_link *);
+void quorum_link_beat(struct quorum_link *, uint64_t applied);
 /* Send a command to a leader, and what became of it from there. */
 void quorum_link_propose(
     struct quorum_link *, uint64_t tag, const uint8_t *, size_t n);
@@ -162,6 +164,7 @@ struct quorum {
 	uint64_t id;
 	uint64_t tag;		   /* of the last proposal */
 	uint64_t started, leading; /* monotonic clock; 0 = does not lead */
+	bool level; /* has applied all that there was when it began to lead */
 	uint64_t ticked;
 	struct loop_timer *tick;
 	struct loop_defer news;
@@ -185,6 +188,10 @@ struct quorum {
 		uint64_t epoch;
 	} serving[OWNERSHIP_FIXED + OWNERSHIP_INDEX];
 	bool reporting;
+	/* What the log holds from before is applied: until then the machine
+	 * is history, of which nobody is told. */
+	bool current;
+	uint64_t target; /* how far the leader was when it was first heard */
 	/* What the process counts. */
 	uint64_t decided, refused, downs, elections;
 	uint64_t pushed; /* of those decided */
@@ -220,6 +227,7 @@ int quorum_entry_decode(
 struct peer_server *quorum_peer(struct quorum *, const char *server);
 void quorum_on_hello(struct quorum *, const char *server, uint64_t id);
 void quorum_on_heard(struct quorum *, const char *server);
+void quorum_on_beat(struct quorum *, const char *server, uint64_t applied);
 void quorum_on_propose(struct quorum *, const char *server, uint64_t tag,
     const uint8_t *, size_t n);
 void quorum_on_failed(struct quorum *, uint64_t tag, const char *why);

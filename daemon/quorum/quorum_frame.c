@@ -8,7 +8,8 @@
  * By type:
  *   1 HELLO    first of each side: number is the sender's id in the group,
  *	      bytes "TDQ1"
- *   2 BEAT     every 20 ms; number 0, no bytes
+ *   2 BEAT     every 20 ms, no bytes; number is how much of the log a sender
+ *	      that leads has applied, else 0
  *   3 STREAM   raft of the sender connects; number names the stream
  *   4 BYTES    of the stream
  *   5 END      the stream of that number ends; from either side

@@ -185,6 +185,7 @@ lead_tick(struct quorum *q)
 
 	if (engine_state(q->engine) != ENGINE_LEADER) {
 		q->leading = 0;
+		q->level = false;
 		return;
 	}
 	if (q->leading == 0) {
@@ -193,6 +194,7 @@ lead_tick(struct quorum *q)
 		log_info("leads the site, term %llu",
 		    (unsigned long long)engine_term(q->engine));
 	}
+	q->level = q->level || engine_is_level(q->engine);
 	if (late)
 		return;
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {

@@ -254,6 +254,9 @@ link_on_frame(struct quorum_link *l, const struct frame *f)
 		l->id = f->number;
 		quorum_on_hello(l->q, l->server, f->number);
 		break;
+	case FRAME_BEAT:
+		quorum_on_beat(l->q, l->server, f->number);
+		break;
 	case FRAME_STREAM:
 		link_on_stream(l, f);
 		break;
@@ -359,10 +362,10 @@ quorum_link_close(struct quorum_link **lp)
 
 /* No beats are heaped up for one that does not read. */
 void
-quorum_link_beat(struct quorum_link *l)
+quorum_link_beat(struct quorum_link *l, uint64_t applied)
 {
 	if (l->out.len == 0)
-		link_send(l, FRAME_BEAT, 0, NULL, 0);
+		link_send(l, FRAME_BEAT, applied, NULL, 0);
 }
 
 void

@@ -389,6 +389,13 @@ engine_applied(struct engine *g)
 }
 
 bool
+engine_is_level(struct engine *g)
+{
+	return g->raft.state == RAFT_LEADER &&
+	    raft_last_applied(&g->raft) == raft_last_index(&g->raft);
+}
+
+bool
 engine_next(const struct engine *g, unsigned *at, uint64_t *id,
     const char **name, enum engine_vote *vote)
 {

@@ -120,7 +120,7 @@ quorum_role_on_link(struct self *self, struct peer *p)
 	const struct quorum *q = self->state_of_role;
 	size_t i;
 
-	if (p->role != ROLE_REPLICATOR)
+	if (p->role != ROLE_REPLICATOR || !q->current)
 		return;
 	for (i = 0; i < OWNERSHIP_KEYS; i++) {
 		if (q->machine.key[i].epoch != 0)

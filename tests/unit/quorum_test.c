@@ -236,6 +236,7 @@ struct node {
 	bool done;
 	enum err_code code;
 	uint64_t moved; /* when it last heard of a new epoch of sr */
+	uint64_t epoch; /* of sr as somebody knew it before this one ran */
 };
 
 static struct {
@@ -274,8 +275,11 @@ node_on_entry(struct node *n, const struct say *say)
 	}
 	if (strcmp(say->entry.key, "sr") == 0 && say->entry.epoch > o->epoch)
 		n->moved = say->time;
-	/* No node ever sees an epoch fall. */
+	/* No node ever sees an epoch fall, and none that reads its log tells
+	 * what is history. */
 	assert_true(say->entry.epoch >= o->epoch);
+	if (strcmp(say->entry.key, "sr") == 0)
+		assert_true(say->entry.epoch >= n->epoch);
 	*o = say->entry;
 }
 
@@ -339,6 +343,12 @@ node_start(unsigned i, bool joined)
 	}
 	close(ends[1]);
 	n->s = ends[0];
+	for (k = 0; k < site.n; k++) {
+		struct owner *o = node_entry(&site.node[k], "sr");
+
+		if (o != NULL && o->epoch > n->epoch)
+			n->epoch = o->epoch;
+	}
 	n->nentries = 0;
 	memset(&n->state, 0, sizeof n->state);
 	site.n = i >= site.n ? i + 1 : site.n;
