@@ -351,7 +351,7 @@ quorum_role_start(struct self *self, struct err *e)
 	    .on_servers = quorum_role_on_servers,
 	    .arg = self};
 	struct quorum *q;
-	static char dir[300]; /* quorum goes on reading it */
+	char dir[300];
 	int r;
 
 	snprintf(dir, sizeof dir, "%s/raft", self->state);
