@@ -64,19 +64,6 @@ for instance in replicator/1 control/1 st/1 st/2 sr/1 sr/2 mgc/1 mgc/2 \
 	t "$instance comes back after kill -9" comes_back $instance
 done
 
-moves() {
-	local old epoch
-	old=$(owner_of "$1")
-	epoch=$(rows 'show ownership' ".data[] | select(.key == \"$1\") | .epoch")
-	kill -9 "$(pid_of "$old")"
-	eventually moved "$1" "$old" "$epoch"
-}
-moved() {
-	local now
-	now=$(owner_of "$1") && [ "$now" != "$2" ] &&
-	    [ "$(rows 'show ownership' ".data[] | select(.key == \"$1\") |
-	    .epoch")" -gt "$3" ]
-}
 for key in sr st mgc; do
 	t "ownership of $key moves to the passive instance" moves $key
 done
