@@ -213,9 +213,10 @@ size_t sg_hold_key(uint8_t out[SG_HOLD_KEY], char kind, const char *branch,
 
 #define SG_SOURCES 65536 /* addresses (IPv6: /64) remembered */
 #define SG_BANS 4096
-#define SG_POINTS 5 /* a wrong password; an unanswered challenge is 1 */
+#define SG_OPEN 5 /* unanswered challenges that weigh as a wrong password */
+#define SG_ANSWER (32 * CLOCK_SEC) /* a phone has for it: RFC 3261, timer F */
 #define SG_GOOD (3600 * CLOCK_SEC) /* after a success */
-#define SG_DECAY (60 * CLOCK_SEC)  /* points halve */
+#define SG_DECAY (60 * CLOCK_SEC)  /* what is held against it halves */
 
 struct sg_limits {
 	unsigned rate;	    /* requests per second */
@@ -227,8 +228,10 @@ struct sg_source {
 	struct sg_source *newer, *older;
 	uint8_t key[SIP_SOURCE];
 	uint8_t nkey;
-	bool logged; /* of its garbage */
-	uint32_t points;
+	bool logged;	   /* of its garbage */
+	uint32_t failures; /* wrong passwords */
+	uint32_t open;	   /* challenges not answered */
+	uint64_t open_since;
 	uint64_t decayed;
 	int64_t tokens; /* thousandths of a request; below 0: a debt */
 	uint64_t filled;
@@ -266,11 +269,14 @@ uint64_t sg_guard_owe(
 /* NULL when it is not banned (any more). */
 struct sg_ban *sg_guard_ban(
     struct sg_guard *, const union addr *, uint64_t now);
-/* A failure; the new ban when it was one too many. */
-struct sg_ban *sg_guard_fail(struct sg_guard *, const union addr *,
-    unsigned points, bool proven, const char *cause, uint64_t now);
+/* A wrong password, or one more challenge; the new ban when it was one too
+ * many. proven: the address is certainly not forged. */
+struct sg_ban *sg_guard_fail(
+    struct sg_guard *, const union addr *, bool proven, uint64_t now);
+struct sg_ban *sg_guard_challenged(
+    struct sg_guard *, const union addr *, bool proven, uint64_t now);
 void sg_guard_good(struct sg_guard *, const union addr *, uint64_t now);
-/* A challenge was answered: one point less. */
+/* A challenge was answered. */
 void sg_guard_answered(struct sg_source *);
 bool sg_guard_unban(struct sg_guard *, const union addr *);
 /* May a line be logged about this source? Once each, ten a second in all. */

@@ -163,8 +163,8 @@ sg_in_challenge(struct sg_in *in, const struct sg_domain *d,
 	char realm[SG_DOMAIN];
 
 	if (!stale)
-		ban = sg_guard_fail(&in->sg->guard, &in->flow->peer, 1, proven,
-		    "challenges not answered", in->now);
+		ban = sg_guard_challenged(
+		    &in->sg->guard, &in->flow->peer, proven, in->now);
 	if (ban != NULL) {
 		sg_banned(in->sg, ban);
 		return;

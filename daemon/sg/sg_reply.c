@@ -180,8 +180,7 @@ sg_reply_judge(
 	    (reg || s->method == SCAN_INVITE))
 		sg_guard_good(&sg->guard, &f->peer, now);
 	else if (s->status == 403)
-		ban = sg_guard_fail(&sg->guard, &f->peer, SG_POINTS, reg,
-		    "wrong passwords", now);
+		ban = sg_guard_fail(&sg->guard, &f->peer, reg, now);
 	if (ban != NULL)
 		sg_banned(sg, ban);
 	if (reg && s->status >= 200 && s->status < 300 && f->proto != SIP_UDP)
