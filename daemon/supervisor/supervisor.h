@@ -125,6 +125,8 @@ struct supervisor {
 	struct loop_signal *signals[4];
 };
 
+/* The group whose members may use the console; false when none is named. */
+bool supervisor_control_group(const struct conf *, gid_t *);
 void supervisor_on_message(struct child *, const struct role_msg *);
 /* A process came, went or changed: owner map, links and control follow. */
 void supervisor_on_child(struct child *);
