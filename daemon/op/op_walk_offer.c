@@ -156,6 +156,20 @@ op_offer_near(struct op_walker *w, const char *word)
 	return near;
 }
 
+/* Only what the word may abbreviate stays on offer. */
+static void
+op_offer_narrow(struct op_walker *w, const char *begin)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < w->noffers; i++) {
+		if (w->offers[i].word != NULL &&
+		    str_prefix(w->offers[i].word, begin))
+			w->offers[n++] = w->offers[i];
+	}
+	w->noffers = n;
+}
+
 int
 op_offer_match(struct op_walker *w)
 {
@@ -165,10 +179,11 @@ op_offer_match(struct op_walker *w)
 
 	if (i >= 0)
 		return i;
-	if (i == -2)
+	if (i == -2) {
 		op_walk_refuse(w, ERR_UNKNOWN, "\"%s\" can mean several words",
 		    word->text);
-	else if ((near = op_offer_near(w, word->text)) != NULL)
+		op_offer_narrow(w, word->text);
+	} else if ((near = op_offer_near(w, word->text)) != NULL)
 		op_walk_refuse(w, ERR_UNKNOWN,
 		    "unknown word \"%s\"; did you mean \"%s\"?", word->text,
 		    near);
