@@ -199,7 +199,7 @@ op_offer_path(struct op_walker *w)
 		return;
 	for (f = w->p.obj->fields; f->name != NULL; f++) {
 		if (!(f->flags & OP_INTERNAL) && !op_walk_has_field(w, f->name))
-			op_offer_word(w, f->name, f->brief);
+			op_offer_field(w, f);
 	}
 }
 
@@ -323,7 +323,7 @@ op_offer_named(struct op_walker *w, const struct op_field *key)
 		return;
 	for (f = w->op->args; f != NULL && f->name != NULL; f++) {
 		if (op_is_named(f) && !op_walk_is_given(w, f))
-			op_offer_word(w, f->name, f->brief);
+			op_offer_field(w, f);
 	}
 }
 

@@ -33,17 +33,32 @@ op_offer_add(struct op_walker *w, const struct op_offer *o)
 	w->offers[w->noffers++] = *o;
 }
 
-void
-op_offer_word(struct op_walker *w, const char *word, const char *brief)
+/* A word stands once in the list. */
+static void
+op_offer_once(struct op_walker *w, const struct op_offer *o)
 {
 	size_t i;
 
 	for (i = 0; i < w->noffers; i++) {
 		if (w->offers[i].word != NULL &&
-		    strcmp(w->offers[i].word, word) == 0)
+		    strcmp(w->offers[i].word, o->word) == 0)
 			return;
 	}
-	op_offer_add(w, &(struct op_offer){.word = word, .brief = brief});
+	op_offer_add(w, o);
+}
+
+void
+op_offer_word(struct op_walker *w, const char *word, const char *brief)
+{
+	op_offer_once(w, &(struct op_offer){.word = word, .brief = brief});
+}
+
+void
+op_offer_field(struct op_walker *w, const struct op_field *f)
+{
+	op_offer_once(w,
+	    &(struct op_offer){
+		.word = f->name, .brief = f->brief, .field = f});
 }
 
 void
@@ -235,6 +250,7 @@ op_offer_export(
 
 	memset(n, 0, sizeof *n);
 	n->brief = o->brief;
+	n->field = o->field;
 	if (o->word != NULL) {
 		str_copy(n->text, sizeof n->text, o->word);
 		return;
