@@ -115,7 +115,8 @@ roles_row(struct op_call *call, enum role_id id, unsigned index,
 
 	op_row(call);
 	op_put(call, "instance", s->name);
-	op_put(call, "role", r->brief);
+	op_put(call, "role", r->name);
+	op_put(call, "brief", r->brief);
 	op_put(call, "mode", modes[r->mode]);
 	op_put(call, "state", s->state);
 	if (s->pid != 0)
@@ -143,10 +144,7 @@ roles_run(struct op_call *call)
 			snprintf(
 			    name, sizeof name, "%s/%u", role_rows[id].name, i);
 			s = map_str(&c->status, name);
-			/* one that was removed from here is no news */
-			if (s != NULL &&
-			    (s->pid != 0 || (int)i <= c->placed[id] ||
-				role_rows[id].mode == ROLE_SINGLE))
+			if (s != NULL && control_has_instance(c, name))
 				roles_row(call, (enum role_id)id, i, s);
 		}
 	}
@@ -160,9 +158,13 @@ static const struct op_field roles_cols[] = {
 	.type = &op_type_instance,
 	.brief = "process of the role"},
     {.name = "role",
+	.type = &op_type_name,
+	.flags = OP_DETAIL,
+	.brief = "its role"},
+    {.name = "brief",
 	.type = &op_type_text,
 	.flags = OP_DETAIL,
-	.brief = "what it does"},
+	.brief = "what the role does"},
     {.name = "mode",
 	.type = &op_type_choice,
 	.choices = roles_modes,
@@ -193,9 +195,10 @@ const struct op control_op_roles = {
     .where = OP_CONTROL,
     .brief = "every process: state, owner, uptime",
     .about = "A row for each instance of each role on this server. State "
-	     "ready: it serves, or waits to take over. backoff: it died "
-	     "several times and is started again more slowly; the log of "
-	     "tandemd says why.",
+	     "ready: it serves, or waits to take over. backing-off: it died "
+	     "and is about to be started again: at once the first time, "
+	     "then after a pause that grows up to ten seconds while it dies "
+	     "within ten seconds of its start; the log of tandemd says why.",
     .example = "show roles",
     .cols = roles_cols,
     .run = roles_run,
