@@ -52,8 +52,9 @@ const struct obj obj_user = {
     .brief = "somebody who has phones in a domain",
     .about = "The user is called by this number and the phones register with "
 	     "it as user name. Without a password no phone can register. "
-	     "Further numbers of the same user are made with number objects; "
-	     "a user and a number of one domain cannot be called the same.",
+	     "Further numbers of the same user are made with number objects. "
+	     "A number object called like a user may only lead to that user: "
+	     "it is the same number.",
     .example = "set domain demo.test user 104 name Dora password swordfish",
     .fields = fields,
 };
