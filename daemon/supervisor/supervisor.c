@@ -51,14 +51,16 @@ supervisor_wake_readers(struct supervisor *s)
 	}
 }
 
-/* Where an instance is spoken to. */
+/* Where an instance is spoken to; port 0 for a role that has no inside port. */
 static void
 supervisor_inside(
     const struct supervisor *s, enum role_id role, unsigned i, union addr *a)
 {
+	unsigned port = role_rows[role].port;
+
 	*a = s->conf.inside;
 	addr_set_port(
-	    a, (uint16_t)(s->conf.port_base + role_rows[role].port + i));
+	    a, port != 0 ? (uint16_t)(s->conf.port_base + port + i) : 0);
 }
 
 static void
