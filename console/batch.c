@@ -289,8 +289,11 @@ batch_dry(struct session *s)
 		c.walk.op = s->set_check;
 		status = command_show(s, NULL, &c, &reply);
 	}
-	if (s->set_check != NULL)
+	if (s->set_check != NULL) {
+		command_warn(
+		    s, json_object_get(reply.result, "warn"), s->opt->format);
 		reply_fini(&reply);
+	}
 	if (status != 0)
 		return status;
 	c.walk.op = s->set_compare;

@@ -126,16 +126,15 @@ command_fini(struct command *c)
 	memset(c, 0, sizeof *c);
 }
 
-/* Warnings beside the data; in JSON they are in the envelope. */
-static void
-command_warn(struct session *s, const struct view *v)
+void
+command_warn(struct session *s, json_t *warn, enum format format)
 {
 	json_t *words;
 	size_t i;
 
-	if (v->format == FORMAT_JSON)
+	if (format == FORMAT_JSON)
 		return;
-	json_array_foreach (v->warn, i, words) {
+	json_array_foreach (warn, i, words) {
 		report_note(s, "warning: %s", json_string_value(words));
 	}
 }
@@ -192,7 +191,7 @@ command_render(
 		r = command_save(s, v, &b);
 	else
 		pager_show(s, v, &b);
-	command_warn(s, v);
+	command_warn(s, v->warn, v->format);
 	buf_fini(&b);
 	return r;
 }

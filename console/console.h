@@ -156,6 +156,8 @@ int command_run(struct session *, const struct place *, struct command *);
 /* Show a reply to it. */
 int command_show(
     struct session *, const struct place *, struct command *, struct reply *);
+/* Warnings beside the data; in JSON they are in the envelope. */
+void command_warn(struct session *, json_t *warn, enum format);
 /* Parse and run one line. */
 int command_line(struct session *, const struct place *);
 
