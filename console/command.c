@@ -162,9 +162,8 @@ command_save(struct session *s, const struct view *v, const struct buf *b)
 static bool
 command_says_none(const struct session *s, const struct view *v)
 {
-	return s->interactive && v->save == NULL &&
-	    v->format == FORMAT_TABLE && v->op->cols != NULL &&
-	    json_array_size(v->rows) == 0;
+	return s->interactive && v->save == NULL && v->format == FORMAT_TABLE &&
+	    v->op->cols != NULL && json_array_size(v->rows) == 0;
 }
 
 /* Through the filters, then out. */
@@ -259,8 +258,7 @@ command_line(struct session *s, const struct place *p)
 	if (words != NULL)
 		return local_help(s, words);
 	status = command_parse(s, p, &c);
-	status = status == 0 ? command_run(s, p, &c)
-			     : command_refuse(s, p, &c);
+	status = status == 0 ? command_run(s, p, &c) : command_refuse(s, p, &c);
 	command_fini(&c);
 	return status;
 }

@@ -164,9 +164,8 @@ local_help(struct session *s, const char *words)
 		err_set(&e, ERR_UNKNOWN,
 		    "%.*s: no such command and no such object", (int)n, words);
 		return report(s,
-		    &(struct report){.at = REPORT_NOWHERE,
-			.err = &e,
-			.op = &local_help_op});
+		    &(struct report){
+			.at = REPORT_NOWHERE, .err = &e, .op = &local_help_op});
 	}
 	local_show(s, b.data);
 	buf_fini(&b);

@@ -81,8 +81,8 @@ options_timeout(struct options *opt, const char *text, struct err *e)
 	if (str_int(text, 0, 86400, &v))
 		opt->timeout = (unsigned)v;
 	else
-		err_set(e, ERR_SYNTAX, "-T: expected seconds, 0..86400: %s",
-		    text);
+		err_set(
+		    e, ERR_SYNTAX, "-T: expected seconds, 0..86400: %s", text);
 }
 
 /* What getopt did not understand: a short option, or the word before it. */
@@ -179,8 +179,8 @@ options_parse(int argc, char **argv, struct options *opt)
 		opt->socket = SOCKET_DEFAULT;
 	optind = 0; /* also from the start for a second call */
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":c:ef:no:qs:tT:", options_long,
-		    NULL)) != -1) {
+	while ((c = getopt_long(
+		    argc, argv, ":c:ef:no:qs:tT:", options_long, NULL)) != -1) {
 		if (c == OPTION_VERSION || c == OPTION_HELP)
 			return options_print(c);
 		one.code = ERR_NONE;

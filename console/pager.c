@@ -95,9 +95,10 @@ pager_page(const struct buf *b, bool cut)
 		key = pager_ask();
 		if (key == 'q' || key == 'Q' || key == 3 || key == 4)
 			return;
-		end = key == 'a'		 ? b->len
-		    : key == '\n' || key == '\r' ? pager_lines(b, at, 1)
-						 : pager_lines(b, at, pager_rows());
+		end = key == 'a' ? b->len
+		    : key == '\n' || key == '\r'
+		    ? pager_lines(b, at, 1)
+		    : pager_lines(b, at, pager_rows());
 	}
 }
 

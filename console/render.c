@@ -248,8 +248,7 @@ render_table(const struct view *v, unsigned width, struct buf *out)
 			free(table_cell(&t, row, col));
 		}
 	}
-	text_fit_lines(
-	    out, whole.data, whole.len, v->ncols > 1 ? width : 0);
+	text_fit_lines(out, whole.data, whole.len, v->ncols > 1 ? width : 0);
 	buf_fini(&whole);
 	free(t.cells);
 	free(t.width);

@@ -110,8 +110,7 @@ each_finish(struct each *e)
 	for (i = 0; i < e->n; i++)
 		names[i] = e->names[i];
 	result = each_join(names, e->results, e->errs, e->n);
-	e->fn(e->arg, result, each_failed(e->results, e->errs, e->n),
-	    NULL);
+	e->fn(e->arg, result, each_failed(e->results, e->errs, e->n), NULL);
 	json_decref(result);
 	for (i = 0; i < e->n; i++)
 		json_decref(e->results[i]);

@@ -71,8 +71,7 @@ control_has_instance(struct control *c, const char *name)
 static bool
 refs_value(const struct refs *r, const struct op_field *f, char *out)
 {
-	const char *text = json_string_value(
-	    json_object_get(r->args, f->name));
+	const char *text = json_string_value(json_object_get(r->args, f->name));
 
 	return text != NULL && op_parse(f, text, out, OBJ_KEY, NULL) == 0;
 }

@@ -123,8 +123,8 @@ media_show(struct op_call *call)
 	if (found)
 		op_finish(call, NULL);
 	else
-		op_failf(call, ERR_ABSENT, "no call has the media call-id %s",
-		    only);
+		op_failf(
+		    call, ERR_ABSENT, "no call has the media call-id %s", only);
 }
 
 static const struct op op_show_media = {

@@ -408,8 +408,8 @@ op_walk_arg(struct op_walker *w)
 	if (value)
 		return op_walk_positional(w, key);
 	if (op_walk_is_twice(w, op_walk_word(w)))
-		return op_walk_refuse(w, ERR_UNKNOWN, "%s: given twice",
-		    op_walk_word(w)->text);
+		return op_walk_refuse(
+		    w, ERR_UNKNOWN, "%s: given twice", op_walk_word(w)->text);
 	if ((i = op_offer_match(w)) < 0)
 		return -(int)w->out->err.code;
 	return op_walk_offered(w, w->offers[i].word);

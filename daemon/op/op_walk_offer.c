@@ -57,8 +57,7 @@ void
 op_offer_field(struct op_walker *w, const struct op_field *f)
 {
 	op_offer_once(w,
-	    &(struct op_offer){
-		.word = f->name, .brief = f->brief, .field = f});
+	    &(struct op_offer){.word = f->name, .brief = f->brief, .field = f});
 }
 
 void

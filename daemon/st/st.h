@@ -255,9 +255,9 @@ int st_merge(const struct st_view *, const char *session, struct st_changes *,
 struct st_checker {
 	const struct st_view *view; /* with the changes carried out */
 	const struct st_changes *changes;
-	const char *server; /* the server we run on, which must stay */
-	json_t *failures;   /* a row for each {path, words} */
-	json_t *warnings;   /* texts; NULL = not wanted */
+	const char *server;   /* the server we run on, which must stay */
+	json_t *failures;     /* a row for each {path, words} */
+	json_t *warnings;     /* texts; NULL = not wanted */
 	struct st_seal *seal; /* NULL: certificates are not looked into */
 };
 /* -ERR_CHECK: words of the first failure. */

@@ -109,8 +109,7 @@ conf_user(struct conf *c, const char *value, struct err *e)
 	if (!str_copy(c->user, sizeof c->user, value))
 		return err_set(e, ERR_INVALID, "expected a user's name");
 	if (getpwnam(value) == NULL)
-		return err_set(
-		    e, ERR_ABSENT, "there is no user \"%s\"", value);
+		return err_set(e, ERR_ABSENT, "there is no user \"%s\"", value);
 	return 0;
 }
 

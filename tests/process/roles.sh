@@ -11,6 +11,13 @@ bad_boot_file() {
 }
 t "a bad boot file names file, line and expectation" bad_boot_file
 
+no_such_user() {
+	printf 'server srv1\nuser nosuch\n' > "$dir/bad.conf"
+	! "$bin/tandemd" -n -f "$dir/bad.conf" 2> "$dir/words" &&
+	    grep -q 'bad.conf:2: user: there is no user "nosuch"' "$dir/words"
+}
+t "a boot file's user must exist" no_such_user
+
 t "the site comes up with its demo domain" site_up
 
 all_roles() {

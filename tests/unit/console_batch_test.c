@@ -273,8 +273,9 @@ json_errors_of_options(void **state)
 {
 	(void)state;
 	assert_int_equal(RUN("--foo", "--json"), 2);
-	assert_non_null(strstr(got.out, "\"code\":\"syntax\",\"message\":"
-					"\"no such option: --foo\""));
+	assert_non_null(strstr(got.out,
+	    "\"code\":\"syntax\",\"message\":"
+	    "\"no such option: --foo\""));
 	assert_string_equal(got.err, "");
 	assert_int_equal(RUN("--json", "-T", "soon"), 2);
 	assert_non_null(strstr(got.out, "-T: expected seconds"));
@@ -354,11 +355,10 @@ errors_come_in_order(void **state)
 	    RUN_IN("set domain denied.test\nset domain a.test\nnonsense\n",
 		"-f", "-"),
 	    5);
-	assert_string_equal(got.err,
-	    "tandem: standard input, line 1: not permitted to anna\n");
+	assert_string_equal(
+	    got.err, "tandem: standard input, line 1: not permitted to anna\n");
 	assert_int_equal(
-	    RUN_IN("set domain denied.test\nnonsense\n", "-e", "-f", "-"),
-	    5);
+	    RUN_IN("set domain denied.test\nnonsense\n", "-e", "-f", "-"), 5);
 	assert_true(strstr(got.err, "line 1: not permitted") <
 	    strstr(got.err, "line 2, column 1: unknown word"));
 }

@@ -453,8 +453,7 @@ absent_objects_are_refused(void **state)
 	    call(c, "show registrations",
 		json_pack("{s:s, s:s}", "domain", "A.test", "user", "999")),
 	    -ERR_ABSENT);
-	assert_string_equal(
-	    c->err.text, "there is no domain a.test user 999");
+	assert_string_equal(c->err.text, "there is no domain a.test user 999");
 	assert_int_equal(call(c, "show statistics",
 			     json_pack("{s:s}", "instance", "control/1")),
 	    0);
