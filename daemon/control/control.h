@@ -186,9 +186,11 @@ void streams_watch(struct streams *, const char *name, stream_event_fn *);
 sqlite3 *streams_db(struct streams *, const char *name);
 /* Read any stream: fn is called once, at once if it is open. */
 void streams_read(struct streams *, const char *name, stream_fn *, void *arg);
-/* The stream of a domain, by its name. */
+/* The stream of a domain, by its name. A domain in which nothing was made yet
+ * has none: that is no failure of who reads it, but an empty domain. */
 void streams_read_domain(
     struct streams *, const char *domain, stream_fn *, void *arg);
+bool streams_is_empty(const struct err *why);
 
 /* ---- control_feed.c: what border roles are told (pure) --------------------
  */

@@ -116,11 +116,10 @@ refs_on_domain(void *arg, sqlite3 *db, const struct err *why)
 {
 	struct refs *r = arg;
 
-	(void)why; /* the operation will say it */
-	if (db != NULL && !obj_exists(db, &r->path))
+	if (db != NULL ? !obj_exists(db, &r->path) : streams_is_empty(why))
 		refs_refuse(r, &r->path);
 	else
-		refs_next(r);
+		refs_next(r); /* what cannot be read the operation will say */
 }
 
 /* The replica where an object of the site or the directory is. */

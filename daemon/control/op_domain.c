@@ -228,7 +228,7 @@ users_on_domain(void *arg, sqlite3 *db, const struct err *why)
 	struct err e;
 
 	if (why != NULL) {
-		op_finish(call, why);
+		op_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
 	if (obj_each(db, &kind, NULL, (unsigned)limit, users_row, call, &e) !=
@@ -351,7 +351,7 @@ numbers_on_domain(void *arg, sqlite3 *db, const struct err *why)
 	struct err e;
 
 	if (why != NULL) {
-		op_finish(call, why);
+		op_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
 	if (obj_each(db, &users, NULL, (unsigned)limit, numbers_user_row, call,

@@ -62,10 +62,18 @@ absent() {
 t "what is named and absent is exit status 3" absent
 
 empty() {
+	tandem -q --commit -c 'set domain empty.test' &&
+	[ -z "$(tandem -c 'show users domain empty.test' \
+	    -c 'show numbers domain empty.test' \
+	    -c 'show cdr domain empty.test' \
+	    -c 'show calls domain empty.test' \
+	    -c 'show registrations domain empty.test' || echo $?)" ] &&
 	[ -z "$(tandem -c 'show calls domain demo.test' -c 'show bans' \
 	    -c 'show registrations domain demo.test user 101' \
 	    -c 'show media-sessions gate mg/1' \
-	    -c 'show flows user 101')" ]
+	    -c 'show flows user 101' || echo $?)" ] || return 1
+	tandem -q -c 'show registrations domain empty.test user 5'
+	[ $? -eq 3 ]
 }
 t "an empty list is exit status 0 and no text" empty
 
