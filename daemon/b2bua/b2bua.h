@@ -328,6 +328,8 @@ int admit_invite(struct b2bua *, nta_incoming_t *, const sip_t *);
 void admit_drop(struct call *);
 /* The value of a header that only SG writes, or NULL. */
 const char *admit_inside_header(const sip_t *, const char *name);
+/* The domain that the gate says the Request-URI means; "" = none. */
+const char *admit_target(const sip_t *);
 
 /* ---- verify.c: who asks ------------------------------------------------- */
 

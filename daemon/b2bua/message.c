@@ -141,7 +141,8 @@ message_route(struct message *m, const struct plan *plan)
 	char *dialled = url_as_string(NULL, m->sip->sip_request->rq_url);
 	struct plan_call ask = {.what = PLAN_MESSAGE,
 	    .from_user = m->user,
-	    .to = dialled == NULL ? "" : dialled};
+	    .to = dialled == NULL ? "" : dialled,
+	    .host = admit_target(m->sip)};
 	const struct plan_leg *to = &r->legs[0];
 	const char *domain = plan_domain_name(plan);
 	struct locate_ask *locate;

@@ -398,6 +398,7 @@ struct sg_pass {
 	bool record;	    /* push Record-Route */
 	const char *domain; /* X-Tandem-Domain, NULL = none */
 	const char *user;   /* X-Tandem-User, NULL = none */
+	const char *target; /* X-Tandem-Target, NULL = none */
 };
 
 /* sg.c: one message of the outside, one datagram of the inside. */

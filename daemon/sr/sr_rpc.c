@@ -38,17 +38,22 @@ sr_param(json_t *params, const char *name)
 }
 
 /* RFC 7616 3.4.6: the credentials were made for this request. Parameters and
- * the port are not compared: phones differ in what they repeat of them. */
+ * the port are not compared: phones differ in what they repeat of them. A
+ * tel: URI is a number and has no host. */
 static bool
 sr_verify_same_uri(const char *digest, const char *request)
 {
 	char a[512], b[512];
 	url_t x, y;
 
-	if (!str_copy(a, sizeof a, digest) || !str_copy(b, sizeof b, request) ||
-	    url_d(&x, a) < 0 || url_d(&y, b) < 0 || x.url_host == NULL ||
-	    y.url_host == NULL || strcasecmp(x.url_host, y.url_host) != 0)
+	if (!str_copy(a, sizeof a, digest) || !str_copy(b, sizeof b, request))
 		return false;
+	if (strcmp(a, b) == 0)
+		return true;
+	if (url_d(&x, a) < 0 || url_d(&y, b) < 0 || x.url_host == NULL ||
+	    y.url_host == NULL || strcasecmp(x.url_host, y.url_host) != 0)
+		return x.url_type == url_tel && y.url_type == url_tel &&
+		    str_equal(x.url_user, y.url_user);
 	return str_equal(x.url_user, y.url_user);
 }
 

@@ -218,6 +218,7 @@ dialogs_without_a_way_back_are_refused(void **state)
 		    "From: <sip:101@demo.test>;tag=f\r\n"
 		    "To: <sip:102@demo.test>\r\nCall-ID: b%zu\r\n"
 		    "CSeq: 1 INVITE\r\nX-Tandem-Domain: demo.test\r\n"
+		    "X-Tandem-Target: demo.test\r\n"
 		    "%s" TRUSTED_101 "Content-Length: 0\r\n\r\n",
 		    rig_gate_text(), i, i, broken[i]);
 		rig_send(b.data);
@@ -274,7 +275,8 @@ garbage_does_no_harm(void **state)
 	    "From: \"A\" <sip:101@demo.test>;tag=f\r\n"
 	    "To: <sip:999@demo.test>\r\nCall-ID: g\r\nCSeq: 1 INVITE\r\n"
 	    "Contact: <sip:x@10.0.0.1>\r\nSession-Expires: 100\r\n"
-	    "Privacy: id\r\nSupported: timer\r\nX-Tandem-Domain: demo.test\r\n" TRUSTED_101
+	    "Privacy: id\r\nSupported: timer\r\nX-Tandem-Domain: demo.test\r\n"
+	    "X-Tandem-Target: demo.test\r\n" TRUSTED_101
 	    "Content-Type: application/sdp\r\n"
 	    "Content-Length: %zu\r\n\r\n" SDP_A,
 	    rig_gate_text(), rig_gate_text(), strlen(SDP_A));

@@ -57,6 +57,7 @@ struct rig {
 	unsigned via;
 	unsigned max_forwards;
 	const char *domain; /* that the gate names */
+	const char *target; /* and says the Request-URI means */
 	/* SR */
 	struct rpc *sr_us, *sr_them;
 	struct peer sr;
@@ -766,7 +767,7 @@ rig_setup(void **state)
 	rig.mgc_up = true;
 	rig.media_port = 30000;
 	rig.max_forwards = 69;
-	rig.domain = "demo.test";
+	rig.domain = rig.target = "demo.test";
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	rig.sr_us = rpc_open(rig.loop, pair[0], &us);

@@ -133,6 +133,12 @@ test_verify(void **state)
 	assert_string_equal(verify("demo.test", "sip:102@demo.test;user=phone",
 				credentials("101", "secret", URI)),
 	    YES);
+	assert_string_equal(verify("demo.test", "tel:+7495;phone-context=x",
+				credentials("101", "secret", "tel:+7495")),
+	    YES);
+	assert_string_equal(verify("demo.test", "tel:102",
+				credentials("101", "secret", "tel:103")),
+	    "permission");
 }
 
 /* A wrong password, an unknown user or domain, another request's credentials
