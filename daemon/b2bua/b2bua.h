@@ -86,6 +86,10 @@ struct b2bua {
 };
 
 extern const struct role b2bua_role;
+/* Did a gate of ours send it? nta cannot keep silent: who did not is told
+ * 403, whatever the request was. */
+bool b2bua_hears(struct b2bua *, nta_incoming_t *);
+int b2bua_refuse_stranger(nta_incoming_t *, const sip_t *);
 /* Everything closed without a word to anybody. */
 void b2bua_close(struct b2bua *);
 

@@ -8,8 +8,9 @@
 #define LINK(id) (1u << ROLE_##id)
 
 const struct role_row role_rows[ROLE_MAX] = {
-#define ROLE(id, name, mode, port, links, keys, user, brief) \
-	[ROLE_##id] = {name, ROLE_##mode, port, links, keys, user, brief},
+#define ROLE(id, name, mode, port, ask, links, hears, keys, user, brief) \
+	[ROLE_##id] = {                                                  \
+	    name, ROLE_##mode, port, ask, links, hears, keys, user, brief},
 #include "role.tbl"
 #undef ROLE
 };

@@ -148,6 +148,8 @@ sr_register_stats(struct sr *sr)
 	    {"dropped", "SIP requests left without an answer", &c->dropped},
 	    {"verified", "requests verified for B2BUA", &c->verified},
 	    {"located", "users located for B2BUA", &c->located},
+	    {"strangers", "datagrams inside that no process of ours sent",
+		&sr->self->ears.strangers},
 	    {"groups", "group commits that answers waited for", &c->groups},
 	    {"bindings", "bindings at the end of the last sweep", &c->bindings},
 	    {0},

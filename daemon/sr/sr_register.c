@@ -321,6 +321,8 @@ sr_register_on_message(
 	int rc;
 
 	(void)udp;
+	if (!role_hears(sr->self, from))
+		return;
 	if (!sr->serving || !sr->directory.known || n > SIP_MAX ||
 	    sr->nwaiting == SR_ANSWERS) {
 		sr->count.dropped++;

@@ -451,6 +451,9 @@ bench_start(void)
 		bench_die("owner map", &e);
 	o.inside = bench.mgc_addr;
 	owner_map_put(bench.owners, &o);
+	str_copy(o.key, sizeof o.key, "sg/1");
+	o.inside = bench.gate_addr;
+	owner_map_put(bench.owners, &o);
 	if ((bench.replicator = fork()) == 0)
 		bench_run_replicator(theirs[1], ours[1]);
 	bench_configure(ours[0]);

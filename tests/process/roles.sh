@@ -45,6 +45,20 @@ confined() {
 }
 t "every process is confined and none is root" confined
 
+# What anybody on the machine sends to the inside is counted and no more.
+counts_strangers() {
+	rows 'show statistics' "[.data[] | select(.instance == \"$1\" and
+	    .counter == \"strangers\") | .value] == [1]"
+}
+stranger_is_not_heard() {
+	printf '1 d7:command4:pinge' > "/dev/udp/127.0.0.1/$(($port + $2))" &&
+	    eventually counts_strangers "$1"
+}
+t "a stranger is not heard by mg" stranger_is_not_heard mg/1 71
+t "a stranger is not heard by mgc" stranger_is_not_heard mgc/1 61
+t "a stranger is not heard by sg" stranger_is_not_heard sg/1 21
+t "a stranger is not heard by sr" stranger_is_not_heard sr/1 11
+
 one_supervisor() {
 	! timeout 10 "$bin/tandemd" -f "$state/tandem.conf" 2> "$dir/words" &&
 	    grep -q 'another tandemd runs on this state' "$dir/words"

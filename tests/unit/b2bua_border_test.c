@@ -228,6 +228,30 @@ dialogs_without_a_way_back_are_refused(void **state)
 	assert_int_equal(rig.b2bua->count.calls, 0);
 }
 
+/* Only a gate is heard: what anybody else on the machine sends, as a trusted
+ * user or into a dialog, is refused and leaves nothing. */
+static void
+strangers_are_not_heard(void **state)
+{
+	struct phone a, b;
+	union addr at;
+	int gate = rig.gate, other = rig_socket(&at);
+
+	(void)state;
+	rig_connect(&a, &b);
+	rig.gate = other;
+	rig_request(&a, "BYE", NULL, NULL);
+	rig_invite(&a, "103", "102", "X-Tandem-User: 103\r\n", SDP_A);
+	rig_skip("SIP/2.0 403"); /* to the address in Via */
+	rig_skip("SIP/2.0 403");
+	rig.gate = gate;
+	close(other);
+	assert_int_equal(rig.self.ears.strangers, 2);
+	assert_int_equal(rig.b2bua->count.calls, 1);
+	assert_int_equal(rig.b2bua->first->state, CALL_UP);
+	rig_quiet();
+}
+
 /* A called phone whose answer leads nowhere cannot be acknowledged: it is
  * not connected, and nothing is sent to where it points. */
 static void
@@ -359,6 +383,7 @@ main(void)
 	    BORDER_TEST(names_stay_inside_their_quotes),
 	    BORDER_TEST(hostile_contacts_are_not_rung),
 	    BORDER_TEST(dialogs_without_a_way_back_are_refused),
+	    BORDER_TEST(strangers_are_not_heard),
 	    BORDER_TEST(answers_without_a_way_back_fail),
 	    BORDER_TEST(garbage_does_no_harm),
 	    BORDER_TEST(stray_replies_are_dropped),

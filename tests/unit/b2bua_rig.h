@@ -382,6 +382,20 @@ role_stopped(struct self *self)
 }
 
 void
+role_ask(const struct self *self, union addr *a)
+{
+	*a = self->inside;
+	addr_set_port(a, 0);
+}
+
+bool
+role_hears(struct self *self, const union addr *from)
+{
+	self->ears.strangers += !addr_equal(from, &rig.gate_addr);
+	return addr_equal(from, &rig.gate_addr);
+}
+
+void
 role_stats(struct self *self, const struct role_stat *s)
 {
 	(void)self;

@@ -653,6 +653,27 @@ feeds_change_domains(void **state)
 	gate_fini(&g);
 }
 
+/* What somebody else sends to the inside port goes nowhere and is counted. */
+static void
+strangers_are_not_heard(void **state)
+{
+	struct gate g;
+	struct phone *p, *other;
+	unsigned turn = 0;
+
+	(void)state;
+	gate_init(&g);
+	p = gate_phone(&g, SIP_TCP);
+	other = gate_stranger(&g);
+	phone_text(other, "OPTIONS sip:101@x SIP/2.0\r\n\r\n");
+	while (g.self.ears.strangers == 0 && turn < 100)
+		gate_is_alive(p, ++turn);
+	assert_int_equal(g.self.ears.strangers, 1);
+	assert_int_equal(g.sg->count.inside_in, 0);
+	phone_close(&other);
+	gate_fini(&g);
+}
+
 /* A phone that knows only an address belongs to the listener's domain. */
 static void
 addresses_mean_the_default_domain(void **state)
@@ -768,6 +789,7 @@ main(void)
 	    cmocka_unit_test(absence_is_told_late),
 	    cmocka_unit_test(feeds_change_listeners),
 	    cmocka_unit_test(feeds_change_domains),
+	    cmocka_unit_test(strangers_are_not_heard),
 	    cmocka_unit_test(addresses_mean_the_default_domain),
 	    cmocka_unit_test(flows_are_shown_and_closed),
 	};
