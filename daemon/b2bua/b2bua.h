@@ -260,9 +260,10 @@ struct call {
 	struct stage_ask *stage_asks;
 	struct branch *winner;
 	struct branch *early_from; /* branch whose early media is heard */
-	int best;	     /* worst-case answer of the branches so far */
-	struct buf offer;    /* from MGC, for the branches of any stage */
-	const char *service; /* answered by the exchange itself */
+	int best;		/* worst-case answer of the branches so far */
+	enum call_side best_by; /* who gave it */
+	struct buf offer;	/* from MGC, for the branches of any stage */
+	const char *service;	/* answered by the exchange itself */
 	struct exchange *exchange;
 	/* waiting for others */
 	struct admit *admit;
@@ -390,6 +391,8 @@ void locate_close(struct b2bua *);
 void stage_start(struct call *);
 /* A branch is done; when it was the last one: the next stage, or the end. */
 void stage_failed(struct call *);
+/* One failure of this stage, and whose it is. */
+void stage_note(struct call *, int code, enum call_side by);
 void stage_ring_over(struct call *);
 void stage_drop(struct call *);
 

@@ -125,6 +125,10 @@ fail_with(const struct failure *f)
 	    f->reason);
 	assert_int_equal(atoi(f->status + 8),
 	    rig_int(BOOKS, "SELECT code FROM cdr ORDER BY seq DESC LIMIT 1"));
+	assert_string_equal(
+	    rig_text(BOOKS, "SELECT ended_by FROM cdr ORDER BY seq DESC"),
+	    f->sent == atoi(f->status + 8) && f->sent != 408 ? "callee"
+							     : "system");
 }
 
 /* What a phone answers is told to the caller when it says something about
