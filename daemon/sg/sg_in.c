@@ -14,10 +14,14 @@
 
 #define ALLOW                                                           \
 	"Allow: INVITE, ACK, CANCEL, BYE, REGISTER, OPTIONS, MESSAGE, " \
-	"SUBSCRIBE, NOTIFY, PUBLISH, INFO, UPDATE, PRACK, REFER\r\n"
+	"INFO, UPDATE\r\n"
+/* What RFC 3261 11.2 wants told, and as much of it in few bytes. */
 #define ABILITIES                                                        \
 	ALLOW "Accept: application/sdp\r\nAccept-Encoding: identity\r\n" \
-	      "Accept-Language: en\r\nSupported: path, outbound\r\n"
+	      "Accept-Language: en\r\nSupported: path, outbound, timer\r\n"
+#define ABILITIES_BRIEF                                              \
+	"Allow:INVITE,ACK,CANCEL,BYE,REGISTER,OPTIONS,MESSAGE,INFO," \
+	"UPDATE\r\nAccept:application/sdp\r\nk:path,outbound,timer\r\n"
 
 #define IN_LATE (20 * CLOCK_MS)	     /* of the loop: shedding begins */
 #define IN_LATE_ALL (100 * CLOCK_MS) /* and takes every new INVITE */
@@ -376,7 +380,7 @@ sg_in_request(struct sg_in *in)
 	else if (s->to_tag.n > 0 || sg_in_needs_dialog(s->method))
 		sg_answer(in, 481, NULL, NULL);
 	else if (s->method == SCAN_OPTIONS && s->uri.user.n == 0)
-		sg_answer(in, 200, ABILITIES, NULL);
+		sg_answer(in, 200, ABILITIES, ABILITIES_BRIEF);
 	else
 		sg_in_open(in, NULL, NULL);
 }

@@ -500,6 +500,32 @@ targets_are_told(void **state)
 	gate_fini(&g);
 }
 
+/* A plain OPTIONS over UDP learns what is spoken here (RFC 3261 11.2). */
+static void
+options_tell_abilities(void **state)
+{
+	static const char plain[] =
+	    "OPTIONS sip:demo.test SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.1.1:5060;"
+	    "branch=z9hG4bKabcdef0123456789;rport\r\nMax-Forwards: 70\r\n"
+	    "From: <sip:101@demo.test>;tag=12345678\r\n"
+	    "To: <sip:demo.test>\r\nCall-ID: 0123456789abcdef\r\n"
+	    "CSeq: 1 OPTIONS\r\nContact: <sip:101@10.1.1.1:5060>\r\n"
+	    "Accept: application/sdp\r\nContent-Length: 0\r\n\r\n";
+	struct gate g;
+	struct phone *p;
+
+	(void)state;
+	gate_init(&g);
+	p = gate_phone(&g, SIP_UDP);
+	phone_text(p, plain);
+	assert_true(phone_recv(p, text) <= sizeof plain - 1 + 128);
+	assert_int_equal(status(), 200);
+	assert_non_null(strstr(header("Allow"), "UPDATE"));
+	assert_non_null(header("Accept"));
+	assert_non_null(header("k"));
+	gate_fini(&g);
+}
+
 /* A datagram's answer is no longer than it was, a little slack aside. */
 static void
 answers_do_not_grow(void **state)
@@ -564,6 +590,7 @@ main(void)
 	    cmocka_unit_test(own_answers),
 	    cmocka_unit_test(sips_needs_tls),
 	    cmocka_unit_test(targets_are_told),
+	    cmocka_unit_test(options_tell_abilities),
 	    cmocka_unit_test(answers_do_not_grow),
 	    cmocka_unit_test(answers_find_the_port),
 	};
