@@ -96,8 +96,10 @@ void sg_branch(
 /* The To-tag of a reply of our own. */
 void sg_tag(const struct sg_keys *, const struct scan *, char out[SG_TAG]);
 
-/* A challenge for one address; life in seconds. */
-#define SG_NONCE_LIFE 300
+/* A challenge for one address; life in seconds: how long credentials that
+ * somebody has overheard can be sent again from behind the same address. A
+ * phone that comes later is told stale=true and asks nobody for a password. */
+#define SG_NONCE_LIFE 60
 enum sg_nonce { SG_NONCE_GOOD, SG_NONCE_STALE, SG_NONCE_FORGED };
 void sg_nonce_make(struct sg_keys *, uint32_t now_s, const union addr *source,
     char out[SG_NONCE]);
