@@ -172,7 +172,8 @@ admit_refuse_unknown(struct call *c, int code, const char *reason)
 		return;
 	}
 	nta_incoming_treply(c->invite, code, NULL,
-	    TAG_IF(code == 503, SIPTAG_RETRY_AFTER_STR("5")), TAG_END());
+	    TAG_IF(code == 503, SIPTAG_RETRY_AFTER_STR("5")),
+	    TAG_IF(c->unproven, SIPTAG_HEADER_STR(ADMIT_UNPROVEN)), TAG_END());
 	nta_incoming_destroy(c->invite);
 	c->invite = NULL;
 	call_free(&c);
@@ -248,6 +249,7 @@ admit_on_user(void *arg, const char *user, const struct err *err)
 		bool refused = err->code == ERR_PERMISSION;
 
 		c->b2bua->count.credentials_refused += refused;
+		c->unproven = refused;
 		admit_refuse_unknown(c, refused ? 403 : 503, err->text);
 		return;
 	}

@@ -240,7 +240,8 @@ struct call {
 	const char *reason;
 	const char *peer_reason; /* Reason of the side that ended it, or NULL */
 	enum call_side ended_by;
-	bool booked; /* its CDR is written */
+	bool booked;   /* its CDR is written */
+	bool unproven; /* the caller's credentials were refused */
 	/* the caller's side */
 	struct leg a;
 	nta_incoming_t *invite;
@@ -335,6 +336,9 @@ void admit_drop(struct call *);
 const char *admit_inside_header(const sip_t *, const char *name);
 /* The domain that the gate says the Request-URI means; "" = none. */
 const char *admit_target(const sip_t *);
+
+/* Said to SG with a refusal of credentials, which it counts. */
+#define ADMIT_UNPROVEN "X-Tandem-Refused: credentials"
 
 /* ---- verify.c: who asks ------------------------------------------------- */
 

@@ -65,6 +65,7 @@ struct sr_request {
 struct sr_refusal {
 	int status;
 	const char *phrase;
+	bool credentials; /* SG counts it against the source */
 };
 
 /* The value of a header that sofia does not know; "" when it is not there. */

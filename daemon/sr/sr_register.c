@@ -16,7 +16,8 @@
 
 #define SR_PARKED_MAGIC 0x5d0a9a2c
 
-static const struct sr_refusal sr_refusal_credentials = {403, NULL};
+static const struct sr_refusal sr_refusal_credentials = {
+    .status = 403, .credentials = true};
 
 void
 sr_register_init(struct sr *sr)
@@ -132,7 +133,7 @@ sr_register_serve(struct sr *sr, const sip_t *sip, const union addr *from,
     const struct sr_domain *d, const char *user, const struct sr_user *u)
 {
 	int64_t now = (int64_t)(clock_real() / CLOCK_SEC);
-	struct sr_refusal no = {500, NULL};
+	struct sr_refusal no = {.status = 500};
 	struct sr_answer *a;
 	struct err err = {0};
 	union addr to;
@@ -256,7 +257,7 @@ static void
 sr_register_refuse_method(
     struct sr *sr, const sip_t *sip, const union addr *from)
 {
-	static const struct sr_refusal no = {405, NULL};
+	static const struct sr_refusal no = {.status = 405};
 	sip_method_t m = sip->sip_request->rq_method;
 
 	if (m != sip_method_ack && m != sip_method_cancel)
@@ -268,7 +269,7 @@ static void
 sr_register_refuse_broken(struct sr *sr, const sip_t *sip,
     const union addr *from, int rc, const struct err *err)
 {
-	struct sr_refusal no = {rc == -ERR_UNKNOWN ? 505 : 400, NULL};
+	struct sr_refusal no = {.status = rc == -ERR_UNKNOWN ? 505 : 400};
 
 	sr->count.malformed++;
 	log_debug("malformed: %s", err->text);

@@ -9,9 +9,10 @@
 #include "daemon/base/str.h"
 #include "sr.h"
 
-static const struct sr_refusal sr_refusal_order = {500, "Request Out Of Order"};
-/* Not 403: that speaks of credentials, and SG bans who gets too many. */
-static const struct sr_refusal sr_refusal_many = {503, "Too Many Contacts"};
+static const struct sr_refusal sr_refusal_order = {
+    .status = 500, .phrase = "Request Out Of Order"};
+static const struct sr_refusal sr_refusal_many = {
+    .status = 503, .phrase = "Too Many Contacts"};
 
 bool
 sr_rules_lives(const struct sr_binding *b, int64_t now)

@@ -207,9 +207,11 @@ fast_streams_wait(void **state)
 	gate_fini(&g);
 }
 
-/* One wrong password: the registrar says 403. */
+#define WRONG "X-Tandem-Refused: credentials\r\n"
+
+/* The registrar says 403 to credentials; why: a line for the gate alone. */
 static void
-wrong_password(struct gate *g, struct phone *p, unsigned n)
+refused_register(struct gate *g, struct phone *p, unsigned n, const char *why)
 {
 	char call[16];
 
@@ -220,9 +222,15 @@ wrong_password(struct gate *g, struct phone *p, unsigned n)
 	phone_ask(p, "REGISTER", "sip:demo.test", call, call, 2, NULL,
 	    answer_challenge("Authorization"));
 	assert_true(phone_recv(g->sr, text) > 0);
-	inside_reply(g->sr, 403, "sr", NULL);
+	inside_reply(g->sr, 403, "sr", why);
 	phone_recv(p, text);
 	assert_int_equal(status(), 403);
+}
+
+static void
+wrong_password(struct gate *g, struct phone *p, unsigned n)
+{
+	refused_register(g, p, n, WRONG);
 }
 
 struct ran {
@@ -653,6 +661,23 @@ feeds_change_domains(void **state)
 	gate_fini(&g);
 }
 
+/* A 403 that is not about credentials is no wrong password. */
+static void
+other_refusals_ban_nobody(void **state)
+{
+	struct gate g;
+	struct phone *p;
+	unsigned i;
+
+	(void)state;
+	gate_init(&g);
+	p = gate_phone(&g, SIP_UDP);
+	for (i = 0; i < 30; i++)
+		refused_register(&g, p, i, NULL);
+	assert_int_equal(g.sg->count.bans_made, 0);
+	gate_fini(&g);
+}
+
 /* What somebody else sends to the inside port goes nowhere and is counted. */
 static void
 strangers_are_not_heard(void **state)
@@ -789,6 +814,7 @@ main(void)
 	    cmocka_unit_test(absence_is_told_late),
 	    cmocka_unit_test(feeds_change_listeners),
 	    cmocka_unit_test(feeds_change_domains),
+	    cmocka_unit_test(other_refusals_ban_nobody),
 	    cmocka_unit_test(strangers_are_not_heard),
 	    cmocka_unit_test(addresses_mean_the_default_domain),
 	    cmocka_unit_test(flows_are_shown_and_closed),

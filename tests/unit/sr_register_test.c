@@ -133,6 +133,7 @@ test_refusals(void **state)
 		tail = strstr(town->reply, "CSeq: ");
 		assert_string_equal(tail,
 		    "CSeq: 0 REGISTER\r\n"
+		    "X-Tandem-Refused: credentials\r\n"
 		    "Content-Length: 0\r\n\r\n");
 	}
 }
