@@ -88,6 +88,7 @@ struct sr_binding {
 	char contact[SR_URI];
 	char call_id[SR_CALL_ID];
 	char instance[SR_INSTANCE];
+	char source[SR_SOURCE]; /* X-Tandem-Source */
 };
 
 /* All bindings of one user. */
@@ -98,7 +99,8 @@ struct sr_set {
 
 /*
  * RFC 3261 10.3 steps 6 and 7: give each binding its fate. 0, or -1 and the
- * refusal, and then nothing may be written. max: live bindings allowed.
+ * refusal, and then nothing may be written. max: live bindings allowed; over
+ * it a phone's new contact takes the place of its own oldest one.
  */
 int sr_rules_apply(struct sr_set *, const struct sr_request *, int64_t now,
     unsigned max, struct sr_refusal *);

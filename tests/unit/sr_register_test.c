@@ -239,8 +239,9 @@ test_explained(void **state)
 	assert_int_equal(
 	    phone_101(
 		1, "Contact: <sip:a@h>,<sip:b@h>,<sip:c@h>,<sip:d@h>\r\n"),
-	    503);
-	assert_true(says("503 Too Many Contacts\r\n"));
+	    403);
+	assert_true(says("403 Too Many Contacts\r\n"));
+	assert_false(says("X-Tandem-Refused"));
 	assert_int_equal(phone_101(2, "Contact: <sip:a@h>\r\n"), 200);
 	assert_int_equal(phone_101(1, "Contact: <sip:a@h>\r\n"), 500);
 	assert_int_equal(phone_101(3, ""), 200);
