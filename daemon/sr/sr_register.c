@@ -226,6 +226,25 @@ sr_register_park(struct sr *sr, struct sr_domain *d, const char *copy, size_t n,
 	}
 }
 
+/* For operators: what was refused to whom. */
+static void
+sr_register_note(struct sr *sr, const sip_t *sip, const struct sr_domain *d,
+    const char *user, const char *cause)
+{
+	const char *host = sip->sip_to->a_url->url_host;
+	const sip_user_agent_t *agent = sip->sip_user_agent;
+	struct sr_asker who = {.domain = d != NULL ? d->name : host,
+	    .user = user,
+	    .source = sr_request_header(sip, "X-Tandem-Source"),
+	    .agent = agent != NULL ? agent->g_value : ""};
+
+	if (who.domain == NULL)
+		who.domain = "";
+	if (who.agent == NULL)
+		who.agent = "";
+	sr_failure_note(sr, &who, cause);
+}
+
 /* The domain is known and its stream can be read (or there is no such
  * domain): credentials, then the bindings. */
 static void
@@ -237,14 +256,17 @@ sr_register_judge(struct sr *sr, const sip_t *sip, const union addr *from,
 	char user[SR_USER];
 	struct sip_digest dg;
 	struct sr_user u;
-	bool ok;
+	const char *cause;
 
 	if (!sr_register_digest(sip, d != NULL ? d->realm : NULL, &dg))
 		dg = none;
-	ok = sr_auth_check(sr, d, &dg, "REGISTER", user, &u);
-	if (!ok || !d->on || !sr_register_own(sip, user)) {
-		log_debug("register refused: domain=%s user=%s",
-		    d != NULL ? d->name : "?", dg.username);
+	cause = sr_auth_check(sr, d, &dg, "REGISTER", user, &u);
+	if (cause == NULL && !d->on)
+		cause = "domain is suspended";
+	if (cause == NULL && !sr_register_own(sip, user))
+		cause = "address of another user";
+	if (cause != NULL) {
+		sr_register_note(sr, sip, d, dg.username, cause);
 		sr_register_refuse(sr, sip, from, &sr_refusal_credentials);
 		return;
 	}
