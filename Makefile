@@ -112,7 +112,7 @@ run: deps-there
 
 demo: DEPS_WANTED = baresip netcat-openbsd
 demo: deps-there
-	@$(MAKE) -s -j$(JOBS) all
+	@$(MAKE) -s -j$(JOBS) all tools
 	@tests/demo/demo
 
 # ---- what a developer asks for ---------------------------------------------

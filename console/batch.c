@@ -136,8 +136,8 @@ batch_command(struct batch *b, const struct place *p)
 	conn_wait(&s->conn, 0);
 	if (s->conn.interrupted)
 		status = EXIT_INTERRUPTED;
-	else if (status != 0)
-		status = err_exit((enum err_code) - status);
+	else if (status != 0) /* behind what the lines before it brought */
+		status = b->stop ? 0 : command_refuse(s, p, &c);
 	else if (!b->stop && words != NULL)
 		status = local_help(s, words);
 	else if (!b->stop && !batch_is_held(b, p, &c))
@@ -173,6 +173,18 @@ batch_commands(struct batch *b)
 		batch_line(b, NULL, (unsigned)i + 1, opt->commands[i]);
 }
 
+/* Tell an error of our own, behind what the lines before it brought. */
+static void
+batch_refuse(struct batch *b, const struct place *p, const struct err *e)
+{
+	conn_wait(&b->s->conn, 0);
+	if (!b->stop)
+		batch_note(b,
+		    report(b->s,
+			&(struct report){
+			    .place = p, .at = REPORT_NOWHERE, .err = e}));
+}
+
 /* A line as it was read, without its end; refused when it is no text. */
 static bool
 batch_take_line(
@@ -191,10 +203,7 @@ batch_take_line(
 		    &e, ERR_TOOBIG, "a line has at most %u bytes", BATCH_LINE);
 	else
 		err_set(&e, ERR_SYNTAX, "a NUL byte stands in the line");
-	batch_note(b,
-	    report(b->s,
-		&(struct report){
-		    .place = &p, .at = REPORT_NOWHERE, .err = &e}));
+	batch_refuse(b, &p, &e);
 	return false;
 }
 
@@ -232,7 +241,7 @@ batch_read(struct batch *b)
 	}
 	if ((f = fopen(opt->file, "re")) == NULL) {
 		err_errno(&e, ERR_INVALID, "%s", opt->file);
-		batch_note(b, report_err(b->s, &e));
+		batch_refuse(b, NULL, &e);
 		return;
 	}
 	batch_file(b, f, opt->file);
@@ -250,13 +259,16 @@ batch_run_op(struct session *s, const struct op *op)
 	return command_line(s, &p);
 }
 
-/* Forget the candidate; what it was is told elsewhere. */
+/* Forget the candidate; what it was is told elsewhere. A server that was
+ * silent is not asked again: it forgets with the end of the session. */
 static void
-batch_drop(struct session *s)
+batch_drop(struct batch *b)
 {
+	struct session *s = b->s;
 	struct reply reply;
 
-	if (!s->dirty || s->set_discard == NULL || s->conn.rpc == NULL)
+	if (!s->dirty || s->set_discard == NULL || s->conn.rpc == NULL ||
+	    b->status == err_exit(ERR_TIMEOUT))
 		return;
 	conn_call(&s->conn, s->set_discard->name, NULL, &reply);
 	reply_fini(&reply);
@@ -277,8 +289,11 @@ batch_dry(struct session *s)
 		c.walk.op = s->set_check;
 		status = command_show(s, NULL, &c, &reply);
 	}
-	if (s->set_check != NULL)
+	if (s->set_check != NULL) {
+		command_warn(
+		    s, json_object_get(reply.result, "warn"), s->opt->format);
 		reply_fini(&reply);
+	}
 	if (status != 0)
 		return status;
 	c.walk.op = s->set_compare;
@@ -326,7 +341,7 @@ batch_finish(struct batch *b)
 		return EXIT_INTERRUPTED;
 	if (b->status == 0 && s->dirty)
 		b->status = s->opt->dry ? batch_dry(s) : batch_settle(s);
-	batch_drop(s);
+	batch_drop(b);
 	return b->status;
 }
 

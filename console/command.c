@@ -14,20 +14,50 @@ command_is_blank(const char *line)
 	return *line == '\0' || *line == '#';
 }
 
-/* Tell what is wrong with a part of the line that begins at base. */
+/* Keep what is wrong with a part of the line that begins at base; the walk
+ * is taken. */
 static int
-command_refuse(struct session *s, const struct place *p,
-    const struct op_walk *w, size_t base)
+command_wrong(struct command *c, struct op_walk *w, size_t base)
 {
-	struct report r = {.place = p,
-	    .at = base + w->err_at,
-	    .err = &w->err,
-	    .op = w->op,
-	    .next = w->next,
-	    .nnext = w->nnext};
+	c->wrong = *w;
+	c->wrong_at = base + w->err_at;
+	memset(w, 0, sizeof *w);
+	return -(int)c->wrong.err.code;
+}
 
-	report(s, &r);
-	return -(int)w->err.code;
+/* The byte of a filter's arguments: the word behind its name. */
+static size_t
+command_pipe_at(const char *text, size_t base)
+{
+	struct op_words words;
+	size_t at = base, bad;
+	struct err e;
+
+	if (op_words_parse(&words, text + base, &bad, &e) == 0 &&
+	    words.count > 1)
+		at += words.word[1].at;
+	op_words_fini(&words);
+	return at;
+}
+
+/* One filter; w is its walk, which begins at base. */
+static int
+command_take_pipe(
+    const struct place *p, struct command *c, struct op_walk *w, size_t base)
+{
+	struct pipe_step *step = &c->pipes[c->npipes];
+
+	if (c->npipes == PIPES_MAX) {
+		w->err_at = 0;
+		err_set(&w->err, ERR_TOOBIG, "at most %d bars in a line",
+		    PIPES_MAX);
+		return command_wrong(c, w, base);
+	}
+	step->op = w->op;
+	step->args = json_incref(w->args);
+	step->at = command_pipe_at(p->text, base);
+	c->npipes++;
+	return 0;
 }
 
 /* What stands behind a bar, and behind the next. */
@@ -35,26 +65,21 @@ static int
 command_parse_pipes(struct session *s, const struct place *p, struct command *c)
 {
 	unsigned flags = s->interactive ? OP_WALK_SHORT : 0;
-	size_t at = c->walk.pipe;
+	size_t at = c->walk.pipe, base;
 	struct op_walk w;
 	int r = 0;
 
 	while (at != 0 && r == 0) {
-		r = op_walk(&pipe_table, p->text + at + 1, flags, &w);
-		if (r == 0 && c->npipes == PIPES_MAX) {
-			w.err_at = 0;
-			r = err_set(&w.err, ERR_TOOBIG,
-			    "at most %d bars in a line", PIPES_MAX);
-		}
-		if (r != 0) {
+		base = at + 1;
+		r = op_walk(&pipe_table, p->text + base, flags, &w);
+		at = w.pipe != 0 ? base + w.pipe : 0;
+		if (r == 0) {
+			r = command_take_pipe(p, c, &w, base);
+		} else {
 			if (w.err.code == ERR_SYNTAX && w.err_at == 0)
 				err_set(&w.err, ERR_SYNTAX,
 				    "expected a filter behind the bar");
-			r = command_refuse(s, p, &w, at + 1);
-		} else {
-			c->pipes[c->npipes].op = w.op;
-			c->pipes[c->npipes++].args = json_incref(w.args);
-			at = w.pipe != 0 ? at + 1 + w.pipe : 0;
+			r = command_wrong(c, &w, base);
 		}
 		op_walk_fini(&w);
 	}
@@ -65,22 +90,28 @@ int
 command_parse(struct session *s, const struct place *p, struct command *c)
 {
 	unsigned flags = s->interactive ? OP_WALK_SHORT : 0;
-	struct err e;
 	int r;
 
 	memset(c, 0, sizeof *c);
-	r = op_walk(&s->table, p->text, flags, &c->walk);
-	if (r != 0)
-		return command_refuse(s, p, &c->walk, 0);
+	if (op_walk(&s->table, p->text, flags, &c->walk) != 0)
+		return command_wrong(c, &c->walk, 0);
 	if ((r = command_parse_pipes(s, p, c)) != 0)
 		return r;
-	if ((r = secret_load(&c->walk, &e)) != 0)
-		report(s,
-		    &(struct report){.place = p,
-			.at = REPORT_NOWHERE,
-			.err = &e,
-			.op = c->walk.op});
-	return r;
+	c->wrong_at = REPORT_NOWHERE;
+	return secret_load(&c->walk, &c->wrong.err);
+}
+
+int
+command_refuse(
+    struct session *s, const struct place *p, const struct command *c)
+{
+	return report(s,
+	    &(struct report){.place = p,
+		.at = c->wrong_at,
+		.err = &c->wrong.err,
+		.op = c->walk.op,
+		.next = c->wrong.next,
+		.nnext = c->wrong.nnext});
 }
 
 void
@@ -91,19 +122,19 @@ command_fini(struct command *c)
 	for (i = 0; i < c->npipes; i++)
 		json_decref(c->pipes[i].args);
 	op_walk_fini(&c->walk);
+	op_walk_fini(&c->wrong);
 	memset(c, 0, sizeof *c);
 }
 
-/* Warnings beside the data; in JSON they are in the envelope. */
-static void
-command_warn(struct session *s, const struct view *v)
+void
+command_warn(struct session *s, json_t *warn, enum format format)
 {
 	json_t *words;
 	size_t i;
 
-	if (v->format == FORMAT_JSON)
+	if (format == FORMAT_JSON)
 		return;
-	json_array_foreach (v->warn, i, words) {
+	json_array_foreach (warn, i, words) {
 		report_note(s, "warning: %s", json_string_value(words));
 	}
 }
@@ -127,6 +158,14 @@ command_save(struct session *s, const struct view *v, const struct buf *b)
 	return report_err(s, &e);
 }
 
+/* The words of no rows, for somebody who waits before a prompt. */
+static bool
+command_says_none(const struct session *s, const struct view *v)
+{
+	return s->interactive && v->save == NULL && v->format == FORMAT_TABLE &&
+	    v->op->cols != NULL && json_array_size(v->rows) == 0;
+}
+
 /* Through the filters, then out. */
 static int
 command_render(
@@ -142,16 +181,16 @@ command_render(
 	if (r != 0)
 		return report(s,
 		    &(struct report){.place = p,
-			.at = c->walk.pipe,
+			.at = c->pipes[i - 1].at,
 			.err = &e,
 			.op = c->walk.op});
-	buf_str(&b, "");
+	buf_str(&b, command_says_none(s, v) ? "(none)\n" : "");
 	render(v, v->save == NULL ? text_terminal(1) : 0, &b);
 	if (v->save != NULL)
 		r = command_save(s, v, &b);
 	else
 		pager_show(s, v, &b);
-	command_warn(s, v);
+	command_warn(s, v->warn, v->format);
 	buf_fini(&b);
 	return r;
 }
@@ -219,10 +258,7 @@ command_line(struct session *s, const struct place *p)
 	if (words != NULL)
 		return local_help(s, words);
 	status = command_parse(s, p, &c);
-	if (status == 0)
-		status = command_run(s, p, &c);
-	else
-		status = err_exit((enum err_code) - status);
+	status = status == 0 ? command_run(s, p, &c) : command_refuse(s, p, &c);
 	command_fini(&c);
 	return status;
 }

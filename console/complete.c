@@ -71,18 +71,33 @@ complete_live(struct session *s, const struct op_next *next, const char *prefix,
 	reply_fini(&reply);
 }
 
-/* "<port>  port to listen on: 1..65535; default 5060" */
+/* "<port>  port to listen on: 1..65535; default 5060", and the same of the
+ * word that such a value stands behind. */
 static void
-complete_value(const struct op_next *next, struct choices *c)
+complete_value(
+    const struct op_next *next, const struct op_field *f, struct choices *c)
 {
 	struct buf b = BUF_INIT;
 
 	buf_fmt(&b, "%s: ", next->brief != NULL ? next->brief : "");
-	op_describe(next->value, &b);
-	if (next->value->def != NULL)
-		buf_fmt(&b, "; default %s", next->value->def);
-	choices_add(c, NULL, next->text, b.data);
+	op_describe(f, &b);
+	if (f->def != NULL)
+		buf_fmt(&b, "; default %s", f->def);
+	choices_add(
+	    c, next->value == NULL ? next->text : NULL, next->text, b.data);
 	buf_fini(&b);
+}
+
+static void
+complete_one(const struct op_next *next, struct choices *c)
+{
+	const struct op_field *f = next->value != NULL ? next->value
+						       : next->field;
+
+	if (f != NULL && !(f->flags & OP_FLAG))
+		complete_value(next, f, c);
+	else
+		choices_add(c, next->text, next->text, next->brief);
 }
 
 /* The walk of a line, or of the part behind its last bar. */
@@ -105,11 +120,7 @@ complete_walk(struct session *s, const struct op_table *t, const char *line,
 	c->done_ok = w.done_ok;
 	if (w.err.code == ERR_NONE || w.err.code == ERR_SYNTAX) {
 		for (i = 0; i < w.nnext; i++) {
-			if (w.next[i].value == NULL)
-				choices_add(c, w.next[i].text, w.next[i].text,
-				    w.next[i].brief);
-			else
-				complete_value(&w.next[i], c);
+			complete_one(&w.next[i], c);
 			complete_live(s, &w.next[i], line + c->from, c);
 		}
 	}

@@ -132,24 +132,32 @@ struct place {
 struct pipe_step {
 	const struct op *op; /* of pipe_table */
 	json_t *args;
+	size_t at; /* byte of the line where its arguments begin */
 };
 
-/* A line, understood. */
+/* A line, understood, or why it was not. */
 struct command {
 	struct op_walk walk;
 	struct pipe_step pipes[PIPES_MAX];
 	size_t npipes;
+	struct op_walk wrong; /* its error, and what may stand there */
+	size_t wrong_at;      /* byte of the line, or REPORT_NOWHERE */
 };
 
 bool command_is_blank(const char *line);
-/* 0, or -the error's code after it was reported. */
+/* 0, or -the error's code; nothing is told yet. */
 int command_parse(struct session *, const struct place *, struct command *);
+/* Tell why it was not understood; the exit status. */
+int command_refuse(
+    struct session *, const struct place *, const struct command *);
 void command_fini(struct command *);
 /* Run it and show what came; the exit status. */
 int command_run(struct session *, const struct place *, struct command *);
 /* Show a reply to it. */
 int command_show(
     struct session *, const struct place *, struct command *, struct reply *);
+/* Warnings beside the data; in JSON they are in the envelope. */
+void command_warn(struct session *, json_t *warn, enum format);
 /* Parse and run one line. */
 int command_line(struct session *, const struct place *);
 
@@ -201,6 +209,8 @@ unsigned text_width(const char *utf8);
 unsigned text_width_n(const char *utf8, size_t n);
 /* s cut to width columns, the last of them '~' when something is gone. */
 void text_fit(struct buf *, const char *s, unsigned width);
+/* Each of the lines of n bytes cut so; width 0 = as they are. */
+void text_fit_lines(struct buf *, const char *s, size_t n, unsigned width);
 void text_pad(struct buf *, unsigned n);
 unsigned text_terminal(int fd); /* columns, 0 when it is no terminal */
 unsigned text_terminal_rows(int fd);

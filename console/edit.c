@@ -162,13 +162,15 @@ edit_reconnect(struct edit *e)
 
 	if (e->s->conn.rpc != NULL)
 		return true;
+	e->lost |= e->s->dirty; /* a candidate ends with its connection */
 	if (session_open(e->s, &err) != 0) {
 		report_err(e->s, &err);
 		return false;
 	}
-	report_note(e->s,
-	    "connected again; changes that were not committed "
-	    "may be gone");
+	report_note(e->s, "connected again%s",
+	    e->lost ? "; what was changed before and not committed is gone"
+		    : "");
+	e->lost = false;
 	return true;
 }
 
@@ -217,7 +219,10 @@ edit_block_good(struct edit *e, const char *block)
 		struct place p = {.line = line, .text = text};
 
 		if (local_help_words(text) == NULL) {
-			bad += command_parse(e->s, &p, &c) != 0;
+			if (command_parse(e->s, &p, &c) != 0) {
+				command_refuse(e->s, &p, &c);
+				bad++;
+			}
 			command_fini(&c);
 		}
 		free(text);

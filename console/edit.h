@@ -16,6 +16,7 @@ struct edit {
 	bool readable;
 	wchar_t prompt[160];
 	char *block; /* lines pasted, waiting to run */
+	bool lost;   /* changes that ended with a connection */
 	bool warned; /* leaving with changes was asked once */
 };
 

@@ -7,8 +7,14 @@
 #include "console.h"
 #include "daemon/base/str.h"
 
+static const struct op_field local_help_cols[] = {
+    {.name = "line", .type = &op_type_text, .brief = "a line of the text"},
+    {0},
+};
+
 static const struct op local_help_op = {
     .name = "help",
+    .cols = local_help_cols,
     .brief = "all commands; with words: a command or an object",
     .about = "help alone lists what can be done. help WORDS explains the "
 	     "command, or the object whose name it is.",
@@ -118,11 +124,33 @@ local_help_objs(struct session *s, const char *words, size_t n, struct buf *b)
 	return found;
 }
 
+/* Texts for people are written as they are; programs get a row a line. */
+static void
+local_show(struct session *s, const char *text)
+{
+	json_t *rows = json_array(), *result;
+	struct buf out = BUF_INIT;
+	struct view v;
+	size_t n;
+
+	for (; *text != '\0'; text += n + (text[n] == '\n')) {
+		n = strcspn(text, "\n");
+		json_array_append_new(
+		    rows, json_pack("{s:s%}", "line", text, n));
+	}
+	result = json_pack("{s:o}", "data", rows);
+	view_init(&v, &local_help_op, result, s->opt->format);
+	render(&v, 0, &out);
+	pager_show(s, &v, &out);
+	view_fini(&v);
+	buf_fini(&out);
+	json_decref(result);
+}
+
 int
 local_help(struct session *s, const char *words)
 {
-	struct buf b = BUF_INIT, safe = BUF_INIT;
-	struct view v = {.format = FORMAT_TABLE};
+	struct buf b = BUF_INIT;
 	size_t n = strlen(words);
 	struct err e;
 
@@ -135,11 +163,11 @@ local_help(struct session *s, const char *words)
 	    0) {
 		err_set(&e, ERR_UNKNOWN,
 		    "%.*s: no such command and no such object", (int)n, words);
-		return report_err(s, &e);
+		return report(s,
+		    &(struct report){
+			.at = REPORT_NOWHERE, .err = &e, .op = &local_help_op});
 	}
-	text_safe(&safe, b.data);
-	pager_show(s, &v, &safe);
+	local_show(s, b.data);
 	buf_fini(&b);
-	buf_fini(&safe);
 	return 0;
 }

@@ -44,41 +44,58 @@ static const char options_help[] =
     "permitted, 6 check failed, 7 cannot connect, 8 partly applied, 9 timed\n"
     "out, 10 differences (-n), 130 interrupted\n";
 
-/* Wrong usage: words, the usage line, status 2. */
+/* Wrong usage: words and the usage line, or the envelope; status 2. */
 static int
-options_refuse(const char *words, const char *what)
+options_refuse(const struct options *opt, const struct err *e)
 {
-	fprintf(stderr, "tandem: %s%s%s\n%s", words, what != NULL ? ": " : "",
-	    what != NULL ? what : "", options_usage);
+	struct session s = {.opt = opt};
+
+	report_err(&s, e);
+	if (opt->format != FORMAT_JSON)
+		fputs(options_usage, stderr);
 	return EXIT_USAGE + 1;
 }
 
 /* The word of -o. */
-static int
-options_format(struct options *opt, const char *name)
+static void
+options_format(struct options *opt, const char *name, struct err *e)
 {
 	int i;
 
 	for (i = 0; format_names[i] != NULL; i++) {
 		if (strcmp(format_names[i], name) == 0) {
 			opt->format = (enum format)i;
-			return 0;
+			return;
 		}
 	}
-	return options_refuse(
-	    "-o: expected table, json, csv, lines or terse", name);
+	err_set(e, ERR_SYNTAX,
+	    "-o: expected table, json, csv, lines or terse: %s", name);
 }
 
 /* The seconds of -T; a day is the most. */
-static int
-options_timeout(struct options *opt, const char *text)
+static void
+options_timeout(struct options *opt, const char *text, struct err *e)
 {
 	int64_t v;
 
-	if (!str_int(text, 0, 86400, &v))
-		return options_refuse("-T: expected seconds, 0..86400", text);
-	opt->timeout = (unsigned)v;
-	return 0;
+	if (str_int(text, 0, 86400, &v))
+		opt->timeout = (unsigned)v;
+	else
+		err_set(
+		    e, ERR_SYNTAX, "-T: expected seconds, 0..86400: %s", text);
+}
+
+/* What getopt did not understand: a short option, or the word before it. */
+static void
+options_wrong(int c, const char *word, struct err *e)
+{
+	const char *why = c == ':' ? "a value is missing behind"
+				   : "no such option";
+
+	if (optopt > 0 && optopt < OPTION_JSON)
+		err_set(e, ERR_SYNTAX, "%s: -%c", why, optopt);
+	else
+		err_set(e, ERR_SYNTAX, "%s: %s", why, word);
 }
 
 /* What prints and leaves. */
@@ -93,75 +110,89 @@ options_print(int c)
 }
 
 /* One option, as getopt found it. */
-static int
-options_take(struct options *opt, int c)
+static void
+options_take(struct options *opt, int c, struct err *e)
 {
 	switch (c) {
 	case 'c':
 		opt->commands = xrealloc(opt->commands,
 		    (opt->ncommands + 1) * sizeof *opt->commands);
 		opt->commands[opt->ncommands++] = optarg;
-		return 0;
+		break;
 	case 'f':
 		opt->file = optarg;
-		return 0;
+		break;
 	case 's':
 		opt->socket = optarg;
-		return 0;
+		break;
 	case 'o':
-		return options_format(opt, optarg);
+		options_format(opt, optarg, e);
+		break;
 	case 'T':
-		return options_timeout(opt, optarg);
+		options_timeout(opt, optarg, e);
+		break;
 	case 'e':
 		opt->go_on = true;
-		return 0;
+		break;
 	case 'n':
 		opt->dry = true;
-		return 0;
+		break;
 	case 'q':
 		opt->quiet = true;
-		return 0;
+		break;
 	case 't':
 		opt->format = FORMAT_TERSE;
-		return 0;
+		break;
 	case OPTION_JSON:
 		opt->format = FORMAT_JSON;
-		return 0;
+		break;
 	case OPTION_COMMIT:
 		opt->commit = true;
-		return 0;
-	case OPTION_VERSION:
-	case OPTION_HELP:
-		return options_print(c);
-	default: /* getopt has said what is wrong */
-		fputs(options_usage, stderr);
-		return EXIT_USAGE + 1;
+		break;
 	}
 }
 
+/* What no single option can say; the first error stays. */
+static void
+options_check(const struct options *opt, const char *rest, struct err *e)
+{
+	if (e->code != ERR_NONE)
+		return;
+	if (rest != NULL)
+		err_set(e, ERR_SYNTAX,
+		    "no such argument (commands stand behind -c): %s", rest);
+	else if (opt->dry && opt->commit)
+		err_set(e, ERR_SYNTAX, "-n and --commit exclude each other");
+}
+
+/* All options are read before an error is told: the last may say in which
+ * form. */
 int
 options_parse(int argc, char **argv, struct options *opt)
 {
-	int c, r;
+	struct err e = {.code = ERR_NONE}, one;
+	int c;
 
 	*opt = (struct options){.timeout = 60};
 	opt->socket = getenv("TANDEM_SOCKET");
 	if (opt->socket == NULL || *opt->socket == '\0')
 		opt->socket = SOCKET_DEFAULT;
 	optind = 0; /* also from the start for a second call */
+	opterr = 0;
 	while ((c = getopt_long(
-		    argc, argv, "c:ef:no:qs:tT:", options_long, NULL)) != -1) {
-		if ((r = options_take(opt, c)) != 0)
-			return r;
+		    argc, argv, ":c:ef:no:qs:tT:", options_long, NULL)) != -1) {
+		if (c == OPTION_VERSION || c == OPTION_HELP)
+			return options_print(c);
+		one.code = ERR_NONE;
+		if (c == '?' || c == ':')
+			options_wrong(c, argv[optind - 1], &one);
+		else
+			options_take(opt, c, &one);
+		if (e.code == ERR_NONE)
+			e = one;
 	}
-	if (optind < argc)
-		return options_refuse(
-		    "no such argument (commands stand behind -c)",
-		    argv[optind]);
-	if (opt->dry && opt->commit)
-		return options_refuse(
-		    "-n and --commit exclude each other", NULL);
-	return 0;
+	options_check(opt, optind < argc ? argv[optind] : NULL, &e);
+	return e.code != ERR_NONE ? options_refuse(opt, &e) : 0;
 }
 
 void

@@ -42,27 +42,63 @@ pager_key(void)
 	return key;
 }
 
+/* Text as it fits the terminal now, which may be another size than before. */
+static void
+pager_put(const char *text, size_t n, bool cut)
+{
+	struct buf b = BUF_INIT;
+
+	text_fit_lines(&b, text, n, cut ? text_terminal(1) : 0);
+	fwrite(b.data, 1, b.len, stdout);
+	fflush(stdout);
+	buf_fini(&b);
+}
+
+/* Ask for a key below the text; one less than the width, or the cursor would
+ * go to the next line. */
+static char
+pager_ask(void)
+{
+	struct buf b = BUF_INIT;
+	char key;
+
+	text_fit(&b, "-- more: space, Enter, a all, q enough --",
+	    text_terminal(1) - 1);
+	fwrite(b.data, 1, b.len, stdout);
+	fflush(stdout);
+	buf_fini(&b);
+	key = pager_key();
+	fputs("\r\033[K", stdout);
+	return key;
+}
+
+/* Lines of a screen, the question's left out. */
+static unsigned
+pager_rows(void)
+{
+	unsigned rows = text_terminal_rows(1);
+
+	return rows > 2 ? rows - 1 : 1;
+}
+
 /* Space a screen, Enter a line, a all the rest, q enough. */
 static void
-pager_page(const struct buf *b, unsigned rows)
+pager_page(const struct buf *b, bool cut)
 {
-	size_t at = 0, end = pager_lines(b, 0, rows - 1);
+	size_t at = 0, end = pager_lines(b, 0, pager_rows());
 	char key;
 
 	for (;;) {
-		fwrite(b->data + at, 1, end - at, stdout);
-		fflush(stdout);
+		pager_put(b->data + at, end - at, cut);
 		if ((at = end) >= b->len)
 			return;
-		fputs("-- more: space, Enter, a all, q enough --", stdout);
-		fflush(stdout);
-		key = pager_key();
-		fputs("\r\033[K", stdout);
+		key = pager_ask();
 		if (key == 'q' || key == 'Q' || key == 3 || key == 4)
 			return;
-		end = key == 'a'		 ? b->len
-		    : key == '\n' || key == '\r' ? pager_lines(b, at, 1)
-						 : pager_lines(b, at, rows - 1);
+		end = key == 'a' ? b->len
+		    : key == '\n' || key == '\r'
+		    ? pager_lines(b, at, 1)
+		    : pager_lines(b, at, pager_rows());
 	}
 }
 
@@ -75,7 +111,7 @@ pager_show(struct session *s, const struct view *v, const struct buf *b)
 	if (b->data == NULL)
 		return;
 	if (rows > 2 && pager_lines(b, 0, rows - 1) < b->len)
-		pager_page(b, rows);
+		pager_page(b, v->format == FORMAT_TABLE && v->ncols > 1);
 	else
 		fwrite(b->data, 1, b->len, stdout);
 	fflush(stdout);

@@ -101,7 +101,8 @@ render_cell(
 		buf_fmt(b, "%g", json_real_value(v));
 	} else if (json_is_boolean(v)) {
 		buf_str(b, json_is_true(v) ? "yes" : "no");
-	} else if (json_is_string(v)) {
+	} else if (json_is_string(v) &&
+	    (!people || json_string_length(v) != 0)) {
 		if (people && type == &op_type_time)
 			render_time(b, json_string_value(v));
 		else
@@ -155,7 +156,8 @@ table_fill(struct table *t)
 	}
 }
 
-/* Take from the widest column until the line fits; 8 columns stay. */
+/* Take from the widest column until the line fits; 8 columns stay, and what
+ * is too wide even so is cut at the right. */
 static void
 table_fit(struct table *t, unsigned width)
 {
@@ -223,9 +225,10 @@ table_head(struct table *t, struct buf *b)
 /* A column alone needs no heading where something was looked at: its rows
  * are the text. What was done is told with its name. */
 static void
-render_table(const struct view *v, unsigned width, struct buf *b)
+render_table(const struct view *v, unsigned width, struct buf *out)
 {
 	struct table t = {.v = v, .nrows = json_array_size(v->rows)};
+	struct buf whole = BUF_INIT, *b = &whole;
 	size_t row, col;
 
 	if (t.nrows == 0 || v->ncols == 0)
@@ -245,6 +248,8 @@ render_table(const struct view *v, unsigned width, struct buf *b)
 			free(table_cell(&t, row, col));
 		}
 	}
+	text_fit_lines(out, whole.data, whole.len, v->ncols > 1 ? width : 0);
+	buf_fini(&whole);
 	free(t.cells);
 	free(t.width);
 }

@@ -28,8 +28,9 @@ int plan_number_parse(
     char out[PLAN_NUMBER], const char *text, size_t n, struct err *);
 /*
  * The number in what was dialled: plain text, or a sip:, sips: or tel: URI
- * (escapes undone; parameters, phone-context among them, and the host play
- * no part). -ERR_UNKNOWN when the scheme is another one.
+ * (escapes undone; parameters, phone-context among them, play no part, and
+ * of the host plan_call.host says what it means). -ERR_UNKNOWN when the
+ * scheme is another one.
  */
 int plan_dialled_parse(
     char out[PLAN_NUMBER], const char *text, size_t n, struct err *);
@@ -87,6 +88,9 @@ struct plan_call {
 	size_t to_len;
 	int64_t when;  /* real clock, s: for rules with times */
 	unsigned hops; /* domains passed before; 0 = this is the first */
+	/* The domain that the host of a URI means: NULL = the caller's own,
+	 * "" = none that is known here. */
+	const char *host;
 };
 
 enum plan_leg_kind {
@@ -136,9 +140,10 @@ struct plan_step {
  */
 struct plan_result {
 	int code;
-	const char *reason; /* words of the refusal */
-	const char *number; /* what was dialled, canonical; "" if no number */
-	const char *caller; /* number of the caller in this domain */
+	const char *reason;  /* words of the refusal */
+	const char *dialled; /* as it was written, safe to show */
+	const char *number;  /* of that, canonical; "" if no number */
+	const char *caller;  /* number of the caller in this domain */
 	const char *caller_name;
 	unsigned nlegs, nsteps;
 	struct plan_leg legs[PLAN_LEGS];

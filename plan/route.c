@@ -113,13 +113,29 @@ route_caller(
 	return true;
 }
 
+/* A number is one of the caller's own domain. Between domains nothing passes
+ * that no rule lets pass, and there are none yet (SEMANTICS D9). */
+static bool
+route_host(
+    const struct plan *p, const struct plan_call *c, struct plan_result *r)
+{
+	if (c->host == NULL || str_iequal(c->host, strlen(c->host), p->name))
+		return true;
+	if (c->host[0] == '\0') {
+		route_step(r, "host", r->dialled, "none of ours");
+		return route_refuse(r, 404, "no such host here");
+	}
+	route_step(
+	    r, "host", r->dialled, route_keep_pair(r, "domain", c->host));
+	return route_refuse(r, 403, "no calls into another domain");
+}
+
 /* The number in what was dialled. */
 static bool
 route_dialled(const struct plan_call *c, struct plan_result *r)
 {
-	char number[PLAN_NUMBER], shown[ROUTE_SHOWN];
-	size_t n = str_escape(shown, sizeof shown, c->to, c->to_len);
-	const char *rule = route_keep(r, shown, n);
+	const char *rule = r->dialled;
+	char number[PLAN_NUMBER];
 	struct err err;
 	int rc = plan_dialled_parse(number, c->to, c->to_len, &err);
 
@@ -210,11 +226,15 @@ void
 plan_route(
     const struct plan *p, const struct plan_call *c, struct plan_result *r)
 {
+	char shown[ROUTE_SHOWN];
+	size_t n = str_escape(shown, sizeof shown, c->to, c->to_len);
+
 	r->code = 0;
 	r->reason = r->number = r->caller = r->caller_name = "";
 	r->nlegs = r->nsteps = 0;
 	r->used = 0;
+	r->dialled = route_keep(r, shown, n);
 	if (route_domain(p, c, r) && route_caller(p, c, r) &&
-	    route_dialled(c, r))
+	    route_host(p, c, r) && route_dialled(c, r))
 		route_exact(p, c, r);
 }

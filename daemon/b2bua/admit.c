@@ -39,6 +39,14 @@ admit_inside_header(const sip_t *sip, const char *name)
 	return NULL;
 }
 
+const char *
+admit_target(const sip_t *sip)
+{
+	const char *domain = admit_inside_header(sip, "X-Tandem-Target");
+
+	return domain == NULL ? "" : domain;
+}
+
 void
 admit_drop(struct call *c)
 {
@@ -102,7 +110,7 @@ admit_address(const sip_addr_t *a)
 }
 
 static char *
-admit_target(const sip_contact_t *m)
+admit_contact(const sip_contact_t *m)
 {
 	url_t url = *m->m_url;
 	char *text, *copy;
@@ -126,7 +134,7 @@ admit_open_leg(struct call *c, const sip_t *sip)
 	l->remote = admit_address(sip->sip_from);
 	leg_random(c->b2bua, l->local_tag, 16);
 	leg_set(&l->remote_tag, sip->sip_from->a_tag);
-	l->target = admit_target(sip->sip_contact);
+	l->target = admit_contact(sip->sip_contact);
 	l->routes = headers_text(sip->sip_record_route, ADMIT_ROUTES);
 	leg_set(&l->source, admit_inside_header(sip, "X-Tandem-Source"));
 	l->rseq = sip->sip_cseq->cs_seq;
@@ -164,7 +172,8 @@ admit_refuse_unknown(struct call *c, int code, const char *reason)
 		return;
 	}
 	nta_incoming_treply(c->invite, code, NULL,
-	    TAG_IF(code == 503, SIPTAG_RETRY_AFTER_STR("5")), TAG_END());
+	    TAG_IF(code == 503, SIPTAG_RETRY_AFTER_STR("5")),
+	    TAG_IF(c->unproven, SIPTAG_HEADER_STR(ADMIT_UNPROVEN)), TAG_END());
 	nta_incoming_destroy(c->invite);
 	c->invite = NULL;
 	call_free(&c);
@@ -180,7 +189,8 @@ admit_route(struct call *c, const struct plan *plan)
 	struct plan_call ask = {.what = PLAN_CALL,
 	    .from_user = c->user,
 	    .to = dialled == NULL ? "" : dialled,
-	    .when = (int64_t)(c->start / 1000000)};
+	    .when = (int64_t)(c->start / 1000000),
+	    .host = admit_target(a->sip)};
 	int code;
 
 	ask.to_len = strlen(ask.to);
@@ -191,7 +201,8 @@ admit_route(struct call *c, const struct plan *plan)
 	c->caller_number = pool_str(
 	    c->pool, r->caller[0] != '\0' ? r->caller : c->user);
 	c->caller_name = pool_str(c->pool, r->caller_name);
-	c->called = pool_str(c->pool, r->number);
+	c->called = pool_str(
+	    c->pool, r->number[0] != '\0' ? r->number : r->dialled);
 	c->b2bua->count.attempts++;
 	code = a->code;
 	admit_drop(c);
@@ -238,6 +249,7 @@ admit_on_user(void *arg, const char *user, const struct err *err)
 		bool refused = err->code == ERR_PERMISSION;
 
 		c->b2bua->count.credentials_refused += refused;
+		c->unproven = refused;
 		admit_refuse_unknown(c, refused ? 403 : 503, err->text);
 		return;
 	}

@@ -225,7 +225,7 @@ adopt_branches(struct call *c)
 				return false;
 		} else if (!adopt_invite(b)) {
 			b->state = BRANCH_DONE;
-			c->best = 480;
+			stage_note(c, 480, CALL_SIDE_SYSTEM);
 		}
 		if (b->state == BRANCH_CANCELLED)
 			branch_cancel_again(b);

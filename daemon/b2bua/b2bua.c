@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "b2bua.h"
+#include <sofia-sip/msg_addr.h>
 #include <sofia-sip/su_string.h>
 
 #include "daemon/base/clock.h"
@@ -36,6 +37,32 @@ struct b2bua_times b2bua_times = {
     .se = 1800,
     .t1x64 = 16000,
 };
+
+/* ---- strangers ---- */
+
+bool
+b2bua_hears(struct b2bua *b, nta_incoming_t *irq)
+{
+	msg_t *msg = nta_incoming_getrequest(irq);
+	const su_sockaddr_t *sa = msg_addr(msg);
+	union addr from = {.sa.sa_family = AF_UNSPEC};
+
+	if (sa->su_family == AF_INET)
+		from.in4 = sa->su_sin;
+	else if (sa->su_family == AF_INET6)
+		from.in6 = sa->su_sin6;
+	msg_destroy(msg);
+	return role_hears(b->self, &from);
+}
+
+int
+b2bua_refuse_stranger(nta_incoming_t *irq, const sip_t *sip)
+{
+	if (sip->sip_request->rq_method != sip_method_ack)
+		return 403;
+	nta_incoming_destroy(irq);
+	return 0;
+}
 
 /* ---- requests outside a dialog ---- */
 
@@ -67,6 +94,8 @@ b2bua_on_request(
 
 	(void)leg;
 	nta_guest_busy(b->guest);
+	if (!b2bua_hears(b, irq))
+		return b2bua_refuse_stranger(irq, sip);
 	if (sip->sip_request->rq_method == sip_method_ack) {
 		nta_incoming_destroy(irq);
 		return 0;
@@ -166,6 +195,8 @@ b2bua_count(struct b2bua *b)
 	    {"credentials-refused", "INVITEs with wrong credentials",
 		&n->credentials_refused},
 	    {"messages", "messages outside calls", &n->messages},
+	    {"strangers", "requests inside that no gate of ours sent",
+		&b->self->ears.strangers},
 	    {"stray-replies", "replies that belong to nothing", &n->strays},
 	    {"adopted", "calls taken over from a process before", &n->adopted},
 	    {"cleaned", "calls found that could not go on", &n->cleaned},
@@ -181,7 +212,7 @@ b2bua_count(struct b2bua *b)
 static int
 b2bua_open(struct b2bua *b, struct err *err)
 {
-	union addr local = b->self->inside;
+	union addr local;
 	int fd, rc;
 
 	if ((rc = b2bua_make_headers(b, err)) != 0)
@@ -192,7 +223,7 @@ b2bua_open(struct b2bua *b, struct err *err)
 		return rc;
 	nta_outgoing_default(
 	    nta_guest_agent(b->guest), b2bua_on_stray_reply, b);
-	addr_set_port(&local, 0);
+	role_ask(b->self, &local);
 	if ((fd = sock_udp(&local, err)) < 0)
 		return fd;
 	b->ng = ng_open(b->self->loop, fd, NULL, NULL);

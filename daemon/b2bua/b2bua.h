@@ -86,6 +86,10 @@ struct b2bua {
 };
 
 extern const struct role b2bua_role;
+/* Did a gate of ours send it? nta cannot keep silent: who did not is told
+ * 403, whatever the request was. */
+bool b2bua_hears(struct b2bua *, nta_incoming_t *);
+int b2bua_refuse_stranger(nta_incoming_t *, const sip_t *);
 /* Everything closed without a word to anybody. */
 void b2bua_close(struct b2bua *);
 
@@ -236,7 +240,8 @@ struct call {
 	const char *reason;
 	const char *peer_reason; /* Reason of the side that ended it, or NULL */
 	enum call_side ended_by;
-	bool booked; /* its CDR is written */
+	bool booked;   /* its CDR is written */
+	bool unproven; /* the caller's credentials were refused */
 	/* the caller's side */
 	struct leg a;
 	nta_incoming_t *invite;
@@ -256,9 +261,10 @@ struct call {
 	struct stage_ask *stage_asks;
 	struct branch *winner;
 	struct branch *early_from; /* branch whose early media is heard */
-	int best;	     /* worst-case answer of the branches so far */
-	struct buf offer;    /* from MGC, for the branches of any stage */
-	const char *service; /* answered by the exchange itself */
+	int best;		/* worst-case answer of the branches so far */
+	enum call_side best_by; /* who gave it */
+	struct buf offer;	/* from MGC, for the branches of any stage */
+	const char *service;	/* answered by the exchange itself */
 	struct exchange *exchange;
 	/* waiting for others */
 	struct admit *admit;
@@ -328,6 +334,11 @@ int admit_invite(struct b2bua *, nta_incoming_t *, const sip_t *);
 void admit_drop(struct call *);
 /* The value of a header that only SG writes, or NULL. */
 const char *admit_inside_header(const sip_t *, const char *name);
+/* The domain that the gate says the Request-URI means; "" = none. */
+const char *admit_target(const sip_t *);
+
+/* Said to SG with a refusal of credentials, which it counts. */
+#define ADMIT_UNPROVEN "X-Tandem-Refused: credentials"
 
 /* ---- verify.c: who asks ------------------------------------------------- */
 
@@ -384,6 +395,8 @@ void locate_close(struct b2bua *);
 void stage_start(struct call *);
 /* A branch is done; when it was the last one: the next stage, or the end. */
 void stage_failed(struct call *);
+/* One failure of this stage, and whose it is. */
+void stage_note(struct call *, int code, enum call_side by);
 void stage_ring_over(struct call *);
 void stage_drop(struct call *);
 

@@ -120,7 +120,7 @@ branch_invite(struct branch *b)
 		return;
 	log_debug("call=%s leg=%s no INVITE can be made", c->id, l->label);
 	branch_done(b, 500);
-	c->best = cause_best(c->best, 500);
+	stage_note(c, 500, CALL_SIDE_SYSTEM);
 	stage_failed(c);
 }
 
@@ -348,7 +348,7 @@ branch_on_success(struct branch *b, const sip_t *sip)
 	if (!leg_learn(&b->leg, sip, true) || b->leg.remote_tag == NULL) {
 		/* Nowhere to send an ACK to: the phone gives up by itself. */
 		branch_done(b, 500);
-		c->best = cause_best(c->best, 500);
+		stage_note(c, 500, CALL_SIDE_SYSTEM);
 		stage_failed(c);
 		return;
 	}
@@ -397,19 +397,24 @@ branch_invite_again(struct call *c, void *arg)
 		call_settle(c);
 }
 
+/* sip NULL: nothing came in time. What the phone said ends the call in its
+ * name only when it is passed on as it was said. */
 static void
 branch_on_failure(struct branch *b, int status, const sip_t *sip)
 {
 	struct call *c = b->leg.call;
+	int code = cause_forward(status);
+	bool own = sip != NULL && code == status && status != 408;
+	bool cancelled = b->state == BRANCH_CANCELLED;
 
 	if (status == 422 && branch_retry(b, sip)) {
 		call_store_then(c, branch_invite_again, b);
 		return;
 	}
-	if (b->state != BRANCH_CANCELLED)
-		c->best = cause_best(c->best, cause_forward(status));
+	if (!cancelled)
+		stage_note(c, code, own ? CALL_SIDE_CALLEE : CALL_SIDE_SYSTEM);
 	branch_done(b, status);
-	if (c->state == CALL_ENDING) {
+	if (c->state == CALL_ENDING || cancelled) { /* decided before */
 		call_settle(c);
 		return;
 	}

@@ -149,6 +149,7 @@ caller_refuse(struct call *c)
 	headers_cause(reason, c->q850, c->reason);
 	nta_incoming_treply(c->invite, c->code, NULL, SIPTAG_REASON_STR(reason),
 	    TAG_IF(c->code == 503, SIPTAG_RETRY_AFTER_STR("5")),
+	    TAG_IF(c->unproven, SIPTAG_HEADER_STR(ADMIT_UNPROVEN)),
 	    TAG_IF(c->code == 405, SIPTAG_ALLOW(c->b2bua->allow)),
 	    TAG_IF(c->code == 415 || c->code == 488,
 		SIPTAG_ACCEPT(c->b2bua->accept)),

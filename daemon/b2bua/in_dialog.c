@@ -127,6 +127,8 @@ in_dialog_on_request(
 
 	(void)nta;
 	nta_guest_busy(l->call->b2bua->guest);
+	if (!b2bua_hears(l->call->b2bua, irq))
+		return b2bua_refuse_stranger(irq, sip);
 	leg_hear(l);
 	for (size_t i = 0; in_dialog_rows[i].method != NULL; i++) {
 		if (strcmp(in_dialog_rows[i].method, method) != 0)

@@ -141,7 +141,8 @@ message_route(struct message *m, const struct plan *plan)
 	char *dialled = url_as_string(NULL, m->sip->sip_request->rq_url);
 	struct plan_call ask = {.what = PLAN_MESSAGE,
 	    .from_user = m->user,
-	    .to = dialled == NULL ? "" : dialled};
+	    .to = dialled == NULL ? "" : dialled,
+	    .host = admit_target(m->sip)};
 	const struct plan_leg *to = &r->legs[0];
 	const char *domain = plan_domain_name(plan);
 	struct locate_ask *locate;
@@ -181,8 +182,14 @@ message_on_user(void *arg, const char *user, const struct err *err)
 	struct message *m = OBJ(arg, message, MESSAGE_MAGIC);
 
 	m->verify = NULL;
+	if (user == NULL && err->code == ERR_PERMISSION) {
+		nta_incoming_treply(m->irq, SIP_403_FORBIDDEN,
+		    SIPTAG_HEADER_STR(ADMIT_UNPROVEN), TAG_END());
+		message_free(m);
+		return;
+	}
 	if (user == NULL) {
-		message_answer(m, err->code == ERR_PERMISSION ? 403 : 503);
+		message_answer(m, 503);
 		return;
 	}
 	str_copy(m->user, sizeof m->user, user);

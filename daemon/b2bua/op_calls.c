@@ -22,7 +22,8 @@ op_calls_room(const struct op_call *call)
 
 static const struct op_field show_calls_args[] = {
     {.name = "domain",
-	.type = &op_type_domain,
+	.type = &op_type_ref,
+	.ref = "domain",
 	.brief = "only calls of this domain"},
     {0},
 };

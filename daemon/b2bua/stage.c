@@ -34,11 +34,14 @@ stage_drop(struct call *c)
 	}
 }
 
+/* Is anybody rung who may still answer? Who was cancelled is not waited for:
+ * a phone that is silent would hold up what is decided (RFC 3261 16.7). */
 static bool
 stage_has_branches(const struct call *c)
 {
 	for (const struct branch *b = c->branches; b != NULL; b = b->next)
-		if (b->stage == c->stage && b->state != BRANCH_DONE)
+		if (b->stage == c->stage && b->state != BRANCH_DONE &&
+		    b->state != BRANCH_CANCELLED)
 			return true;
 	return false;
 }
@@ -130,7 +133,7 @@ stage_ready(struct call *c)
 {
 	stage_drop(c);
 	if (!stage_has_branches(c)) {
-		c->best = cause_best(c->best, 480);
+		stage_note(c, 480, CALL_SIDE_SYSTEM);
 		stage_failed(c);
 		return;
 	}
@@ -227,6 +230,17 @@ stage_next(struct call *c, unsigned on)
 }
 
 void
+stage_note(struct call *c, int code, enum call_side by)
+{
+	int best = cause_best(c->best, code);
+
+	if (best == c->best)
+		return;
+	c->best = best;
+	c->best_by = by;
+}
+
+void
 stage_failed(struct call *c)
 {
 	const struct cause *cause;
@@ -240,7 +254,7 @@ stage_failed(struct call *c)
 	if (stage_next(c, cause->on))
 		return;
 	call_end(c, code == 0 ? 480 : code, cause->words,
-	    code == 408 || c->ring == 0 ? CALL_SIDE_SYSTEM : CALL_SIDE_CALLEE);
+	    code == 0 ? CALL_SIDE_SYSTEM : c->best_by);
 }
 
 void

@@ -94,6 +94,16 @@ verify_on_reply(void *arg, json_t *result, const struct err *err)
 	verify_end(v, user, err);
 }
 
+/* What the phone calls itself; NULL when JSON could not carry it. */
+static const char *
+verify_agent(const sip_t *sip)
+{
+	const sip_user_agent_t *ua = sip->sip_user_agent;
+	const char *s = ua != NULL ? ua->g_value : NULL;
+
+	return s != NULL && str_utf8(s, strlen(s)) ? s : NULL;
+}
+
 static json_t *
 verify_params(const sip_t *sip, const char *domain)
 {
@@ -108,9 +118,11 @@ verify_params(const sip_t *sip, const char *domain)
 	}
 	uri = url_as_string(NULL, sip->sip_request->rq_url);
 	if (header != NULL && uri != NULL)
-		params = json_pack("{s:s, s:s, s:s, s:s}", "domain", domain,
-		    "method", sip->sip_request->rq_method_name, "uri", uri,
-		    "header", header);
+		params = json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?}", "domain",
+		    domain, "method", sip->sip_request->rq_method_name, "uri",
+		    uri, "header", header, "source",
+		    admit_inside_header(sip, "X-Tandem-Source"), "agent",
+		    verify_agent(sip));
 	free(header);
 	su_free(NULL, uri);
 	return params;

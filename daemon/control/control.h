@@ -103,6 +103,10 @@ void each_unlink(struct eaches *, struct rpc *);
 /* Join what n instances answered (NULL: did not); pure. */
 json_t *each_join(const char *const *names, json_t *const *results,
     const struct err *errs, size_t n);
+/* The error of all of them, NULL when one has answered: what is absent at
+ * some may be at one that did not answer, so its silence goes first. Pure. */
+const struct err *each_failed(
+    json_t *const *results, const struct err *errs, size_t n);
 
 /* ---- control_session.c: consoles ------------------------------------------
  */
@@ -143,6 +147,8 @@ struct call {
 	TAILQ_ENTRY(call) entry; /* of its session */
 	struct session *session; /* NULL once that ended */
 	struct rpc_request *request;
+	const struct op *op;
+	json_t *args; /* until it has started */
 	size_t bytes;
 };
 void call_request(
@@ -153,6 +159,16 @@ json_t *call_params(const struct op *, json_t *args, const struct op_who *);
 /* Why a request cannot be served at all; ERR_NONE = it can. Pure. */
 enum err_code call_admit(const struct op_table *, const struct op_who *,
     const char *method, json_t *params, const struct op **, struct err *);
+
+/* ---- control_ref.c: what a call names must be there -----------------------
+ */
+
+typedef void refs_fn(void *arg, const struct err *); /* NULL = all is there */
+/* Look up what the arguments refer to; fn is called once, now or later. */
+void refs_check(
+    struct control *, const struct op *, json_t *args, refs_fn *, void *arg);
+/* Is there such an instance on this server? */
+bool control_has_instance(struct control *, const char *name);
 
 /* ---- control_stream.c: replicas to read -----------------------------------
  */
@@ -174,9 +190,11 @@ void streams_watch(struct streams *, const char *name, stream_event_fn *);
 sqlite3 *streams_db(struct streams *, const char *name);
 /* Read any stream: fn is called once, at once if it is open. */
 void streams_read(struct streams *, const char *name, stream_fn *, void *arg);
-/* The stream of a domain, by its name. */
+/* The stream of a domain, by its name. A domain in which nothing was made yet
+ * has none: that is no failure of who reads it, but an empty domain. */
 void streams_read_domain(
     struct streams *, const char *domain, stream_fn *, void *arg);
+bool streams_is_empty(const struct err *why);
 
 /* ---- control_feed.c: what border roles are told (pure) --------------------
  */

@@ -27,6 +27,7 @@ call_answer(void *arg, json_t *result, const struct err *e, json_t *err_data)
 	else
 		rpc_fail_data(c->request, e,
 		    err_data != NULL ? json_copy(err_data) : NULL);
+	json_decref(c->args);
 	free(c);
 }
 
@@ -209,10 +210,11 @@ call_send(struct control *c, struct call *call, const struct op *op,
 
 /* The record says where the operation runs. */
 static void
-call_start(
-    struct session *s, struct call *call, const struct op *op, json_t *args)
+call_start(struct session *s, struct call *call)
 {
 	struct control *c = s->control;
+	const struct op *op = call->op;
+	json_t *args = call->args;
 	char server[MESH_NAME];
 
 	if (call_is_elsewhere(c, op, args, server)) {
@@ -234,6 +236,23 @@ call_start(
 	case OP_EACH:
 		call_each(c, op, call_params(op, args, &s->who), call);
 		return;
+	}
+}
+
+/* All that it names is there, or is not. */
+static void
+call_on_refs(void *arg, const struct err *e)
+{
+	struct call *call = arg;
+	struct err gone;
+
+	if (call->session == NULL) {
+		err_set(&gone, ERR_CLOSED, "the console is gone");
+		call_answer(call, NULL, &gone, NULL);
+	} else if (e != NULL) {
+		call_answer(call, NULL, e, NULL);
+	} else {
+		call_start(call->session, call);
 	}
 }
 
@@ -280,10 +299,12 @@ call_operation(struct session *s, struct rpc_request *q, const char *method,
 	call = xcalloc(1, sizeof *call);
 	call->session = s;
 	call->request = q;
+	call->op = op;
+	call->args = json_incref(params);
 	call->bytes = bytes;
 	s->bytes += bytes;
 	TAILQ_INSERT_TAIL(&s->open, call, entry);
-	call_start(s, call, op, params);
+	refs_check(s->control, op, params, call_on_refs, call);
 }
 
 void

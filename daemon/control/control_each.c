@@ -1,7 +1,9 @@
 /*
  * A call for every instance of a role. The answer is all rows in the order
  * of the instances; an instance that is silent or refuses becomes a warning,
- * so a list is never cut short in silence.
+ * so a list is never cut short in silence. What one instance has, others
+ * lack: an instance without it is silent, and only when nobody has it, it is
+ * absent.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +73,8 @@ each_join(const char *const *names, json_t *const *results,
 			each_extend(warn, json_object_get(results[i], "warn"));
 			continue;
 		}
+		if (errs[i].code == ERR_ABSENT)
+			continue;
 		snprintf(words, sizeof words, "%s: %s", names[i],
 		    errs[i].code == ERR_TIMEOUT ? "no answer" : errs[i].text);
 		json_array_append_new(warn, json_string(words));
@@ -79,17 +83,19 @@ each_join(const char *const *names, json_t *const *results,
 	    "{s:o, s:i, s:o}", "data", rows, "rev", 0, "warn", warn);
 }
 
-/* The first error, if nobody answered at all. */
-static const struct err *
-each_failed(const struct each *e)
+const struct err *
+each_failed(json_t *const *results, const struct err *errs, size_t n)
 {
+	const struct err *worst = n > 0 ? &errs[0] : NULL;
 	size_t i;
 
-	for (i = 0; i < e->n; i++) {
-		if (e->results[i] != NULL)
+	for (i = 0; i < n; i++) {
+		if (results[i] != NULL)
 			return NULL;
+		if (worst->code == ERR_ABSENT)
+			worst = &errs[i];
 	}
-	return e->n > 0 ? &e->errs[0] : NULL;
+	return worst;
 }
 
 /* All have answered or were given up: the answer, then nothing is left. */
@@ -104,7 +110,7 @@ each_finish(struct each *e)
 	for (i = 0; i < e->n; i++)
 		names[i] = e->to[i].name;
 	result = each_join(names, e->results, e->errs, e->n);
-	e->fn(e->arg, result, each_failed(e), NULL);
+	e->fn(e->arg, result, each_failed(e->results, e->errs, e->n), NULL);
 	json_decref(result);
 	for (i = 0; i < e->n; i++)
 		json_decref(e->results[i]);

@@ -248,3 +248,9 @@ streams_read_domain(
 	obj_row_fini(&row);
 	streams_read(s, name, fn, arg);
 }
+
+bool
+streams_is_empty(const struct err *why)
+{
+	return why->code == ERR_ABSENT;
+}

@@ -228,7 +228,7 @@ users_on_domain(void *arg, sqlite3 *db, const struct err *why)
 	struct err e;
 
 	if (why != NULL) {
-		op_finish(call, why);
+		op_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
 	if (obj_each(db, &kind, NULL, (unsigned)limit, users_row, call, &e) !=
@@ -316,6 +316,9 @@ numbers_row(void *arg, struct obj_row *row, struct err *e)
 	const char *service = obj_value(row, "service");
 
 	(void)e;
+	/* It says of the user's own number where that leads anyway. */
+	if (user != NULL && strcmp(user, row->path.key[1]) == 0)
+		return 0;
 	op_row(call);
 	op_put(call, "number", row->path.key[1]);
 	op_put(call, "kind", user != NULL ? "number" : "service");
@@ -348,7 +351,7 @@ numbers_on_domain(void *arg, sqlite3 *db, const struct err *why)
 	struct err e;
 
 	if (why != NULL) {
-		op_finish(call, why);
+		op_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
 	if (obj_each(db, &users, NULL, (unsigned)limit, numbers_user_row, call,
@@ -393,7 +396,8 @@ const struct op control_op_numbers = {
     .where = OP_CONTROL,
     .brief = "numbers of a domain and where they lead",
     .about = "Users stand first, under their own numbers; then the numbers "
-	     "that lead to users and services.",
+	     "that lead to users and services. A number object that names "
+	     "the user of the same number is that user's number.",
     .example = "show numbers domain demo.test",
     .args = in_domain_args,
     .cols = numbers_cols,

@@ -168,7 +168,8 @@ static const struct op_field registrations_args[] = {
 	.ref = "domain",
 	.brief = "only of this domain"},
     {.name = "user",
-	.type = &op_type_number,
+	.type = &op_type_ref,
+	.ref = "user",
 	.brief = "only of users with this number"},
     {.name = "limit",
 	.type = &op_type_int,
@@ -306,7 +307,7 @@ cdr_on_domain(void *arg, sqlite3 *db, const struct err *why)
 	sqlite3_stmt *s;
 
 	if (why != NULL) {
-		op_finish(call, why);
+		op_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
 	if (sqlite3_prepare_v2(db, cdr_sql, -1, &s, NULL) != SQLITE_OK) {

@@ -123,7 +123,8 @@ roles_row(struct op_call *call, enum role_id id, unsigned index,
 	far_name(control_of(call), instance, s->name);
 	op_row(call);
 	op_put(call, "instance", instance);
-	op_put(call, "role", r->brief);
+	op_put(call, "role", r->name);
+	op_put(call, "brief", r->brief);
 	op_put(call, "mode", modes[r->mode]);
 	op_put(call, "state", s->state);
 	if (s->pid != 0)
@@ -151,10 +152,7 @@ roles_run(struct op_call *call)
 			snprintf(
 			    name, sizeof name, "%s/%u", role_rows[id].name, i);
 			s = map_str(&c->status, name);
-			/* one that was removed from here is no news */
-			if (s != NULL &&
-			    (s->pid != 0 || (int)i <= c->placed[id] ||
-				role_rows[id].mode == ROLE_SINGLE))
+			if (s != NULL && control_has_instance(c, name))
 				roles_row(call, (enum role_id)id, i, s);
 		}
 	}
@@ -168,9 +166,13 @@ static const struct op_field roles_cols[] = {
 	.type = &op_type_instance,
 	.brief = "process of the role"},
     {.name = "role",
+	.type = &op_type_name,
+	.flags = OP_DETAIL,
+	.brief = "its role"},
+    {.name = "brief",
 	.type = &op_type_text,
 	.flags = OP_DETAIL,
-	.brief = "what it does"},
+	.brief = "what the role does"},
     {.name = "mode",
 	.type = &op_type_choice,
 	.choices = roles_modes,
@@ -202,9 +204,10 @@ const struct op control_op_roles = {
     .brief = "every process: state, owner, uptime",
     .about = "A row for each instance of each role, on a site of several "
 	     "servers with the name of its server (sg/1@srv2). State "
-	     "ready: it serves, or waits to take over. backoff: it died "
-	     "several times and is started again more slowly; the log of "
-	     "tandemd says why.",
+	     "ready: it serves, or waits to take over. backing-off: it died "
+	     "and is about to be started again: at once the first time, "
+	     "then after a pause that grows up to ten seconds while it dies "
+	     "within ten seconds of its start; the log of tandemd says why.",
     .example = "show roles",
     .cols = roles_cols,
     .run = roles_run,

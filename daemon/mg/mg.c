@@ -52,6 +52,8 @@ mg_register_stats(struct self *self, struct mg_counters *n)
 	    {"limit", "offers refused for lack of descriptors", &n->limit},
 	    {"stale-epoch", "orders of replaced controllers", &n->stale},
 	    {"not-ready", "orders before the first feed", &n->not_ready},
+	    {"strangers", "datagrams inside that no process of ours sent",
+		&self->ears.strangers},
 	    {"bad-sdp", "session descriptions refused", &n->bad_sdp},
 	    {0},
 	};
@@ -60,6 +62,12 @@ mg_register_stats(struct self *self, struct mg_counters *n)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		kept[i] = rows[i];
 	role_stats(self, kept);
+}
+
+static bool
+mg_hears(void *self, const union addr *from)
+{
+	return role_hears(self, from);
 }
 
 static int
@@ -71,6 +79,7 @@ mg_start(struct self *self, struct err *e)
 	if (fd < 0)
 		return fd;
 	mg = mg_gate_open(self->loop, fd);
+	ng_hear(mg->ng, mg_hears, self);
 	self->state_of_role = mg;
 	mg_register_stats(self, &mg->n);
 	role_ready(self);

@@ -105,11 +105,13 @@ media_show(struct op_call *call)
 	const struct mg_party *p;
 	const struct mg_call *c;
 	uint64_t now = clock_mono();
+	bool found = only == NULL;
 	unsigned i;
 
 	for (c = TAILQ_FIRST(&mg->list); c != NULL; c = TAILQ_NEXT(c, entry)) {
 		if (only != NULL && strcmp(only, c->id) != 0)
 			continue;
+		found = true;
 		for (p = TAILQ_FIRST(&c->parties); p != NULL;
 		     p = TAILQ_NEXT(p, entry)) {
 			for (i = 0; i < MG_SECTIONS; i++) {
@@ -118,7 +120,11 @@ media_show(struct op_call *call)
 			}
 		}
 	}
-	op_finish(call, NULL);
+	if (found)
+		op_finish(call, NULL);
+	else
+		op_failf(
+		    call, ERR_ABSENT, "no call has the media call-id %s", only);
 }
 
 static const struct op op_show_media = {

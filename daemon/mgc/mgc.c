@@ -35,6 +35,8 @@ mgc_register_stats(struct self *self, struct mgc_counters *n)
 	    {"lost", "sessions whose gate ended", &n->lost},
 	    {"vanished", "sessions that their gate did not know", &n->vanished},
 	    {"strays", "calls of a gate that nobody knew", &n->strays},
+	    {"strangers", "datagrams inside that no process of ours sent",
+		&self->ears.strangers},
 	    {"held", "commands that waited for the stream", &n->held},
 	    {"not-owner", "commands while another instance owns",
 		&n->not_owner},
@@ -68,6 +70,12 @@ mgc_on_lost(void *arg, const struct err *why)
 		fatalx("%s: %s", MGC_STREAM, why->text);
 }
 
+static bool
+mgc_hears(void *self, const union addr *from)
+{
+	return role_hears(self, from);
+}
+
 static int
 mgc_start(struct self *self, struct err *e)
 {
@@ -80,6 +88,7 @@ mgc_start(struct self *self, struct err *e)
 	m->on_serving = mgc_on_serving;
 	m->on_lost = mgc_on_lost;
 	m->arg = self;
+	ng_hear(m->ng, mgc_hears, self);
 	self->state_of_role = m;
 	mgc_register_stats(self, &m->n);
 	role_ready(self);

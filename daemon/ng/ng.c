@@ -53,6 +53,8 @@ struct ng {
 	struct loop_fd *io;
 	ng_command_fn *on_command;
 	void *arg;
+	ng_hear_fn *hear;
+	void *hear_arg;
 	struct map questions; /* cookie -> struct ng_question */
 	TAILQ_HEAD(ng_requests, ng_request) requests;
 	unsigned open;
@@ -91,6 +93,13 @@ ng_open(struct loop *loop, int fd, ng_command_fn *on_command, void *arg)
 	ng->prune = loop_timer_new(loop, ng_on_prune, ng);
 	ng->end = (struct loop_defer){.fn = ng_end, .arg = ng};
 	return ng;
+}
+
+void
+ng_hear(struct ng *ng, ng_hear_fn *fn, void *arg)
+{
+	ng->hear = fn;
+	ng->hear_arg = arg;
 }
 
 static void
@@ -513,22 +522,28 @@ ng_on_request(struct ng *ng, const union addr *from, const char *cookie,
 }
 
 /* One datagram: cookie, space, dictionary. Without a cookie nobody could
- * read the answer, so there is none. */
+ * read the answer, so there is none. An answer comes from whom was asked; all
+ * else only from whom may ask. */
 static void
 ng_on_datagram(struct ng *ng, const union addr *from, char *data, size_t n)
 {
 	char *space = memchr(data, ' ', n);
 	size_t len = space != NULL ? (size_t)(space - data) : 0;
-	struct ng_question *q;
+	struct ng_question *q = len > 0 && len <= NG_COOKIE
+	    ? map_get(&ng->questions, data, len)
+	    : NULL;
 
+	if (q != NULL && addr_equal(&q->to, from)) {
+		ng_on_answer(ng, q, space + 1, n - len - 1);
+		return;
+	}
+	if (ng->hear != NULL && !ng->hear(ng->hear_arg, from))
+		return;
 	if (len == 0 || len > NG_COOKIE) {
 		ng_complain(ng, from, "no cookie");
 		return;
 	}
-	q = map_get(&ng->questions, data, len);
-	if (q != NULL && addr_equal(&q->to, from))
-		ng_on_answer(ng, q, space + 1, n - len - 1);
-	else if (ng->on_command != NULL)
+	if (ng->on_command != NULL)
 		ng_on_request(ng, from, data, len, space + 1, n - len - 1);
 }
 

@@ -14,7 +14,8 @@
  * rtpengine's control protocol "ng": datagrams of a cookie, a space and a
  * dictionary in bencode or JSON. A dictionary is a json_t object here; the
  * strings of bencode must be UTF-8. B2BUA speaks it to MGC and MGC to MG or
- * to a real rtpengine. An inside protocol: it has no authentication.
+ * to a real rtpengine. An inside protocol: it has no authentication but the
+ * address of who asks (ng_hear).
  *
  * Keys of our own, which rtpengine ignores:
  *   tandem-epoch   of the controller that orders; a gate refuses an order with
@@ -57,6 +58,9 @@ typedef void ng_reply_fn(void *arg, json_t *dict, const struct err *);
 /* Takes over the bound datagram socket. on_command may be NULL. */
 struct ng *ng_open(struct loop *, int fd, ng_command_fn *, void *arg);
 void ng_close(struct ng **);
+/* Take commands only of whom fn lets be heard; without it, of everybody. */
+typedef bool ng_hear_fn(void *arg, const union addr *from);
+void ng_hear(struct ng *, ng_hear_fn *, void *arg);
 /*
  * Ask; dict (taken) has its "command". Sent again after 200, 400 ms ... with
  * the same cookie until timeout (us). fn is called once, never from ng_call.

@@ -32,7 +32,9 @@ const struct obj obj_certificate = {
     .brief = "a certificate and its key",
     .about = "Used by listeners whose transport is tls or wss. The key is "
 	     "sealed before it is stored and never shown again; setting chain "
-	     "and key anew replaces them without closing connections.",
+	     "and key anew replaces them without closing connections. A "
+	     "commit refuses what is no chain of PEM certificates, and a key "
+	     "that is not that of the first; it warns of an expired one.",
     .example = "set certificate edge chain @file:tests/data/cert.pem "
 	       "key @file:tests/data/key.pem",
     .fields = fields,

@@ -78,7 +78,9 @@ const struct obj obj_listener = {
     .about = "A gate (sg) listens there for SIP. advertised is the host that "
 	     "phones are told when the gate stands behind NAT or listens on "
 	     "all addresses. domain names the domain of phones that write an "
-	     "IP address in place of a domain; without it they are refused.",
+	     "IP address in place of a domain; without it they are refused. "
+	     "What such a phone dials at the host it calls itself by is a "
+	     "number of its domain.",
     .example = "set server srv1 listener lan transport udp "
 	       "address 127.0.0.1 port 5060",
     .fields = fields,

@@ -49,7 +49,8 @@ const struct obj obj_number = {
     .about = "All numbers of a domain are of one kind and may have any "
 	     "length. Capital and small letters are the same. In a number of "
 	     "digits alone, spaces, dots, hyphens and parentheses are left "
-	     "out. Exactly one of user and service is set.",
+	     "out. Exactly one of user and service is set. Where a user has "
+	     "the same number, it leads to that user and nowhere else.",
     .example = "set domain demo.test number 600 service echo",
     .fields = fields,
     .check = number_check,

@@ -28,7 +28,8 @@ const struct obj obj_role = {
     .about = "Each instance is a process of its own. Instances of sg, b2bua "
 	     "and mg serve side by side; of sr, st and mgc one owns the work "
 	     "and the others take over when it dies, so two of them survive "
-	     "the death of one process. 0 stops the role on this server.",
+	     "the death of one process. 0 stops the role on this server; a "
+	     "commit warns of what that costs.",
     .example = "set server srv1 role mg instances 2",
     .fields = fields,
 };

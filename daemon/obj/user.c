@@ -52,8 +52,15 @@ const struct obj obj_user = {
     .brief = "somebody who has phones in a domain",
     .about = "The user is called by this number and the phones register with "
 	     "it as user name. Without a password no phone can register. "
-	     "Further numbers of the same user are made with number objects; "
-	     "a user and a number of one domain cannot be called the same.",
+	     "Further numbers of the same user are made with number objects. "
+	     "A number object called like a user may only lead to that user: "
+	     "it is the same number. "
+	     "max-contacts counts what is registered and has not run out, "
+	     "also of phones that are gone. At the limit a phone that comes "
+	     "back from another port takes the place of its own oldest "
+	     "contact: it is known by its +sip.instance, or else by a Contact "
+	     "that differs only in the port and came from the same address. "
+	     "Other new contacts are refused with 403.",
     .example = "set domain demo.test user 104 name Dora password swordfish",
     .fields = fields,
 };

@@ -346,6 +346,7 @@ void op_quote(struct buf *, const char *value);
 struct op_next {
 	char text[96]; /* the word, or "<placeholder>" when value is set */
 	const char *brief;
+	const struct op_field *field; /* the word names this field */
 	const struct op_field *value; /* a value of this field belongs here */
 	const char *ref;	 /* values come from objects of this name ... */
 	char ref_path[OBJ_PATH]; /* ... below this path ("domain a.test") */

@@ -199,7 +199,7 @@ op_offer_path(struct op_walker *w)
 		return;
 	for (f = w->p.obj->fields; f->name != NULL; f++) {
 		if (!(f->flags & OP_INTERNAL) && !op_walk_has_field(w, f->name))
-			op_offer_word(w, f->name, f->brief);
+			op_offer_field(w, f);
 	}
 }
 
@@ -323,7 +323,7 @@ op_offer_named(struct op_walker *w, const struct op_field *key)
 		return;
 	for (f = w->op->args; f != NULL && f->name != NULL; f++) {
 		if (op_is_named(f) && !op_walk_is_given(w, f))
-			op_offer_word(w, f->name, f->brief);
+			op_offer_field(w, f);
 	}
 }
 
@@ -373,6 +373,18 @@ op_walk_positional(struct op_walker *w, const struct op_field *key)
 	return r;
 }
 
+/* A word that stood in the line already, and stands once. */
+static bool
+op_walk_is_twice(const struct op_walker *w, const struct op_word *word)
+{
+	const struct op_field *f = op_field_find(w->op->args, word->text);
+
+	if (word->quoted)
+		return false;
+	return op_walk_has_field(w, word->text) ||
+	    (f != NULL && op_is_named(f) && op_walk_is_given(w, f));
+}
+
 /* One argument, or the next part of a path. */
 static int
 op_walk_arg(struct op_walker *w)
@@ -395,6 +407,9 @@ op_walk_arg(struct op_walker *w)
 		return op_walk_offered(w, w->offers[i].word);
 	if (value)
 		return op_walk_positional(w, key);
+	if (op_walk_is_twice(w, op_walk_word(w)))
+		return op_walk_refuse(
+		    w, ERR_UNKNOWN, "%s: given twice", op_walk_word(w)->text);
 	if ((i = op_offer_match(w)) < 0)
 		return -(int)w->out->err.code;
 	return op_walk_offered(w, w->offers[i].word);
@@ -487,7 +502,8 @@ op_walk(const struct op_table *table, const char *line, unsigned flags,
 	memset(out, 0, sizeof *out);
 	if ((out->args = json_object()) == NULL)
 		return err_set(&out->err, ERR_NOMEM, "out of memory");
-	/* A line that cannot be cut is walked as far as it could be. */
+	/* A line that cannot be cut is walked as far as it could be; one that
+	 * is no text was not cut at all, so nothing is known of its place. */
 	bad = op_words_parse(&w.words, line, &cut_at, &cut);
 	if (bad != 0)
 		w.words.open = true;
@@ -499,6 +515,8 @@ op_walk(const struct op_table *table, const char *line, unsigned flags,
 		out->err = cut;
 		out->err_at = cut_at;
 		r = bad;
+		if (w.words.count == 0 && cut_at != 0)
+			op_offer_clear(&w);
 	}
 	if (op_offer_finish(&w) != 0 && r == 0)
 		r = -ERR_NOMEM;

@@ -13,6 +13,7 @@
 struct op_offer {
 	const char *word; /* NULL: a value */
 	const char *brief;
+	const struct op_field *field; /* that the word names, if any */
 	const struct op_field *value;
 	const struct obj *key_of; /* the value is the key of such an object */
 };
@@ -44,6 +45,7 @@ struct op_walker {
 /* op_walk_offer.c: what may stand here. */
 void op_offer_clear(struct op_walker *);
 void op_offer_word(struct op_walker *, const char *word, const char *brief);
+void op_offer_field(struct op_walker *, const struct op_field *);
 void op_offer_value(
     struct op_walker *, const struct op_field *, const struct obj *key_of);
 /* The offer that the next word is: its index, or -1 with the error set. */

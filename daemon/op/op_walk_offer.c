@@ -33,17 +33,31 @@ op_offer_add(struct op_walker *w, const struct op_offer *o)
 	w->offers[w->noffers++] = *o;
 }
 
-void
-op_offer_word(struct op_walker *w, const char *word, const char *brief)
+/* A word stands once in the list. */
+static void
+op_offer_once(struct op_walker *w, const struct op_offer *o)
 {
 	size_t i;
 
 	for (i = 0; i < w->noffers; i++) {
 		if (w->offers[i].word != NULL &&
-		    strcmp(w->offers[i].word, word) == 0)
+		    strcmp(w->offers[i].word, o->word) == 0)
 			return;
 	}
-	op_offer_add(w, &(struct op_offer){.word = word, .brief = brief});
+	op_offer_add(w, o);
+}
+
+void
+op_offer_word(struct op_walker *w, const char *word, const char *brief)
+{
+	op_offer_once(w, &(struct op_offer){.word = word, .brief = brief});
+}
+
+void
+op_offer_field(struct op_walker *w, const struct op_field *f)
+{
+	op_offer_once(w,
+	    &(struct op_offer){.word = f->name, .brief = f->brief, .field = f});
 }
 
 void
@@ -156,6 +170,20 @@ op_offer_near(struct op_walker *w, const char *word)
 	return near;
 }
 
+/* Only what the word may abbreviate stays on offer. */
+static void
+op_offer_narrow(struct op_walker *w, const char *begin)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < w->noffers; i++) {
+		if (w->offers[i].word != NULL &&
+		    str_prefix(w->offers[i].word, begin))
+			w->offers[n++] = w->offers[i];
+	}
+	w->noffers = n;
+}
+
 int
 op_offer_match(struct op_walker *w)
 {
@@ -165,10 +193,11 @@ op_offer_match(struct op_walker *w)
 
 	if (i >= 0)
 		return i;
-	if (i == -2)
+	if (i == -2) {
 		op_walk_refuse(w, ERR_UNKNOWN, "\"%s\" can mean several words",
 		    word->text);
-	else if ((near = op_offer_near(w, word->text)) != NULL)
+		op_offer_narrow(w, word->text);
+	} else if ((near = op_offer_near(w, word->text)) != NULL)
 		op_walk_refuse(w, ERR_UNKNOWN,
 		    "unknown word \"%s\"; did you mean \"%s\"?", word->text,
 		    near);
@@ -220,6 +249,7 @@ op_offer_export(
 
 	memset(n, 0, sizeof *n);
 	n->brief = o->brief;
+	n->field = o->field;
 	if (o->word != NULL) {
 		str_copy(n->text, sizeof n->text, o->word);
 		return;

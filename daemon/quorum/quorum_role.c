@@ -63,16 +63,15 @@ quorum_realtime(void)
 static void
 quorum_role_port(struct owner *o)
 {
-	char name[ROLE_NAME];
+	const char *server;
 	enum role_id role;
-	unsigned index;
+	unsigned index, port;
 
-	if (!str_ncopy(
-		name, sizeof name, o->instance, strcspn(o->instance, "@")) ||
-	    !role_name_parse(name, &role, &index))
+	if (!role_full_parse(o->instance, &role, &index, &server))
 		return;
+	port = role_rows[role].port;
 	addr_set_port(&o->inside,
-	    (uint16_t)(addr_port(&o->inside) + role_rows[role].port + index));
+	    port != 0 ? (uint16_t)(addr_port(&o->inside) + port + index) : 0);
 }
 
 static void

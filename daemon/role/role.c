@@ -8,8 +8,9 @@
 #define LINK(id) (1u << ROLE_##id)
 
 const struct role_row role_rows[ROLE_MAX] = {
-#define ROLE(id, name, mode, port, links, keys, user, brief) \
-	[ROLE_##id] = {name, ROLE_##mode, port, links, keys, user, brief},
+#define ROLE(id, name, mode, port, ask, links, hears, keys, user, brief) \
+	[ROLE_##id] = {                                                  \
+	    name, ROLE_##mode, port, ask, links, hears, keys, user, brief},
 #include "role.tbl"
 #undef ROLE
 };
@@ -46,6 +47,19 @@ role_name_parse(const char *name, enum role_id *id, unsigned *index)
 	*id = role_find(role);
 	*index = (unsigned)n;
 	return *id != ROLE_MAX;
+}
+
+bool
+role_full_parse(const char *full, enum role_id *id, unsigned *index,
+    const char **server)
+{
+	const char *at = strchr(full, '@');
+	char name[ROLE_NAME];
+
+	*server = at != NULL ? at + 1 : NULL;
+	return str_ncopy(name, sizeof name, full,
+		   at != NULL ? (size_t)(at - full) : strlen(full)) &&
+	    role_name_parse(name, id, index);
 }
 
 void

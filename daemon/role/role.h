@@ -21,7 +21,8 @@
  */
 
 enum role_id {
-#define ROLE(id, name, mode, port, links, keys, user, brief) ROLE_##id,
+#define ROLE(id, name, mode, port, ask, links, hears, keys, user, brief) \
+	ROLE_##id,
 #include "role.tbl"
 #undef ROLE
 	ROLE_MAX
@@ -35,8 +36,9 @@ enum role_mode { ROLE_SINGLE, ROLE_ACTIVE, ROLE_PASSIVE };
 struct role_row {
 	const char *name;
 	enum role_mode mode;
-	unsigned port;
+	unsigned port, ask;
 	unsigned links; /* bits: 1u << enum role_id */
+	unsigned hears; /* the same */
 	unsigned keys;
 	const char *user;
 	const char *brief;
@@ -52,6 +54,19 @@ struct peer {
 	struct rpc *rpc;
 	void *state; /* the room's own */
 	struct self *self;
+};
+
+/* Whom this process hears inside, as the owner map has it (role_hear.c). */
+#define ROLE_EARS OWNER_MAP_MAX
+#define ROLE_STRANGERS 32
+struct role_ears {
+	bool read;
+	uint64_t version;
+	unsigned count;
+	union addr at[ROLE_EARS];
+	uint64_t strangers; /* datagrams of others */
+	unsigned nnamed;    /* in the log */
+	union addr named[ROLE_STRANGERS];
 };
 
 /* This process. */
@@ -81,6 +96,7 @@ struct self {
 
 	struct loop *loop;
 	struct owner_map *owners;
+	struct role_ears ears;
 	struct repl *repl; /* NULL when the role has no link to replicator */
 	const struct op_table *table;	 /* everything that can be done */
 	const struct role *const *roles; /* of all rooms, by enum role_id */
@@ -143,6 +159,12 @@ struct peer *role_owner(struct self *, const char *key);
 /* Inside address of an instance on this server. */
 void role_inside(
     const struct self *, enum role_id, unsigned index, union addr *);
+
+/* Address that this instance asks MGC from. */
+void role_ask(const struct self *, union addr *);
+/* Was a datagram of the inside sent by somebody this role hears? Counts and
+ * logs who is not; the caller drops it. */
+bool role_hears(struct self *, const union addr *from);
 
 /*
  * Counters of a process: a name and a number that only grows, or a gauge.

@@ -221,6 +221,8 @@ sg_on_inside(
 	char text[ADDR_TEXT];
 
 	(void)u;
+	if (!role_hears(sg->self, from))
+		return;
 	sg->count.inside_in++;
 	if (scan_lazy(s, msg, n) != 0) {
 		if (sg->count.inside_bad++ == 0) {

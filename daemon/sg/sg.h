@@ -96,8 +96,10 @@ void sg_branch(
 /* The To-tag of a reply of our own. */
 void sg_tag(const struct sg_keys *, const struct scan *, char out[SG_TAG]);
 
-/* A challenge for one address; life in seconds. */
-#define SG_NONCE_LIFE 300
+/* A challenge for one address; life in seconds: how long credentials that
+ * somebody has overheard can be sent again from behind the same address. A
+ * phone that comes later is told stale=true and asks nobody for a password. */
+#define SG_NONCE_LIFE 60
 enum sg_nonce { SG_NONCE_GOOD, SG_NONCE_STALE, SG_NONCE_FORGED };
 void sg_nonce_make(struct sg_keys *, uint32_t now_s, const union addr *source,
     char out[SG_NONCE]);
@@ -216,9 +218,10 @@ size_t sg_hold_key(uint8_t out[SG_HOLD_KEY], char kind, const char *branch,
 
 #define SG_SOURCES 65536 /* addresses (IPv6: /64) remembered */
 #define SG_BANS 4096
-#define SG_POINTS 5 /* a wrong password; an unanswered challenge is 1 */
+#define SG_OPEN 5 /* unanswered challenges that weigh as a wrong password */
+#define SG_ANSWER (32 * CLOCK_SEC) /* a phone has for it: RFC 3261, timer F */
 #define SG_GOOD (3600 * CLOCK_SEC) /* after a success */
-#define SG_DECAY (60 * CLOCK_SEC)  /* points halve */
+#define SG_DECAY (60 * CLOCK_SEC)  /* what is held against it halves */
 
 struct sg_limits {
 	unsigned rate;	    /* requests per second */
@@ -230,8 +233,10 @@ struct sg_source {
 	struct sg_source *newer, *older;
 	uint8_t key[SIP_SOURCE];
 	uint8_t nkey;
-	bool logged; /* of its garbage */
-	uint32_t points;
+	bool logged;	   /* of its garbage */
+	uint32_t failures; /* wrong passwords */
+	uint32_t open;	   /* challenges not answered */
+	uint64_t open_since;
 	uint64_t decayed;
 	int64_t tokens; /* thousandths of a request; below 0: a debt */
 	uint64_t filled;
@@ -269,11 +274,14 @@ uint64_t sg_guard_owe(
 /* NULL when it is not banned (any more). */
 struct sg_ban *sg_guard_ban(
     struct sg_guard *, const union addr *, uint64_t now);
-/* A failure; the new ban when it was one too many. */
-struct sg_ban *sg_guard_fail(struct sg_guard *, const union addr *,
-    unsigned points, bool proven, const char *cause, uint64_t now);
+/* A wrong password, or one more challenge; the new ban when it was one too
+ * many. proven: the address is certainly not forged. */
+struct sg_ban *sg_guard_fail(
+    struct sg_guard *, const union addr *, bool proven, uint64_t now);
+struct sg_ban *sg_guard_challenged(
+    struct sg_guard *, const union addr *, bool proven, uint64_t now);
 void sg_guard_good(struct sg_guard *, const union addr *, uint64_t now);
-/* A challenge was answered: one point less. */
+/* A challenge was answered. */
 void sg_guard_answered(struct sg_source *);
 bool sg_guard_unban(struct sg_guard *, const union addr *);
 /* May a line be logged about this source? Once each, ten a second in all. */
@@ -395,6 +403,7 @@ struct sg_pass {
 	bool record;	    /* push Record-Route */
 	const char *domain; /* X-Tandem-Domain, NULL = none */
 	const char *user;   /* X-Tandem-User, NULL = none */
+	const char *target; /* X-Tandem-Target, NULL = none */
 };
 
 /* sg.c: one message of the outside, one datagram of the inside. */

@@ -4,9 +4,9 @@
  * so that a repetition gets the same answer and the ACK to it is known.
  *
  * A datagram may come from a forged address, so its answer is not longer than
- * it was: of two forms the one that fits is sent. A challenge in its short
- * form may be up to ANSWER_SLACK bytes longer, or a phone with a terse
- * REGISTER could never register.
+ * it was: of two forms the one that fits is sent. The short form may be up to
+ * ANSWER_SLACK bytes longer, or a phone with a terse REGISTER could never
+ * register; what is no challenge goes without any, before it is dropped.
  */
 #include "sg.h"
 
@@ -67,6 +67,13 @@ sg_answer_make(struct sg *sg, const struct scan *s, const union addr *source,
 	return splice_out(e, sg->out, SG_OUT);
 }
 
+/* Without its header such an answer says nothing. */
+static bool
+sg_answer_is_challenge(int status)
+{
+	return status == 401 || status == 407;
+}
+
 void
 sg_answer(struct sg_in *in, int status, const char *extra, const char *brief)
 {
@@ -79,6 +86,9 @@ sg_answer(struct sg_in *in, int status, const char *extra, const char *brief)
 	n = sg_answer_make(in->sg, in->scan, source, status, extra);
 	if (datagram && n > most && extra != NULL)
 		n = sg_answer_make(in->sg, in->scan, source, status, brief);
+	if (datagram && n > most + ANSWER_SLACK && brief != NULL &&
+	    !sg_answer_is_challenge(status))
+		n = sg_answer_make(in->sg, in->scan, source, status, NULL);
 	if (n < 0 || (datagram && n > most + ANSWER_SLACK)) {
 		in->sg->count.too_big++;
 		return;

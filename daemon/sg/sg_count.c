@@ -48,6 +48,8 @@ sg_count_register(struct sg *sg)
 	    {"hold-ended", "given up after 32 seconds", &n->hold_ended},
 	    {"trusted", "connections that registered a user", &n->trusted},
 	    {"inside-bad", "wrong messages of the inside", &n->inside_bad},
+	    {"strangers", "datagrams inside that no process of ours sent",
+		&sg->self->ears.strangers},
 	    {"connections", "connections open now", &c->open},
 	    {"accepted", "connections since the start", &c->accepted},
 	    {"refused", "connections refused by a limit", &c->refused},

@@ -194,6 +194,16 @@ sg_feed_row(struct sg *sg, json_t *row, enum sip_proto *proto, union addr *at)
 	return l;
 }
 
+/* Another certificate for an open listener; when it is of no use the old one
+ * stays, and the listener says why. */
+static void
+sg_feed_certify(struct sg_listener *l)
+{
+	err_clear(&l->why);
+	if (sip_listener_certify(l->sip, l->chain, l->key, &l->why) != 0)
+		log_warnx("listener=%s %s", l->name, l->why.text);
+}
+
 /* Make one listener what its row says. */
 static void
 sg_feed_listener(struct sg *sg, json_t *row)
@@ -214,10 +224,8 @@ sg_feed_listener(struct sg *sg, json_t *row)
 	str_copy(l->domain, sizeof l->domain, sg_feed_text(row, "domain"));
 	other = sg_feed_certificate(sg, l, row);
 	if (l->sip != NULL && !moved) {
-		if (other && sip_proto_is_secure(proto) &&
-		    sip_listener_certify(l->sip, l->chain, l->key, &l->why) !=
-			0)
-			log_warnx("listener=%s %s", l->name, l->why.text);
+		if (other && sip_proto_is_secure(proto))
+			sg_feed_certify(l);
 		return;
 	}
 	sip_listener_close(&l->sip);

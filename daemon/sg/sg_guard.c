@@ -4,10 +4,11 @@
  * sources forgets whom it has not seen longest, that of bans the one that
  * ends first. Time comes from the caller.
  *
- * A datagram's source may be forged, so points for challenges that nobody
- * answers count only as long as that address has never shown a success within
- * the hour; a wrong password on a nonce of ours proves the address and always
- * counts.
+ * A wrong password on a nonce of ours proves the address and counts at once.
+ * A challenge that nobody answers counts only after the time a phone has for
+ * its answer, so an office whose phones all start at once is no attacker; and,
+ * since a datagram's source may be forged, only as long as the address has
+ * shown no success within the hour.
  */
 #include <stdlib.h>
 
@@ -200,7 +201,7 @@ sg_guard_make_ban(
 	return b;
 }
 
-/* Points halve every minute. */
+/* What is held against a source halves every minute. */
 static void
 sg_guard_decay(struct sg_source *s, uint64_t now)
 {
@@ -208,24 +209,42 @@ sg_guard_decay(struct sg_source *s, uint64_t now)
 
 	if (halves == 0)
 		return;
-	s->points = halves < 32 ? s->points >> halves : 0;
+	s->failures = halves < 32 ? s->failures >> halves : 0;
+	s->open = halves < 32 ? s->open >> halves : 0;
 	s->decayed = now;
 }
 
 struct sg_ban *
-sg_guard_fail(struct sg_guard *g, const union addr *a, unsigned points,
-    bool proven, const char *cause, uint64_t now)
+sg_guard_fail(
+    struct sg_guard *g, const union addr *a, bool proven, uint64_t now)
 {
 	struct sg_source *s = sg_guard_source(g, a, now);
 
 	if (g->limits.ban_after == 0 || (!proven && now < s->good))
 		return NULL;
 	sg_guard_decay(s, now);
-	s->points += points;
-	if (s->points < g->limits.ban_after * SG_POINTS)
+	if (++s->failures < g->limits.ban_after)
 		return NULL;
-	s->points = 0;
-	return sg_guard_make_ban(g, a, cause, now);
+	s->failures = 0;
+	return sg_guard_make_ban(g, a, "wrong passwords", now);
+}
+
+struct sg_ban *
+sg_guard_challenged(
+    struct sg_guard *g, const union addr *a, bool proven, uint64_t now)
+{
+	struct sg_source *s = sg_guard_source(g, a, now);
+
+	if (g->limits.ban_after == 0 || (!proven && now < s->good))
+		return NULL;
+	sg_guard_decay(s, now);
+	if (s->open++ == 0)
+		s->open_since = now;
+	if (s->open < g->limits.ban_after * SG_OPEN ||
+	    now - s->open_since < SG_ANSWER)
+		return NULL;
+	s->open = 0;
+	return sg_guard_make_ban(g, a, "challenges not answered", now);
 }
 
 void
@@ -234,14 +253,14 @@ sg_guard_good(struct sg_guard *g, const union addr *a, uint64_t now)
 	struct sg_source *s = sg_guard_source(g, a, now);
 
 	s->good = now + SG_GOOD;
-	s->points = 0;
+	s->failures = s->open = 0;
 }
 
 void
 sg_guard_answered(struct sg_source *s)
 {
-	if (s->points > 0)
-		s->points--;
+	if (s->open > 0)
+		s->open--;
 }
 
 bool

@@ -8,14 +8,20 @@
  * needs a dialog and has none, OPTIONS to the gate itself, and at last what
  * opens something new, which needs a known user.
  */
+#include <strings.h>
+
 #include "sg.h"
 
 #define ALLOW                                                           \
 	"Allow: INVITE, ACK, CANCEL, BYE, REGISTER, OPTIONS, MESSAGE, " \
-	"SUBSCRIBE, NOTIFY, PUBLISH, INFO, UPDATE, PRACK, REFER\r\n"
+	"INFO, UPDATE\r\n"
+/* What RFC 3261 11.2 wants told, and as much of it in few bytes. */
 #define ABILITIES                                                        \
 	ALLOW "Accept: application/sdp\r\nAccept-Encoding: identity\r\n" \
-	      "Accept-Language: en\r\nSupported: path, outbound\r\n"
+	      "Accept-Language: en\r\nSupported: path, outbound, timer\r\n"
+#define ABILITIES_BRIEF                                              \
+	"Allow:INVITE,ACK,CANCEL,BYE,REGISTER,OPTIONS,MESSAGE,INFO," \
+	"UPDATE\r\nAccept:application/sdp\r\nk:path,outbound,timer\r\n"
 
 #define IN_LATE (20 * CLOCK_MS)	     /* of the loop: shedding begins */
 #define IN_LATE_ALL (100 * CLOCK_MS) /* and takes every new INVITE */
@@ -64,6 +70,9 @@ sg_in_refuse(struct sg_in *in)
 	    (s->to.uri.scheme != SCAN_TEL && !sg_in_is_sip(&s->to)) ||
 	    (s->method == SCAN_REGISTER && !sg_in_is_sip(&s->to)))
 		status = 400;
+	else if (s->uri.scheme == SCAN_SIPS &&
+	    !sip_proto_is_secure(in->flow->proto))
+		status = 416;
 	if (status == 0)
 		return sg_in_refuse_required(in);
 	sg_answer(in, status, NULL, NULL);
@@ -163,8 +172,8 @@ sg_in_challenge(struct sg_in *in, const struct sg_domain *d,
 	char realm[SG_DOMAIN];
 
 	if (!stale)
-		ban = sg_guard_fail(&in->sg->guard, &in->flow->peer, 1, proven,
-		    "challenges not answered", in->now);
+		ban = sg_guard_challenged(
+		    &in->sg->guard, &in->flow->peer, proven, in->now);
 	if (ban != NULL) {
 		sg_banned(in->sg, ban);
 		return;
@@ -213,6 +222,58 @@ sg_in_shed(struct sg_in *in)
 	return true;
 }
 
+/* Does the host name this gate: a listener, or what a listener takes for its
+ * domain, by which the phone calls itself, too? */
+static bool
+sg_in_is_here(struct sg_in *in, struct scan_span host)
+{
+	struct scan_span own = in->scan->from.uri.host;
+	const struct sg_listener *l = in->sg->listeners;
+	union addr at;
+	bool literal = addr_nparse(&at, host.p, host.n, 0);
+
+	for (; l != NULL; l = l->next) {
+		if (scan_span_is(host, l->advertised) ||
+		    (literal && addr_same_host(&l->at, &at)))
+			return true;
+	}
+	return in->listener->domain[0] != '\0' && own.n == host.n &&
+	    strncasecmp(own.p, host.p, host.n) == 0;
+}
+
+/* No port, or one that is listened on. */
+static bool
+sg_in_is_port(const struct sg *sg, unsigned port)
+{
+	const struct sg_listener *l;
+
+	if (port == 0)
+		return true;
+	for (l = sg->listeners; l != NULL; l = l->next) {
+		if (l->sip != NULL &&
+		    addr_port(sip_listener_address(l->sip)) == port)
+			return true;
+	}
+	return false;
+}
+
+/* The domain that the Request-URI means to a caller of this one; NULL: none
+ * of this site. What has no host is a number of the caller's own. */
+static const char *
+sg_in_target(struct sg_in *in, const char *own)
+{
+	const struct scan_uri *u = &in->scan->uri;
+	const struct sg_domain *d;
+
+	if (u->scheme > SCAN_SIPS)
+		return own;
+	if (!sg_in_is_port(in->sg, u->port))
+		return NULL;
+	if ((d = sg_domain_by_host(&in->sg->domains, u->host)) != NULL)
+		return d->name;
+	return sg_in_is_here(in, u->host) ? own : NULL;
+}
+
 /* A request outside a dialog: of a flow that registered its user, or with
  * credentials that B2BUA has verified. owner NULL = any B2BUA. */
 static void
@@ -243,6 +304,8 @@ sg_in_open(struct sg_in *in, struct sg_owner *owner, const char *uri)
 	}
 	if (pass.owner == NULL)
 		pass.owner = sg_route_pick(&sg->route, in->scan, in->now);
+	if (uri == NULL)
+		pass.target = sg_in_target(in, pass.domain);
 	sg_pass_in(in, &pass);
 }
 
@@ -317,7 +380,7 @@ sg_in_request(struct sg_in *in)
 	else if (s->to_tag.n > 0 || sg_in_needs_dialog(s->method))
 		sg_answer(in, 481, NULL, NULL);
 	else if (s->method == SCAN_OPTIONS && s->uri.user.n == 0)
-		sg_answer(in, 200, ABILITIES, NULL);
+		sg_answer(in, 200, ABILITIES, ABILITIES_BRIEF);
 	else
 		sg_in_open(in, NULL, NULL);
 }

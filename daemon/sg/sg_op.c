@@ -142,6 +142,7 @@ sg_op_close_run(struct op_call *call)
 {
 	struct sg *sg = sg_op_gate(call);
 	const char *name = op_arg(call, "flow");
+	struct buf users = BUF_INIT;
 	struct sip_flow_info info;
 	uint64_t id = strtoull(name, NULL, 16);
 	size_t at = 0;
@@ -149,11 +150,14 @@ sg_op_close_run(struct op_call *call)
 	while (sip_flow_next(sg->transport, &at, &info)) {
 		if (info.flow.conn != id)
 			continue;
-		sg_op_show_flow(call, &info, NULL);
+		sg_op_users(info.state, NULL, &users);
+		sg_op_show_flow(call, &info, users.data);
+		buf_fini(&users);
 		sip_flow_close(sg->transport, id);
-		break;
+		op_finish(call, NULL);
+		return;
 	}
-	op_finish(call, NULL);
+	op_failf(call, ERR_ABSENT, "there is no flow %s", name);
 }
 
 static const struct op sg_op_close = {
@@ -164,8 +168,8 @@ static const struct op sg_op_close = {
     .role = ROLE_SG,
     .brief = "close one connection of a phone",
     .about = "Closes the connection; a phone that is alive opens another and "
-	     "registers again. Shows the connection that was closed, nothing "
-	     "when there is none of that name.",
+	     "registers again. Shows the connection that was closed; without "
+	     "one of that name it is an error.",
     .example = "request flow close 0123456789abcdef",
     .args = sg_close_args,
     .cols = sg_flow_cols,
@@ -190,7 +194,9 @@ static const struct op_field sg_listener_cols[] = {
 	.brief = "domain of requests to an IP address"},
     {.name = "certificate", .type = &op_type_text, .brief = "shown by TLS"},
     {.name = "connections", .type = &op_type_int, .brief = "open now"},
-    {.name = "error", .type = &op_type_text, .brief = "why it does not listen"},
+    {.name = "error",
+	.type = &op_type_text,
+	.brief = "why it does not listen, or not as configured"},
     {0},
 };
 
@@ -216,7 +222,7 @@ sg_op_listeners_run(struct op_call *call)
 			op_put(call, "certificate", l->certificate);
 		op_put_int(call, "connections",
 		    l->sip != NULL ? (int64_t)sip_listener_conns(l->sip) : 0);
-		if (l->sip == NULL)
+		if (l->why.code != ERR_NONE)
 			op_put(call, "error", l->why.text);
 	}
 	op_finish(call, NULL);
@@ -231,7 +237,8 @@ static const struct op sg_op_listeners = {
     .brief = "list where the gates listen for phones",
     .about = "Every listener of the configuration at the gate that runs it. "
 	     "One that cannot be opened shows why and is tried again every "
-	     "five seconds.",
+	     "five seconds; one whose new certificate is of no use shows "
+	     "that and goes on with the one it had.",
     .example = "show listeners",
     .cols = sg_listener_cols,
     .run = sg_op_listeners_run,
@@ -311,11 +318,14 @@ sg_op_unban_run(struct op_call *call)
 	const struct sg_ban *b;
 	union addr a;
 
-	if (addr_parse(&a, op_arg(call, "address"), 0) &&
-	    (b = sg_guard_ban(&sg->guard, &a, now)) != NULL) {
-		sg_op_put_ban(call, b, now);
-		sg_guard_unban(&sg->guard, &a);
+	if (!addr_parse(&a, op_arg(call, "address"), 0) ||
+	    (b = sg_guard_ban(&sg->guard, &a, now)) == NULL) {
+		op_failf(call, ERR_ABSENT, "%s is not banned",
+		    op_arg(call, "address"));
+		return;
 	}
+	sg_op_put_ban(call, b, now);
+	sg_guard_unban(&sg->guard, &a);
 	op_finish(call, NULL);
 }
 
@@ -327,7 +337,7 @@ static const struct op sg_op_unban = {
     .role = ROLE_SG,
     .brief = "lift the ban of an address at all gates",
     .about = "The address is heard again at once. Shows the bans that were "
-	     "lifted, nothing when there was none.",
+	     "lifted; an address that no gate has banned is an error.",
     .example = "request unban 192.0.2.7",
     .args = sg_unban_args,
     .cols = sg_ban_cols,

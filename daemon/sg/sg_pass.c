@@ -107,6 +107,9 @@ sg_pass_tell(
 	if (p->user != NULL)
 		splice_texts(
 		    e, at, SPLICE_TEXTS("X-Tandem-User: ", p->user, "\r\n"));
+	if (p->target != NULL)
+		splice_texts(e, at,
+		    SPLICE_TEXTS("X-Tandem-Target: ", p->target, "\r\n"));
 }
 
 /* The new text in sg->out; its length, or -1. */

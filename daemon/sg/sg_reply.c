@@ -168,7 +168,8 @@ sg_reply_end_hold(struct sg *sg, const struct scan *s)
 	sg_hold_remove(&sg->holds, key, n);
 }
 
-/* What it says about the phone's password. */
+/* What it says about the phone's password. A 403 has many reasons, so the
+ * inside names this one. */
 static void
 sg_reply_judge(
     struct sg *sg, const struct scan *s, const struct sip_flow *f, uint64_t now)
@@ -179,9 +180,8 @@ sg_reply_judge(
 	if (s->status >= 200 && s->status < 300 &&
 	    (reg || s->method == SCAN_INVITE))
 		sg_guard_good(&sg->guard, &f->peer, now);
-	else if (s->status == 403)
-		ban = sg_guard_fail(&sg->guard, &f->peer, SG_POINTS, reg,
-		    "wrong passwords", now);
+	else if (s->first[SCAN_X_TANDEM_REFUSED] != 0)
+		ban = sg_guard_fail(&sg->guard, &f->peer, reg, now);
 	if (ban != NULL)
 		sg_banned(sg, ban);
 	if (reg && s->status >= 200 && s->status < 300 && f->proto != SIP_UDP)

@@ -62,6 +62,8 @@ size_t sip_ws_held(const struct sip_ws *);     /* bytes of its buffer */
 struct sip_tls;
 struct sip_tls *sip_tls_new(
     const char *chain, const char *key, struct err *); /* a server's */
+/* Why its certificate is of no use at this time, or NULL. */
+const char *sip_tls_expiry(const struct sip_tls *);
 struct sip_tls *sip_tls_new_client(const char *ca, struct err *);
 void sip_tls_free(struct sip_tls **);
 /* Which identity answers a name asked for by SNI (RFC 6066 3); NULL = the

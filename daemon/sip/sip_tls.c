@@ -82,6 +82,16 @@ tls_no_passphrase(char *buf, int size, int rw, void *arg)
 	return -1;
 }
 
+/* The end of a text of PEM is an error to libssl too; any other is one. */
+static bool
+tls_is_end(void)
+{
+	unsigned long code = ERR_peek_last_error();
+
+	return ERR_GET_LIB(code) == ERR_LIB_PEM &&
+	    ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+}
+
 /* The certificate and those above it. */
 static int
 tls_use_chain(struct sip_tls *t, const char *pem, struct err *e)
@@ -93,18 +103,20 @@ tls_use_chain(struct sip_tls *t, const char *pem, struct err *e)
 	int r = 0;
 
 	if (x == NULL || SSL_CTX_use_certificate(t->ctx, x) != 1)
-		r = tls_fail(e, "certificate");
+		r = tls_fail(e, "chain: expected certificates in PEM");
 	X509_free(x);
 	while (r == 0 &&
 	    (x = PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL)) !=
 		NULL) {
 		if (SSL_CTX_add0_chain_cert(t->ctx, x) != 1) {
 			X509_free(x);
-			r = tls_fail(e, "chain of the certificate");
+			r = tls_fail(e, "chain: certificate behind the first");
 		}
 	}
+	if (r == 0 && !tls_is_end())
+		r = tls_fail(e, "chain: certificate behind the first");
 	BIO_free(bio);
-	ERR_clear_error(); /* the end of the text is an error to libssl */
+	ERR_clear_error();
 	t->cert = SSL_CTX_get0_certificate(t->ctx);
 	return r;
 }
@@ -118,10 +130,13 @@ tls_use_key(struct sip_tls *t, const char *pem, struct err *e)
 	    : NULL;
 	int r = 0;
 
-	if (key == NULL || SSL_CTX_use_PrivateKey(t->ctx, key) != 1)
-		r = tls_fail(e, "private key");
-	else if (SSL_CTX_check_private_key(t->ctx) != 1)
-		r = tls_fail(e, "private key of another certificate");
+	if (key == NULL)
+		r = tls_fail(
+		    e, "key: expected a private key in PEM, no passphrase");
+	else if (X509_check_private_key(t->cert, key) != 1)
+		r = tls_fail(e, "key: of another certificate than the first");
+	else if (SSL_CTX_use_PrivateKey(t->ctx, key) != 1)
+		r = tls_fail(e, "key");
 	EVP_PKEY_free(key);
 	BIO_free(bio);
 	return r;
@@ -156,6 +171,16 @@ sip_tls_new(const char *chain, const char *key, struct err *e)
 	if (tls_use_chain(t, chain, e) != 0 || tls_use_key(t, key, e) != 0)
 		sip_tls_free(&t);
 	return t;
+}
+
+const char *
+sip_tls_expiry(const struct sip_tls *t)
+{
+	if (X509_cmp_current_time(X509_get0_notAfter(t->cert)) < 0)
+		return "has expired";
+	if (X509_cmp_current_time(X509_get0_notBefore(t->cert)) > 0)
+		return "is not valid yet";
+	return NULL;
 }
 
 /* Trust those of the PEM text. */

@@ -148,6 +148,8 @@ sr_register_stats(struct sr *sr)
 	    {"dropped", "SIP requests left without an answer", &c->dropped},
 	    {"verified", "requests verified for B2BUA", &c->verified},
 	    {"located", "users located for B2BUA", &c->located},
+	    {"strangers", "datagrams inside that no process of ours sent",
+		&sr->self->ears.strangers},
 	    {"groups", "group commits that answers waited for", &c->groups},
 	    {"bindings", "bindings at the end of the last sweep", &c->bindings},
 	    {0},
@@ -167,6 +169,7 @@ sr_start(struct self *self, struct err *err)
 	sr->magic = SR_MAGIC;
 	sr->self = self;
 	self->state_of_role = sr;
+	sr->failures = sr_failures_new();
 	sr_register_init(sr);
 	sr_answer_init(sr);
 	sr_register_stats(sr);
@@ -191,6 +194,7 @@ sr_on_stop(struct self *self)
 	sip_udp_close(&sr->udp);
 	sr_answer_fini(sr);
 	sr_register_fini(sr);
+	free(sr->failures);
 	self->state_of_role = NULL;
 	free(sr);
 	role_stopped(self);

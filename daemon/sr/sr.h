@@ -65,6 +65,7 @@ struct sr_request {
 struct sr_refusal {
 	int status;
 	const char *phrase;
+	bool credentials; /* SG counts it against the source */
 };
 
 /* The value of a header that sofia does not know; "" when it is not there. */
@@ -87,6 +88,7 @@ struct sr_binding {
 	char contact[SR_URI];
 	char call_id[SR_CALL_ID];
 	char instance[SR_INSTANCE];
+	char source[SR_SOURCE]; /* X-Tandem-Source */
 };
 
 /* All bindings of one user. */
@@ -97,7 +99,8 @@ struct sr_set {
 
 /*
  * RFC 3261 10.3 steps 6 and 7: give each binding its fate. 0, or -1 and the
- * refusal, and then nothing may be written. max: live bindings allowed.
+ * refusal, and then nothing may be written. max: live bindings allowed; over
+ * it a phone's new contact takes the place of its own oldest one.
  */
 int sr_rules_apply(struct sr_set *, const struct sr_request *, int64_t now,
     unsigned max, struct sr_refusal *);
@@ -229,13 +232,30 @@ void sr_user_forget_all(struct sr_domain *);
 /* ---- credentials (sr_auth.c) ------------------------------------------- */
 
 /*
- * Whether the credentials are those of a user of the domain who is on; the
- * same work whatever the reason for a no. user: the canonical form.
+ * NULL when the credentials are those of a user of the domain who is on, else
+ * the cause, for operators only; the same work whatever it is. user: the
+ * canonical form.
  */
-bool sr_auth_check(struct sr *, struct sr_domain *, const struct sip_digest *,
-    const char *method, char user[SR_USER], struct sr_user *out);
+const char *sr_auth_check(struct sr *, struct sr_domain *,
+    const struct sip_digest *, const char *method, char user[SR_USER],
+    struct sr_user *out);
 /* The one form of a user's number (SEMANTICS D3); false when it is none. */
 bool sr_auth_user(char out[SR_USER], const char *in);
+
+/* ---- refused credentials (sr_failure.c) --------------------------------- */
+
+#define SR_FAILURES 200 /* remembered */
+#define SR_SHOWN 64	/* bytes of a user name that is none */
+
+/* Who asks, in their own words. */
+struct sr_asker {
+	const char *domain, *user, *source, *agent;
+};
+struct sr_failures;
+struct sr_failures *sr_failures_new(void);
+/* cause: a constant. */
+void sr_failure_note(struct sr *, const struct sr_asker *, const char *cause);
+extern const struct op sr_op_failures;
 
 /* ---- one REGISTER (sr_register.c), replies (sr_reply.c) ----------------- */
 
@@ -316,6 +336,7 @@ struct sr {
 	struct sr_later_list later;
 	unsigned nwaiting;
 	uint64_t group_lsn; /* that the last answer waited for */
+	struct sr_failures *failures;
 	char *copy; /* bytes of the message being served, as they came */
 	struct sr_request *request; /* scratch of the one being served */
 	struct sr_set *set;

@@ -36,7 +36,22 @@ sr_auth_matches(
  * The memory may say yes at once. Everybody else pays for one more digest,
  * one select, one opened seal, so that a no tells nothing by its time.
  */
-bool
+/* Why it was no, once all the work is done. */
+static const char *
+sr_auth_cause(const struct sr_domain *d, const struct sip_digest *dg,
+    bool found, const struct sr_user *u)
+{
+	if (d == NULL)
+		return "unknown domain";
+	if (!found)
+		return "unknown user";
+	if (!u->on)
+		return "user is off";
+	return strcmp(dg->realm, d->realm) != 0 ? "foreign realm"
+						: "wrong password";
+}
+
+const char *
 sr_auth_check(struct sr *sr, struct sr_domain *d, const struct sip_digest *dg,
     const char *method, char user[SR_USER], struct sr_user *out)
 {
@@ -56,15 +71,15 @@ sr_auth_check(struct sr *sr, struct sr_domain *d, const struct sip_digest *dg,
 	if (matches && kept != NULL && kept->on &&
 	    strcmp(dg->realm, d->realm) == 0) {
 		*out = *kept;
-		return true;
+		return NULL;
 	}
 	found = sr_user_read(sr, d, user, out);
 	matches = sr_auth_matches(dg, method, out);
 	if (found && named && matches && out->on && d != NULL &&
 	    strcmp(dg->realm, d->realm) == 0) {
 		sr_user_keep(d, user, out);
-		return true;
+		return NULL;
 	}
 	sr->count.auth_failures++;
-	return false;
+	return sr_auth_cause(d, dg, found && named, out);
 }

@@ -16,11 +16,12 @@
 #define SR_MEMORY_MAX 65536 /* users */
 #define SR_MEMORY_KEY (SR_ID + SR_USER)
 
-/* One binding; behind it the bytes of contact, Call-ID, instance. */
+/* One binding; behind it the bytes of contact, Call-ID, instance,
+ * source. */
 struct sr_packed {
 	int64_t row, expires, reg_id;
 	uint32_t cseq;
-	uint16_t q, contact, call_id, instance; /* lengths */
+	uint16_t q, contact, call_id, instance, source; /* lengths */
 };
 
 struct sr_kept {
@@ -130,6 +131,7 @@ sr_unpack(struct sr_binding *b, const char **at)
 	sr_unpack_text(b->contact, at, p.contact);
 	sr_unpack_text(b->call_id, at, p.call_id);
 	sr_unpack_text(b->instance, at, p.instance);
+	sr_unpack_text(b->source, at, p.source);
 }
 
 bool
@@ -171,8 +173,10 @@ sr_pack(struct sr_kept *k, const struct sr_binding *b)
 	    .contact = (uint16_t)strlen(b->contact),
 	    .call_id = (uint16_t)strlen(b->call_id),
 	    .instance = (uint16_t)strlen(b->instance),
+	    .source = (uint16_t)strlen(b->source),
 	};
-	size_t need = k->size + sizeof p + p.contact + p.call_id + p.instance;
+	size_t need = k->size + sizeof p + p.contact + p.call_id + p.instance +
+	    p.source;
 
 	if (need > k->room) {
 		k->room = need;
@@ -182,6 +186,7 @@ sr_pack(struct sr_kept *k, const struct sr_binding *b)
 	sr_pack_text(k, b->contact, p.contact);
 	sr_pack_text(k, b->call_id, p.call_id);
 	sr_pack_text(k, b->instance, p.instance);
+	sr_pack_text(k, b->source, p.source);
 	k->count++;
 }
 

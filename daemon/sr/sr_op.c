@@ -1,6 +1,7 @@
 /*
  * Operations of SR, records and handlers: taking a binding away by hand.
- * Showing bindings is control's, from its replica.
+ * Refused credentials are shown by sr_failure.c; showing bindings is
+ * control's, from its replica.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -133,4 +134,4 @@ static const struct op sr_op_remove = {
     .run = sr_remove_run,
 };
 
-const struct op *const sr_ops[] = {&sr_op_remove, NULL};
+const struct op *const sr_ops[] = {&sr_op_remove, &sr_op_failures, NULL};

@@ -16,7 +16,8 @@
 
 #define SR_PARKED_MAGIC 0x5d0a9a2c
 
-static const struct sr_refusal sr_refusal_credentials = {403, NULL};
+static const struct sr_refusal sr_refusal_credentials = {
+    .status = 403, .credentials = true};
 
 void
 sr_register_init(struct sr *sr)
@@ -132,7 +133,7 @@ sr_register_serve(struct sr *sr, const sip_t *sip, const union addr *from,
     const struct sr_domain *d, const char *user, const struct sr_user *u)
 {
 	int64_t now = (int64_t)(clock_real() / CLOCK_SEC);
-	struct sr_refusal no = {500, NULL};
+	struct sr_refusal no = {.status = 500};
 	struct sr_answer *a;
 	struct err err = {0};
 	union addr to;
@@ -225,6 +226,25 @@ sr_register_park(struct sr *sr, struct sr_domain *d, const char *copy, size_t n,
 	}
 }
 
+/* For operators: what was refused to whom. */
+static void
+sr_register_note(struct sr *sr, const sip_t *sip, const struct sr_domain *d,
+    const char *user, const char *cause)
+{
+	const char *host = sip->sip_to->a_url->url_host;
+	const sip_user_agent_t *agent = sip->sip_user_agent;
+	struct sr_asker who = {.domain = d != NULL ? d->name : host,
+	    .user = user,
+	    .source = sr_request_header(sip, "X-Tandem-Source"),
+	    .agent = agent != NULL ? agent->g_value : ""};
+
+	if (who.domain == NULL)
+		who.domain = "";
+	if (who.agent == NULL)
+		who.agent = "";
+	sr_failure_note(sr, &who, cause);
+}
+
 /* The domain is known and its stream can be read (or there is no such
  * domain): credentials, then the bindings. */
 static void
@@ -236,14 +256,17 @@ sr_register_judge(struct sr *sr, const sip_t *sip, const union addr *from,
 	char user[SR_USER];
 	struct sip_digest dg;
 	struct sr_user u;
-	bool ok;
+	const char *cause;
 
 	if (!sr_register_digest(sip, d != NULL ? d->realm : NULL, &dg))
 		dg = none;
-	ok = sr_auth_check(sr, d, &dg, "REGISTER", user, &u);
-	if (!ok || !d->on || !sr_register_own(sip, user)) {
-		log_debug("register refused: domain=%s user=%s",
-		    d != NULL ? d->name : "?", dg.username);
+	cause = sr_auth_check(sr, d, &dg, "REGISTER", user, &u);
+	if (cause == NULL && !d->on)
+		cause = "domain is suspended";
+	if (cause == NULL && !sr_register_own(sip, user))
+		cause = "address of another user";
+	if (cause != NULL) {
+		sr_register_note(sr, sip, d, dg.username, cause);
 		sr_register_refuse(sr, sip, from, &sr_refusal_credentials);
 		return;
 	}
@@ -256,7 +279,7 @@ static void
 sr_register_refuse_method(
     struct sr *sr, const sip_t *sip, const union addr *from)
 {
-	static const struct sr_refusal no = {405, NULL};
+	static const struct sr_refusal no = {.status = 405};
 	sip_method_t m = sip->sip_request->rq_method;
 
 	if (m != sip_method_ack && m != sip_method_cancel)
@@ -268,7 +291,7 @@ static void
 sr_register_refuse_broken(struct sr *sr, const sip_t *sip,
     const union addr *from, int rc, const struct err *err)
 {
-	struct sr_refusal no = {rc == -ERR_UNKNOWN ? 505 : 400, NULL};
+	struct sr_refusal no = {.status = rc == -ERR_UNKNOWN ? 505 : 400};
 
 	sr->count.malformed++;
 	log_debug("malformed: %s", err->text);
@@ -321,6 +344,8 @@ sr_register_on_message(
 	int rc;
 
 	(void)udp;
+	if (!role_hears(sr->self, from))
+		return;
 	if (!sr->serving || !sr->directory.known || n > SIP_MAX ||
 	    sr->nwaiting == SR_ANSWERS) {
 		sr->count.dropped++;

@@ -120,5 +120,7 @@ sr_reply_refusal(
 		sr_reply_unsupported(b, sip->sip_require);
 	if (no->status == 423)
 		buf_fmt(b, "Min-Expires: %d\r\n", SR_EXPIRES_MIN);
+	if (no->credentials)
+		buf_str(b, "X-Tandem-Refused: credentials\r\n");
 	sip_reply_end(b, NULL, NULL, 0);
 }

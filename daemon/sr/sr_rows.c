@@ -46,7 +46,7 @@ enum sr_sql {
 
 static const char *const sr_sql[SR_SQL_MAX] = {
     [SR_SQL_LOAD] = "SELECT rowid, contact, call_id, cseq, expires, q,"
-		    " instance, reg_id FROM binding"
+		    " instance, reg_id, source FROM binding"
 		    " WHERE domain = ?1 AND user = ?2 ORDER BY rowid",
     [SR_SQL_INSERT] = "INSERT INTO binding(domain, user, contact, call_id,"
 		      " cseq, expires, q, path, source, user_agent, instance,"
@@ -158,6 +158,7 @@ sr_rows_get(sqlite3_stmt *st, struct sr_binding *b)
 	b->q = (unsigned)sqlite3_column_int(st, 5);
 	sr_column_text(st, 6, b->instance, sizeof b->instance);
 	b->reg_id = sqlite3_column_int64(st, 7);
+	sr_column_text(st, 8, b->source, sizeof b->source);
 }
 
 /* From the database. */

@@ -38,17 +38,22 @@ sr_param(json_t *params, const char *name)
 }
 
 /* RFC 7616 3.4.6: the credentials were made for this request. Parameters and
- * the port are not compared: phones differ in what they repeat of them. */
+ * the port are not compared: phones differ in what they repeat of them. A
+ * tel: URI is a number and has no host. */
 static bool
 sr_verify_same_uri(const char *digest, const char *request)
 {
 	char a[512], b[512];
 	url_t x, y;
 
-	if (!str_copy(a, sizeof a, digest) || !str_copy(b, sizeof b, request) ||
-	    url_d(&x, a) < 0 || url_d(&y, b) < 0 || x.url_host == NULL ||
-	    y.url_host == NULL || strcasecmp(x.url_host, y.url_host) != 0)
+	if (!str_copy(a, sizeof a, digest) || !str_copy(b, sizeof b, request))
 		return false;
+	if (strcmp(a, b) == 0)
+		return true;
+	if (url_d(&x, a) < 0 || url_d(&y, b) < 0 || x.url_host == NULL ||
+	    y.url_host == NULL || strcasecmp(x.url_host, y.url_host) != 0)
+		return x.url_type == url_tel && y.url_type == url_tel &&
+		    str_equal(x.url_user, y.url_user);
 	return str_equal(x.url_user, y.url_user);
 }
 
@@ -67,6 +72,20 @@ sr_verify_end(struct sr_verify *v, const char *user, const char *domain_id)
 	free(v);
 }
 
+/* For operators: what was refused to whom. */
+static void
+sr_verify_note(const struct sr_verify *v, const struct sr_domain *d,
+    const char *user, const char *cause)
+{
+	struct sr_asker who = {
+	    .domain = d != NULL ? d->name : sr_param(v->params, "domain"),
+	    .user = user,
+	    .source = sr_param(v->params, "source"),
+	    .agent = sr_param(v->params, "agent")};
+
+	sr_failure_note(v->sr, &who, cause);
+}
+
 /* The domain's stream can be read, or there is no such domain. */
 static void
 sr_verify_judge(struct sr_verify *v, struct sr_domain *d)
@@ -76,7 +95,7 @@ sr_verify_judge(struct sr_verify *v, struct sr_domain *d)
 	char user[SR_USER];
 	struct sip_digest dg;
 	struct sr_user u;
-	bool ok;
+	const char *cause;
 
 	if (sip_digest_parse(&dg, header, strlen(header), NULL) != 0) {
 		rpc_failf(v->request, ERR_SYNTAX, "no digest credentials");
@@ -84,12 +103,16 @@ sr_verify_judge(struct sr_verify *v, struct sr_domain *d)
 		free(v);
 		return;
 	}
-	ok = sr_auth_check(
+	cause = sr_auth_check(
 	    v->sr, d, &dg, sr_param(v->params, "method"), user, &u);
-	if (ok && sr_verify_same_uri(dg.uri, uri))
+	if (cause == NULL && !sr_verify_same_uri(dg.uri, uri))
+		cause = "credentials of another request";
+	if (cause == NULL) {
 		sr_verify_end(v, user, d->id);
-	else
-		sr_verify_end(v, NULL, NULL);
+		return;
+	}
+	sr_verify_note(v, d, dg.username, cause);
+	sr_verify_end(v, NULL, NULL);
 }
 
 /* Look at the domain, and wait for its stream if that is being opened. */

@@ -5,13 +5,17 @@
  * caller writes only what was not refused. Pure: no clock, no database.
  */
 #include <string.h>
+#include <strings.h>
+
+#include <sofia-sip/url.h>
 
 #include "daemon/base/str.h"
 #include "sr.h"
 
-static const struct sr_refusal sr_refusal_order = {500, "Request Out Of Order"};
-/* Not 403: that speaks of credentials, and SG bans who gets too many. */
-static const struct sr_refusal sr_refusal_many = {503, "Too Many Contacts"};
+static const struct sr_refusal sr_refusal_order = {
+    .status = 500, .phrase = "Request Out Of Order"};
+static const struct sr_refusal sr_refusal_many = {
+    .status = 403, .phrase = "Too Many Contacts"};
 
 bool
 sr_rules_lives(const struct sr_binding *b, int64_t now)
@@ -81,6 +85,7 @@ sr_rules_set(struct sr_binding *b, const struct sr_request *r,
 	str_copy(b->contact, sizeof b->contact, w->contact);
 	str_copy(b->call_id, sizeof b->call_id, r->call_id);
 	str_copy(b->instance, sizeof b->instance, w->instance);
+	str_copy(b->source, sizeof b->source, r->source);
 }
 
 /* A place for a new binding, NULL when the set is full. */
@@ -214,6 +219,97 @@ sr_rules_count(const struct sr_set *set, int64_t now)
 	return n;
 }
 
+/* ---- over the limit ---- */
+
+/* Did both come from one address? "192.0.2.7:5062;transport=udp;..." */
+static bool
+sr_rules_same_source(const char *a, const char *b)
+{
+	const char *end = strchr(a, ';');
+	size_t n = end != NULL ? (size_t)(end - a) : strlen(a);
+
+	while (n > 0 && a[n - 1] != ':')
+		n--;
+	return n > 0 && strncmp(a, b, n) == 0;
+}
+
+/* Do the URIs differ in nothing but port and parameters? */
+static bool
+sr_rules_same_place(const char *a, const char *b)
+{
+	char x[SR_URI], y[SR_URI];
+	url_t u, v;
+
+	str_copy(x, sizeof x, a);
+	str_copy(y, sizeof y, b);
+	return url_d(&u, x) == 0 && url_d(&v, y) == 0 && u.url_host != NULL &&
+	    v.url_host != NULL && strcasecmp(u.url_host, v.url_host) == 0 &&
+	    str_equal(u.url_user, v.url_user);
+}
+
+/*
+ * Is it surely the same phone, come back from elsewhere? A phone that names
+ * its instance is known by it, unless it keeps several flows (RFC 5626);
+ * another one by a contact that was equal but for the port, from the same
+ * address.
+ */
+static bool
+sr_rules_same_phone(const struct sr_binding *a, const struct sr_binding *b)
+{
+	if (a->instance[0] != '\0' || b->instance[0] != '\0')
+		return strcmp(a->instance, b->instance) == 0 &&
+		    (a->reg_id == 0 || b->reg_id == 0);
+	return sr_rules_same_source(a->source, b->source) &&
+	    sr_rules_same_place(a->contact, b->contact);
+}
+
+/* What a new binding may take the place of: of the same phone's the one that
+ * would run out first. */
+static struct sr_binding *
+sr_rules_oldest(struct sr_set *set, const struct sr_binding *of, int64_t now)
+{
+	struct sr_binding *b, *oldest = NULL;
+	unsigned i;
+
+	for (i = 0; i < set->count; i++) {
+		b = &set->binding[i];
+		if (sr_rules_present(b, now) && sr_rules_same_phone(b, of) &&
+		    (oldest == NULL || b->expires < oldest->expires))
+			oldest = b;
+	}
+	return oldest;
+}
+
+/* Let one binding give way to a new one of its phone; false when no phone
+ * has both. */
+static bool
+sr_rules_displace(struct sr_set *set, int64_t now)
+{
+	struct sr_binding *b;
+	unsigned i;
+
+	for (i = 0; i < set->count; i++) {
+		if (set->binding[i].fate != SR_INSERT)
+			continue;
+		b = sr_rules_oldest(set, &set->binding[i], now);
+		if (b != NULL) {
+			sr_rules_remove(b);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A limit that was lowered refuses additions, not refreshes. */
+static bool
+sr_rules_exceed(
+    const struct sr_set *set, unsigned before, unsigned max, int64_t now)
+{
+	unsigned count = sr_rules_count(set, now);
+
+	return count > max && (count > before || sr_rules_added(set) > 0);
+}
+
 int
 sr_rules_apply(struct sr_set *set, const struct sr_request *r, int64_t now,
     unsigned max, struct sr_refusal *no)
@@ -226,11 +322,11 @@ sr_rules_apply(struct sr_set *set, const struct sr_request *r, int64_t now,
 		if (sr_rules_wish(set, r, &r->wish[i], now, no) != 0)
 			return -1;
 	}
-	/* A limit that was lowered refuses additions, not refreshes. */
-	if (sr_rules_count(set, now) > max &&
-	    (sr_rules_count(set, now) > before || sr_rules_added(set) > 0)) {
-		*no = sr_refusal_many;
-		return -1;
+	while (sr_rules_exceed(set, before, max, now)) {
+		if (!sr_rules_displace(set, now)) {
+			*no = sr_refusal_many;
+			return -1;
+		}
 	}
 	if (r->count > 0)
 		sr_rules_sweep(set, now);

@@ -173,6 +173,10 @@ void st_seal_free(struct st_seal **);
 int st_seal_secret(struct st_seal *, const struct st_view *,
     const char *session, const struct obj_path *, const struct op_field *,
     const char *plain, char **hex, struct err *);
+/* The private key of a certificate in plain, to be wiped and freed; NULL when
+ * it is not sealed for this name with our key. */
+char *st_seal_open_key(
+    struct st_seal *, const char *certificate, const char *hex);
 
 /* ---- st_edit.c: one edit of a candidate ---------------------------------- */
 
@@ -253,12 +257,17 @@ int st_merge(const struct st_view *, const char *session, struct st_changes *,
 struct st_checker {
 	const struct st_view *view; /* with the changes carried out */
 	const struct st_changes *changes;
-	const char *server; /* the server we run on, which must stay */
-	json_t *failures;   /* a row for each {path, words} */
+	const char *server;   /* the server we run on, which must stay */
+	json_t *failures;     /* a row for each {path, words} */
+	json_t *warnings;     /* texts; NULL = not wanted */
+	struct st_seal *seal; /* NULL: certificates are not looked into */
 };
 /* -ERR_CHECK: words of the first failure. */
 int st_check(const struct st_checker *, struct err *);
 int st_unique(const struct st_checker *, struct err *);
+/* st_certificate.c: of a row of object certificate. */
+int st_certificate_check(
+    const struct st_checker *, const struct obj_row *, struct err *);
 
 /* ---- st_revision.c: what was committed ----------------------------------- */
 
@@ -413,6 +422,7 @@ struct st_job {
 	struct st_revision rev;
 	struct st_changes changes;
 	json_t *told; /* conflicts or failures, a row each */
+	json_t *warn; /* texts: what stands, but should be looked at */
 	struct st_hold *hold;
 	struct map fresh; /* stream -> sqlite3 * in memory, while preparing */
 	struct st_job_ack *acks;

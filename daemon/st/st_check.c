@@ -104,6 +104,43 @@ check_clash(const struct st_checker *k, sqlite3 *db, const struct obj_path *p,
 	    p->obj->space != NULL ? p->obj->space : "name");
 }
 
+/* A duty that a server shall not do may be meant so; what it costs is said.
+ * row NULL: no count is configured, which is none. */
+static void
+check_duty(const struct st_checker *k, const struct obj_path *p,
+    const struct obj_row *row)
+{
+	static const char *const lost[][2] = {
+	    {"sg", "phones cannot reach it"},
+	    {"sr", "phones cannot register"},
+	    {"b2bua", "there are no calls"},
+	    {"mgc", "calls have no sound"},
+	    {"mg", "calls have no sound"},
+	};
+	size_t i;
+
+	if (k->warnings == NULL || strcmp(p->obj->name, "role") != 0 ||
+	    (row != NULL && obj_value_int(row, "instances", 1) > 0))
+		return;
+	for (i = 0; i < sizeof lost / sizeof lost[0]; i++) {
+		if (strcmp(lost[i][0], p->key[1]) == 0)
+			json_array_append_new(k->warnings,
+			    json_sprintf("server %s role %s: no instances: %s",
+				p->key[0], p->key[1], lost[i][1]));
+	}
+}
+
+/* What only this room can say of a row. */
+static int
+check_special(
+    const struct st_checker *k, const struct obj_row *row, struct err *e)
+{
+	check_duty(k, &row->path, row);
+	return strcmp(row->path.obj->name, "certificate") == 0
+	    ? st_certificate_check(k, row, e)
+	    : 0;
+}
+
 /* A row that is there after the change. */
 static int
 check_row(const struct st_checker *k, sqlite3 *db, const struct obj_row *row,
@@ -113,6 +150,7 @@ check_row(const struct st_checker *k, sqlite3 *db, const struct obj_row *row,
 
 	if ((r = check_parent(k, &row->path, stream, e)) != 0 ||
 	    (r = obj_check(row, e)) != 0 ||
+	    (r = check_special(k, row, e)) != 0 ||
 	    (r = check_refs(k, row, stream, e)) != 0)
 		return r;
 	return check_clash(k, db, &row->path, e);
@@ -162,8 +200,10 @@ check_path(const struct st_checker *k, const struct st_change *c, struct err *e)
 	if ((r = obj_path_parse(k->view->objs, c->path, &p, e)) != 0)
 		return r;
 	r = obj_get(db, &p, &row, e);
-	if (r == -ERR_ABSENT)
+	if (r == -ERR_ABSENT) {
+		check_duty(k, &p, NULL);
 		return check_gone(k, &p, c->stream, e);
+	}
 	if (r == 0) {
 		r = check_row(k, db, &row, c->stream, e);
 		obj_row_fini(&row);

@@ -40,6 +40,7 @@ st_job_new(struct st *st, const char *session,
 	j->arg = arg;
 	str_copy(j->session, sizeof j->session, session);
 	j->told = json_array();
+	j->warn = json_array();
 	st_changes_init(&j->changes);
 	return j;
 }
@@ -74,6 +75,7 @@ st_job_free(struct st_job **jp)
 	st_hold_close(&j->hold);
 	job_drop_fresh(j);
 	json_decref(j->told);
+	json_decref(j->warn);
 	st_changes_fini(&j->changes);
 	free(j->acks);
 	free(j);
@@ -264,7 +266,12 @@ static int
 job_check(struct st_job *j, struct err *e)
 {
 	struct st_view v = j->st->view;
-	struct st_checker k = {&v, &j->changes, j->st->cfg.server, j->told};
+	struct st_checker k = {.view = &v,
+	    .changes = &j->changes,
+	    .server = j->st->cfg.server,
+	    .failures = j->told,
+	    .warnings = j->warn,
+	    .seal = j->st->seal};
 
 	v.db = job_db;
 	v.arg = j;

@@ -4,7 +4,8 @@
  * whether a fixed field may still be set, what a secret is sealed to, and
  * whether there is anything to change at all. An edit that says what already
  * runs writes nothing. Parents and references are looked at by the commit,
- * so the order of edits is free.
+ * so the order of edits is free, but for a domain: what belongs to it is
+ * sealed for its id, so it comes first.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -20,6 +20,17 @@ commit_row(struct op_call *call, const struct st_revision *r)
 	call->rev = r->rev;
 }
 
+/* What stands, but should be looked at. */
+static void
+commit_warn(const struct st_job *j, struct op_call *call)
+{
+	json_t *words;
+	size_t i;
+
+	json_array_foreach (j->warn, i, words)
+		op_warn(call, "%s", json_string_value(words));
+}
+
 /* Why a commit did not happen: every conflict, every failed check. */
 static void
 commit_fail(struct st_job *j, struct op_call *call, const struct err *e)
@@ -47,6 +58,7 @@ commit_on_done(void *arg, struct st_job *j, const struct err *e)
 		op_finish(call, NULL);
 	} else {
 		st->count.commits++;
+		commit_warn(j, call);
 		commit_row(call, &j->rev);
 		op_finish(call, NULL);
 	}
@@ -171,6 +183,7 @@ check_on_done(void *arg, struct st_job *j, const struct err *e)
 	if (e != NULL) {
 		commit_fail(j, call, e);
 	} else {
+		commit_warn(j, call);
 		op_row(call);
 		op_put_int(call, "changes", (int64_t)j->changes.n);
 		op_finish(call, NULL);

@@ -172,9 +172,10 @@ const struct op st_op_set = {
     .about =
 	"Changes the candidate of this session; nothing runs until commit. "
 	"An object that is absent is made; fields that are not named keep "
-	"their values. Types are checked at once, what an object refers to "
-	"at the commit, so the order of lines is free. A secret is sealed "
-	"before it is stored; " OP_SEALED " leaves it as it is.",
+	"their values. A domain is made before what belongs to it; beyond "
+	"that the order of lines is free: types are checked at once, what an "
+	"object refers to at the commit. A secret is sealed before it is "
+	"stored; " OP_SEALED " leaves it as it is.",
     .example = "set domain demo.test user 104 name Dora password swordfish",
     .args = set_args,
     .run = edit_run,

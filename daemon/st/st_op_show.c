@@ -28,11 +28,13 @@ struct show {
 	bool limited;
 	struct show_domain *domains;
 	size_t ndomains, at, cap;
+	bool found; /* what the path names is there */
 	struct st_hold *hold;
 	size_t bytes;
 };
 
 static void show_next(struct show *);
+static void show_end(struct show *);
 
 static void
 show_finish(struct show *s, const struct err *e)
@@ -67,6 +69,16 @@ show_limit(const struct show *s)
 	return s->limited ? &s->limit : NULL;
 }
 
+/* What must be there for the path to mean something: the object, or for all
+ * of a kind the object above them. False: nothing must. */
+static bool
+show_target(const struct show *s, struct obj_path *p)
+{
+	*p = s->limit;
+	return s->limited &&
+	    (p->nkeys == obj_depth(p->obj) || st_path_parent(&s->limit, p));
+}
+
 /* The lines of one open database, with the candidate's changes to it. */
 static int
 show_database(struct show *s, sqlite3 *db, const char *stream,
@@ -74,13 +86,16 @@ show_database(struct show *s, sqlite3 *db, const char *stream,
     struct err *e)
 {
 	const struct obj *const *objs = s->st->cfg.objs;
+	struct obj_path target;
 	int r = 0;
 
 	if (s->job != NULL)
 		r = st_apply(objs, db, stream, &s->job->changes, NULL, NULL, e);
-	return r != 0
-	    ? r
-	    : st_export(objs, db, place, limit, domain, show_line, s, e);
+	if (r != 0)
+		return r;
+	if (show_target(s, &target) && target.obj->place == place)
+		s->found |= obj_exists(db, &target);
+	return st_export(objs, db, place, limit, domain, show_line, s, e);
 }
 
 /* The same of a stream: inside a savepoint when there are changes. */
@@ -172,8 +187,7 @@ show_next(struct show *s)
 	char stream[STREAM_NAME];
 
 	if (s->at == s->ndomains) {
-		s->call->rev = s->st->rev;
-		show_finish(s, NULL);
+		show_end(s);
 		return;
 	}
 	s->hold = st_hold_new(s->st, show_on_open, s);
@@ -189,6 +203,7 @@ show_take_domain(void *arg, struct obj_row *row, struct err *e)
 {
 	struct show *s = arg;
 	const char *id = obj_value(row, "id");
+	struct obj_path target;
 	struct show_domain *d;
 
 	(void)e;
@@ -200,10 +215,30 @@ show_take_domain(void *arg, struct obj_row *row, struct err *e)
 		s->cap = s->cap == 0 ? 16 : 2 * s->cap;
 		s->domains = xrealloc(s->domains, s->cap * sizeof *s->domains);
 	}
+	if (show_target(s, &target) && target.obj->place == OBJ_ROOT)
+		s->found = true;
 	d = &s->domains[s->ndomains++];
 	str_copy(d->name, sizeof d->name, row->path.key[0]);
 	str_copy(d->id, sizeof d->id, id);
 	return 0;
+}
+
+/* A list of all of a kind may be empty; an object that is named is there. */
+static void
+show_end(struct show *s)
+{
+	char text[OBJ_PATH];
+	struct obj_path p;
+	struct err e;
+
+	s->call->rev = s->st->rev;
+	if (!show_target(s, &p) || s->found) {
+		show_finish(s, NULL);
+		return;
+	}
+	obj_path_text(&p, text, sizeof text);
+	err_set(&e, ERR_ABSENT, "there is no %s", text);
+	show_finish(s, &e);
 }
 
 /* The domains there are, as the candidate would have them. */
@@ -328,7 +363,7 @@ const struct op st_op_configuration = {
 	"Lines that can be pasted back, one an object, always in the same "
 	"order. Secrets are printed as " OP_SEALED ", which leaves them as "
 	"they are when the lines are set again. What the system sets itself "
-	"is left out.",
+	"is left out. An object that is named and absent is an error.",
     .example = "show configuration\nshow configuration domain demo.test",
     .args = show_args,
     .cols = show_cols,

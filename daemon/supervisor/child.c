@@ -71,19 +71,24 @@ child_tell(struct child *c, const struct role_msg *m, const int *fds, int n)
 		log_warn("role=%s message %d", c->name, m->type);
 }
 
-/* Become the user of the role; only root can and must. */
+/* Become the user of the role; only root can and must. Control also gets the
+ * group of the console's users, to whom it gives its socket. */
 static void
 child_drop_rights(const struct child *c)
 {
 	const struct passwd *pw;
+	gid_t group;
+	size_t n;
 
 	if (geteuid() != 0)
 		return;
+	n = c->role == ROLE_CONTROL &&
+	    supervisor_control_group(&c->sup->conf, &group);
 	pw = getpwnam(role_rows[c->role].user);
 	if (pw == NULL)
 		fatalx("user %s: absent; `make install` makes it",
 		    role_rows[c->role].user);
-	if (setgroups(0, NULL) != 0 || setgid(pw->pw_gid) != 0 ||
+	if (setgroups(n, &group) != 0 || setgid(pw->pw_gid) != 0 ||
 	    setuid(pw->pw_uid) != 0)
 		fatal("user %s", pw->pw_name);
 }

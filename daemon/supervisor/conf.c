@@ -4,6 +4,8 @@
  * names file, line and what was expected, and nothing is started.
  */
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +97,9 @@ conf_control_group(struct conf *c, const char *value, struct err *e)
 {
 	if (!str_copy(c->control_group, sizeof c->control_group, value))
 		return err_set(e, ERR_INVALID, "expected a group's name");
+	if (getgrnam(value) == NULL)
+		return err_set(
+		    e, ERR_ABSENT, "there is no group \"%s\"", value);
 	return 0;
 }
 
@@ -103,6 +108,8 @@ conf_user(struct conf *c, const char *value, struct err *e)
 {
 	if (!str_copy(c->user, sizeof c->user, value))
 		return err_set(e, ERR_INVALID, "expected a user's name");
+	if (getpwnam(value) == NULL)
+		return err_set(e, ERR_ABSENT, "there is no user \"%s\"", value);
 	return 0;
 }
 

@@ -291,19 +291,69 @@ supervisor_mkdir(const char *path, mode_t mode)
 		fatal("%s", path);
 }
 
+bool
+supervisor_control_group(const struct conf *c, gid_t *group)
+{
+	const struct group *gr;
+
+	if (c->control_group[0] == '\0')
+		return false;
+	if ((gr = getgrnam(c->control_group)) == NULL)
+		fatalx("control-group %s: there is no such group",
+		    c->control_group);
+	*group = gr->gr_gid;
+	return true;
+}
+
+/* As root with "user" in the boot file: the state goes to that user and so
+ * do we, with every process. */
 void
 supervisor_become(const struct conf *c)
 {
 	const struct passwd *pw;
+	gid_t group;
+	size_t n;
 
 	if (geteuid() != 0 || c->user[0] == '\0')
 		return;
 	if ((pw = getpwnam(c->user)) == NULL)
 		fatalx("user %s: there is no such user", c->user);
+	n = supervisor_control_group(c, &group);
 	if (chown(c->state, pw->pw_uid, pw->pw_gid) != 0 ||
-	    initgroups(pw->pw_name, pw->pw_gid) != 0 ||
-	    setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0)
+	    setgroups(n, &group) != 0 || setgid(pw->pw_gid) != 0 ||
+	    setuid(pw->pw_uid) != 0)
 		fatal("user %s", c->user);
+}
+
+/* The directory of the console's socket, when it is not there (/run is empty
+ * after a reboot): everybody may enter it, control may make its socket. */
+static void
+supervisor_socket_dir(const struct conf *c)
+{
+	const struct passwd *pw = NULL;
+	const struct group *gr = NULL;
+	char dir[sizeof c->control_path], *slash;
+
+	str_copy(dir, sizeof dir, c->control_path);
+	slash = strrchr(dir, '/');
+	if (slash == NULL || slash == dir)
+		return;
+	*slash = '\0';
+	if (mkdir(dir, 0755) != 0) {
+		if (errno != EEXIST)
+			fatal("%s", dir);
+		return;
+	}
+	if (geteuid() != 0)
+		return;
+	if (c->user[0] != '\0')
+		pw = getpwnam(c->user);
+	else
+		gr = getgrnam("tandem");
+	if (chown(dir, pw != NULL ? pw->pw_uid : 0,
+		gr != NULL ? gr->gr_gid : 0) != 0 ||
+	    chmod(dir, 0775) != 0)
+		fatal("%s", dir);
 }
 
 /* As root without it: the streams belong to the group of the roles. */
@@ -357,6 +407,7 @@ supervisor_prepare_state(struct supervisor *s)
 	size_t i;
 
 	supervisor_mkdir(s->conf.state, 0750);
+	supervisor_socket_dir(&s->conf);
 	supervisor_become(&s->conf);
 	snprintf(path, sizeof path, "%s/lock", s->conf.state);
 	s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

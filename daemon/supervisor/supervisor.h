@@ -137,6 +137,8 @@ struct supervisor {
 	struct loop_signal *signals[4];
 };
 
+/* The group whose members may use the console; false when none is named. */
+bool supervisor_control_group(const struct conf *, gid_t *);
 void supervisor_on_message(struct child *, const struct role_msg *);
 /* As root with "user" in the boot file: the state goes to that user and so
  * do we, with every process. */

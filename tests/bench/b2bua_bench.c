@@ -270,7 +270,8 @@ bench_invite(void)
 	    "To: <sip:102@demo.test>\r\nCall-ID: %u@bench\r\n"
 	    "CSeq: 1 INVITE\r\nContact: <sip:101@10.1.1.1:5060>\r\n"
 	    "Allow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n"
-	    "X-Tandem-Domain: demo.test\r\nX-Tandem-User: 101\r\n"
+	    "X-Tandem-Domain: demo.test\r\n"
+	    "X-Tandem-Target: demo.test\r\nX-Tandem-User: 101\r\n"
 	    "X-Tandem-Source: 198.51.100.7:5060;transport=udp;listener=x\r\n"
 	    "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
 	    bench.gate_text, i, i, bench.gate_text, i, i, strlen(BENCH_SDP),
@@ -450,6 +451,9 @@ bench_start(void)
 	if (owner_map_create(bench.map, &bench.owners, &e) != 0)
 		bench_die("owner map", &e);
 	o.inside = bench.mgc_addr;
+	owner_map_put(bench.owners, &o);
+	str_copy(o.key, sizeof o.key, "sg/1");
+	o.inside = bench.gate_addr;
 	owner_map_put(bench.owners, &o);
 	if ((bench.replicator = fork()) == 0)
 		bench_run_replicator(theirs[1], ours[1]);

@@ -84,7 +84,10 @@ main(void)
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		int n = snprintf(to, sizeof to, "sip:%%2b7495%07u@big.test",
 		    bench_pick(NUMBERS));
-		struct plan_call c = {PLAN_CALL, "u7", to, (size_t)n, 0, 0};
+		struct plan_call c = {.what = PLAN_CALL,
+		    .from_user = "u7",
+		    .to = to,
+		    .to_len = (size_t)n};
 
 		plan_route(p, &c, &r);
 		legs += r.nlegs;

@@ -311,6 +311,7 @@ gate_start(struct self *self, const union addr *inside)
 
 	memset(self, 0, sizeof *self);
 	self->loop = loop_new();
+	self->id = ROLE_SG;
 	str_copy(self->name, sizeof self->name, "sg/1");
 	memset(self->key_site, 7, CRYPT_KEY);
 	addr_parse(&self->inside, "127.0.0.1", 0);
@@ -319,6 +320,7 @@ gate_start(struct self *self, const union addr *inside)
 		fatalx("%s", e.text);
 	gate_own(self, "sr", inside);
 	gate_own(self, "calls/b2bua-1", inside);
+	gate_own(self, "b2bua/1", inside);
 	feed = json_pack("{s:[{s:s,s:s}],s:[{s:s,s:s,s:s,s:i}],s:{s:i,s:i}}",
 	    "domains", "name", "demo.test", "realm", "demo.test", "listeners",
 	    "name", "udp", "transport", "udp", "address", "127.0.0.1", "port",

@@ -68,6 +68,14 @@ role_stopped(struct self *self)
 	(void)self;
 }
 
+bool
+role_hears(struct self *self, const union addr *from)
+{
+	(void)self;
+	(void)from;
+	return true;
+}
+
 void
 role_stats(struct self *self, const struct role_stat *s)
 {

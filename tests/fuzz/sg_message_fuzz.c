@@ -150,6 +150,7 @@ start(void)
 	log_init("fuzz", false);
 	log_fd(-1);
 	self.loop = loop_new();
+	self.id = ROLE_SG;
 	str_copy(self.name, sizeof self.name, "sg/1");
 	addr_parse(&self.inside, "127.0.0.2", 0);
 	addr_parse(&inside, "127.0.0.2", 9);
@@ -159,6 +160,7 @@ start(void)
 	sg = self.state_of_role;
 	own("sr");
 	own("calls/b2bua-1");
+	own("b2bua/1");
 	feed();
 	for (l = sg->listeners; l->proto != SIP_UDP; l = l->next)
 		;

@@ -25,6 +25,12 @@ cert_text(BIO *bio)
 void
 cert_make(const char *name, char **chain, char **key)
 {
+	cert_make_until(name, 86400, chain, key);
+}
+
+void
+cert_make_until(const char *name, long seconds, char **chain, char **key)
+{
 	EVP_PKEY *pkey = EVP_EC_gen("P-256");
 	X509 *x = X509_new();
 	X509_EXTENSION *ext;
@@ -33,8 +39,8 @@ cert_make(const char *name, char **chain, char **key)
 
 	X509_set_version(x, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), -60);
-	X509_gmtime_adj(X509_getm_notAfter(x), 86400);
+	X509_gmtime_adj(X509_getm_notBefore(x), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(x), seconds);
 	X509_set_pubkey(x, pkey);
 	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
 	    (const unsigned char *)name, -1, -1, 0);

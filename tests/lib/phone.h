@@ -57,5 +57,7 @@ void phone_turn(struct phone *, unsigned ms);
 
 /* A self-signed certificate for a name, and its key; PEM, to be freed. */
 void cert_make(const char *name, char **chain, char **key);
+/* One that ends so many seconds from now. */
+void cert_make_until(const char *name, long seconds, char **chain, char **key);
 
 #endif

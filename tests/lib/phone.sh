@@ -7,7 +7,9 @@
 #   phone_do NAME COMMAND [ARGS]     dial, accept, hangup, sndcode, ...
 #   phone_await NAME TYPE [N]        wait for its N-th event of a type
 #   phone_share NAME HZ              per cent of a tone in what it has heard
-#   phone_stop NAME
+#   phone_stop NAME                  (all of them at the end of the script)
+trap 'phone_stop_all; t_end' EXIT
+
 phone_start() {
 	local name=$1 user=$2 password=$3 hz=$4 params=$5 d=$dir/$1
 	mkdir -p "$d/rec"
@@ -107,8 +109,16 @@ phone_share() {
 
 phone_stop() {
 	local d=$dir/$1
+	[ -e "$d/nc" ] || return 0
 	kill "$(cat "$d/nc")" 2> /dev/null
 	kill "$(cat "$d/pid")" 2> /dev/null
 	wait "$(cat "$d/pid")" "$(cat "$d/nc")" 2> /dev/null
-	return 0
+	rm "$d/nc"
+}
+
+phone_stop_all() {
+	local d
+	for d in "$dir"/*/nc; do
+		[ ! -e "$d" ] || phone_stop "$(basename "$(dirname "$d")")"
+	done
 }

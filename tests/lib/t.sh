@@ -8,6 +8,8 @@
 #   tandem ARGS...       the console on this site
 #   rows OP [FILTER]     JSON rows of an operation, through jq
 #   pid_of INSTANCE      process id of sg/1 ...
+#   phones_up N          N users of a load from 1000 on, passwords secret1000...
+#   moves KEY            the owner of KEY is killed, and another one serves
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 bin=${TANDEM_BIN:-$PWD/build}
@@ -77,4 +79,30 @@ owner_of() {
 site_up() {
 	tests/lib/site start "$state" && tests/lib/site demo "$state" &&
 	    password=$(cat "$state/password")
+}
+
+# Phones of a load, each with a password of its own, and no limit that a load
+# from a few addresses would meet.
+phones_up() {
+	{
+		echo 'set gate default requests-per-second 100000'
+		seq 1000 $((999 + $1)) |
+		    sed 's/.*/set domain demo.test user & password secret&/'
+		echo 'commit comment "phones of the load"'
+	} > "$dir/users"
+	tandem -q -f "$dir/users"
+}
+
+moves() {
+	local old epoch
+	old=$(owner_of "$1")
+	epoch=$(rows 'show ownership' ".data[] | select(.key == \"$1\") | .epoch")
+	kill -9 "$(pid_of "$old")"
+	eventually moved "$1" "$old" "$epoch"
+}
+moved() {
+	local now
+	now=$(owner_of "$1") && [ "$now" != "$2" ] &&
+	    [ "$(rows 'show ownership' ".data[] | select(.key == \"$1\") |
+	    .epoch")" -gt "$3" ]
 }

@@ -29,6 +29,20 @@ functions() {
 pages() {
 	make -s man
 }
+# Every page of ours that a page, the README or a source names is there.
+references() {
+	for page in $({
+		sed -n 's/^\.Xr \(tandem[a-z.-]*\) \([0-9]\).*/\1.\2/p' man/*.[1-8]
+		git grep -ohE '\btandem[a-z.-]*\([1-8]\)' -- README.md daemon \
+		    console replication plan tests | tr '()' '. ' | tr -d ' '
+	} | sort -u); do
+		[ -e "man/$page" ] || [ -e "build/man/$page" ] || {
+			echo "$page is named and absent"
+			bad=1
+		}
+	done
+	[ -z "${bad:-}" ]
+}
 shells() {
 	for f in tests/run tests/lint/*.sh tests/lint/f* tests/demo/* tests/lib/site \
 	    tests/lib/*.sh tests/process/*.sh \
@@ -41,5 +55,6 @@ try "no file includes what stands above it" tests/lint/floors
 try "no function over 120 lines" functions
 try "cppcheck has nothing to say" analysis
 try "mandoc has nothing to say" pages
+try "manual pages that are named are there" references
 try "scripts parse" shells
 tests/lint/functions

@@ -54,6 +54,23 @@ one_cdr() {
 }
 t "one call record is kept" eventually one_cdr
 
+# The host of what is dialled must be the caller's own domain.
+foreign_cdr() {
+	rows 'show cdr domain demo.test' '[.data[] | select(.called ==
+	    "sip:102@evil.example" and .code == 404 and
+	    .reason == "no such host here")] | length == 1'
+}
+phone_do alice dial sip:102@evil.example
+t "a foreign host is no place here, and that is booked" eventually foreign_cdr
+
+phone_start eve 103 wrong 500 "answermode=manual"
+failure_shows() {
+	rows 'show auth-failures domain demo.test' '[.data[] | select(.user ==
+	    "103" and .cause == "wrong password" and .count > 0 and
+	    .source == "127.0.0.1")] | length == 1'
+}
+t "a wrong password shows with its cause" eventually failure_shows
+
 phone_do alice dial sip:600@demo.test
 t "the echo answers" phone_await alice CALL_ESTABLISHED 2
 echo_is_heard() {
@@ -61,11 +78,11 @@ echo_is_heard() {
 }
 t "the echo returns audio" eventually echo_is_heard
 phone_do alice hangup
-phone_await alice CALL_CLOSED 2
+phone_await alice CALL_CLOSED 3
 t "the echo returns the caller's own tone" tone_is alice 440
 
 phone_do alice dial sip:999@demo.test
-t "an unknown number is refused" phone_await alice CALL_CLOSED 3
+t "an unknown number is refused" phone_await alice CALL_CLOSED 4
 not_found() {
 	rows 'show cdr domain demo.test' '[.data[] | select(.called == "999" and
 	    .code == 404)] | length == 1'
@@ -74,6 +91,7 @@ t "the refusal has a record too" eventually not_found
 
 phone_stop alice
 phone_stop bob
+phone_stop eve
 unregistered() {
 	rows 'show registrations' '.data == []'
 }

@@ -11,6 +11,13 @@ bad_boot_file() {
 }
 t "a bad boot file names file, line and expectation" bad_boot_file
 
+no_such_user() {
+	printf 'server srv1\nuser nosuch\n' > "$dir/bad.conf"
+	! "$bin/tandemd" -n -f "$dir/bad.conf" 2> "$dir/words" &&
+	    grep -q 'bad.conf:2: user: there is no user "nosuch"' "$dir/words"
+}
+t "a boot file's user must exist" no_such_user
+
 t "the site comes up with its demo domain" site_up
 
 all_roles() {
@@ -38,6 +45,20 @@ confined() {
 }
 t "every process is confined and none is root" confined
 
+# What anybody on the machine sends to the inside is counted and no more.
+counts_strangers() {
+	rows 'show statistics' "[.data[] | select(.instance == \"$1\" and
+	    .counter == \"strangers\") | .value] == [1]"
+}
+stranger_is_not_heard() {
+	printf '1 d7:command4:pinge' > "/dev/udp/127.0.0.1/$(($port + $2))" &&
+	    eventually counts_strangers "$1"
+}
+t "a stranger is not heard by mg" stranger_is_not_heard mg/1 71
+t "a stranger is not heard by mgc" stranger_is_not_heard mgc/1 61
+t "a stranger is not heard by sg" stranger_is_not_heard sg/1 21
+t "a stranger is not heard by sr" stranger_is_not_heard sr/1 11
+
 one_supervisor() {
 	! timeout 10 "$bin/tandemd" -f "$state/tandem.conf" 2> "$dir/words" &&
 	    grep -q 'another tandemd runs on this state' "$dir/words"
@@ -64,19 +85,6 @@ for instance in replicator/1 quorum/1 control/1 st/1 st/2 sr/1 sr/2 mgc/1 mgc/2 
 	t "$instance comes back after kill -9" comes_back $instance
 done
 
-moves() {
-	local old epoch
-	old=$(owner_of "$1")
-	epoch=$(rows 'show ownership' ".data[] | select(.key == \"$1\") | .epoch")
-	kill -9 "$(pid_of "$old")"
-	eventually moved "$1" "$old" "$epoch"
-}
-moved() {
-	local now
-	now=$(owner_of "$1") && [ "$now" != "$2" ] &&
-	    [ "$(rows 'show ownership' ".data[] | select(.key == \"$1\") |
-	    .epoch")" -gt "$3" ]
-}
 for key in sr st mgc; do
 	t "ownership of $key moves to the passive instance" moves $key
 done

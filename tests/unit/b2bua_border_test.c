@@ -218,6 +218,7 @@ dialogs_without_a_way_back_are_refused(void **state)
 		    "From: <sip:101@demo.test>;tag=f\r\n"
 		    "To: <sip:102@demo.test>\r\nCall-ID: b%zu\r\n"
 		    "CSeq: 1 INVITE\r\nX-Tandem-Domain: demo.test\r\n"
+		    "X-Tandem-Target: demo.test\r\n"
 		    "%s" TRUSTED_101 "Content-Length: 0\r\n\r\n",
 		    rig_gate_text(), i, i, broken[i]);
 		rig_send(b.data);
@@ -225,6 +226,30 @@ dialogs_without_a_way_back_are_refused(void **state)
 	}
 	buf_fini(&b);
 	assert_int_equal(rig.b2bua->count.calls, 0);
+}
+
+/* Only a gate is heard: what anybody else on the machine sends, as a trusted
+ * user or into a dialog, is refused and leaves nothing. */
+static void
+strangers_are_not_heard(void **state)
+{
+	struct phone a, b;
+	union addr at;
+	int gate = rig.gate, other = rig_socket(&at);
+
+	(void)state;
+	rig_connect(&a, &b);
+	rig.gate = other;
+	rig_request(&a, "BYE", NULL, NULL);
+	rig_invite(&a, "103", "102", "X-Tandem-User: 103\r\n", SDP_A);
+	rig_skip("SIP/2.0 403"); /* to the address in Via */
+	rig_skip("SIP/2.0 403");
+	rig.gate = gate;
+	close(other);
+	assert_int_equal(rig.self.ears.strangers, 2);
+	assert_int_equal(rig.b2bua->count.calls, 1);
+	assert_int_equal(rig.b2bua->first->state, CALL_UP);
+	rig_quiet();
 }
 
 /* A called phone whose answer leads nowhere cannot be acknowledged: it is
@@ -274,7 +299,8 @@ garbage_does_no_harm(void **state)
 	    "From: \"A\" <sip:101@demo.test>;tag=f\r\n"
 	    "To: <sip:999@demo.test>\r\nCall-ID: g\r\nCSeq: 1 INVITE\r\n"
 	    "Contact: <sip:x@10.0.0.1>\r\nSession-Expires: 100\r\n"
-	    "Privacy: id\r\nSupported: timer\r\nX-Tandem-Domain: demo.test\r\n" TRUSTED_101
+	    "Privacy: id\r\nSupported: timer\r\nX-Tandem-Domain: demo.test\r\n"
+	    "X-Tandem-Target: demo.test\r\n" TRUSTED_101
 	    "Content-Type: application/sdp\r\n"
 	    "Content-Length: %zu\r\n\r\n" SDP_A,
 	    rig_gate_text(), rig_gate_text(), strlen(SDP_A));
@@ -357,6 +383,7 @@ main(void)
 	    BORDER_TEST(names_stay_inside_their_quotes),
 	    BORDER_TEST(hostile_contacts_are_not_rung),
 	    BORDER_TEST(dialogs_without_a_way_back_are_refused),
+	    BORDER_TEST(strangers_are_not_heard),
 	    BORDER_TEST(answers_without_a_way_back_fail),
 	    BORDER_TEST(garbage_does_no_harm),
 	    BORDER_TEST(stray_replies_are_dropped),

@@ -125,6 +125,10 @@ fail_with(const struct failure *f)
 	    f->reason);
 	assert_int_equal(atoi(f->status + 8),
 	    rig_int(BOOKS, "SELECT code FROM cdr ORDER BY seq DESC LIMIT 1"));
+	assert_string_equal(
+	    rig_text(BOOKS, "SELECT ended_by FROM cdr ORDER BY seq DESC"),
+	    f->sent == atoi(f->status + 8) && f->sent != 408 ? "callee"
+							     : "system");
 }
 
 /* What a phone answers is told to the caller when it says something about
@@ -172,6 +176,45 @@ refusals_of_the_plan_are_booked(void **state)
 	expect_refused(&a, "SIP/2.0 404");
 	expect_booked(404, "no such number", "system");
 	assert_int_equal(rig.offers, 0);
+}
+
+/* What was dialled is booked as a number, or else as it was written; the host
+ * of another domain, or of nobody, leads nowhere although the number is here.
+ */
+static void
+hosts_of_others_are_refused(void **state)
+{
+	static const struct {
+		const char *target, *to, *status, *booked;
+	} cases[] = {
+	    {"demo.test", "%00", "SIP/2.0 404",
+		"404 what was dialled is no number sip:%00@demo.test"},
+	    {"a.test", "102", "SIP/2.0 403",
+		"403 no calls into another domain sip:102@demo.test"},
+	    {"", "102", "SIP/2.0 404",
+		"404 no such host here sip:102@demo.test"},
+	};
+	struct phone a;
+	char *m;
+
+	(void)state;
+	rig_register("102", "b-phone");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		rig.target = cases[i].target;
+		rig_invite(&a, "101", cases[i].to, TRUSTED_101, SDP_A);
+		m = rig_next(cases[i].status);
+		assert_non_null(strstr(sip_get(m, "Reason"), "Q.850;cause="));
+		assert_string_equal(sip_get(m, "X-Tandem-Refused"), "");
+		rig_hop(&a, "ACK", m);
+		free(m);
+		rig_until(BOOKS, "SELECT count(*) FROM cdr", (int64_t)i + 1);
+		assert_string_equal(
+		    rig_text(BOOKS,
+			"SELECT code || ' ' || reason || ' ' || called"
+			" FROM cdr ORDER BY seq DESC"),
+		    cases[i].booked);
+	}
+	rig_quiet();
 }
 
 /* No contact here is confirmed at SR's owner; it knows none either. */
@@ -238,6 +281,7 @@ static void
 wrong_credentials_leave_no_trace(void **state)
 {
 	struct phone a;
+	char *m;
 
 	(void)state;
 	rig_invite(&a, "101", "102", NULL, SDP_A);
@@ -248,7 +292,10 @@ wrong_credentials_leave_no_trace(void **state)
 	    "Proxy-Authorization: Digest username=\"101\", realm=\"demo.test\","
 	    " nonce=\"n\", uri=\"sip:102@demo.test\", response=\"0\"\r\n",
 	    SDP_A);
-	expect_refused(&a, "SIP/2.0 403");
+	m = rig_next("SIP/2.0 403");
+	assert_string_equal(sip_get(m, "X-Tandem-Refused"), "credentials");
+	rig_hop(&a, "ACK", m);
+	free(m);
 	assert_int_equal(rig.verified, 1);
 	assert_int_equal(rig_int(BOOKS, "SELECT count(*) FROM cdr"), 0);
 	assert_int_equal(rig.b2bua->count.records, 0);
@@ -611,6 +658,7 @@ a_message_is_routed_like_a_call(void **state)
 	snprintf(p.target, sizeof p.target, "sip:102@demo.test");
 	rig_request(&p, "MESSAGE",
 	    "Content-Type: text/plain\r\nX-Tandem-Domain: demo.test\r\n"
+	    "X-Tandem-Target: demo.test\r\n"
 	    "User-Agent: SecretPhone\r\n" TRUSTED_101,
 	    "hello");
 	m = rig_next("MESSAGE sip:b-");
@@ -626,7 +674,13 @@ a_message_is_routed_like_a_call(void **state)
 	free(m);
 	free(n);
 	rig_request(&p, "MESSAGE",
-	    "Content-Type: text/plain\r\nX-Tandem-Domain: demo.test\r\n",
+	    "Content-Type: text/plain\r\nX-Tandem-Domain: demo.test\r\n"
+	    "X-Tandem-Target: demo.test\r\n",
+	    "hello");
+	rig_skip("SIP/2.0 403");
+	rig_request(&p, "MESSAGE",
+	    "Content-Type: text/plain\r\nX-Tandem-Domain: demo.test\r\n"
+	    "X-Tandem-Target: a.test\r\n" TRUSTED_101,
 	    "hello");
 	rig_skip("SIP/2.0 403");
 	assert_int_equal(rig.b2bua->nmessages, 0);
@@ -756,6 +810,7 @@ main(void)
 	    CALL_TEST(both_sides_hang_up_at_once),
 	    CALL_TEST(failures_are_mapped),
 	    CALL_TEST(refusals_of_the_plan_are_booked),
+	    CALL_TEST(hosts_of_others_are_refused),
 	    CALL_TEST(an_absent_user_is_confirmed_once),
 	    CALL_TEST(a_contact_of_the_owner_is_rung),
 	    CALL_TEST(a_silent_owner_leaves_the_local_answer),

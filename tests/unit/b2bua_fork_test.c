@@ -148,7 +148,8 @@ two_answers_at_once(void **state)
 	assert_int_equal(byes, 1);
 }
 
-/* One phone says no for all: the others are cancelled (RFC 3261 16.7). */
+/* One phone says no for all: the others are cancelled (RFC 3261 16.7), and
+ * the caller is told before they have answered that; one never does. */
 static void
 a_decline_is_for_all(void **state)
 {
@@ -166,11 +167,36 @@ a_decline_is_for_all(void **state)
 		m = rig_next("CANCEL ");
 		free(m);
 	}
+	m = rig_next("SIP/2.0 603");
+	rig_hop(&a, "ACK", m);
+	free(m);
 	say(0, 487, NULL);
 	rig_skip("ACK ");
-	say(2, 487, NULL);
+	rig_until(BOOKS, "SELECT count(*) FROM cdr", 1);
+	assert_string_equal(
+	    rig_text(BOOKS, "SELECT code || ' ' || ended_by FROM cdr"),
+	    "603 callee");
+}
+
+/* A phone that is gone does not hold up the decline of another; busy waits,
+ * for the other phones may still answer. */
+static void
+a_dead_phone_holds_up_nothing(void **state)
+{
+	struct phone a;
+	char *m;
+
+	(void)state;
+	fork_call(&a);
+	say(0, 486, NULL);
 	rig_skip("ACK ");
-	refused(&a, "SIP/2.0 603");
+	rig_quiet();
+	say(1, 603, NULL);
+	rig_skip("ACK ");
+	m = rig_next("SIP/2.0 603");
+	rig_hop(&a, "ACK", m);
+	free(m);
+	rig_until(BOOKS, "SELECT count(*) FROM cdr", 1);
 }
 
 /* Of several failures the one that says most is told. */
@@ -260,6 +286,7 @@ main(void)
 	    FORK_TEST(the_first_answer_wins),
 	    FORK_TEST(two_answers_at_once),
 	    FORK_TEST(a_decline_is_for_all),
+	    FORK_TEST(a_dead_phone_holds_up_nothing),
 	    FORK_TEST(the_best_failure_is_told),
 	    FORK_TEST(a_longer_interval_is_tried),
 	    FORK_TEST(the_users_limit_holds),

@@ -139,11 +139,11 @@ rig_invite(struct phone *p, const char *user, const char *to, const char *extra,
 	    "From: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\n"
 	    "Contact: <sip:%s@10.1.1.1:5060>\r\nUser-Agent: SecretPhone/1\r\n"
 	    "Allow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n"
-	    "X-Tandem-Domain: %s\r\n"
+	    "X-Tandem-Domain: %s\r\nX-Tandem-Target: %s\r\n"
 	    "X-Tandem-Source: 198.51.100.7:5060;transport=udp;listener=x\r\n"
 	    "%s",
 	    to, p->invite_via, rig.via, user, rig_gate_text(), rig.max_forwards,
-	    p->local, p->remote, p->call_id, user, rig.domain,
+	    p->local, p->remote, p->call_id, user, rig.domain, rig.target,
 	    extra == NULL ? "" : extra);
 	rig_body(&b, sdp);
 	rig_send(b.data);

@@ -57,6 +57,7 @@ struct rig {
 	unsigned via;
 	unsigned max_forwards;
 	const char *domain; /* that the gate names */
+	const char *target; /* and says the Request-URI means */
 	/* SR */
 	struct rpc *sr_us, *sr_them;
 	struct peer sr;
@@ -378,6 +379,20 @@ role_stopped(struct self *self)
 {
 	(void)self;
 	rig.serving = false;
+}
+
+void
+role_ask(const struct self *self, union addr *a)
+{
+	*a = self->inside;
+	addr_set_port(a, 0);
+}
+
+bool
+role_hears(struct self *self, const union addr *from)
+{
+	self->ears.strangers += !addr_equal(from, &rig.gate_addr);
+	return addr_equal(from, &rig.gate_addr);
 }
 
 void
@@ -766,7 +781,7 @@ rig_setup(void **state)
 	rig.mgc_up = true;
 	rig.media_port = 30000;
 	rig.max_forwards = 69;
-	rig.domain = "demo.test";
+	rig.domain = rig.target = "demo.test";
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	rig.sr_us = rpc_open(rig.loop, pair[0], &us);

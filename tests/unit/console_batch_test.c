@@ -227,6 +227,10 @@ carets_point_at_the_word(void **state)
 	    RUN("-c", "commit comment \xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd x"), 2);
 	err_has("column 21:");
 	err_has("\n                      ^\n");
+	assert_int_equal(RUN("-c", "show calls | sort id | columns nope"), 2);
+	err_has("column 32: nope: no such column\n"
+		"  show calls | sort id | columns nope\n"
+		"                                 ^~~~\n");
 }
 
 /* Errors in JSON are in the same shape, on standard output. */
@@ -261,6 +265,27 @@ json_errors_have_the_shape(void **state)
 	json_decref(o);
 	assert_int_equal(RUN("--json", "-s", "/nowhere", "-c", "x"), 7);
 	assert_non_null(strstr(got.out, "\"code\":\"connect\""));
+}
+
+/* What is wrong with the options is told in the form they ask for. */
+static void
+json_errors_of_options(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("--foo", "--json"), 2);
+	assert_non_null(strstr(got.out,
+	    "\"code\":\"syntax\",\"message\":"
+	    "\"no such option: --foo\""));
+	assert_string_equal(got.err, "");
+	assert_int_equal(RUN("--json", "-T", "soon"), 2);
+	assert_non_null(strstr(got.out, "-T: expected seconds"));
+	assert_int_equal(RUN("-o", "yaml"), 2);
+	out_is("");
+	err_has("tandem: -o: expected table, json");
+	assert_int_equal(RUN("-Z"), 2);
+	err_has("tandem: no such option: -Z\nusage: ");
+	assert_int_equal(RUN("-c"), 2);
+	err_has("a value is missing behind: -c");
 }
 
 /* What the server says about an error is shown below it. */
@@ -319,6 +344,34 @@ errors_end_the_batch(void **state)
 	log_has("commit", false);
 	log_has("show version", false);
 	log_has("discard", true);
+}
+
+/* Errors are told in the order of the lines, though lines are sent ahead. */
+static void
+errors_come_in_order(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    RUN_IN("set domain denied.test\nset domain a.test\nnonsense\n",
+		"-f", "-"),
+	    5);
+	assert_string_equal(
+	    got.err, "tandem: standard input, line 1: not permitted to anna\n");
+	assert_int_equal(
+	    RUN_IN("set domain denied.test\nnonsense\n", "-e", "-f", "-"), 5);
+	assert_true(strstr(got.err, "line 1: not permitted") <
+	    strstr(got.err, "line 2, column 1: unknown word"));
+}
+
+/* A server that was silent for the time of -T is not asked again. */
+static void
+silence_ends_the_run(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    RUN("-T", "1", "--commit", "-c", "set domain slow.test"), 9);
+	log_has("slow.test", true);
+	log_has("discard", false);
 }
 
 /* -e goes on, but still commits nothing after an error; the first error is
@@ -464,6 +517,12 @@ help_is_there(void **state)
 	assert_int_equal(RUN("-c", "help user"), 0);
 	assert_non_null(strstr(got.out, "domain <domain> user <user>"));
 	assert_int_equal(RUN("-c", "help wombat"), 2);
+	assert_int_equal(RUN("--json", "-c", "help show version"), 0);
+	assert_non_null(strstr(got.out,
+	    "{\"v\":1,\"op\":\"help\",\"ok\":true,\"rev\":null,\"data\":[{"
+	    "\"line\":\"show version"));
+	assert_int_equal(RUN("--json", "-c", "help wombat"), 2);
+	assert_non_null(strstr(got.out, "\"op\":\"help\",\"ok\":false"));
 	assert_int_equal(RUN("--help"), 0);
 	assert_int_equal(RUN("--version"), 0);
 	assert_non_null(strstr(got.out, "tandem "));
@@ -534,10 +593,13 @@ main(void)
 	    TEST(statuses_tell_the_cause),
 	    TEST(carets_point_at_the_word),
 	    TEST(json_errors_have_the_shape),
+	    TEST(json_errors_of_options),
 	    TEST(details_of_errors_are_shown),
 	    TEST(uncommitted_changes_are_an_error),
 	    TEST(one_session_one_commit),
 	    TEST(errors_end_the_batch),
+	    TEST(errors_come_in_order),
+	    TEST(silence_ends_the_run),
 	    TEST(going_on_commits_nothing),
 	    TEST(dry_runs_change_nothing),
 	    TEST(input_is_a_script),

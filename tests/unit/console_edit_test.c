@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -177,6 +178,7 @@ question_mark_explains(void **state)
 	keys("show calls ?");
 	expect("<Enter>");
 	expect("only calls of this domain");
+	expect("1..1000; default 100");
 	keys("limit ?");
 	expect("<limit>");
 	expect("1..1000; default 100");
@@ -345,8 +347,42 @@ lost_servers_are_found_again(void **state)
 	expect("closed");
 	expect("anna@srv1> ");
 	keys("show version\r");
-	expect("connected again");
+	expect("connected again\r\n");
 	expect("9.9");
+	keys("set domain demo.test state on\r");
+	expect("anna@srv1# ");
+	keys("set domain gone.test\r");
+	expect("closed");
+	keys("show version\r");
+	expect("connected again; what was changed before");
+	expect("9.9");
+	expect("anna@srv1> ");
+}
+
+/* Somebody who looks is told that there is nothing. */
+static void
+empty_answers_say_so(void **state)
+{
+	(void)state;
+	keys("show calls | match nothing\r");
+	expect("(none)\r\n");
+	expect("anna@srv1> ");
+}
+
+/* The pager cuts what was made for a wider terminal, its question too. */
+static void
+narrow_terminals_are_kept(void **state)
+{
+	struct winsize ws = {.ws_row = 4, .ws_col = 20};
+
+	(void)state;
+	assert_int_equal(ioctl(tty, TIOCSWINSZ, &ws), 0);
+	keys("show calls\r");
+	expect("ID  CALLER    SECON~\r\n");
+	expect("c2  \\x1b[2J~  ");
+	expect("-- more: space, En~");
+	keys("q");
+	expect("anna@srv1> ");
 }
 
 /* More than a screen is shown a screen at a time. */
@@ -412,6 +448,8 @@ main(void)
 	    TEST(leaving_with_changes_is_asked),
 	    TEST(quit_leaves),
 	    TEST(lost_servers_are_found_again),
+	    TEST(empty_answers_say_so),
+	    TEST(narrow_terminals_are_kept),
 	    TEST(long_output_is_paged),
 	    TEST(signals_end_it),
 	    TEST(lost_terminals_end_it),

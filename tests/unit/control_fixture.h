@@ -183,6 +183,20 @@ publish(struct world *w, const char *stream)
 	}
 }
 
+/* An operation of other processes, of which none runs here. */
+static const struct op_field far_args[] = {
+    {.name = "domain", .type = &op_type_ref, .ref = "domain"},
+    {.name = "instance", .type = &op_type_instance},
+    {0},
+};
+static const struct op far_op = {
+    .name = "show far calls",
+    .where = OP_EACH,
+    .role = ROLE_B2BUA,
+    .brief = "calls of others",
+    .args = far_args,
+};
+
 static inline struct world *
 world_make(bool first_start)
 {
@@ -200,6 +214,7 @@ world_make(bool first_start)
 	w->turn = loop_timer_new(w->loop, (loop_fn *)loop_stop, w->loop);
 	for (i = 0; control_ops[i] != NULL; i++)
 		ops[i] = control_ops[i];
+	ops[i] = &far_op;
 	w->table.ops = ops;
 	w->table.objs = obj_table;
 	w->self.loop = w->loop;

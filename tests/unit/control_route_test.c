@@ -399,6 +399,28 @@ rows_are_joined(void **state)
 	json_decref(results[2]);
 }
 
+/* What one has others lack: that is no warning, and absent only when all of
+ * them have answered so. */
+static void
+absent_at_some_is_no_news(void **state)
+{
+	const char *const names[] = {"sg/1", "sg/2"};
+	json_t *some[] = {NULL, json_pack("{s:[{s:i}]}", "data", "n", 1)},
+	       *none[] = {NULL, NULL};
+	struct err errs[2] = {{.code = ERR_ABSENT}, {.code = ERR_TIMEOUT}};
+	json_t *all = each_join(names, some, errs, 2);
+
+	(void)state;
+	assert_int_equal(json_array_size(json_object_get(all, "warn")), 0);
+	assert_null(each_failed(some, errs, 2));
+	assert_int_equal(each_failed(none, errs, 2)->code, ERR_TIMEOUT);
+	errs[1].code = ERR_ABSENT;
+	assert_int_equal(each_failed(none, errs, 2)->code, ERR_ABSENT);
+	assert_null(each_failed(none, errs, 0));
+	json_decref(all);
+	json_decref(some[1]);
+}
+
 /* A silent instance holds a list up for EACH_TIMEOUT at most; one whose link
  * goes, not even that; nobody at all is an empty list. */
 static void
@@ -448,6 +470,7 @@ main(void)
 	    cmocka_unit_test(patience_ends),
 	    cmocka_unit_test(error_data_comes_through),
 	    cmocka_unit_test(rows_are_joined),
+	    cmocka_unit_test(absent_at_some_is_no_news),
 	    cmocka_unit_test(nobody_is_waited_for_long),
 	};
 

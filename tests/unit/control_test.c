@@ -341,6 +341,8 @@ roles_are_shown(void **state)
 	assert_int_equal(call(c, "show roles", NULL), 0);
 	assert_int_equal(nrows(c), 1);
 	assert_string_equal(col(c, 0, "instance"), "st/1");
+	assert_string_equal(col(c, 0, "role"), "st");
+	assert_non_null(strstr(col(c, 0, "brief"), "store"));
 	assert_string_equal(col(c, 0, "mode"), "passive");
 	assert_int_equal(
 	    json_integer_value(json_object_get(row(c, 0), "pid")), 42);
@@ -369,6 +371,7 @@ domains_are_shown(void **state)
 
 	(void)state;
 	fix_set(w->fix, ST_SYSTEM, "domain a.test number 600", "service=echo");
+	fix_set(w->fix, ST_SYSTEM, "domain a.test number 101", "user=101");
 	fix_commit(w->fix, ST_SYSTEM);
 	st_view_domain(&w->fix->view, NULL, "a.test", &d, NULL);
 	st_domain_stream(stream, d.id);
@@ -412,6 +415,51 @@ domains_are_shown(void **state)
 	assert_int_equal(nrows(c), 3);
 	assert_string_equal(col(c, 2, "number"), "600");
 	assert_string_equal(col(c, 2, "to"), "echo");
+	world_free(w);
+}
+
+/* What a call names must be there, whatever the operation and wherever it
+ * runs; an empty list is none. */
+static void
+absent_objects_are_refused(void **state)
+{
+	static const struct {
+		const char *op, *arg, *value;
+	} bad[] = {
+	    {"show users", "domain", "nope.test"},
+	    {"show numbers", "domain", "nope.test"},
+	    {"show cdr", "domain", "nope.test"},
+	    {"show registrations", "domain", "nope.test"},
+	    {"show far calls", "domain", "nope.test"},
+	    {"show statistics", "instance", "mg/5"},
+	    {"show far calls", "instance", "mg/5"},
+	};
+	struct world *w = world_new();
+	struct console *c = connect_console(w, 0);
+	struct st_domain d;
+	char stream[STREAM_NAME];
+	size_t i;
+
+	(void)state;
+	st_view_domain(&w->fix->view, NULL, "a.test", &d, NULL);
+	st_domain_stream(stream, d.id);
+	publish(w, stream);
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_int_equal(
+		    call(c, bad[i].op,
+			json_pack("{s:s}", bad[i].arg, bad[i].value)),
+		    -ERR_ABSENT);
+	assert_int_equal(
+	    call(c, "show registrations",
+		json_pack("{s:s, s:s}", "domain", "A.test", "user", "999")),
+	    -ERR_ABSENT);
+	assert_string_equal(c->err.text, "there is no domain a.test user 999");
+	assert_int_equal(call(c, "show statistics",
+			     json_pack("{s:s}", "instance", "control/1")),
+	    0);
+	assert_int_equal(
+	    call(c, "show far calls", json_pack("{s:s}", "domain", "a.test")),
+	    0);
 	world_free(w);
 }
 
@@ -485,6 +533,7 @@ main(void)
 	    cmocka_unit_test(names_are_completed),
 	    cmocka_unit_test(roles_are_shown),
 	    cmocka_unit_test(domains_are_shown),
+	    cmocka_unit_test(absent_objects_are_refused),
 	    cmocka_unit_test(records_are_shown),
 	    cmocka_unit_test(processes_are_asked),
 	};

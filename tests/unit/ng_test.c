@@ -26,7 +26,7 @@ struct bench {
 	struct loop_timer *guard;
 	bool late;
 	/* what the server got, and how it answers */
-	unsigned commands;
+	unsigned commands, asked;
 	char command[64];
 	bool hold;		 /* keep the request */
 	bool close;		 /* close the endpoint from its callback */
@@ -196,6 +196,41 @@ question_is_answered(void **state)
 	assert_string_equal(ng_str(b->reply, "sdp"), "v=0\r\n");
 	assert_string_equal(ng_str(b->reply, "result"), "ok");
 	assert_int_equal(ng_stats(b->client)->resent, 0);
+}
+
+static bool
+hear_nobody(void *arg, const union addr *from)
+{
+	struct bench *b = arg;
+
+	(void)from;
+	b->asked++;
+	loop_stop(b->loop);
+	return false;
+}
+
+/* Who may not ask is not answered, not even with an error; answers to own
+ * questions need no leave. */
+static void
+only_who_may_is_heard(void **state)
+{
+	struct bench *b = *state;
+	union addr at;
+	int s = socket_new(&at);
+
+	ng_hear(b->server, hear_nobody, b);
+	ng_hear(b->client, hear_nobody, b);
+	say(b, s, "1 d7:command4:pinge", 19);
+	say(b, s, "garbage", 7);
+	while (b->asked < 2)
+		run(b);
+	assert_true(is_silent(s));
+	assert_int_equal(b->commands, 0);
+	ng_hear(b->server, NULL, NULL);
+	ask(b, "ping");
+	assert_int_equal(b->commands, 1);
+	assert_int_equal(b->asked, 2);
+	close(s);
 }
 
 /* Pong is a good answer. */
@@ -575,6 +610,7 @@ main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(question_is_answered),
+	    TEST(only_who_may_is_heard),
 	    TEST(pong_is_good),
 	    TEST(refusal_carries_its_words),
 	    TEST(load_limit_is_full),

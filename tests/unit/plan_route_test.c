@@ -153,6 +153,30 @@ refusals_say_why(void **state)
 	}
 }
 
+/* A host is the caller's own domain, or the call goes nowhere: another domain
+ * needs rules, and what is none of ours is no place here. */
+static void
+a_number_is_of_the_own_domain(void **state)
+{
+	static const struct {
+		const char *host;
+		int code;
+	} cases[] = {{NULL, 0}, {"demo.test", 0}, {"DEMO.test", 0},
+	    {"a.test", 403}, {"", 404}};
+	struct plan_call c = {.from_user = "101",
+	    .to = "sip:102@\x01there",
+	    .to_len = strlen("sip:102@\x01there")};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		c.host = cases[i].host;
+		plan_route(*state, &c, &result);
+		assert_int_equal(result.code, cases[i].code);
+		assert_string_equal(result.dialled, "sip:102@\\x01there");
+		assert_string_equal(result.number, result.code ? "" : "102");
+	}
+	assert_string_equal(step_result("host"), "none of ours");
+}
+
 /* A suspended domain carries nothing, and a ninth domain is one too many. */
 static void
 domains_end_calls(void **state)
@@ -298,6 +322,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		a_service_answers_calls_only, setup, teardown),
 	    cmocka_unit_test_setup_teardown(refusals_say_why, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		a_number_is_of_the_own_domain, setup, teardown),
 	    cmocka_unit_test_setup_teardown(domains_end_calls, setup, teardown),
 	    cmocka_unit_test(an_answer_outlives_its_plan),
 	    cmocka_unit_test(one_object_answers_a_number),

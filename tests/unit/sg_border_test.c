@@ -207,9 +207,11 @@ fast_streams_wait(void **state)
 	gate_fini(&g);
 }
 
-/* One wrong password: the registrar says 403. */
+#define WRONG "X-Tandem-Refused: credentials\r\n"
+
+/* The registrar says 403 to credentials; why: a line for the gate alone. */
 static void
-wrong_password(struct gate *g, struct phone *p, unsigned n)
+refused_register(struct gate *g, struct phone *p, unsigned n, const char *why)
 {
 	char call[16];
 
@@ -220,9 +222,15 @@ wrong_password(struct gate *g, struct phone *p, unsigned n)
 	phone_ask(p, "REGISTER", "sip:demo.test", call, call, 2, NULL,
 	    answer_challenge("Authorization"));
 	assert_true(phone_recv(g->sr, text) > 0);
-	inside_reply(g->sr, 403, "sr", NULL);
+	inside_reply(g->sr, 403, "sr", why);
 	phone_recv(p, text);
 	assert_int_equal(status(), 403);
+}
+
+static void
+wrong_password(struct gate *g, struct phone *p, unsigned n)
+{
+	refused_register(g, p, n, WRONG);
 }
 
 struct ran {
@@ -242,9 +250,9 @@ on_ran(void *arg, struct op_call *call, const struct err *e)
 		r->e = *e;
 }
 
-/* The rows of an operation of the gate. */
-static json_t *
-operate(struct gate *g, const char *name, const char *arg, const char *value)
+/* Run an operation of the gate. */
+static struct ran
+try(struct gate *g, const char *name, const char *arg, const char *value)
 {
 	const struct op *const *op = sg_role.ops;
 	struct op_who who = {.name = "t", .access = OP_ADMIN};
@@ -259,9 +267,28 @@ operate(struct gate *g, const char *name, const char *arg, const char *value)
 	op_run(*op, args, &who, &g->self, on_ran, &r);
 	json_decref(args);
 	assert_true(r.done);
+	return r;
+}
+
+/* The rows of an operation. */
+static json_t *
+operate(struct gate *g, const char *name, const char *arg, const char *value)
+{
+	struct ran r = try(g, name, arg, value);
+
 	if (r.e.code != ERR_NONE)
 		fail_msg("%s: %s", name, r.e.text);
 	return r.rows;
+}
+
+/* What the operation names is not there. */
+static void
+absent(struct gate *g, const char *name, const char *arg, const char *value)
+{
+	struct ran r = try(g, name, arg, value);
+
+	assert_int_equal(r.e.code, ERR_ABSENT);
+	json_decref(r.rows);
 }
 
 static const char *
@@ -303,9 +330,7 @@ guessing_is_banned(void **state)
 	rows = operate(&g, "request unban", "address", "127.0.0.1");
 	assert_int_equal(json_array_size(rows), 1);
 	json_decref(rows);
-	rows = operate(&g, "request unban", "address", "127.0.0.1");
-	assert_int_equal(json_array_size(rows), 0);
-	json_decref(rows);
+	absent(&g, "request unban", "address", "127.0.0.1");
 	gate_is_alive(udp, 1);
 	gate_fini(&g);
 }
@@ -636,6 +661,44 @@ feeds_change_domains(void **state)
 	gate_fini(&g);
 }
 
+/* A 403 that is not about credentials is no wrong password. */
+static void
+other_refusals_ban_nobody(void **state)
+{
+	struct gate g;
+	struct phone *p;
+	unsigned i;
+
+	(void)state;
+	gate_init(&g);
+	p = gate_phone(&g, SIP_UDP);
+	for (i = 0; i < 30; i++)
+		refused_register(&g, p, i, NULL);
+	assert_int_equal(g.sg->count.bans_made, 0);
+	gate_fini(&g);
+}
+
+/* What somebody else sends to the inside port goes nowhere and is counted. */
+static void
+strangers_are_not_heard(void **state)
+{
+	struct gate g;
+	struct phone *p, *other;
+	unsigned turn = 0;
+
+	(void)state;
+	gate_init(&g);
+	p = gate_phone(&g, SIP_TCP);
+	other = gate_stranger(&g);
+	phone_text(other, "OPTIONS sip:101@x SIP/2.0\r\n\r\n");
+	while (g.self.ears.strangers == 0 && turn < 100)
+		gate_is_alive(p, ++turn);
+	assert_int_equal(g.self.ears.strangers, 1);
+	assert_int_equal(g.sg->count.inside_in, 0);
+	phone_close(&other);
+	gate_fini(&g);
+}
+
 /* A phone that knows only an address belongs to the listener's domain. */
 static void
 addresses_mean_the_default_domain(void **state)
@@ -687,12 +750,49 @@ flows_are_shown_and_closed(void **state)
 	json_decref(rows);
 	rows = operate(&g, "request flow close", "flow", flow);
 	assert_int_equal(json_array_size(rows), 1);
+	assert_string_equal(cell(rows, 0, "user"), "101@demo.test");
 	json_decref(rows);
 	assert_true(phone_wait_closed(p));
-	rows = operate(&g, "request flow close", "flow", flow);
-	assert_int_equal(json_array_size(rows), 0);
-	json_decref(rows);
+	absent(&g, "request flow close", "flow", flow);
 	gate_is_alive(other, 2);
+	gate_fini(&g);
+}
+
+/* The error of the listener over TLS. */
+static bool
+tls_has_error(struct gate *g)
+{
+	json_t *rows = operate(g, "show listeners", NULL, NULL);
+	bool has = false;
+	size_t i;
+
+	for (i = 0; i < json_array_size(rows); i++) {
+		if (strcmp(cell(rows, i, "transport"), "tls") == 0)
+			has = cell(rows, i, "error")[0] != '\0';
+	}
+	json_decref(rows);
+	return has;
+}
+
+/* A new certificate that is of no use: the listener goes on with the one it
+ * had and says so, until it gets a good one. */
+static void
+useless_certificates_show(void **state)
+{
+	struct gate g;
+	json_t *tls;
+
+	(void)state;
+	gate_init(&g);
+	tls = json_array_get(json_object_get(g.feed, "listeners"), SIP_TLS);
+	assert_false(tls_has_error(&g));
+	json_object_set_new(tls, "chain", json_string("junk"));
+	gate_send_feed(&g);
+	assert_true(tls_has_error(&g));
+	gate_is_alive(gate_phone(&g, SIP_TLS), 1);
+	json_object_set_new(tls, "chain", json_string(g.chain));
+	gate_send_feed(&g);
+	assert_false(tls_has_error(&g));
 	gate_fini(&g);
 }
 
@@ -701,6 +801,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(torture_is_survived),
+	    cmocka_unit_test(useless_certificates_show),
 	    cmocka_unit_test(floods_are_bounded),
 	    cmocka_unit_test(fast_streams_wait),
 	    cmocka_unit_test(guessing_is_banned),
@@ -713,6 +814,8 @@ main(void)
 	    cmocka_unit_test(absence_is_told_late),
 	    cmocka_unit_test(feeds_change_listeners),
 	    cmocka_unit_test(feeds_change_domains),
+	    cmocka_unit_test(other_refusals_ban_nobody),
+	    cmocka_unit_test(strangers_are_not_heard),
 	    cmocka_unit_test(addresses_mean_the_default_domain),
 	    cmocka_unit_test(flows_are_shown_and_closed),
 	};

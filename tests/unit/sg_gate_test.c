@@ -432,6 +432,100 @@ own_answers(void **state)
 	gate_fini(&g);
 }
 
+/* sips: is for connections that are secret to the gate at least. */
+static void
+sips_needs_tls(void **state)
+{
+	struct gate g;
+	struct phone *p;
+
+	(void)state;
+	gate_init(&g);
+	p = gate_phone(&g, SIP_TCP);
+	phone_ask(p, "INVITE", "sips:102@demo.test", "a", "a", 1, NULL, NULL);
+	phone_recv(p, text);
+	assert_int_equal(status(), 416);
+	p = gate_phone(&g, SIP_TLS);
+	phone_ask(p, "INVITE", "sips:102@demo.test", "b", "b", 1, NULL, NULL);
+	phone_recv(p, text);
+	assert_int_equal(status(), 407);
+	gate_fini(&g);
+}
+
+/* The inside is told which domain a Request-URI means: by a name of it, or an
+ * address of the gate for the caller's own; nothing when it means none. */
+static void
+targets_are_told(void **state)
+{
+	static const struct {
+		const char *uri, *want;
+	} rows[] = {{"sip:102@demo.test", "demo.test"},
+	    {"sip:102@ALIAS.test;x=y", "demo.test"},
+	    {"sip:102@b.test", "b.test"}, {"sip:102@127.0.0.1", "demo.test"},
+	    {"sip:102@demo.test:", "demo.test"},
+	    {"sip:102@127.0.0.1:", "demo.test"}, {"tel:102", "demo.test"},
+	    {"sip:102@out.test", "demo.test"}, {"sip:102@evil.test", NULL},
+	    {"sip:102@10.9.9.9", NULL}, {"sip:102@demo.test:9", NULL},
+	    {"sip:102@127.0.0.1:9", NULL}};
+	struct gate g;
+	struct phone *p;
+	char uri[128], call[16], port[8];
+	size_t i;
+
+	(void)state;
+	gate_init(&g);
+	json_object_set_new(
+	    json_array_get(json_object_get(g.feed, "listeners"), SIP_TLS),
+	    "advertised", json_string("out.test"));
+	gate_send_feed(&g);
+	p = gate_phone(&g, SIP_TCP);
+	phone_register(&g, p, NULL, 0);
+	snprintf(port, sizeof port, "%u",
+	    addr_port(sip_listener_address(g.sg->listeners->sip)));
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		snprintf(call, sizeof call, "t%zu", i);
+		str_copy(uri, sizeof uri, rows[i].uri);
+		if (uri[strlen(uri) - 1] == ':')
+			str_copy(uri + strlen(uri), 8, port);
+		phone_ask(p, "INVITE", uri, call, call, 1, NULL, NULL);
+		assert_true(phone_recv(g.b2bua[0], text) > 0);
+		if (rows[i].want == NULL)
+			assert_null(header("X-Tandem-Target"));
+		else
+			assert_string_equal(
+			    header("X-Tandem-Target"), rows[i].want);
+		inside_reply(g.b2bua[0], 486, "t", NULL);
+		phone_recv(p, text);
+	}
+	gate_fini(&g);
+}
+
+/* A plain OPTIONS over UDP learns what is spoken here (RFC 3261 11.2). */
+static void
+options_tell_abilities(void **state)
+{
+	static const char plain[] =
+	    "OPTIONS sip:demo.test SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.1.1:5060;"
+	    "branch=z9hG4bKabcdef0123456789;rport\r\nMax-Forwards: 70\r\n"
+	    "From: <sip:101@demo.test>;tag=12345678\r\n"
+	    "To: <sip:demo.test>\r\nCall-ID: 0123456789abcdef\r\n"
+	    "CSeq: 1 OPTIONS\r\nContact: <sip:101@10.1.1.1:5060>\r\n"
+	    "Accept: application/sdp\r\nContent-Length: 0\r\n\r\n";
+	struct gate g;
+	struct phone *p;
+
+	(void)state;
+	gate_init(&g);
+	p = gate_phone(&g, SIP_UDP);
+	phone_text(p, plain);
+	assert_true(phone_recv(p, text) <= sizeof plain - 1 + 128);
+	assert_int_equal(status(), 200);
+	assert_non_null(strstr(header("Allow"), "UPDATE"));
+	assert_non_null(header("Accept"));
+	assert_non_null(header("k"));
+	gate_fini(&g);
+}
+
 /* A datagram's answer is no longer than it was, a little slack aside. */
 static void
 answers_do_not_grow(void **state)
@@ -494,6 +588,9 @@ main(void)
 	    cmocka_unit_test(every_transport_rings),
 	    cmocka_unit_test(gone_flows_are_told),
 	    cmocka_unit_test(own_answers),
+	    cmocka_unit_test(sips_needs_tls),
+	    cmocka_unit_test(targets_are_told),
+	    cmocka_unit_test(options_tell_abilities),
 	    cmocka_unit_test(answers_do_not_grow),
 	    cmocka_unit_test(answers_find_the_port),
 	};

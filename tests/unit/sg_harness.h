@@ -28,6 +28,7 @@ struct gate {
 	struct peer control;
 	struct sg *sg;
 	struct phone *sr, *b2bua[2];
+	unsigned heard;		 /* sockets of the inside that the gate knows */
 	struct phone *phone[16]; /* to be looked through */
 	unsigned nphones;
 	char *chain, *key;
@@ -60,18 +61,6 @@ role_stats(struct self *self, const struct role_stat *stats)
 
 /* ---- setting up -------------------------------------------------------- */
 
-/* A socket of the inside. */
-static inline struct phone *
-gate_inside(struct gate *g)
-{
-	union addr from, to;
-
-	assert_true(addr_parse(&from, "127.0.0.2", 0));
-	assert_true(addr_parse(&to, "127.0.0.2",
-	    (uint16_t)atoi(strchr(g->sg->inside_text, ':') + 1)));
-	return phone_open_from(g->loop, SIP_UDP, &to, NULL, &from);
-}
-
 static inline void
 gate_put(struct gate *g, const char *key, const struct phone *p,
     enum owner_state state, uint64_t epoch)
@@ -83,6 +72,30 @@ gate_put(struct gate *g, const char *key, const struct phone *p,
 	if (p != NULL)
 		o.inside = p->self;
 	assert_int_equal(owner_map_put(g->self.owners, &o), 0);
+}
+
+/* A socket of the inside that is nobody's. */
+static inline struct phone *
+gate_stranger(struct gate *g)
+{
+	union addr from, to;
+
+	assert_true(addr_parse(&from, "127.0.0.2", 0));
+	assert_true(addr_parse(&to, "127.0.0.2",
+	    (uint16_t)atoi(strchr(g->sg->inside_text, ':') + 1)));
+	return phone_open_from(g->loop, SIP_UDP, &to, NULL, &from);
+}
+
+/* A socket of the inside, of an instance that the map knows. */
+static inline struct phone *
+gate_inside(struct gate *g)
+{
+	struct phone *p = gate_stranger(g);
+	char name[ROLE_NAME];
+
+	snprintf(name, sizeof name, "b2bua/%u", ++g->heard);
+	gate_put(g, name, p, OWNER_SERVING, 1);
+	return p;
 }
 
 /* The same, and the gate is told. */

@@ -389,11 +389,10 @@ failures_ban(void **state)
 	(void)state;
 	sg_guard_init(&g);
 	for (i = 0; i < 19; i++)
-		assert_null(
-		    sg_guard_fail(&g, address(1), SG_POINTS, true, "x", 1));
+		assert_null(sg_guard_fail(&g, address(1), true, 1));
 	sg_guard_good(&g, address(1), 1);
 	for (i = 0; i < 20; i++)
-		b = sg_guard_fail(&g, address(1), SG_POINTS, true, "x", 1);
+		b = sg_guard_fail(&g, address(1), true, 1);
 	assert_non_null(b);
 	assert_non_null(sg_guard_ban(&g, address(1), 2));
 	assert_null(sg_guard_ban(&g, address(2), 2));
@@ -406,6 +405,7 @@ failures_ban(void **state)
 static void
 forged_failures_do_not_ban(void **state)
 {
+	uint64_t late = 2 + SG_ANSWER;
 	struct sg_guard g;
 	unsigned i;
 
@@ -413,18 +413,42 @@ forged_failures_do_not_ban(void **state)
 	sg_guard_init(&g);
 	sg_guard_good(&g, address(1), 1);
 	for (i = 0; i < 1000; i++)
-		assert_null(sg_guard_fail(&g, address(1), 1, false, "x", 2));
-	/* One never seen to work is banned by them. */
-	for (i = 0; i < 99; i++)
-		assert_null(sg_guard_fail(&g, address(2), 1, false, "x", 2));
-	assert_non_null(sg_guard_fail(&g, address(2), 1, false, "x", 2));
+		assert_null(sg_guard_challenged(&g, address(1), false, late));
+	/* One never seen to work is banned by them, after a phone's time. */
+	for (i = 0; i < 1000; i++)
+		assert_null(sg_guard_challenged(&g, address(2), false, 2));
+	assert_non_null(sg_guard_challenged(&g, address(2), false, late));
 	/* Spread over time they mean nothing. */
 	for (i = 0; i < 200; i++)
-		assert_null(sg_guard_fail(
-		    &g, address(3), 1, true, "x", (uint64_t)i * 3 * CLOCK_SEC));
+		assert_null(sg_guard_challenged(
+		    &g, address(3), true, (uint64_t)i * 3 * CLOCK_SEC));
 	g.limits.ban_after = 0;
 	for (i = 0; i < 1000; i++)
-		assert_null(sg_guard_fail(&g, address(4), 5, true, "x", 2));
+		assert_null(sg_guard_fail(&g, address(4), true, 2));
+	sg_guard_fini(&g);
+}
+
+/* An office whose phones all start at once, before any has succeeded, is not
+ * banned for the challenges on their way; nor do they weigh on the one phone
+ * with a wrong password. */
+static void
+an_office_may_start(void **state)
+{
+	struct sg_guard g;
+	struct sg_source *s;
+	unsigned i;
+
+	(void)state;
+	sg_guard_init(&g);
+	for (i = 0; i < 500; i++)
+		assert_null(sg_guard_challenged(&g, address(1), false, 2));
+	assert_null(sg_guard_fail(&g, address(1), true, 2));
+	s = sg_guard_source(&g, address(1), 2);
+	for (i = 0; i < 500; i++)
+		sg_guard_answered(s);
+	for (i = 0; i < 99; i++)
+		assert_null(
+		    sg_guard_challenged(&g, address(1), false, 2 + SG_ANSWER));
 	sg_guard_fini(&g);
 }
 
@@ -439,8 +463,7 @@ bans_are_bounded(void **state)
 	sg_guard_init(&g);
 	g.limits.ban_after = 1;
 	for (i = 0; i < SG_BANS + 10; i++)
-		assert_non_null(
-		    sg_guard_fail(&g, address(i), SG_POINTS, true, "x", i));
+		assert_non_null(sg_guard_fail(&g, address(i), true, i));
 	assert_int_equal(g.bans.count, SG_BANS);
 	for (i = 0, j = 0; i < SG_BANS + 10; i++)
 		j += sg_guard_unban(&g, address(i));
@@ -578,6 +601,7 @@ main(void)
 	    cmocka_unit_test(sources_are_bounded),
 	    cmocka_unit_test(failures_ban),
 	    cmocka_unit_test(forged_failures_do_not_ban),
+	    cmocka_unit_test(an_office_may_start),
 	    cmocka_unit_test(bans_are_bounded),
 	    cmocka_unit_test(ipv6_sources_are_networks),
 	    cmocka_unit_test(logs_are_bounded),

@@ -65,6 +65,17 @@ role_stopped(struct self *self)
 	town->stopped = 1;
 }
 
+/* The phone's socket stands for all gates; a process of its own hears all. */
+bool
+role_hears(struct self *self, const union addr *from)
+{
+	bool known = town->phone_io == NULL ||
+	    addr_equal(from, &town->phone_at);
+
+	self->ears.strangers += !known;
+	return known;
+}
+
 void
 role_stats(struct self *self, const struct role_stat *s)
 {

@@ -133,6 +133,7 @@ test_refusals(void **state)
 		tail = strstr(town->reply, "CSeq: ");
 		assert_string_equal(tail,
 		    "CSeq: 0 REGISTER\r\n"
+		    "X-Tandem-Refused: credentials\r\n"
 		    "Content-Length: 0\r\n\r\n");
 	}
 }
@@ -238,8 +239,9 @@ test_explained(void **state)
 	assert_int_equal(
 	    phone_101(
 		1, "Contact: <sip:a@h>,<sip:b@h>,<sip:c@h>,<sip:d@h>\r\n"),
-	    503);
-	assert_true(says("503 Too Many Contacts\r\n"));
+	    403);
+	assert_true(says("403 Too Many Contacts\r\n"));
+	assert_false(says("X-Tandem-Refused"));
 	assert_int_equal(phone_101(2, "Contact: <sip:a@h>\r\n"), 200);
 	assert_int_equal(phone_101(1, "Contact: <sip:a@h>\r\n"), 500);
 	assert_int_equal(phone_101(3, ""), 200);
@@ -457,6 +459,32 @@ test_replicator_away(void **state)
 	assert_true(says("Contact: <sip:a@h>;"));
 }
 
+/* A registration that comes from no gate is not even answered. */
+static void
+test_stranger(void **state)
+{
+	struct sr *sr = town->self.state_of_role;
+	struct err err;
+	union addr at;
+	unsigned replies;
+	int s;
+
+	(void)state;
+	assert_int_equal(phone_101(1, "Contact: <sip:a@h>\r\n"), 200);
+	addr_parse(&at, "127.0.0.1", 0);
+	s = sock_udp(&at, &err);
+	assert_true(s >= 0);
+	replies = town->replies;
+	assert_int_equal(sendto(s, "x", 1, 0, &town->self.inside.sa,
+			     addr_len(&town->self.inside)),
+	    1);
+	assert_int_equal(phone_101(2, "Contact: <sip:a@h>\r\n"), 200);
+	assert_int_equal(town->replies, replies + 1);
+	assert_int_equal(town->self.ears.strangers, 1);
+	assert_int_equal(sr->count.malformed, 0);
+	close(s);
+}
+
 int
 main(void)
 {
@@ -473,6 +501,7 @@ main(void)
 	    T(test_explained),
 	    T(test_repeated),
 	    T(test_others),
+	    T(test_stranger),
 	    cmocka_unit_test_setup_teardown(
 		test_passive, town_setup, town_teardown),
 	    T(test_next_epoch),

@@ -133,6 +133,12 @@ test_verify(void **state)
 	assert_string_equal(verify("demo.test", "sip:102@demo.test;user=phone",
 				credentials("101", "secret", URI)),
 	    YES);
+	assert_string_equal(verify("demo.test", "tel:+7495;phone-context=x",
+				credentials("101", "secret", "tel:+7495")),
+	    YES);
+	assert_string_equal(verify("demo.test", "tel:102",
+				credentials("101", "secret", "tel:103")),
+	    "permission");
 }
 
 /* A wrong password, an unknown user or domain, another request's credentials
@@ -240,6 +246,102 @@ test_remove(void **state)
 	assert_null(strstr(town->reply, "Contact:"));
 }
 
+static json_t *shown;
+
+static void
+on_shown(void *arg, struct op_call *call, const struct err *err)
+{
+	(void)arg;
+	assert_null(err);
+	shown = json_incref(call->rows);
+}
+
+/* The refused credentials that an operator sees, row by row: "user source
+ * cause count". */
+static const char *
+failures(const char *domain)
+{
+	static char out[32768];
+	struct op_who who = {.name = "tester", .access = OP_OPERATOR};
+	json_t *args = json_object(), *row;
+	size_t i, n = 0;
+
+	if (domain != NULL)
+		json_object_set_new(args, "domain", json_string(domain));
+	op_run(&sr_op_failures, args, &who, &town->self, on_shown, NULL);
+	out[0] = '\0';
+	json_array_foreach (shown, i, row)
+		n += (size_t)snprintf(out + n, sizeof out - n, "%s %s %s %d\n",
+		    json_string_value(json_object_get(row, "user")),
+		    json_string_value(json_object_get(row, "source")),
+		    json_string_value(json_object_get(row, "cause")),
+		    (int)json_integer_value(json_object_get(row, "count")));
+	json_decref(shown);
+	json_decref(args);
+	return out;
+}
+
+/* Who is refused is shown with the cause, once for each source and cause,
+ * newest first; foreign bytes are made safe; who is let in is not shown. */
+static void
+test_failures(void **state)
+{
+	json_t *params = json_pack("{s:s, s:s, s:s, s:s, s:s}", "domain",
+	    "demo.test", "method", "INVITE", "uri", URI, "header",
+	    credentials("x\x01y", "secret", URI), "source",
+	    "[2001:db8::1]:5060;transport=udp;listener=udp");
+
+	(void)state;
+	verify("demo.test", URI, credentials("101", "secret", URI));
+	assert_string_equal(failures(NULL), "");
+	verify("demo.test", URI, credentials("999", "secret", URI));
+	verify("demo.test", URI, credentials("101", "wrong", URI));
+	verify("none.test", URI, credentials("101", "wrong", URI));
+	verify(
+	    "demo.test", "sip:1@demo.test", credentials("101", "secret", URI));
+	verify("demo.test", URI, credentials("999", "wrong", URI));
+	ask_rpc("verify", params);
+	assert_string_equal(failures("demo.test"),
+	    "x\\x01y [2001:db8::1] unknown user 1\n"
+	    "999  unknown user 2\n"
+	    "101  credentials of another request 1\n"
+	    "101  wrong password 1\n");
+	assert_string_equal(failures("none.test"), "101  unknown domain 1\n");
+	town_own(1);
+	town_write(town->domain, "user", "102",
+	    "UPDATE user SET state = 'off' WHERE user = '102'");
+	assert_int_equal(
+	    phone_register(&(struct ask){.user = "102", .password = "geheim"}),
+	    403);
+	assert_non_null(
+	    strstr(failures(NULL), "102 192.0.2.7 user is off 1\n"));
+}
+
+/* Many names are too many to keep: the oldest give way. */
+static void
+test_failures_bounded(void **state)
+{
+	struct sr *sr = town->self.state_of_role;
+	struct sr_asker who = {.domain = "d", .source = "s:1", .agent = ""};
+	char name[16];
+	const char *rows;
+	unsigned i, n = 0;
+
+	(void)state;
+	who.user = name;
+	for (i = 0; i < SR_FAILURES + 50; i++) {
+		snprintf(name, sizeof name, "u%u", i);
+		sr_failure_note(sr, &who, "unknown user");
+		clock_step(CLOCK_MS);
+	}
+	for (rows = failures("d"); *rows != '\0'; rows++)
+		n += *rows == '\n';
+	clock_step(-(int64_t)(i * CLOCK_MS));
+	assert_true(n > 100);
+	assert_null(strstr(failures("d"), "u49 "));
+	assert_non_null(strstr(failures("d"), "u249 s unknown user 1\n"));
+}
+
 /* The record's example is a whole command, and its arguments are the
  * operation's. */
 static void
@@ -263,6 +365,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(test_verify),
 	    T(test_verify_refuses),
+	    T(test_failures),
+	    T(test_failures_bounded),
 	    T(test_locate),
 	    T(test_door),
 	    T(test_remove),

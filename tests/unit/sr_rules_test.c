@@ -304,7 +304,7 @@ test_query(void **state)
 	assert_string_equal(there(x), "a@h=60 ");
 }
 
-/* More contacts than the user may have are refused with 503, refreshes and
+/* More contacts than the user may have are refused with 403, refreshes and
  * exchanges are not; a limit lowered later lets what is there be refreshed. */
 static void
 test_max(void **state)
@@ -316,7 +316,7 @@ test_max(void **state)
 	contact(x, "sip:b@h", 60);
 	contact(x, "sip:c@h", 60);
 	assert_int_equal(done(x), 0);
-	assert_int_equal(one(x, "c", 2, "sip:d@h", 60), 503);
+	assert_int_equal(one(x, "c", 2, "sip:d@h", 60), 403);
 	ask(x, "c", 3);
 	contact(x, "sip:d@h", 60);
 	contact(x, "sip:a@h", 0);
@@ -324,8 +324,75 @@ test_max(void **state)
 	assert_string_equal(there(x), "b@h=60 c@h=60 d@h=60 ");
 	x->max = 1;
 	assert_int_equal(one(x, "c", 4, "sip:b@h", 90), 0);
-	assert_int_equal(one(x, "c", 5, "sip:e@h", 90), 503);
+	assert_int_equal(one(x, "c", 5, "sip:e@h", 90), 403);
 	assert_string_equal(there(x), "b@h=90 c@h=60 d@h=60 ");
+}
+
+/* One Contact of a phone without an instance, from an address. */
+static int
+one_from(struct box *x, const char *call_id, const char *uri, const char *from)
+{
+	ask(x, call_id, 1);
+	snprintf(x->req.source, sizeof x->req.source,
+	    "%s;transport=udp;listener=x", from);
+	contact(x, uri, (uint32_t)x->now - NOW + 60);
+	return done(x);
+}
+
+/* At the limit a phone that was started again on another port takes the place
+ * of its own oldest contact; nobody else's is touched. */
+static void
+test_comes_back(void **state)
+{
+	struct box *x = *state;
+
+	assert_int_equal(
+	    one_from(x, "a", "sip:a@10.0.0.1:1001", "192.0.2.7:1"), 0);
+	assert_int_equal(
+	    one_from(x, "b", "sip:a@10.0.0.1:1002", "192.0.2.7:2"), 0);
+	assert_int_equal(
+	    one_from(x, "c", "sip:a@10.0.0.2:1003", "192.0.2.7:3"), 0);
+	x->now++;
+	/* another address, another place, another user part */
+	assert_int_equal(
+	    one_from(x, "d", "sip:a@10.0.0.1:1004", "192.0.2.70:1"), 403);
+	assert_int_equal(
+	    one_from(x, "d", "sip:a@10.0.0.3:1004", "192.0.2.7:4"), 403);
+	assert_int_equal(
+	    one_from(x, "d", "sip:b@10.0.0.1:1004", "192.0.2.7:4"), 403);
+	assert_int_equal(
+	    one_from(x, "d", "sip:a@10.0.0.1:1004", "192.0.2.7:4"), 0);
+	assert_string_equal(there(x),
+	    "a@10.0.0.1:1002=59 a@10.0.0.2:1003=59 a@10.0.0.1:1004=61 ");
+}
+
+/* By its instance a phone is known wherever it is; with several flows it
+ * displaces none of them. */
+static void
+test_instance_comes_back(void **state)
+{
+	struct box *x = *state;
+	struct sr_wish *w;
+
+	x->max = 1;
+	ask(x, "a", 1);
+	w = contact(x, "sip:a@10.0.0.1", 60);
+	str_copy(w->instance, sizeof w->instance, "<urn:uuid:1>");
+	assert_int_equal(done(x), 0);
+	ask(x, "b", 1);
+	w = contact(x, "sip:x@10.9.9.9", 60);
+	str_copy(w->instance, sizeof w->instance, "<urn:uuid:2>");
+	assert_int_equal(done(x), 403);
+	str_copy(w->instance, sizeof w->instance, "<urn:uuid:1>");
+	w->reg_id = 1;
+	assert_int_equal(done(x), 0);
+	assert_string_equal(there(x), "x@10.9.9.9=60 ");
+	ask(x, "c", 1);
+	w = contact(x, "sip:y@10.9.9.9", 60);
+	str_copy(w->instance, sizeof w->instance, "<urn:uuid:1>");
+	w->reg_id = 2;
+	assert_int_equal(done(x), 403);
+	assert_string_equal(there(x), "x@10.9.9.9=60 ");
 }
 
 /* What has run out is not there: no order to keep, no place taken, its row
@@ -523,6 +590,8 @@ main(void)
 	    T(test_star),
 	    T(test_query),
 	    T(test_max),
+	    T(test_comes_back),
+	    T(test_instance_comes_back),
 	    T(test_expired),
 	    T(test_twice),
 	    T(test_apart),

@@ -168,7 +168,7 @@ fix_make_streams(struct fix *f, const struct st_changes *c)
 static inline int
 fix_try_commit(struct fix *f, const char *session, const char *operator)
 {
-	struct st_checker k = {&f->view, NULL, "srv1", NULL};
+	struct st_checker k = {.view = &f->view, .server = "srv1"};
 	struct st_revision v = {.rev = f->rev + 1};
 	struct st_changes c;
 	const char *names[64];

@@ -52,6 +52,9 @@ conf_names_file_line_and_expectation(void **state)
 	    {"port-base 99\n", "t:1: port-base: expected a port from 1024"},
 	    {"inside 0.0.0.0\n", "t:1: inside: expected an IPv4 or IPv6"},
 	    {"log loud\n", "t:1: log: expected info or debug"},
+	    {"\nuser nosuch\n", "t:2: user: there is no user \"nosuch\""},
+	    {"control-group nosuch\n",
+		"t:1: control-group: there is no group \"nosuch\""},
 	};
 	struct conf c;
 	struct err e;

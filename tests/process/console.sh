@@ -1,0 +1,112 @@
+#!/bin/bash
+# What the manual promises of the console, on a whole site: the lines of the
+# README run, what is absent is exit status 3, a bad certificate is refused.
+cd "$(dirname "$0")/../.." && . tests/lib/t.sh
+
+bin=$(realpath "$bin")
+
+t "the site comes up with its demo domain" site_up
+
+# "Use it" of the README, as it stands there, with a file of changes and with
+# nobody at the terminal.
+readme_runs() {
+	mkdir -p "$dir/readme" && echo 'show version' > \
+	    "$dir/readme/changes.tandem" &&
+	    sed -n '/^## Use it/,/^## /s/^    //p' README.md \
+		> "$dir/readme/lines" && grep -q commit "$dir/readme/lines" &&
+	    (cd "$dir/readme" && PATH=$bin:$PATH \
+		TANDEM_SOCKET=$state/control.sock bash -e lines < /dev/null)
+}
+t "the lines of the README run" readme_runs
+
+# A number object that names the user of its name is that user's number.
+same_number() {
+	tandem -q --commit -c 'set domain demo.test number 101 user 101' &&
+	    rows 'show numbers domain demo.test' \
+		'[.data[] | select(.number == "101")] | length == 1' || return 1
+	tandem -q --commit -c 'set domain demo.test number 102 service echo'
+	[ $? -eq 6 ]
+}
+t "a number is its user's or nobody's" same_number
+
+absent() {
+	local command
+	while read -r command; do
+		tandem -q -c "$command"
+		[ $? -eq 3 ] || {
+			echo "not 3: $command"
+			return 1
+		}
+	done <<-END
+		show configuration domain nope.test
+		show configuration domain demo.test user 999
+		show calls domain nope.test
+		show registrations domain nope.test
+		show registrations domain demo.test user 999
+		show users domain nope.test
+		show numbers domain nope.test
+		show cdr domain nope.test
+		show statistics instance mg/5
+		show media-sessions gate mg/5
+		show media call foo
+		show call foo
+		request call hangup foo
+		request flow close 0123456789abcdef
+		request unban 1.2.3.4
+		request registration remove demo.test 101
+		request registration remove demo.test 999
+		request role restart mg/5
+		delete domain nope.test
+	END
+}
+t "what is named and absent is exit status 3" absent
+
+empty() {
+	tandem -q --commit -c 'set domain empty.test' &&
+	[ -z "$(tandem -c 'show users domain empty.test' \
+	    -c 'show numbers domain empty.test' \
+	    -c 'show cdr domain empty.test' \
+	    -c 'show calls domain empty.test' \
+	    -c 'show registrations domain empty.test' || echo $?)" ] &&
+	[ -z "$(tandem -c 'show calls domain demo.test' -c 'show bans' \
+	    -c 'show registrations domain demo.test user 101' \
+	    -c 'show media-sessions gate mg/1' \
+	    -c 'show flows user 101' || echo $?)" ] || return 1
+	tandem -q -c 'show registrations domain empty.test user 5'
+	[ $? -eq 3 ]
+}
+t "an empty list is exit status 0 and no text" empty
+
+bad_certificate() {
+	tandem -q --commit -c 'set certificate demo chain junk key junk' \
+	    2> "$dir/words"
+	[ $? -eq 6 ] && grep -q 'expected certificates in PEM' "$dir/words" &&
+	    rows 'show listeners' '[.data[] | select(.error != null)] == []'
+}
+t "a certificate that cannot serve is refused" bad_certificate
+
+warned() {
+	tandem -n -c 'set server srv1 role sr instances 0' 2> "$dir/words"
+	[ $? -eq 10 ] && grep -q 'phones cannot register' "$dir/words"
+}
+t "a dry run warns of a duty that nobody does" warned
+
+ports() {
+	rows 'show ownership all' '[.data[] | select(.key | test(
+	    "^(replicator|control|st)")) | .inside] | unique == [null]' &&
+	    rows 'show ownership all' '[.data[] | select(.key == "sr") |
+	    .inside] != [null]'
+}
+t "only roles with an inside port show one" ports
+
+# The store does not answer: the console gives up once.
+silent() {
+	local st status
+	st=$(pid_of "$(owner_of st)")
+	kill -STOP "$st"
+	tandem -q -T 1 --commit -c 'set domain demo.test state on'
+	status=$?
+	kill -CONT "$st"
+	[ $status -eq 9 ]
+}
+t "a silent server is exit status 9" silent
