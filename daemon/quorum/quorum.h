@@ -85,8 +85,7 @@ void quorum_link_answer(struct quorum_link *, uint64_t tag, const char *why);
 /* A stream for raft's connection to that server; -1 while there is no hello. */
 int quorum_link_connect(struct quorum_link *);
 
-/* ---- quorum_frame.c: frames, pure (fuzzed) --------------------------------
- */
+/* ---- quorum_frame.c: frames, pure (fuzzed) ------------------------------ */
 
 enum frame_type {
 	FRAME_HELLO = 1,
