@@ -466,20 +466,6 @@ quorum_on_beat(struct quorum *q, const char *server, uint64_t applied)
 
 /* ---- decisions ---------------------------------------------------------- */
 
-int
-quorum_entry_decode(
-    struct ownership_command *c, const uint8_t *p, size_t n, struct err *e)
-{
-	uint64_t length;
-
-	if (n < QUORUM_ENVELOPE)
-		return err_set(e, ERR_CORRUPT, "entry of %zu bytes", n);
-	length = ship_get64(p + 16);
-	if (length > n - QUORUM_ENVELOPE)
-		return err_set(e, ERR_CORRUPT, "entry: its length");
-	return ownership_decode(c, p + QUORUM_ENVELOPE, length, e);
-}
-
 static void
 quorum_on_apply(void *arg, const uint8_t *p, size_t n)
 {

@@ -47,8 +47,8 @@ void engine_accept(struct engine *, uint64_t id, const char *name, int fd);
 /* Leader only. failed is called when the entry may never be decided (it still
  * may); an entry that is decided comes to on_apply first. */
 typedef void engine_failed_fn(void *arg, uint64_t tag, const char *why);
-int engine_propose(struct engine *, const uint8_t *, size_t n,
-    engine_failed_fn *, void *arg, uint64_t tag, struct err *);
+int engine_propose(struct engine *g, const uint8_t *p, size_t n,
+    engine_failed_fn *failed, void *arg, uint64_t tag, struct err *e);
 enum engine_state engine_state(const struct engine *);
 /* "" = none known. */
 const char *engine_leader(struct engine *);
@@ -85,7 +85,8 @@ void quorum_link_answer(struct quorum_link *, uint64_t tag, const char *why);
 /* A stream for raft's connection to that server; -1 while there is no hello. */
 int quorum_link_connect(struct quorum_link *);
 
-/* Frames, pure (fuzzed). */
+/* ---- quorum_frame.c: frames, pure (fuzzed) ------------------------------ */
+
 enum frame_type {
 	FRAME_HELLO = 1,
 	FRAME_BEAT,
@@ -107,6 +108,10 @@ struct frame {
 void frame_encode(struct buf *, const struct frame *);
 /* Bytes of the frame, 0 = more are needed, -ERR_CORRUPT. */
 long frame_decode(struct frame *, const uint8_t *, size_t n, struct err *);
+
+/* The command in an entry of the raft log (quorum.c), likewise. */
+int quorum_entry_decode(
+    struct ownership_command *, const uint8_t *, size_t n, struct err *);
 
 /* ---- quorum.c: proposals, decisions and their news ---------------------- */
 
@@ -218,10 +223,6 @@ void quorum_propose(struct quorum *, const struct ownership_command *,
 /* The same about a member, at the key's present turn. */
 void quorum_member(struct quorum *, enum ownership_type, const char *key,
     uint64_t epoch, const char *server, quorum_done_fn *, void *arg);
-
-/* The command in an entry of the log; pure (fuzzed). */
-int quorum_entry_decode(
-    struct ownership_command *, const uint8_t *, size_t n, struct err *);
 
 /* For quorum_link.c. */
 struct peer_server *quorum_peer(struct quorum *, const char *server);

@@ -78,3 +78,17 @@ frame_decode(struct frame *f, const uint8_t *p, size_t n, struct err *e)
 		    e, ERR_CORRUPT, "frame of type %u: damaged", p[0]);
 	return (long)(FRAME_HEAD + length);
 }
+
+int
+quorum_entry_decode(
+    struct ownership_command *c, const uint8_t *p, size_t n, struct err *e)
+{
+	uint64_t length;
+
+	if (n < QUORUM_ENVELOPE)
+		return err_set(e, ERR_CORRUPT, "entry of %zu bytes", n);
+	length = ship_get64(p + 16);
+	if (length > n - QUORUM_ENVELOPE)
+		return err_set(e, ERR_CORRUPT, "entry: its length");
+	return ownership_decode(c, p + QUORUM_ENVELOPE, length, e);
+}
