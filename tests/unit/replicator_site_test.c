@@ -1,0 +1,586 @@
+/* Replicators of several servers: what was acknowledged is everywhere, and
+ * goes on to be when servers come, go and change their minds. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/base/clock.h"
+#include "tests/lib/scratch.h"
+#include "tests/lib/world.h"
+
+#define SCHEMA "CREATE TABLE kv(k INTEGER PRIMARY KEY, v INTEGER, pad BLOB)"
+
+static struct world_site site;
+static struct loop *loop;
+static struct repl *repl[WORLD_SERVERS];
+static unsigned seed = 1;
+
+static unsigned
+dice(unsigned n)
+{
+	seed = seed * 1103515245u + 12345u;
+	return (seed >> 16) % n;
+}
+
+static void
+link_to(unsigned i)
+{
+	repl_link(repl[i], world_link(&site.w[i], "sr/1"));
+}
+
+static int
+setup_n(unsigned n)
+{
+	unsigned i;
+
+	loop = loop_new();
+	world_site_make(&site, loop, n);
+	for (i = 0; i < n; i++) {
+		repl[i] = repl_new(loop, site.w[i].root);
+		link_to(i);
+	}
+	return 0;
+}
+
+static int
+setup_2(void **state)
+{
+	(void)state;
+	return setup_n(2);
+}
+
+static int
+setup_3(void **state)
+{
+	(void)state;
+	return setup_n(3);
+}
+
+static int
+teardown(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < site.n; i++)
+		repl_free(&repl[i]);
+	world_site_remove(&site);
+	loop_free(&loop);
+	return 0;
+}
+
+static void
+put(struct stream *s, int k, int v, int pad)
+{
+	char sql[128];
+	struct err e;
+
+	assert_int_equal(stream_join(s, &e), 0);
+	snprintf(sql, sizeof sql,
+	    "INSERT OR REPLACE INTO kv VALUES(%d, %d, randomblob(%d))", k, v,
+	    pad);
+	assert_int_equal(
+	    sqlite3_exec(stream_db(s), sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static uint64_t
+lsn_of(struct stream *s)
+{
+	struct stream_status st;
+
+	stream_status(s, &st);
+	return st.lsn;
+}
+
+static int64_t
+number(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *st;
+	int64_t n = -1;
+
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
+/* Every value of the table, as one text. */
+static char *
+dump(sqlite3 *db)
+{
+	sqlite3_stmt *st;
+	char *text = NULL;
+
+	assert_int_equal(sqlite3_prepare_v2(db,
+			     "SELECT group_concat(k || '=' || v || ':' || "
+			     "ifnull(hex(pad), ''), ',') FROM"
+			     " (SELECT * FROM kv ORDER BY k)",
+			     -1, &st, NULL),
+	    SQLITE_OK);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		text = strdup((const char *)sqlite3_column_text(st, 0) != NULL
+			? (const char *)sqlite3_column_text(st, 0)
+			: "");
+	sqlite3_finalize(st);
+	return text;
+}
+
+/* ---- readers ------------------------------------------------------------ */
+
+struct seen {
+	int open, changed, reload, absent;
+	struct reader *rd;
+};
+
+static void
+on_event(void *arg, struct reader *rd, enum reader_event event)
+{
+	struct seen *s = arg;
+
+	(void)rd;
+	if (event == READER_OPEN)
+		s->open++;
+	else if (event == READER_CHANGED)
+		s->changed++;
+	else if (event == READER_RELOAD)
+		s->reload++;
+	else
+		s->absent++;
+}
+
+static void
+reading(struct seen *s, unsigned server, const char *name)
+{
+	struct err e;
+
+	memset(s, 0, sizeof *s);
+	assert_int_equal(
+	    reader_open(repl[server], name, on_event, s, &s->rd, &e), 0);
+	world_run(loop, &s->open);
+}
+
+/* A follower's database is the owner's, as readers of both see it. */
+static void
+same_as(struct stream *s, unsigned server, const char *name)
+{
+	struct seen seen;
+	char *a, *b;
+
+	world_settle(loop, s);
+	world_site_wait_applied(&site, server, name, lsn_of(s));
+	reading(&seen, server, name);
+	a = dump(stream_db(s));
+	b = dump(reader_db(seen.rd));
+	assert_string_equal(a, b);
+	assert_int_equal(number(reader_db(seen.rd),
+			     "SELECT count(*) FROM pragma_integrity_check "
+			     "WHERE integrity_check = 'ok'"),
+	    1);
+	free(a);
+	free(b);
+	reader_close(&seen.rd);
+}
+
+/* ---- laws --------------------------------------------------------------- */
+
+/* A server without others acknowledges on its own. */
+static void
+one_server_is_enough(void **state)
+{
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s = world_stream(
+	    repl[0], loop, "location", epoch, SCHEMA, 1024);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 100; i++)
+		put(s, i, i, 10);
+	world_settle(loop, s);
+	stream_close(&s);
+}
+
+/* A server that has caught up becomes a member; from then on it has whatever
+ * is acknowledged, on disk, and its readers see it. */
+static void
+a_follower_becomes_a_member(void **state)
+{
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s = world_stream(
+	    repl[0], loop, "location", epoch, SCHEMA, 1024);
+	struct replicator_follower f;
+	int i;
+
+	(void)state;
+	world_site_wait_member(&site, "sr", 1, true);
+	for (i = 0; i < 300; i++) {
+		put(s, i, i, 100);
+		if (i % 7 == 0)
+			world_settle(loop, s);
+		if (i % 50 == 0) {
+			world_settle(loop, s);
+			assert_true(
+			    world_site_status(&site, 1, "location", NULL, &f));
+			assert_int_equal(f.lsn, lsn_of(s));
+		}
+	}
+	same_as(s, 1, "location");
+	assert_true(world_site_status(&site, 0, "location", "srv2", &f));
+	assert_string_equal(f.state, "in-sync");
+	assert_int_equal(f.lag_records, 0);
+	stream_close(&s);
+}
+
+struct ack {
+	struct stream_ack ack;
+	int done;
+};
+
+static void
+on_ack(void *arg, const struct err *e)
+{
+	((struct ack *)arg)->done = e == NULL ? 1 : -1;
+}
+
+static void
+ask(struct stream *s, struct ack *a)
+{
+	*a = (struct ack){.ack = {.fn = on_ack, .arg = a}};
+	stream_on_ack(s, &a->ack);
+}
+
+/* The owner on server 0, its stream, and all others members. */
+static struct stream *
+site_stream(const char *name)
+{
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s = world_stream(
+	    repl[0], loop, name, epoch, SCHEMA, 1024);
+	unsigned i;
+
+	for (i = 1; i < site.n; i++)
+		world_site_wait_member(&site, "sr", i, true);
+	return s;
+}
+
+/* While a member is gone nothing is acknowledged until its removal is
+ * decided; when it is back it catches up and becomes a member again. */
+static void
+a_dead_member_is_removed_first(void **state)
+{
+	struct stream *s = site_stream("location");
+	struct ack a;
+	int i;
+
+	(void)state;
+	put(s, 1, 1, 10);
+	world_settle(loop, s);
+	site.answer = WORLD_SILENT;
+	world_site_stop(&site, 1, SIGKILL);
+	put(s, 2, 2, 10);
+	ask(s, &a);
+	world_pass(loop, 500000);
+	assert_int_equal(a.done, 0);
+	assert_true(site.proposals > 0);
+	assert_int_equal(site.removed, 0);
+	site.answer = WORLD_YES;
+	world_run(loop, &a.done);
+	assert_int_equal(a.done, 1);
+	assert_int_equal(site.removed, 1);
+	for (i = 0; i < 500; i++)
+		put(s, i, -i, 200);
+	world_settle(loop, s);
+	world_site_start(&site, 1);
+	link_to(1);
+	world_site_wait_member(&site, "sr", 1, true);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+/* A member that is there but silent is removed like a dead one; a refusal of
+ * that lets everything wait on. */
+static void
+a_silent_member_is_removed(void **state)
+{
+	struct stream *s = site_stream("location");
+	struct ack a;
+
+	(void)state;
+	site.answer = WORLD_REFUSE;
+	world_site_hang(&site, 0, 1, true);
+	put(s, 1, 1, 10);
+	ask(s, &a);
+	world_pass(loop, 400000);
+	assert_int_equal(a.done, 0);
+	assert_true(site.proposals > 0);
+	world_site_hang(&site, 0, 1, false);
+	world_run(loop, &a.done); /* it answers again */
+	assert_int_equal(a.done, 1);
+	assert_true(world_site_is_member(&site, "sr", 1));
+	site.answer = WORLD_YES;
+	world_site_hang(&site, 0, 1, true);
+	put(s, 2, 2, 10);
+	world_settle(loop, s);
+	assert_false(world_site_is_member(&site, "sr", 1));
+	world_site_hang(&site, 0, 1, false);
+	world_site_wait_member(&site, "sr", 1, true);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+/* A proposal to add whose outcome nobody tells counts as a yes: everything
+ * waits for that server, until the map or a removal says what is so. */
+static void
+an_unknown_outcome_is_a_yes(void **state)
+{
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s;
+	struct ack a;
+
+	(void)state;
+	site.answer = WORLD_SILENT;
+	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
+	while (site.proposals == 0)
+		world_pass(loop, 1000);
+	world_site_stop(&site, 1, SIGKILL);
+	put(s, 1, 1, 1);
+	ask(s, &a);
+	world_pass(loop, 400000);
+	assert_int_equal(a.done, 0);
+	site.answer = WORLD_YES;
+	world_run(loop, &a.done);
+	assert_int_equal(a.done, 1);
+	stream_close(&s);
+}
+
+static struct stream *
+move(struct stream **s, unsigned to, const char *members)
+{
+	uint64_t epoch;
+
+	if (*s != NULL)
+		stream_close(s);
+	epoch = world_site_own(&site, "sr", to, members);
+	*s = world_stream(repl[to], loop, "location", epoch, SCHEMA, 1024);
+	return *s;
+}
+
+/* The ownership goes from server to server; each goes on where the one before
+ * was, and everybody has the same. */
+static void
+owners_change_servers(void **state)
+{
+	struct stream *s = site_stream("location");
+	uint64_t lsn;
+	unsigned at = 0, i, round;
+	int n = 0;
+
+	(void)state;
+	for (round = 0; round < 12; round++) {
+		for (i = 0; i < 40; i++) {
+			put(s, n % 97, n, 300);
+			n++;
+			if (i % 5 == 0)
+				world_settle(loop, s);
+		}
+		world_settle(loop, s);
+		lsn = lsn_of(s);
+		for (i = 0; i < site.n; i++) {
+			if (i != at)
+				same_as(s, i, "location");
+		}
+		at = (at + 1 + round % (site.n - 1)) % site.n;
+		move(&s, at, NULL);
+		assert_int_equal(lsn_of(s), lsn);
+		assert_int_equal(
+		    number(stream_db(s), "SELECT max(v) FROM kv"), n - 1);
+	}
+	stream_close(&s);
+}
+
+struct fate {
+	int ready, lost;
+};
+
+static void
+on_fate_ready(void *arg, struct stream *s, const struct err *e)
+{
+	(void)s;
+	((struct fate *)arg)->ready = e == NULL ? 1 : -1;
+}
+
+static void
+on_fate_lost(void *arg, struct stream *s, const struct err *e)
+{
+	(void)s;
+	(void)e;
+	((struct fate *)arg)->lost = 1;
+}
+
+static struct stream *
+open_fate(unsigned server, uint64_t epoch, struct fate *f)
+{
+	struct stream_config c = {.name = "location",
+	    .epoch = epoch,
+	    .page_size = 1024,
+	    .schema = SCHEMA,
+	    .on_ready = on_fate_ready,
+	    .on_lost = on_fate_lost,
+	    .arg = f};
+	struct stream *s;
+	struct err e;
+
+	*f = (struct fate){0};
+	assert_int_equal(stream_open(repl[server], &c, &s, &e), 0);
+	return s;
+}
+
+/* An owner that is cut off gets nothing acknowledged once the next one has
+ * claimed, although it does not know of that; what it wrote alone is gone, and
+ * its database is made anew while readers look on. */
+static void
+an_owner_that_was_cut_off_is_undone(void **state)
+{
+	uint64_t epoch;
+	struct stream *old = site_stream("location"), *s;
+	struct seen seen;
+	struct fate fate;
+	struct ack a;
+	int i;
+
+	(void)state;
+	stream_close(&old);
+	epoch = world_site_own(&site, "sr", 0, NULL);
+	old = open_fate(0, epoch, &fate);
+	world_run(loop, &fate.ready);
+	put(old, 1, 1, 10);
+	world_settle(loop, old);
+	reading(&seen, 0, "location");
+	site.answer = WORLD_SILENT;
+	world_site_cut(&site, 0, 1);
+	for (i = 0; i < 20; i++) {
+		put(old, 2, 1000 + i, 100);
+		assert_int_equal(stream_commit(old, NULL), 0);
+	}
+	ask(old, &a);
+	world_pass(loop, 100000);
+	assert_int_equal(a.done, 0);
+	epoch = world_site_own(&site, "sr", 1, "srv2");
+	s = world_stream(repl[1], loop, "location", epoch, SCHEMA, 1024);
+	put(s, 3, 3, 10);
+	world_settle(loop, s);
+	world_pass(loop, 50000);
+	assert_int_equal(a.done, 0);
+	world_site_join(&site, 0, 1);
+	site.answer = WORLD_YES;
+	world_run(loop, &fate.lost);
+	world_run(loop, &a.done);
+	assert_int_equal(a.done, -1);
+	stream_close(&old);
+	world_site_wait_member(&site, "sr", 0, true);
+	put(s, 4, 4, 10);
+	same_as(s, 0, "location");
+	world_run(loop, &seen.reload);
+	assert_int_equal(
+	    number(reader_db(seen.rd), "SELECT max(v) FROM kv"), 4);
+	reader_close(&seen.rd);
+	move(&s, 0, NULL);
+	assert_int_equal(number(stream_db(s), "SELECT max(v) FROM kv"), 4);
+	put(s, 5, 5, 10);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+static bool
+exists(unsigned server, const char *name)
+{
+	char path[200];
+
+	snprintf(path, sizeof path, "%s/%s", site.w[server].root, name);
+	return access(path, F_OK) == 0;
+}
+
+/* What a follower has of an owner and the next owner has not is void: the
+ * log goes back, and the database, which never saw it, stays. */
+static void
+a_follower_that_is_ahead_goes_back(void **state)
+{
+	struct stream *s = site_stream("location");
+	struct replicator_follower f;
+	struct stream_status st;
+	struct fate fate;
+	uint64_t epoch;
+	int i;
+
+	(void)state;
+	put(s, 1, 1, 10);
+	world_settle(loop, s);
+	world_site_hang(&site, 0, 1, true);
+	site.answer = WORLD_SILENT;
+	for (i = 0; i < 20; i++) {
+		put(s, 2, 1000 + i, 100);
+		assert_int_equal(stream_commit(s, NULL), 0);
+	}
+	do
+		world_site_status(&site, 2, "location", NULL, &f);
+	while (f.lsn != lsn_of(s));
+	stream_status(s, &st);
+	assert_int_equal(st.acked + 20, st.lsn);
+	world_site_stop(&site, 0, SIGKILL);
+	stream_close(&s);
+	site.answer = WORLD_YES;
+	epoch = world_site_own(&site, "sr", 1, "srv2 srv3");
+	s = open_fate(1, epoch, &fate);
+	world_run(loop, &fate.ready);
+	assert_int_equal(fate.ready, 1);
+	assert_int_equal(lsn_of(s), st.acked);
+	put(s, 3, 3, 10);
+	same_as(s, 2, "location");
+	assert_true(exists(2, "location.db"));
+	assert_false(exists(2, "location~1.db"));
+	/* Again after it was started again: what is void stays void. */
+	world_site_stop(&site, 2, SIGKILL);
+	put(s, 4, 4, 10);
+	world_settle(loop, s);
+	world_site_start(&site, 2);
+	link_to(2);
+	world_site_wait_member(&site, "sr", 2, true);
+	same_as(s, 2, "location");
+	world_site_start(&site, 0);
+	link_to(0);
+	world_site_wait_member(&site, "sr", 0, true);
+	same_as(s, 0, "location");
+	stream_close(&s);
+}
+
+int
+main(void)
+{
+#define T2(f) cmocka_unit_test_setup_teardown(f, setup_2, teardown)
+#define T3(f) cmocka_unit_test_setup_teardown(f, setup_3, teardown)
+	const struct CMUnitTest tests[] = {
+	    T2(one_server_is_enough),
+	    T2(a_follower_becomes_a_member),
+	    T2(a_dead_member_is_removed_first),
+	    T2(a_silent_member_is_removed),
+	    T2(an_unknown_outcome_is_a_yes),
+	    T3(owners_change_servers),
+	    T2(an_owner_that_was_cut_off_is_undone),
+	    T3(a_follower_that_is_ahead_goes_back),
+	};
+
+	(void)dice;
+	signal(SIGPIPE, SIG_IGN);
+	if (getenv("TEST_SEED") != NULL)
+		seed = (unsigned)atoi(getenv("TEST_SEED"));
+	return cmocka_run_group_tests_name(
+	    "replicator_site", tests, NULL, NULL);
+}
