@@ -462,8 +462,7 @@ lead_pump(struct peer *p)
 		log_warnx("server=%s %s", p->name, e.text);
 	if (n < 0 || (n == 0 && r->log->staged == 0))
 		pump_ended(p);
-	else if (p->behind > 0 && peer_backlog(p) < SITE_OUT_PUMP)
-		site_more(r->site); /* else when the socket takes more */
+	/* Else it goes on when the socket has taken some of it. */
 }
 
 /* ---- claims ------------------------------------------------------------- */

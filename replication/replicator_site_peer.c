@@ -75,6 +75,9 @@ peer_flush(struct peer *p)
 		buf_eat(&p->out, p->out_at);
 		p->out_at = 0;
 	}
+	if (peer_backlog(p) < SITE_OUT_PUMP &&
+	    (p->behind > 0 || (p->copy != NULL && p->copy->fd >= 0)))
+		site_more(p->r->site);
 	writing = peer_backlog(p) > 0;
 	if (writing == p->writing)
 		return;
@@ -212,11 +215,8 @@ peer_on_io(void *arg, int fd, int events)
 	struct peer *p = OBJ(arg, peer, PEER_MAGIC);
 
 	(void)fd;
-	if (events & LOOP_WRITE) {
+	if (events & LOOP_WRITE)
 		loop_defer(p->r->loop, &p->r->turn);
-		if (p->behind > 0 || p->copy != NULL)
-			site_more(p->r->site);
-	}
 	if (events & LOOP_READ)
 		peer_on_readable(p);
 }

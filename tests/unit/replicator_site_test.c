@@ -443,6 +443,15 @@ open_fate(unsigned server, uint64_t epoch, struct fate *f)
 	return s;
 }
 
+static bool
+exists(unsigned server, const char *name)
+{
+	char path[200];
+
+	snprintf(path, sizeof path, "%s/%s", site.w[server].root, name);
+	return access(path, F_OK) == 0;
+}
+
 /* An owner that is cut off gets nothing acknowledged once the next one has
  * claimed, although it does not know of that; what it wrote alone is gone, and
  * its database is made anew while readers look on. */
@@ -492,20 +501,14 @@ an_owner_that_was_cut_off_is_undone(void **state)
 	assert_int_equal(
 	    number(reader_db(seen.rd), "SELECT max(v) FROM kv"), 4);
 	reader_close(&seen.rd);
+	assert_true(exists(0, "location~1.db"));
+	while (exists(0, "location.db")) /* nobody has it open any more */
+		world_pass(loop, 10000);
 	move(&s, 0, NULL);
 	assert_int_equal(number(stream_db(s), "SELECT max(v) FROM kv"), 4);
 	put(s, 5, 5, 10);
 	same_as(s, 1, "location");
 	stream_close(&s);
-}
-
-static bool
-exists(unsigned server, const char *name)
-{
-	char path[200];
-
-	snprintf(path, sizeof path, "%s/%s", site.w[server].root, name);
-	return access(path, F_OK) == 0;
 }
 
 /* What a follower has of an owner and the next owner has not is void: the
@@ -561,6 +564,211 @@ a_follower_that_is_ahead_goes_back(void **state)
 	stream_close(&s);
 }
 
+/* Commits always under way: each acknowledgement makes the next. */
+struct load {
+	struct stream *s;
+	struct load_batch {
+		struct load *all;
+		struct stream_ack ack;
+	} batch[4];
+	int left, open, done, k, rows, pad;
+};
+
+static void
+load_go(struct load_batch *b)
+{
+	struct load *t = b->all;
+	int i;
+
+	for (i = 0; i < t->rows; i++, t->k = (t->k + 7919) % 20011)
+		put(t->s, t->k, t->left, t->pad);
+	stream_on_ack(t->s, &b->ack);
+	assert_int_equal(stream_commit(t->s, NULL), 0);
+}
+
+static void
+load_on_ack(void *arg, const struct err *e)
+{
+	struct load_batch *b = arg;
+
+	assert_null(e);
+	if (b->all->left-- > 0)
+		load_go(b);
+	else if (--b->all->open == 0)
+		b->all->done = 1;
+}
+
+static void
+load_start(struct load *t, struct stream *s, int commits, int rows, int pad)
+{
+	int i;
+
+	*t = (struct load){
+	    .s = s, .left = commits, .open = 4, .rows = rows, .pad = pad};
+	for (i = 0; i < 4; i++) {
+		t->batch[i].all = t;
+		t->batch[i].ack = (struct stream_ack){
+		    .fn = load_on_ack, .arg = &t->batch[i]};
+		load_go(&t->batch[i]);
+	}
+}
+
+/* A server that comes when the log does not reach back any more is sent the
+ * database while the owner goes on, and then has exactly the same; readers see
+ * nothing of it before it is whole. */
+static void
+a_new_server_is_sent_the_database(void **state)
+{
+	uint64_t epoch, before, us;
+	struct replicator_follower f;
+	struct stream *s;
+	struct seen seen = {0};
+	struct load t;
+	struct err e;
+	int round;
+
+	(void)state;
+	world_site_stop(&site, 1, SIGKILL);
+	site.w[0].keep = 1 << 20;
+	world_site_stop(&site, 0, SIGKILL);
+	world_site_start(&site, 0);
+	link_to(0);
+	epoch = world_site_own(&site, "sr", 0, "srv1");
+	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
+	for (round = 0; round < 3; round++) {
+		load_start(&t, s, 700, 32, 900);
+		world_run(loop, &t.done);
+		world_pass(loop, 1100000); /* a tick trims the log */
+	}
+	before = clock_mono();
+	world_site_start(&site, 1);
+	link_to(1);
+	assert_int_equal(reader_open(repl[1], "location", on_event, &seen,
+			     &seen.rd, &e),
+	    0);
+	load_start(&t, s, 3000, 16, 500);
+	world_site_wait_member(&site, "sr", 1, true);
+	us = clock_mono() - before;
+	world_run(loop, &seen.open);
+	assert_int_equal(number(reader_db(seen.rd),
+			     "SELECT count(*) FROM pragma_integrity_check "
+			     "WHERE integrity_check = 'ok'"),
+	    1);
+	world_run(loop, &t.done);
+	same_as(s, 1, "location");
+	assert_true(exists(1, "location~1.db"));
+	assert_true(world_site_status(&site, 1, "location", NULL, &f));
+	print_message("          in sync after %llu ms under load\n",
+	    (unsigned long long)(us / CLOCK_MS));
+	reader_close(&seen.rd);
+	move(&s, 1, NULL);
+	put(s, 1, 1, 1);
+	same_as(s, 0, "location");
+	stream_close(&s);
+}
+
+/* A commit far larger than a record comes to followers in parts, is seen
+ * whole or not at all, and holds up no other stream. */
+static void
+large_commits_come_in_parts(void **state)
+{
+	struct stream *s = site_stream("location"), *small;
+	struct seen seen;
+	struct err e;
+	struct ack a, b;
+	int round, i;
+
+	(void)state;
+	small = world_stream(repl[0], loop, "x", world_site_own(&site, "st", 0,
+						    "srv1 srv2"),
+	    SCHEMA, 4096);
+	put(s, 1, 1, 1);
+	world_settle(loop, s);
+	world_site_wait_applied(&site, 1, "location", lsn_of(s));
+	reading(&seen, 1, "location");
+	for (round = 0; round < 3; round++) {
+		assert_int_equal(stream_join(s, &e), 0);
+		for (i = 0; i < 12000; i++)
+			put(s, i, round, 600);
+		ask(s, &a);
+		assert_int_equal(stream_commit(s, &e), 0);
+		put(small, round, round, 10);
+		ask(small, &b);
+		assert_int_equal(stream_commit(small, &e), 0);
+		world_run(loop, &b.done);
+		while (a.done == 0) {
+			world_pass(loop, 2000);
+			assert_int_equal(number(reader_db(seen.rd),
+					     "SELECT count(DISTINCT v) "
+					     "FROM kv"),
+			    1);
+		}
+	}
+	reader_close(&seen.rd);
+	same_as(s, 1, "location");
+	same_as(small, 1, "x");
+	stream_close(&s);
+	stream_close(&small);
+}
+
+/* Cut after any number of bytes, again and again, a connection loses nothing
+ * but time. */
+static void
+a_wire_may_be_cut_anywhere(void **state)
+{
+	struct stream *s = site_stream("location");
+	struct load t;
+	int round;
+
+	(void)state;
+	for (round = 0; round < 40; round++) {
+		load_start(&t, s, 20, 4, 300);
+		site.wire[0][1].cut = 1 + dice(30000);
+		world_run(loop, &t.done);
+		world_site_join(&site, 0, 1);
+		if (round % 8 == 0)
+			world_site_wait_member(&site, "sr", 1, true);
+	}
+	world_site_wait_member(&site, "sr", 1, true);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+/* Many more streams than databases are held open, all led from one server and
+ * then from another. */
+static void
+many_streams_share_few_files(void **state)
+{
+	enum { MANY = 150 };
+	struct stream *s[MANY];
+	uint64_t epoch = world_site_own(&site, "st", 0, "srv1");
+	char name[64];
+	int i, turn, at;
+
+	(void)state;
+	for (turn = 0; turn < 3; turn++) {
+		at = turn % 2;
+		for (i = 0; i < MANY; i++) {
+			snprintf(name, sizeof name, "domain/%d", i);
+			s[i] = world_stream(
+			    repl[at], loop, name, epoch, SCHEMA, 1024);
+			put(s[i], turn, i, 100);
+		}
+		world_site_wait_member(&site, "st", !at, true);
+		for (i = 0; i < MANY; i++) {
+			put(s[i], turn + 10, i, 100);
+			world_settle(loop, s[i]);
+		}
+		for (i = 0; i < MANY; i++) {
+			snprintf(name, sizeof name, "domain/%d", i);
+			if (i % 10 == 0)
+				same_as(s[i], (unsigned)!at, name);
+			stream_close(&s[i]);
+		}
+		epoch = world_site_own(&site, "st", (unsigned)!at, NULL);
+	}
+}
+
 int
 main(void)
 {
@@ -575,9 +783,12 @@ main(void)
 	    T3(owners_change_servers),
 	    T2(an_owner_that_was_cut_off_is_undone),
 	    T3(a_follower_that_is_ahead_goes_back),
+	    T2(a_new_server_is_sent_the_database),
+	    T2(large_commits_come_in_parts),
+	    T2(a_wire_may_be_cut_anywhere),
+	    T2(many_streams_share_few_files),
 	};
 
-	(void)dice;
 	signal(SIGPIPE, SIG_IGN);
 	if (getenv("TEST_SEED") != NULL)
 		seed = (unsigned)atoi(getenv("TEST_SEED"));
