@@ -94,8 +94,11 @@ list_room(void **list, size_t n, size_t *room, size_t size)
 static int
 stream_note_need(struct log_stream *s, uint64_t segment, uint64_t lsn)
 {
-	if (s->nneed > 0 && s->need[s->nneed - 1].segment == segment)
+	if (s->nneed > 0 && s->need[s->nneed - 1].segment == segment) {
+		if (s->needed == s->nneed)
+			s->needed--; /* all in it was on disk so far */
 		return 0;
+	}
 	if (list_room((void **)&s->need, s->nneed, &s->need_room,
 		sizeof *s->need) != 0)
 		return -ERR_NOMEM;

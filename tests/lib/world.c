@@ -398,9 +398,17 @@ site_owners_changed(struct world_site *t)
 	unsigned i;
 
 	for (i = 0; i < t->n; i++) {
-		if (t->up[i] && send(t->w[i].control, "!", 2, 0) < 0)
+		if (t->up[i] && !t->deaf[i] &&
+		    send(t->w[i].control, "!", 2, 0) < 0)
 			world_die("owners");
 	}
+}
+
+void
+world_site_deaf(struct world_site *t, unsigned i, bool deaf)
+{
+	t->deaf[i] = deaf;
+	site_owners_changed(t);
 }
 
 static bool

@@ -60,7 +60,7 @@ struct world_site {
 	struct loop *loop;
 	unsigned n;
 	struct world w[WORLD_SERVERS];
-	bool up[WORLD_SERVERS];
+	bool up[WORLD_SERVERS], deaf[WORLD_SERVERS];
 	struct loop_fd *io[WORLD_SERVERS];
 	struct owner_map *map;
 	struct world_wire wire[WORLD_SERVERS][WORLD_SERVERS]; /* from < to */
@@ -82,6 +82,8 @@ void world_site_join(struct world_site *, unsigned, unsigned);
 void world_site_cut(struct world_site *, unsigned, unsigned);
 /* The wire takes nothing any more, or does again. */
 void world_site_hang(struct world_site *, unsigned, unsigned, bool);
+/* The server is not told of changes of the map, although it could see them. */
+void world_site_deaf(struct world_site *, unsigned, bool);
 /* The key is owned by a server under the next epoch, which is returned; the
  * members are names joined by a space, NULL = those that there were. */
 uint64_t world_site_own(
