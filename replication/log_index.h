@@ -24,11 +24,25 @@ struct log_need {
 	uint64_t lsn; /* of the stream's first record in the segment */
 };
 
-/* Records of a stream between two positions that count for nothing: parts of
- * a commit that never came to its end. */
+/* Records of a stream from an LSN on that stand before a position count for
+ * nothing: parts of a commit that never came to its end, or what an owner
+ * wrote that nobody else ever had. */
 struct log_void {
-	uint64_t from, to;
+	uint64_t lsn, to;
 };
+
+/* A record that may still be asked for, and where it stands in the log. */
+struct log_at {
+	struct log_mark mark;
+	uint64_t pos;
+	uint32_t db_pages; /* 0 = a part */
+};
+
+/* From which LSN on records bear an epoch. */
+struct log_epoch {
+	uint64_t epoch, first;
+};
+#define LOG_EPOCHS 64 /* changes that are remembered of a stream */
 
 struct log_stream {
 	char name[STREAM_NAME];
@@ -38,18 +52,33 @@ struct log_stream {
 	uint64_t checkpoint;	/* LSN that the database file on disk holds */
 	uint32_t page_size;
 	uint32_t db_pages;
-	struct log_need *need; /* segments with records not on disk */
-	size_t nneed, need_room;
-	uint64_t part; /* position of the first part behind commit */
+	/* Segments with records of the stream; those before needed hold only
+	 * what is on disk. */
+	struct log_need *need;
+	size_t nneed, need_room, needed;
 	struct log_void *voids;
 	size_t nvoids;
 	bool damaged; /* its database is gone: nobody may write it */
 	void *live;   /* the replicator's own */
+
+	/* On a site: */
+	bool foreign;	       /* another server wrote under the epoch */
+	bool based;	       /* it began with what the log does not hold */
+	uint64_t base;	       /* up to it records may bear lower epochs */
+	struct log_mark own;   /* how far this server's file was last known */
+	bool placed;	       /* and an owner here left it there */
+	uint32_t file;	       /* number of the database file */
+	uint64_t whole;	       /* LSN from which on that is whole */
+	struct log_at *recent; /* without gaps, up to last */
+	size_t nrecent, recent_room;
+	struct log_epoch epochs[LOG_EPOCHS];
+	unsigned nepochs;
 };
 
 struct log_index {
 	struct map streams; /* name -> struct log_stream */
 	uint8_t boot[16];
+	bool site; /* keep what other servers ask for */
 };
 
 void log_index_fini(struct log_index *);
@@ -66,14 +95,41 @@ struct log_stream *log_index_next(const struct log_index *, size_t *at);
 int log_index_add(struct log_index *, const struct ship_record *, uint64_t pos,
     uint64_t segment, struct log_stream **taken, struct err *);
 /* True when the stream's record at the position counts for nothing. */
-bool log_stream_is_void(const struct log_stream *, uint64_t pos);
+bool log_stream_is_void(const struct log_stream *, uint64_t pos, uint64_t lsn);
+/* The same, but parts whose commit may still come to its end count. */
+bool log_stream_is_cut(const struct log_stream *, uint64_t pos, uint64_t lsn);
+/* The record of an LSN, or NULL when it is too old or void. */
+const struct log_at *log_stream_at(const struct log_stream *, uint64_t lsn);
+/* The last whole commit at or before an LSN; 0 = not known. */
+uint64_t log_stream_commit(const struct log_stream *, uint64_t lsn);
+/* A position at or before the stream's record of the LSN; UINT64_MAX when
+ * the log does not hold it any more. */
+uint64_t log_stream_pos(const struct log_stream *, uint64_t lsn);
+/*
+ * The last LSN up to which two logs hold the same records, given the epochs
+ * of the other one's, which ends at last. Two records of one LSN and epoch
+ * are the same. False when it lies before what is remembered.
+ */
+bool log_stream_common(const struct log_stream *, uint64_t last,
+    const struct log_epoch *, unsigned n, uint64_t *lsn);
+/* Segments before the position are gone. */
+void log_index_trimmed(struct log_index *, uint64_t start);
 /* Position from which the log is needed for redo; UINT64_MAX = for nothing. */
 uint64_t log_index_need(const struct log_index *);
 uint64_t log_stream_need(const struct log_stream *);
 uint64_t log_index_epoch(const struct log_index *); /* the highest of all */
 
 /* Encode notes into a buffer. */
-void log_put_claim(struct buf *, const struct log_stream *, uint64_t epoch);
+/* at: where the log stands when the epoch begins; base: up to where records
+ * of epochs before may follow. */
+void log_put_claim(struct buf *, const struct log_stream *, uint64_t epoch,
+    const struct log_mark *at, uint64_t base, bool foreign);
+/* A copied database that holds at, and is whole from an LSN on. */
+void log_put_base(struct buf *, const struct log_stream *, uint64_t epoch,
+    const struct log_mark *at, uint32_t page_size, uint32_t db_pages,
+    uint64_t whole, uint32_t file);
+void log_put_place(
+    struct buf *, const struct log_stream *, const struct log_mark *);
 void log_put_checkpoint(struct buf *, const struct log_stream *, uint64_t lsn);
 void log_put_boot(struct buf *, const uint8_t boot[16]);
 /* For struct ship_log: arg is the index. */

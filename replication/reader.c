@@ -32,6 +32,7 @@ struct reader {
 	sqlite3_stmt *sql[READ_MAX];
 	struct ship_state now; /* as the replicator told it last */
 	uint64_t generation;   /* of the file that db has open */
+	uint32_t file;	       /* and its number */
 	uint64_t lsn;	       /* acknowledged, and told to fn */
 	int64_t seq;	       /* last row of _change that was taken */
 	bool opened;	       /* fn was told OPEN; ABSENT otherwise */
@@ -97,7 +98,8 @@ reader_open_db(struct reader *rd, struct err *e)
 	char path[STREAM_PATH];
 	int i, r;
 
-	if ((r = stream_path(path, rd->repl->root, rd->name, e)) != 0)
+	if ((r = stream_path(
+		 path, rd->repl->root, rd->name, rd->now.file, e)) != 0)
 		return r;
 	if (sqlite3_open_v2(path, &rd->db,
 		SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX |
@@ -165,6 +167,7 @@ reader_news_open(struct reader *rd)
 	}
 	rd->failing = false;
 	rd->generation = rd->now.generation;
+	rd->file = rd->now.file;
 	rd->lsn = rd->now.lsn;
 	rd->opened = true;
 	rd->reload = false;
@@ -200,7 +203,8 @@ reader_on_news(void *arg)
 			rd->opened = false;
 			reader_tell(rd, READER_ABSENT);
 		}
-	} else if (rd->db == NULL || rd->generation != rd->now.generation) {
+	} else if (rd->db == NULL || rd->generation != rd->now.generation ||
+	    rd->file != rd->now.file) {
 		reader_news_open(rd);
 	} else if (rd->lsn != rd->now.lsn || rd->reload) {
 		reader_news_changed(rd);

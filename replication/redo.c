@@ -25,7 +25,7 @@ struct redo {
 	unsigned next;
 };
 
-/* ---- files of SQLite that mean nothing after a reboot ------------------- */
+/* ---- files that mean nothing after a reboot ----------------------------- */
 
 static bool
 redo_is_discard(const char *name)
@@ -34,7 +34,8 @@ redo_is_discard(const char *name)
 
 	return n > 7 &&
 	    (strcmp(name + n - 7, ".db-wal") == 0 ||
-		strcmp(name + n - 7, ".db-shm") == 0);
+		strcmp(name + n - 7, ".db-shm") == 0 ||
+		strcmp(name + n - 7, ".db-lsn") == 0);
 }
 
 /* Names are words joined by '/', so directories are not deep. */
@@ -73,7 +74,7 @@ redo_open(struct redo *redo, struct log_stream *s, struct err *e)
 	char path[STREAM_PATH];
 	int fd, r;
 
-	if ((r = stream_path(path, redo->root, s->name, e)) != 0)
+	if ((r = stream_path(path, redo->root, s->name, s->file, e)) != 0)
 		return r;
 	if (s->checkpoint == 0 &&
 	    ((r = stream_path_dirs(redo->root, s->name, e)) != 0 ||
@@ -139,7 +140,7 @@ redo_record(void *arg, const struct ship_record *r, const uint8_t *bytes,
 		return 0;
 	s = log_index_find(redo->ix, r->name);
 	if (s == NULL || s->damaged || r->lsn <= s->checkpoint ||
-	    log_stream_is_void(s, pos))
+	    log_stream_is_void(s, pos, r->lsn))
 		return 0;
 	if ((fd = redo_file(redo, s, e)) < 0)
 		return s->damaged ? 0 : fd;
@@ -183,6 +184,11 @@ redo_run(const char *root, struct ship_log *log, struct log_index *ix,
 	memset(done, 0, sizeof *done);
 	if ((r = redo_discard(root, 0, e)) != 0)
 		return r;
+	while ((s = log_index_next(ix, &at)) != NULL) {
+		if (s->commit.lsn < s->whole)
+			s->damaged = true; /* a copy that was not finished */
+	}
+	at = 0;
 	if (need != UINT64_MAX)
 		r = ship_log_walk(log, need, redo_record, &redo, e);
 	while (r == 0 && (s = log_index_next(ix, &at)) != NULL) {

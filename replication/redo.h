@@ -14,7 +14,8 @@
  * new boot.
  *
  * A stream whose database is gone although the log begins in its middle is
- * marked damaged, and said so; the others go on.
+ * marked damaged, and said so; the others go on. So is one whose database was
+ * still being copied from another server.
  */
 struct redo_done {
 	uint64_t streams, records, pages;

@@ -106,6 +106,7 @@ struct stream {
 
 	/* stream_ship.c: from the -wal to the replicator */
 	int wal_fd;
+	uint32_t file; /* number of the database file */
 	uint32_t page_size;
 	uint64_t lsn;		     /* of the last commit */
 	uint64_t salt;		     /* of the -wal */

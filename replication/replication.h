@@ -209,12 +209,25 @@ void reader_status(const struct reader *, struct stream_status *);
 
 struct replicator;
 
+/*
+ * Ask for a change of a key's in-sync set, under an epoch of the key: add a
+ * server or remove it. Answered by replicator_decided, later; what counts is
+ * the owner map.
+ */
+typedef void replicator_propose_fn(
+    void *arg, const char *key, uint64_t epoch, const char *server, bool add);
+
 struct replicator_config {
 	const char *root;  /* of the streams */
 	const char *log;   /* directory of the ship log */
 	uint64_t log_keep; /* bytes of ship log kept beyond what redo needs */
 	uint64_t log_segment; /* bytes of a file of it; 0 = 64 MiB */
 	const char *boot; /* id of the machine's boot; NULL = the kernel's */
+	/* On a site: the name of this server, and who decides. Without a name
+	 * the server is alone, whatever the owner map says. */
+	const char *server;
+	replicator_propose_fn *propose;
+	void *propose_arg;
 };
 
 /*
@@ -242,6 +255,46 @@ struct replicator_stream {
 /* Walk all streams known: *at starts at 0; false at the end. */
 bool replicator_next(
     const struct replicator *, size_t *at, struct replicator_stream *);
+
+/* ---- the replicator among others (replicator_site.c) ------------------- */
+
+/* The map was made known or has changed. It is kept; until the first call
+ * nothing of a site is acknowledged or taken from others. */
+void replicator_owners(struct replicator *, const struct owner_map *);
+/* A connection to another server's replicator (taken over), which replaces
+ * one that there was. Either side may close it at any time. */
+void replicator_join(struct replicator *, int fd, const char *server);
+enum replicator_answer {
+	REPLICATOR_NO, /* refused: nothing has changed */
+	REPLICATOR_YES,
+	REPLICATOR_UNKNOWN /* it may have come to pass, or may still */
+};
+void replicator_decided(struct replicator *, const char *key, uint64_t epoch,
+    const char *server, bool add, enum replicator_answer);
+/* The key of a stream's ownership. */
+void replicator_key(const char *stream, char key[OWNER_KEY]);
+
+/* A stream at one of its followers, as its leader sees it; or, with an empty
+ * follower, a stream that this server follows or that has no followers. */
+struct replicator_follower {
+	char stream[STREAM_NAME];
+	char key[OWNER_KEY];
+	char members[OWNER_MEMBERS];
+	char follower[33];
+	char leader[33];
+	uint64_t epoch;
+	uint64_t lsn;	      /* last record here */
+	uint64_t acked;	      /* on the follower's disk */
+	uint64_t applied;     /* visible to this server's readers */
+	uint64_t lag_records; /* that the follower has not acknowledged */
+	uint64_t lag_us;      /* since when it owes an answer */
+	const char *state;    /* in-sync, joining, live, behind, copying, asked,
+				 away; of this server: leading, following,
+				 copying, waiting, lost */
+};
+/* Walk: *at starts at 0; false at the end. */
+bool replicator_next_follower(
+    const struct replicator *, size_t *at, struct replicator_follower *);
 struct replicator_status {
 	uint64_t records, bytes; /* appended since it was opened */
 	uint64_t syncs, sync_us, sync_us_max;
@@ -250,6 +303,8 @@ struct replicator_status {
 	uint64_t end, synced; /* positions in the log */
 	uint64_t streams, links;
 	uint64_t full, failed; /* 1 = waits for room; does not work any more */
+	uint64_t peers;	       /* servers connected */
+	uint64_t lost;	       /* replicas that had to be made anew */
 };
 /* Kept up to date at the end of every turn. */
 const struct replicator_status *replicator_counters(const struct replicator *);

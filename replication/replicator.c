@@ -1,8 +1,9 @@
 /*
  * The replicator: takes the records of all owners of a server into the ship
  * log, syncs once for all that arrived in a turn of the loop, and only then
- * acknowledges. It never opens a database through SQLite and never writes
- * one, except in redo, before anybody is served.
+ * acknowledges. It never opens a database through SQLite, and writes one only
+ * in redo, before anybody is served, and where another server owns the stream
+ * (replicator_site.c).
  *
  * The process that runs it must open no stream: syncing a database file
  * closes a descriptor of it, which would drop that process's SQLite locks.
@@ -30,7 +31,7 @@ replicator_generation(const struct replicator *r, struct live *v)
 	char path[STREAM_PATH];
 	struct stat st;
 
-	if (stream_path(path, r->root, v->log->name, NULL) == 0 &&
+	if (stream_path(path, r->root, v->log->name, v->log->file, NULL) == 0 &&
 	    stat(path, &st) == 0)
 		v->generation = (uint64_t)st.st_ino;
 }
@@ -52,6 +53,11 @@ replicator_live(struct replicator *r, const char *name)
 	v->acked = s->commit.lsn;
 	v->written = s->checkpoint;
 	s->live = v;
+	if (site_live(r, v) != 0) {
+		s->live = NULL;
+		free(v);
+		return NULL;
+	}
 	if (v->acked > 0)
 		replicator_generation(r, v);
 	return v;
@@ -170,7 +176,9 @@ replicator_open(struct loop *loop, const struct replicator_config *c,
 	r->tick = loop_timer_new(loop, replicator_on_tick, r);
 	r->tell = loop_timer_new(loop, replicator_on_tell, r);
 	r->again = loop_timer_new(loop, replicator_on_again, r);
-	if ((ret = replicator_start(r, c, e)) != 0) {
+	r->index.site = c->server != NULL;
+	if ((ret = replicator_start(r, c, e)) != 0 ||
+	    (c->server != NULL && (ret = site_open(r, c, e)) != 0)) {
 		replicator_close(&r);
 		return ret;
 	}
@@ -194,6 +202,7 @@ replicator_close(struct replicator **rp)
 	while ((l = r->links) != NULL)
 		link_close(&l);
 	sync_worker_close(&r->worker);
+	site_close(r);
 	loop_timer_free(&r->tick);
 	loop_timer_free(&r->tell);
 	loop_timer_free(&r->again);
@@ -246,6 +255,7 @@ replicator_count(struct replicator *r)
 {
 	struct replicator_status *s = &r->status;
 	const struct link *l;
+	unsigned i;
 
 	s->records = r->log->records;
 	s->bytes = r->log->bytes;
@@ -259,6 +269,9 @@ replicator_count(struct replicator *r)
 	s->streams = r->index.streams.count;
 	s->full = r->full;
 	s->failed = r->failed.code != ERR_NONE;
+	s->lost = r->site != NULL ? r->site->lost : 0;
+	for (s->peers = i = 0; r->site != NULL && i < r->site->npeers; i++)
+		s->peers += r->site->peer[i]->ready;
 	for (s->links = 0, l = r->links; l != NULL; l = l->next)
 		s->links++;
 }

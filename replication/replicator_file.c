@@ -45,9 +45,10 @@ replicator_sync_file(struct replicator *r, struct live *v)
 	struct sync_job job = {.what = SYNC_DATABASE, .n = v->written};
 
 	if (v->syncing || v->sync_failed || v->written <= v->log->checkpoint ||
-	    v->written > v->acked)
+	    v->written > v->acked || v->written < v->log->whole)
 		return;
-	if (stream_path(job.path, r->root, v->log->name, NULL) != 0)
+	if (stream_path(job.path, r->root, v->log->name, v->log->file, NULL) !=
+	    0)
 		return;
 	str_copy(job.name, sizeof job.name, v->log->name);
 	if (!v->dirs_synced)
@@ -63,8 +64,12 @@ replicator_on_file(struct replicator *r, const struct sync_job *job)
 {
 	struct log_stream *s = log_index_find(&r->index, job->name);
 	struct live *v = s->live;
+	char path[STREAM_PATH];
 
 	v->syncing = false;
+	if (stream_path(path, r->root, s->name, s->file, NULL) != 0 ||
+	    !str_equal(path, job->path))
+		return; /* another file is the stream's now */
 	if (job->result != 0) {
 		v->sync_failed = true;
 		log_warnx("stream=%s database cannot be synced: its ship log "
@@ -85,6 +90,10 @@ replicator_on_job(void *arg, const struct sync_job *job)
 		replicator_on_file(r, job);
 		return;
 	}
+	if (job->what == SYNC_COPY) {
+		copy_on_synced(r, job);
+		return;
+	}
 	r->making = false;
 	if (job->result == 0)
 		ship_log_spare_take(r->log, job->path);
@@ -98,7 +107,7 @@ replicator_base(struct replicator *r, struct live *v)
 	char path[STREAM_PATH];
 	int fd, bad;
 
-	if (stream_path(path, r->root, v->log->name, NULL) != 0)
+	if (stream_path(path, r->root, v->log->name, v->log->file, NULL) != 0)
 		return;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	bad = fd < 0 || fsync(fd) != 0 ||
@@ -153,6 +162,17 @@ tick_pinned(struct replicator *r)
 		    (unsigned long long)(ship_log_bytes(r->log) >> 20));
 }
 
+/* The log is kept for redo, and for others who are being sent it. */
+static void
+replicator_trim(struct replicator *r)
+{
+	uint64_t need = log_index_need(&r->index), other = site_need(r);
+
+	ship_log_trim(r->log, need < other ? need : other);
+	if (r->site != NULL)
+		log_index_trimmed(&r->index, r->log->seg[0].start);
+}
+
 void
 replicator_on_tick(void *arg)
 {
@@ -167,7 +187,7 @@ replicator_on_tick(void *arg)
 		if (s->live != NULL && tick_stream(r, s->live, now))
 			more = true;
 	}
-	ship_log_trim(r->log, log_index_need(&r->index));
+	replicator_trim(r);
 	tick_pinned(r);
 	if (!r->making &&
 	    ship_log_spare_wanted(r->log, job.path, sizeof job.path) &&

@@ -131,7 +131,20 @@ link_drop_writer(struct link *l, struct slot *s)
 		v->writer = NULL;
 		v->welcome = false;
 	}
+	if (s->holds && --v->holders == 0 && v->key != NULL)
+		replicator_touch(l->r, v);
 	memset(s, 0, sizeof *s);
+}
+
+void
+link_welcomed(struct live *v)
+{
+	struct slot *s = link_slot(v->writer, v->handle, SLOT_WRITER);
+
+	if (s == NULL || s->holds)
+		return;
+	s->holds = true;
+	v->holders++;
 }
 
 static void
@@ -159,9 +172,14 @@ open_check(const struct live *v, uint64_t epoch, struct err *e)
 {
 	const struct log_stream *s = v->log;
 
-	if (s->damaged)
+	if (s->damaged || v->lead.lost)
 		return err_set(e, ERR_CORRUPT,
 		    "%s: its database was lost: restore it", s->name);
+	if (v->key != NULL && v->key->epoch > epoch)
+		return err_set(e, ERR_REFUSED,
+		    "%s: epoch %llu is over, its key has %llu", s->name,
+		    (unsigned long long)epoch,
+		    (unsigned long long)v->key->epoch);
 	if (epoch == 0 || epoch < s->epoch)
 		return err_set(e, ERR_REFUSED,
 		    "%s: epoch %llu is over, the stream has %llu", s->name,
@@ -177,17 +195,11 @@ open_check(const struct live *v, uint64_t epoch, struct err *e)
 static int
 open_claim(struct replicator *r, struct live *v, uint64_t epoch, struct err *e)
 {
-	struct buf b = BUF_INIT;
-
-	if (epoch == v->log->epoch)
-		return 0;
-	log_put_claim(&b, v->log, epoch);
-	return replicator_note(r, &b, e);
+	return epoch == v->log->epoch ? 0 : lead_claim(r, v, epoch, e);
 }
 
-/* The owner before is told; nothing of it is taken from now on. */
-static void
-open_take_over(struct live *v, uint64_t epoch)
+void
+link_take_over(struct live *v, uint64_t epoch)
 {
 	struct err e;
 
@@ -197,6 +209,7 @@ open_take_over(struct live *v, uint64_t epoch)
 	    (unsigned long long)epoch);
 	link_refuse(v->writer, v->handle, &e);
 	v->writer = NULL;
+	v->welcome = false;
 }
 
 static int
@@ -221,7 +234,7 @@ link_on_open(struct link *l, const struct ship_msg *m, struct err *e)
 		link_refuse(l, m->handle, &why);
 		return 0;
 	}
-	open_take_over(v, o->epoch);
+	link_take_over(v, o->epoch);
 	s->kind = SLOT_WRITER;
 	s->live = v;
 	v->writer = l;
@@ -259,6 +272,8 @@ link_on_ship(struct link *l, const struct ship_msg *m, struct err *e)
 		return 0;
 	}
 	ship_log_append(l->r->log, m->u.ship.bytes, m->u.ship.n);
+	if (l->r->site != NULL)
+		lead_shipped(s->live, m->u.ship.bytes, m->u.ship.n);
 	replicator_touch(l->r, s->live);
 	return 0;
 }

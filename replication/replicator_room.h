@@ -1,12 +1,14 @@
 #ifndef REPLICATOR_ROOM_H
 #define REPLICATOR_ROOM_H
 
+#include "apply.h"
 #include "log_index.h"
 #include "ship_link.h"
 #include "ship_log.h"
+#include "site_link.h"
 #include "sync_worker.h"
 
-/* The inside of the replicator: replicator.c and replicator_link.c only. */
+/* The inside of the replicator: replicator*.c only. */
 
 #define REPLICATOR_MAGIC 0x7265706cu
 #define LINK_MAGIC 0x6c696e6bu
@@ -16,6 +18,46 @@
 
 struct link;
 struct live;
+struct peer;
+struct site_key;
+struct follow;
+
+/* Where this server follows: who leads, and how far it is with that. */
+enum lead_state {
+	LEAD_NONE,
+	LEAD_WAITS,  /* POSITION was sent */
+	LEAD_ON,     /* records come */
+	LEAD_COPIES, /* pages of the database come */
+	LEAD_SYNCS   /* the copy is being synced */
+};
+struct site_lead_of {
+	enum lead_state state;
+	struct peer *peer;
+	uint32_t handle;
+	uint64_t serial;
+	bool lost; /* what is here is of no use: the next POSITION says so */
+	/* what was acknowledged last */
+	uint64_t ack_serial, ack_epoch, ack_lsn;
+	/* the copy that is being received */
+	int fd;
+	uint32_t number; /* of its file */
+	struct site_copy copy;
+	uint64_t whole, pages;
+};
+
+/* This server's database of a stream that it does not write. */
+struct site_file {
+	struct apply *apply;
+	uint64_t used;	  /* when it was applied to last */
+	uint64_t applied; /* LSN that readers may see; 0 = not known */
+	uint64_t fed;	  /* the same with parts */
+	uint32_t shown;	  /* number of the file that readers are told of */
+	bool stale;	  /* the file of this number is to be removed */
+	uint32_t old;
+	bool looked; /* opened since somebody else wrote it */
+	bool work;   /* in the list of those with something to apply */
+	struct live *next_work;
+};
 
 /* A reader's interest in a stream. */
 struct watch {
@@ -45,6 +87,18 @@ struct live {
 	bool dirty; /* in the list of what the next sync touches */
 	struct live *next_dirty;
 	struct watch *watches;
+	uint64_t told;	  /* LSN that the writer was told to be safe */
+	unsigned holders; /* links that may have the file open for writing */
+
+	/* On a site, replicator_site*.c: */
+	struct site_key *key;
+	struct live *next_of_key;
+	uint32_t id;		/* the handle under which it is led */
+	struct follow **follow; /* by peer, where this server leads */
+	uint64_t held;		/* LSN that all members hold */
+	uint64_t committed;	/* of it the last whole commit */
+	struct site_lead_of lead;
+	struct site_file file;
 };
 
 enum slot_kind { SLOT_FREE, SLOT_WRITER, SLOT_WATCH };
@@ -53,6 +107,7 @@ struct slot {
 	enum slot_kind kind;
 	uint32_t handle;
 	struct live *live; /* of a writer; stays after it lost the stream */
+	bool holds;	   /* it was welcomed: the file is open there */
 	struct watch *watch;
 };
 
@@ -94,6 +149,7 @@ struct replicator {
 	bool making;   /* a segment is made in advance */
 	struct replicator_status status;
 	struct err failed; /* the log failed for good */
+	struct site *site; /* NULL on a server alone */
 };
 
 /* replicator.c */
@@ -108,6 +164,11 @@ int replicator_room(struct replicator *, size_t n, struct err *);
 /* Append the one note in the buffer, and free it. */
 int replicator_note(struct replicator *, struct buf *, struct err *);
 void replicator_tell(struct watch *);
+void replicator_tell_later(struct replicator *, struct live *, uint64_t now);
+/* Tell the writer and readers of a site what has become safe. */
+void site_settle(struct replicator *, struct live *, uint64_t now);
+/* What an error of the log leads to; returns its code. */
+int replicator_trouble(struct replicator *, const struct err *);
 void replicator_on_turn(void *);
 void replicator_on_tell(void *);
 void replicator_on_again(void *);
@@ -125,5 +186,188 @@ void link_flush(struct link *);
 void link_refuse(struct link *, uint32_t handle, const struct err *);
 void link_close(struct link **);
 void link_resume(struct link *); /* go on with what was left unread */
+/* The owner before is told; nothing of it is taken from now on. */
+void link_take_over(struct live *, uint64_t epoch);
+void link_welcomed(struct live *); /* its writer has the file from now on */
+
+/* ---- a site of several servers -------------------------------------------
+ */
+
+#define PEER_MAGIC 0x70656572u
+#define SITE_PEERS 64
+#define SITE_LATE (200 * CLOCK_MS) /* a member that is silent so long goes */
+#define SITE_TICK (50 * CLOCK_MS)
+#define SITE_AGAIN CLOCK_SEC	   /* what was refused is asked again */
+#define SITE_OUT_MAX (8u << 20)	   /* records sent ahead of a follower */
+#define SITE_OUT_PUMP (512u << 10) /* of catching up and copies */
+#define SITE_PUMP (1u << 20)	   /* bytes of log read in a turn for one */
+#define SITE_APPLY (2u << 20)	   /* bytes applied in a turn */
+#define SITE_APPLIES 64		   /* databases open at a time */
+
+enum site_join {
+	JOIN_NONE,
+	JOIN_WAITS,   /* everything waits for it, to see that it has all */
+	JOIN_PROPOSED /* raft was asked; it may be a member */
+};
+
+/* What a server is to a key. */
+struct site_seat {
+	bool member;
+	enum site_join join;
+	uint64_t again; /* no proposal before */
+};
+
+struct site_key {
+	struct site *site;
+	char name[OWNER_KEY];
+	char owner[OWNER_INSTANCE];
+	uint64_t epoch;
+	bool mine; /* owned by an instance of this server */
+	char members[OWNER_MEMBERS];
+	struct live *lives;
+	struct site_seat seat[SITE_PEERS];
+};
+
+/* Another server. */
+struct peer {
+	unsigned magic;
+	struct replicator *r;
+	unsigned index;
+	char name[SITE_NAME];
+	bool up; /* as the owner map says */
+	int fd;	 /* -1 when it is not connected */
+	struct loop_fd *io;
+	bool ready; /* it has said HELLO */
+	uint64_t log;
+	uint64_t since; /* connected, or not, since then */
+	uint8_t *in;
+	size_t in_at, in_len, in_room;
+	struct buf out; /* out_at..len is still to be sent */
+	size_t out_at;
+	bool writing;
+	struct live **leads; /* streams that it leads, by handle */
+	uint32_t nleads;
+	struct ship_cursor cursor; /* for all that are behind */
+	unsigned behind;
+	unsigned queued;     /* follows that wait to be copied */
+	struct follow *copy; /* the one that is being sent */
+};
+
+enum follow_state {
+	FOLLOW_NONE,   /* not connected, or refused */
+	FOLLOW_ASKED,  /* LEAD was sent */
+	FOLLOW_BEHIND, /* reads the log with the peer's cursor */
+	FOLLOW_LIVE,   /* is sent records as they come */
+	FOLLOW_QUEUED, /* waits for its turn to be copied */
+	FOLLOW_COPY    /* is sent the database */
+};
+
+/* A peer that follows a stream which this server leads. */
+struct follow {
+	struct live *live;
+	struct peer *peer;
+	enum follow_state state;
+	uint64_t serial;
+	uint64_t epoch, acked; /* on its disk */
+	uint64_t sent, told;
+	uint64_t since; /* it owes an answer since then; 0 = nothing */
+	uint64_t again; /* not asked before */
+	uint64_t need;	/* LSN from which on the log is kept; 0 = none */
+	int fd;		/* of the file that is copied */
+	uint32_t page;	/* the next one */
+};
+
+struct site {
+	struct replicator *r;
+	char server[SITE_NAME];
+	const struct owner_map *owners;
+	replicator_propose_fn *propose;
+	void *arg;
+	struct map keys; /* name -> struct site_key */
+	struct peer *peer[SITE_PEERS];
+	unsigned npeers;
+	struct live **live; /* by handle */
+	uint32_t nlives, live_room;
+	struct loop_timer *tick;
+	struct loop_timer *more; /* goes on with what took too long */
+	struct live *work, **work_last;
+	bool worked; /* as much as may be in this turn of the loop */
+	struct live *open[SITE_APPLIES];
+	unsigned nopen;
+	struct ship_cursor cursor; /* of what is applied */
+	uint64_t stale_at;	   /* old files were looked at last */
+	uint64_t lost;		   /* replicas that were set aside */
+};
+
+/* replicator_site.c */
+int site_open(
+    struct replicator *, const struct replicator_config *, struct err *);
+void site_close(struct replicator *);
+int site_live(struct replicator *, struct live *); /* a stream is known */
+void site_live_free(struct live *);
+struct peer *site_peer(struct site *, const char *name); /* made when new */
+void site_more(struct site *);		       /* go on in the next turn */
+uint64_t site_need(const struct replicator *); /* of the log, for others */
+
+/* replicator_site_peer.c */
+void peer_send(struct peer *, const struct site_msg *);
+size_t peer_backlog(const struct peer *);
+void peer_flush(struct peer *);
+void peer_close(struct peer *, const char *why);
+void peer_resume(struct peer *);
+void peer_want(struct peer *);
+
+/* replicator_site_lead.c */
+void lead_ask_all(struct live *);  /* every peer is asked where it is */
+void lead_ask_peer(struct peer *); /* of every stream that is led */
+void lead_drop(struct live *);	   /* it is led no more */
+void lead_copies(struct follow *);
+void lead_away(struct follow *, uint64_t us); /* asked again after that */
+void lead_drop_peer(struct peer *);
+void lead_shipped(struct live *, const uint8_t *record, size_t n);
+void lead_commit(struct live *); /* tell what all members hold */
+bool lead_held(const struct live *, uint64_t *lsn);
+void lead_tick(struct site *, uint64_t now);
+void lead_pump(struct peer *);
+int lead_claim(
+    struct replicator *, struct live *, uint64_t epoch, struct err *);
+int lead_on_position(struct peer *, const struct site_msg *, struct err *);
+int lead_on_ack(struct peer *, const struct site_msg *, struct err *);
+int lead_on_refused(struct peer *, const struct site_msg *, struct err *);
+
+/* replicator_site_seat.c */
+void seat_tick(struct site *, struct site_key *, uint64_t now);
+
+/* replicator_site_copy.c */
+void copy_stop(struct follow *);
+void copy_pump(struct peer *);
+void copy_abort(struct live *); /* what is being received */
+void copy_on_synced(struct replicator *, const struct sync_job *);
+int copy_on_copy(struct peer *, const struct site_msg *, struct err *);
+int copy_on_pages(struct peer *, const struct site_msg *, struct err *);
+int copy_on_copied(struct peer *, const struct site_msg *, struct err *);
+
+/* replicator_site_follow.c */
+void follow_ack(struct live *); /* what is on disk here */
+void follow_leave(struct live *);
+void follow_drop_peer(struct peer *);
+void follow_position(struct live *);
+void follow_lost(struct live *, const char *why);
+struct live *follow_of(struct peer *, uint32_t handle);
+int follow_on_lead(struct peer *, const struct site_msg *, struct err *);
+int follow_on_start(struct peer *, const struct site_msg *, struct err *);
+int follow_on_record(struct peer *, const struct site_msg *, struct err *);
+int follow_on_commit(struct peer *, const struct site_msg *, struct err *);
+
+/* replicator_site_apply.c */
+uint64_t file_applied(const struct live *);
+void file_soon(struct live *); /* there may be something to apply */
+void file_work(struct site *); /* a turn's worth of it */
+void file_close(struct live *);
+void file_tick(struct site *, uint64_t now);
+/* Readers are told what they see. */
+void file_seen(struct replicator *, struct live *, uint64_t now);
+/* True when a local owner may open it; else that is on the way. */
+bool file_hand_over(struct replicator *, struct live *);
 
 #endif

@@ -22,6 +22,7 @@ static void
 replicator_pause(struct replicator *r, const struct err *e)
 {
 	struct link *l;
+	unsigned i;
 
 	if (!r->full)
 		log_warnx(
@@ -29,16 +30,20 @@ replicator_pause(struct replicator *r, const struct err *e)
 	r->full = r->paused = true;
 	for (l = r->links; l != NULL; l = l->next)
 		loop_fd_want(l->io, l->writing ? LOOP_WRITE : 0);
+	for (i = 0; r->site != NULL && i < r->site->npeers; i++)
+		peer_want(r->site->peer[i]);
 	loop_timer_set(r->again, AGAIN);
 }
 
-/* The log is of no use any more: every writer loses its streams. */
+/* The log is of no use any more: every writer loses its streams, and leaders
+ * of others do not wait for this server. */
 static void
 replicator_fail(struct replicator *r, const struct err *e)
 {
 	struct log_stream *s;
 	struct live *v;
 	size_t at = 0;
+	unsigned i;
 
 	if (r->failed.code != ERR_NONE)
 		return;
@@ -51,10 +56,11 @@ replicator_fail(struct replicator *r, const struct err *e)
 		link_refuse(v->writer, v->handle, e);
 		v->writer = NULL;
 	}
+	for (i = 0; r->site != NULL && i < r->site->npeers; i++)
+		r->site->peer[i]->out.failed = 1; /* closed in this turn */
 }
 
-/* What an error of the log leads to; returns its code. */
-static int
+int
 replicator_trouble(struct replicator *r, const struct err *e)
 {
 	if (e->code == ERR_FULL || e->code == ERR_NOMEM)
@@ -116,15 +122,17 @@ replicator_tell(struct watch *w)
 	struct live *v = w->live;
 	struct ship_msg m = {.type = SHIP_MSG_STATE,
 	    .handle = w->handle,
-	    .u.state = {
-		v->acked > 0, v->generation, v->log->commit.epoch, v->acked}};
+	    .u.state = {v->acked > 0, v->generation, v->log->commit.epoch,
+		v->acked, v->log->file}};
 
+	if (v->key != NULL)
+		m.u.state.file = v->file.shown;
 	w->told = clock_mono();
 	link_send(w->link, &m);
 }
 
 /* A reader that was told a moment ago is told again only after the gap. */
-static void
+void
 replicator_tell_later(struct replicator *r, struct live *v, uint64_t now)
 {
 	struct watch *w;
@@ -157,6 +165,7 @@ replicator_on_tell(void *arg)
 	}
 }
 
+/* On a site the place in the -wal is that of this server's own file. */
 static void
 replicator_welcome(struct live *v)
 {
@@ -164,31 +173,73 @@ replicator_welcome(struct live *v)
 	struct ship_msg m = {.type = SHIP_MSG_WELCOME,
 	    .handle = v->handle,
 	    .u.welcome = {last->lsn, last->sum, v->log->commit.lsn, last->wal,
-		v->log->page_size}};
+		v->log->page_size, v->log->file}};
 
+	if (v->key != NULL)
+		m.u.welcome.wal = v->log->own.wal;
 	v->welcome = false;
+	v->told = last->lsn;
+	v->file.looked = false;
+	link_welcomed(v);
 	link_send(v->writer, &m);
+}
+
+/* The writer is told that everything up to an LSN is safe; a new one is
+ * welcomed. */
+static void
+replicator_tell_writer(struct live *v, uint64_t lsn)
+{
+	struct ship_msg m = {.type = SHIP_MSG_ACK, .handle = v->handle};
+
+	if (v->welcome) {
+		replicator_welcome(v);
+	} else if (v->told != lsn) {
+		v->told = m.u.ack = lsn;
+		link_send(v->writer, &m);
+	}
 }
 
 /* What is on disk now is acknowledged. */
 static void
 replicator_ack(struct replicator *r, struct live *v, uint64_t now)
 {
-	struct ship_msg m = {.type = SHIP_MSG_ACK, .handle = v->handle};
-
-	if (v->writer != NULL && v->welcome)
-		replicator_welcome(v);
-	else if (v->writer != NULL && v->synced != v->log->last.lsn) {
-		m.u.ack = v->log->last.lsn;
-		link_send(v->writer, &m);
-	}
 	v->synced = v->log->last.lsn;
+	if (r->site != NULL) {
+		site_settle(r, v, now);
+		return;
+	}
+	if (v->writer != NULL)
+		replicator_tell_writer(v, v->synced);
 	if (v->acked == v->log->commit.lsn)
 		return;
 	if (v->generation == 0)
 		replicator_generation(r, v);
 	v->acked = v->log->commit.lsn;
 	replicator_tell_later(r, v, now);
+}
+
+/* On a site it is not enough that it is on disk here. */
+void
+site_settle(struct replicator *r, struct live *v, uint64_t now)
+{
+	uint64_t lsn, commit;
+	bool held = lead_held(v, &lsn);
+
+	if (!v->key->mine) {
+		follow_ack(v);
+	} else if (held && lsn > v->held) {
+		v->held = lsn;
+		commit = log_stream_commit(v->log, lsn);
+		if (commit > v->committed)
+			v->committed = commit;
+		lead_commit(v);
+	}
+	if (v->writer != NULL && v->key->mine &&
+	    (!v->welcome ||
+		(held && lsn == v->log->last.lsn && file_hand_over(r, v))))
+		replicator_tell_writer(v, v->held);
+	file_soon(v);
+	file_seen(r, v, now);
 }
 
 static void
@@ -205,6 +256,16 @@ replicator_ack_all(struct replicator *r)
 	replicator_tick_soon(r);
 }
 
+static void
+replicator_flush_peers(struct replicator *r)
+{
+	unsigned i;
+
+	for (i = 0; r->site != NULL && i < r->site->npeers; i++)
+		peer_flush(r->site->peer[i]);
+}
+
+/* Followers write to their disks while this server does. */
 void
 replicator_on_turn(void *arg)
 {
@@ -212,6 +273,7 @@ replicator_on_turn(void *arg)
 	struct link *l;
 	struct err e;
 
+	replicator_flush_peers(r);
 	if (r->failed.code == ERR_NONE) {
 		if (ship_log_sync(r->log, &e) != 0)
 			replicator_trouble(r, &e);
@@ -223,6 +285,9 @@ replicator_on_turn(void *arg)
 		l->flush = false;
 		link_flush(l);
 	}
+	replicator_flush_peers(r);
+	if (r->site != NULL && r->failed.code == ERR_NONE && !r->paused)
+		file_work(r->site);
 	replicator_count(r);
 }
 
@@ -232,12 +297,15 @@ replicator_on_again(void *arg)
 {
 	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
 	struct link *l, *next;
+	unsigned i;
 
 	r->paused = false;
 	for (l = r->links; l != NULL && !r->paused; l = next) {
 		next = l->next;
 		link_resume(l);
 	}
+	for (i = 0; r->site != NULL && i < r->site->npeers && !r->paused; i++)
+		peer_resume(r->site->peer[i]);
 	loop_defer(r->loop, &r->turn);
 	if (r->paused)
 		return;

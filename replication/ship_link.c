@@ -14,11 +14,13 @@
  *     WRITTEN      0 8 LSN; 8 8 1 = the file is the stream's beginning
  *     CLOSE, UNREAD nothing
  *     WELCOME      0 8 LSN; 8 8 sum; 16 8 LSN of the last commit; 24 8 salt;
- *                  32 4 first frame; 36 4 frames; 40 4 page size; 44 4 zero
+ *                  32 4 first frame; 36 4 frames; 40 4 page size; 44 4 number
+ *                  of the database file
  *     REFUSED      0 8 error; 8 256 words, ended by a NUL
  *     ACK          0 8 LSN
  *     STATE        0 8 1 = there is such a stream; 8 8 generation; 16 8
- *                  epoch; 24 8 LSN
+ *                  epoch; 24 8 LSN; 32 4 number of the database file;
+ *                  36 4 zero
  *
  * Both ends are one program, so there is no version: the supervisor starts
  * them together. A message that does not decode ends the link.
@@ -118,6 +120,7 @@ welcome_get(struct ship_msg *m, const uint8_t *p, size_t n)
 	w->wal.first = ship_get32(p + 32);
 	w->wal.count = ship_get32(p + 36);
 	w->page_size = ship_get32(p + 40);
+	w->file = ship_get32(p + 44);
 	return w->commit <= w->lsn;
 }
 
@@ -133,6 +136,7 @@ welcome_put(const struct ship_msg *m, uint8_t *p)
 	ship_put32(p + 32, w->wal.first);
 	ship_put32(p + 36, w->wal.count);
 	ship_put32(p + 40, w->page_size);
+	ship_put32(p + 44, w->file);
 	return 48;
 }
 
@@ -181,6 +185,7 @@ state_get(struct ship_msg *m, const uint8_t *p, size_t n)
 	m->u.state.generation = ship_get64(p + 8);
 	m->u.state.epoch = ship_get64(p + 16);
 	m->u.state.lsn = ship_get64(p + 24);
+	m->u.state.file = ship_get32(p + 32);
 	return true;
 }
 
@@ -191,7 +196,8 @@ state_put(const struct ship_msg *m, uint8_t *p)
 	ship_put64(p + 8, m->u.state.generation);
 	ship_put64(p + 16, m->u.state.epoch);
 	ship_put64(p + 24, m->u.state.lsn);
-	return 32;
+	ship_put32(p + 32, m->u.state.file);
+	return 40;
 }
 
 static const struct msg_row msg_rows[SHIP_MSGS] = {
@@ -204,7 +210,7 @@ static const struct msg_row msg_rows[SHIP_MSGS] = {
     [SHIP_MSG_WELCOME] = {48, 48, welcome_get, welcome_put},
     [SHIP_MSG_REFUSED] = {MSG_BODY, MSG_BODY, refused_get, refused_put},
     [SHIP_MSG_ACK] = {8, 8, ack_get, ack_put},
-    [SHIP_MSG_STATE] = {32, 32, state_get, state_put},
+    [SHIP_MSG_STATE] = {40, 40, state_get, state_put},
 };
 
 long

@@ -49,6 +49,7 @@ struct ship_welcome {
 	uint64_t commit;     /* LSN of the last whole commit */
 	struct ship_wal wal; /* where the last record was made of */
 	uint32_t page_size;  /* 0 = no record yet */
+	uint32_t file;	     /* number of the database file */
 };
 
 struct ship_refused {
@@ -61,6 +62,7 @@ struct ship_state {
 	uint64_t generation; /* another file when it changes */
 	uint64_t epoch;
 	uint64_t lsn; /* acknowledged */
+	uint32_t file;
 };
 
 struct ship_msg {

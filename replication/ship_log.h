@@ -96,6 +96,29 @@ void ship_log_spare_take(struct ship_log *, const char *path);
 int ship_log_walk(
     struct ship_log *, uint64_t from, ship_log_fn *, void *arg, struct err *);
 
+/*
+ * A reader of the log while it is being written, who goes on where it was. It
+ * sees what was handed to the kernel, which after ship_log_sync is all.
+ */
+struct ship_cursor {
+	uint64_t pos;	  /* of the next entry */
+	uint64_t segment; /* whose descriptor is open */
+	int fd;
+	uint8_t *buf; /* len bytes of the log from at on */
+	uint64_t at;
+	size_t len;
+};
+void ship_cursor_init(struct ship_cursor *);
+void ship_cursor_fini(struct ship_cursor *);
+/* Go to an entry, or to the start of a segment. */
+void ship_cursor_seek(struct ship_cursor *, uint64_t pos);
+/*
+ * The next record, verified, and its position: 1; 0 when there is none yet;
+ * -ERR_ABSENT when its segment is gone; -ERR_CORRUPT, -ERR_IO, -ERR_NOMEM.
+ */
+int ship_cursor_next(struct ship_log *, struct ship_cursor *,
+    struct ship_record *, const uint8_t **bytes, uint64_t *pos, struct err *);
+
 /* ---- between ship_log.c and ship_log_scan.c ----------------------------- */
 
 struct ship_entry {

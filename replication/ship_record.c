@@ -18,7 +18,7 @@
  *   60   4  number of those frames
  *   64   8  value 0
  *   72   8  value 1
- *   80   8  zero
+ *   80   8  value 2
  *   88   8  sum of all other bytes of the record
  *   96   -  name of the stream, filled with zeros to a multiple of 8
  *   -    4n numbers of the pages, filled with zeros to a multiple of 8
@@ -26,11 +26,23 @@
  *
  * By kind:
  *   PAGES       as above; values are zero
- *   CLAIM       LSN and sum (prev) where the new owner found the stream
- *   CHECKPOINT  LSN up to which the database file is on disk
+ *   CLAIM       LSN and sum (prev) where this log stands when the epoch
+ *               begins: what it holds of the stream behind that is void; value
+ *               0 is 1 when another server owns the stream, value 1 the LSN
+ *               up to which records of epochs before may still follow
+ *   CHECKPOINT  LSN up to which the database file is on disk; LSN 0: a
+ *               database that the log does not hold is the beginning
  *   STATE       epoch, LSN, prev, page size, pages and place in the -wal of
  *               the last commit; value 0 the LSN of the checkpoint, value 1
- *               the highest epoch claimed
+ *               the highest epoch claimed, value 2 the number of the file,
+ *               with bit 32 when another server owns the stream, bit 33 when
+ *               it began with a database that the log does not hold, and bit
+ *               34 when no owner here left its file at that commit
+ *   BASE        the same, where a copied database begins; but value 0 is the
+ *               LSN from which on the database is whole
+ *   PLACE       LSN, sum (prev) and, in value 1, epoch of a record, and where
+ *               it stands in the -wal of this server: its file holds that,
+ *               and nothing behind it
  *   BOOT        no name; the values are the boot id
  *
  * The sum is 64 bits in four lanes of words. Each step is a bijection of the
@@ -253,7 +265,7 @@ record_put_head(const struct ship_record *r, uint8_t *out, size_t length)
 	ship_put32(out + 60, r->wal.count);
 	ship_put64(out + 64, r->value[0]);
 	ship_put64(out + 72, r->value[1]);
-	ship_put64(out + 80, 0);
+	ship_put64(out + 80, r->value[2]);
 	ship_put64(out + 88, 0);
 	memset(out + SHIP_HEAD, 0, room);
 	memcpy(out + SHIP_HEAD, r->name, name);
@@ -323,6 +335,7 @@ record_get_head(struct ship_record *r, const uint8_t *p)
 	r->wal.count = ship_get32(p + 60);
 	r->value[0] = ship_get64(p + 64);
 	r->value[1] = ship_get64(p + 72);
+	r->value[2] = ship_get64(p + 80);
 	r->sum = ship_get64(p + 88);
 }
 

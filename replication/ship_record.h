@@ -15,6 +15,8 @@ enum ship_kind {
 	SHIP_CHECKPOINT, /* the database file on disk holds all up to lsn */
 	SHIP_STATE, /* where the stream stands, at the start of a segment */
 	SHIP_BOOT,  /* the machine's boot under which the log goes on */
+	SHIP_BASE,  /* the stream begins here, with a copied database */
+	SHIP_PLACE, /* where this server's own file stands */
 	SHIP_KINDS
 };
 
@@ -44,7 +46,7 @@ struct ship_record {
 	uint32_t page_size;
 	uint32_t db_pages; /* size of the database after it; 0 = a part */
 	struct ship_wal wal;
-	uint64_t value[2]; /* by kind, see ship_record.c */
+	uint64_t value[3]; /* by kind, see ship_record.c */
 	uint32_t npages;
 	const uint8_t *numbers; /* of a decoded record: borrowed */
 	const uint8_t *pages;

@@ -89,7 +89,8 @@ pin_open(struct stream *s)
 
 	if (s->pin != NULL)
 		return true;
-	if (stream_path(path, s->repl->root, s->config.name, NULL) != 0 ||
+	if (stream_path(path, s->repl->root, s->config.name, s->file, NULL) !=
+		0 ||
 	    sqlite3_open_v2(path, &s->pin,
 		SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE,

@@ -217,7 +217,9 @@ open_database(struct stream *s, const struct ship_welcome *w, struct err *e)
 	char path[STREAM_PATH];
 	int r, made;
 
-	if ((r = stream_path(path, s->repl->root, s->config.name, e)) != 0)
+	s->file = w->file;
+	if ((r = stream_path(
+		 path, s->repl->root, s->config.name, s->file, e)) != 0)
 		return r;
 	if ((made = open_file(s, path, w->lsn, e)) < 0)
 		return made;

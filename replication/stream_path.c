@@ -10,13 +10,51 @@
 #include "stream_path.h"
 
 int
-stream_path(
-    char path[STREAM_PATH], const char *root, const char *name, struct err *e)
+stream_path(char path[STREAM_PATH], const char *root, const char *name,
+    uint32_t file, struct err *e)
 {
-	if (snprintf(path, STREAM_PATH, "%s/%s.db", root, name) >=
+	char number[16] = "";
+
+	if (file != 0)
+		snprintf(number, sizeof number, "~%u", file);
+	if (snprintf(path, STREAM_PATH, "%s/%s%s.db", root, name, number) >=
 	    STREAM_PATH - 8)
 		return err_set(e, ERR_TOOBIG, "%s/%s: path", root, name);
 	return 0;
+}
+
+/*
+ * Every connection in WAL mode holds a lock on these bytes of the database
+ * (sqlite.org/lockingv3.html); so whoever can lock them all is alone. One that
+ * has opened the file and not yet locked it finds it empty, and never takes it
+ * for a database without a -wal.
+ */
+int
+stream_path_remove(const char *path)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+	    .l_whence = SEEK_SET,
+	    .l_start = 0x40000002,
+	    .l_len = 510};
+	static const char *const ends[] = {"-wal", "-shm", "-lsn"};
+	char beside[STREAM_PATH];
+	int fd = open(path, O_RDWR | O_CLOEXEC), r = 0;
+	size_t i;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -ERR_IO;
+	if (fcntl(fd, F_OFD_SETLK, &lock) != 0 || ftruncate(fd, 0) != 0 ||
+	    unlink(path) != 0) {
+		r = -ERR_BUSY;
+	} else {
+		for (i = 0; i < 3; i++) {
+			snprintf(
+			    beside, sizeof beside, "%.390s%s", path, ends[i]);
+			unlink(beside);
+		}
+	}
+	close(fd);
+	return r;
 }
 
 /* Call fn for the root and every directory of the name, the root first. */

@@ -9,14 +9,19 @@
  * advance. It shares nothing with the loop but two queues. Blocks all
  * signals.
  */
-enum sync_what { SYNC_DATABASE, SYNC_SEGMENT };
+enum sync_what {
+	SYNC_DATABASE,
+	SYNC_SEGMENT,
+	SYNC_COPY /* as SYNC_DATABASE: a copy of another server's */
+};
 
 struct sync_job {
 	enum sync_what what;
 	char path[512];
 	char root[256]; /* SYNC_DATABASE: sync the directories too if not "" */
 	char name[STREAM_NAME];
-	uint64_t n; /* LSN of the checkpoint; bytes of the segment */
+	uint64_t n; /* LSN of the checkpoint; bytes of the segment; the copy's
+		     * number */
 	int result; /* 0 or -ERR_x */
 	struct sync_job *next;
 };

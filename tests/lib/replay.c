@@ -96,7 +96,7 @@ replay_record(void *arg, const struct ship_record *rec, const uint8_t *bytes,
 	s = log_index_find(&w->ix, w->name);
 	if (rec->kind == SHIP_CHECKPOINT)
 		w->r->checkpoint = rec->lsn;
-	if (rec->kind != SHIP_PAGES || log_stream_is_void(s, pos))
+	if (rec->kind != SHIP_PAGES || log_stream_is_void(s, pos, rec->lsn))
 		return 0;
 	if (rec->lsn > w->upto) {
 		w->done = true;

@@ -1,6 +1,8 @@
 /* A replicator in a process of its own, and links to it. */
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,20 +72,99 @@ world_fork(int keep1, int keep2)
 	return 0;
 }
 
+/* ---- in the replicator's process ---------------------------------------- */
+
+struct world_inside {
+	struct replicator *r;
+	struct owner_map *map;
+	int control;
+};
+
+static void
+inside_say(int s, const char *fmt, ...)
+{
+	char line[700];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	if (send(s, line, strlen(line) + 1, MSG_NOSIGNAL) < 0)
+		_exit(0);
+}
+
+static void
+inside_propose(
+    void *arg, const char *key, uint64_t epoch, const char *server, bool add)
+{
+	inside_say(*(int *)arg, "P %s %llu %s %d", key,
+	    (unsigned long long)epoch, server, add);
+}
+
+static void
+inside_owners(struct world_inside *in, int fd)
+{
+	struct err e;
+
+	if (fd >= 0 && owner_map_attach(fd, &in->map, &e) != 0)
+		_exit(3);
+	if (fd >= 0)
+		close(fd);
+	replicator_owners(in->r, in->map);
+}
+
+static void
+inside_decided(struct world_inside *in, const char *line)
+{
+	char key[OWNER_KEY], server[64];
+	unsigned long long epoch;
+	int add, answer;
+
+	if (sscanf(line, "%63s %llu %63s %d %d", key, &epoch, server, &add,
+		&answer) == 5)
+		replicator_decided(in->r, key, epoch, server, add,
+		    (enum replicator_answer)answer);
+}
+
+static void
+inside_status(struct world_inside *in)
+{
+	struct replicator_follower f;
+	size_t at = 0;
+
+	while (replicator_next_follower(in->r, &at, &f))
+		inside_say(in->control,
+		    "R %s %s %s %llu %llu %llu %llu %llu %s", f.stream,
+		    f.follower[0] != '\0' ? f.follower : "-",
+		    f.leader[0] != '\0' ? f.leader : "-",
+		    (unsigned long long)f.epoch, (unsigned long long)f.lsn,
+		    (unsigned long long)f.acked, (unsigned long long)f.applied,
+		    (unsigned long long)f.lag_records, f.state);
+	inside_say(in->control, "E");
+}
+
 /* A socket comes over the control socket; its end is the world's end. */
 static void
 world_on_control(void *arg, int s, int events)
 {
-	struct replicator *r = arg;
-	char who[OWNER_INSTANCE] = "";
+	struct world_inside *in = arg;
+	char who[OWNER_INSTANCE + 200] = "";
 	int fd = -1, n = 1;
 	ssize_t len = sock_recv_fds(s, who, sizeof who - 1, &fd, &n);
 
 	(void)events;
 	if (len <= 0)
 		_exit(0);
-	if (n == 1)
-		replicator_serve(r, fd, who);
+	if (who[0] == '!')
+		inside_owners(in, n == 1 ? fd : -1);
+	else if (who[0] == '?')
+		inside_decided(in, who + 1);
+	else if (who[0] == '#')
+		inside_status(in);
+	else if (n == 1 && who[0] == '@')
+		replicator_join(in->r, fd, who + 1);
+	else if (n == 1)
+		replicator_serve(in->r, fd, who);
 }
 
 /* A small disk for the log, seen by this process only. */
@@ -113,22 +194,25 @@ world_replicator(const struct world *w, int control)
 	    .log = w->log,
 	    .log_keep = w->keep,
 	    .log_segment = w->segment,
-	    .boot = w->boot};
+	    .boot = w->boot,
+	    .server = w->server,
+	    .propose = inside_propose};
+	struct world_inside in = {.control = control};
 	struct loop *loop = loop_new();
-	struct replicator *r;
 	struct err e;
 
 	signal(SIGXFSZ, SIG_IGN);
 	if (w->small != 0)
 		world_small_disk(w);
-	log_init("replicator/1", false);
+	log_init(w->server != NULL ? w->server : "replicator/1", false);
 	if (getenv("TEST_LOG") == NULL)
 		log_fd(open("/dev/null", 1));
-	if (replicator_open(loop, &c, &r, &e) != 0) {
+	c.propose_arg = &in.control;
+	if (replicator_open(loop, &c, &in.r, &e) != 0) {
 		fprintf(stderr, "replicator: %s\n", e.text);
 		_exit(1);
 	}
-	loop_fd_open(loop, control, LOOP_READ, world_on_control, r);
+	loop_fd_open(loop, control, LOOP_READ, world_on_control, &in);
 	loop_run(loop);
 	_exit(0);
 }
@@ -174,6 +258,477 @@ int
 world_link(struct world *w, const char *who)
 {
 	return world_link_by(w->control, who);
+}
+
+/* ---- a site: wires ------------------------------------------------------ */
+
+static const char *const world_names[WORLD_SERVERS] = {
+    "srv1", "srv2", "srv3", "srv4"};
+
+static void
+wire_close(struct world_wire *w)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		buf_fini(&w->held[i]);
+		if (w->fd[i] < 0)
+			continue;
+		loop_fd_close(&w->io[i]);
+		close(w->fd[i]);
+		w->fd[i] = -1;
+	}
+}
+
+/* An end is read while the other takes what it gave. */
+static void
+wire_want(struct world_wire *w)
+{
+	int i;
+
+	for (i = 0; i < 2 && w->fd[i] >= 0; i++)
+		loop_fd_want(w->io[i],
+		    w->hangs ? 0
+			     : (w->held[i].len == 0 ? LOOP_READ : 0) |
+			    (w->held[!i].len > 0 ? LOOP_WRITE : 0));
+}
+
+/* What an end gave goes to the other; false when the wire was cut. */
+static bool
+wire_give(struct world_wire *w, int end)
+{
+	struct buf *b = &w->held[end];
+	size_t most = b->len;
+	ssize_t n;
+
+	if (w->cut != 0 && most > w->cut)
+		most = w->cut;
+	if (most == 0)
+		return true;
+	n = send(w->fd[!end], b->data, most, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		wire_close(w);
+		return false;
+	}
+	if (n <= 0)
+		return true;
+	buf_eat(b, (size_t)n);
+	if (w->cut == 0 || (w->cut -= (size_t)n) > 0)
+		return true;
+	wire_close(w);
+	return false;
+}
+
+static void
+wire_on_io(void *arg, int fd, int events)
+{
+	static char bytes[1 << 17];
+	struct world_wire *w = arg;
+	int end = fd == w->fd[1];
+	ssize_t n;
+
+	if (events & LOOP_WRITE && !wire_give(w, !end))
+		return;
+	if (events & LOOP_READ && w->held[end].len == 0) {
+		n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+			wire_close(w);
+			return;
+		}
+		if (n > 0)
+			buf_add(&w->held[end], bytes, (size_t)n);
+		if (!wire_give(w, end))
+			return;
+	}
+	wire_want(w);
+}
+
+static struct world_wire *
+world_wire(struct world_site *t, unsigned a, unsigned b)
+{
+	return a < b ? &t->wire[a][b] : &t->wire[b][a];
+}
+
+void
+world_site_join(struct world_site *t, unsigned a, unsigned b)
+{
+	struct world_wire *w = world_wire(t, a, b);
+	char name[40];
+	unsigned ends[2] = {a, b};
+	int s[2], i;
+
+	wire_close(w);
+	w->hangs = false;
+	w->cut = 0;
+	for (i = 0; i < 2; i++) {
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s) != 0)
+			world_die("socketpair");
+		snprintf(name, sizeof name, "@%s", world_names[ends[!i]]);
+		if (sock_send_fds(t->w[ends[i]].control, name, strlen(name) + 1,
+			&s[1], 1) < 0)
+			world_die("join");
+		close(s[1]);
+		w->fd[i] = s[0];
+	}
+	for (i = 0; i < 2; i++)
+		w->io[i] = loop_fd_open(
+		    t->loop, w->fd[i], LOOP_READ, wire_on_io, w);
+}
+
+void
+world_site_cut(struct world_site *t, unsigned a, unsigned b)
+{
+	wire_close(world_wire(t, a, b));
+}
+
+void
+world_site_hang(struct world_site *t, unsigned a, unsigned b, bool hang)
+{
+	struct world_wire *w = world_wire(t, a, b);
+
+	w->hangs = hang;
+	wire_want(w);
+}
+
+/* ---- a site: the quorum ------------------------------------------------- */
+
+static void
+site_owners_changed(struct world_site *t)
+{
+	unsigned i;
+
+	for (i = 0; i < t->n; i++) {
+		if (t->up[i] && !t->deaf[i] &&
+		    send(t->w[i].control, "!", 2, 0) < 0)
+			world_die("owners");
+	}
+}
+
+void
+world_site_deaf(struct world_site *t, unsigned i, bool deaf)
+{
+	t->deaf[i] = deaf;
+	site_owners_changed(t);
+}
+
+static bool
+members_have(const char *members, const char *server)
+{
+	size_t n = strlen(server);
+	const char *at = members;
+
+	while ((at = strstr(at, server)) != NULL) {
+		if ((at == members || at[-1] == ' ') &&
+		    (at[n] == '\0' || at[n] == ' '))
+			return true;
+		at += n;
+	}
+	return false;
+}
+
+static void
+members_set(char members[OWNER_MEMBERS], const char *server, bool member)
+{
+	char out[OWNER_MEMBERS] = "", words[OWNER_MEMBERS], *next = words, *w;
+
+	snprintf(words, sizeof words, "%s", members);
+	while ((w = strsep(&next, " ")) != NULL) {
+		if (*w == '\0' || strcmp(w, server) == 0)
+			continue;
+		snprintf(out + strlen(out), sizeof out - strlen(out), "%s%s",
+		    out[0] != '\0' ? " " : "", w);
+	}
+	if (member)
+		snprintf(out + strlen(out), sizeof out - strlen(out), "%s%s",
+		    out[0] != '\0' ? " " : "", server);
+	snprintf(members, OWNER_MEMBERS, "%s", out);
+}
+
+static void
+site_on_proposal(struct world_site *t, unsigned from, const char *line)
+{
+	char key[OWNER_KEY], server[64], answer[200];
+	unsigned long long epoch;
+	struct owner o;
+	bool yes;
+	int add;
+
+	if (sscanf(line, "%63s %llu %63s %d", key, &epoch, server, &add) != 4)
+		world_die("proposal");
+	t->proposals++;
+	if (t->answer == WORLD_SILENT)
+		return;
+	yes = t->answer != WORLD_REFUSE && owner_map_find(t->map, key, &o) &&
+	    o.epoch == epoch;
+	if (yes) {
+		members_set(o.members, server, add != 0);
+		owner_map_put(t->map, &o);
+		*(add ? &t->added : &t->removed) += 1;
+		site_owners_changed(t);
+	}
+	snprintf(answer, sizeof answer, "?%s %llu %s %d %d", key, epoch, server,
+	    add,
+	    t->answer == WORLD_UNKNOWN ? REPLICATOR_UNKNOWN
+		: yes		       ? REPLICATOR_YES
+				       : REPLICATOR_NO);
+	send(t->w[from].control, answer, strlen(answer) + 1, MSG_NOSIGNAL);
+}
+
+static void
+site_on_row(struct world_site *t, const char *line)
+{
+	static char states[16];
+	struct replicator_follower f = {0};
+	unsigned long long epoch, lsn, acked, applied, lag;
+
+	if (sscanf(line, "%63s %32s %32s %llu %llu %llu %llu %llu %15s",
+		f.stream, f.follower, f.leader, &epoch, &lsn, &acked, &applied,
+		&lag, states) != 9)
+		world_die(line);
+	if (strcmp(f.stream, t->want_stream) != 0 ||
+	    strcmp(f.follower,
+		t->want_follower != NULL ? t->want_follower : "-") != 0)
+		return;
+	f.epoch = epoch;
+	f.lsn = lsn;
+	f.acked = acked;
+	f.applied = applied;
+	f.lag_records = lag;
+	f.state = states;
+	t->row = f;
+	t->rows = true;
+}
+
+static void
+site_on_control(void *arg, int s, int events)
+{
+	struct world_site *t = arg;
+	char line[700];
+	ssize_t n = recv(s, line, sizeof line - 1, MSG_DONTWAIT);
+	unsigned i;
+
+	(void)events;
+	for (i = 0; i < t->n && t->w[i].control != s; i++)
+		;
+	if (n <= 0) {
+		if (n == 0)
+			loop_fd_want(t->io[i], 0);
+		return;
+	}
+	line[n] = '\0';
+	if (line[0] == 'P')
+		site_on_proposal(t, i, line + 2);
+	else if (line[0] == 'R')
+		site_on_row(t, line + 2);
+	else if (line[0] == 'E')
+		t->want = 0;
+}
+
+/* ---- a site: servers ---------------------------------------------------- */
+
+static void
+site_put_server(struct world_site *t, unsigned i)
+{
+	struct owner o = {0};
+
+	snprintf(o.key, sizeof o.key, "server/%s", world_names[i]);
+	o.epoch = 1;
+	o.state = t->up[i] ? OWNER_SERVING : OWNER_DOWN;
+	owner_map_put(t->map, &o);
+}
+
+void
+world_site_make(struct world_site *t, struct loop *loop, unsigned n)
+{
+	struct err e;
+	unsigned i, j;
+
+	memset(t, 0, sizeof *t);
+	t->loop = loop;
+	t->n = n;
+	if (owner_map_create(NULL, &t->map, &e) != 0)
+		world_die(e.text);
+	for (i = 0; i < WORLD_SERVERS; i++) {
+		for (j = 0; j < WORLD_SERVERS; j++)
+			t->wire[i][j].fd[0] = t->wire[i][j].fd[1] = -1;
+	}
+	for (i = 0; i < n; i++) {
+		world_make(&t->w[i]);
+		t->w[i].server = world_names[i];
+		t->w[i].segment = 1 << 20;
+		t->w[i].keep = 64 << 20;
+	}
+	for (i = 0; i < n; i++)
+		world_site_start(t, i);
+}
+
+void
+world_site_remove(struct world_site *t)
+{
+	unsigned i;
+
+	for (i = 0; i < t->n; i++) {
+		if (t->up[i])
+			world_site_stop(t, i, SIGKILL);
+		world_remove(&t->w[i]);
+	}
+	owner_map_close(&t->map);
+}
+
+void
+world_site_start(struct world_site *t, unsigned i)
+{
+	int fd = owner_map_fd(t->map);
+	unsigned j;
+
+	world_start(&t->w[i]);
+	t->up[i] = true;
+	site_put_server(t, i);
+	if (sock_send_fds(t->w[i].control, "!", 2, &fd, 1) < 0)
+		world_die("owners");
+	t->io[i] = loop_fd_open(
+	    t->loop, t->w[i].control, LOOP_READ, site_on_control, t);
+	site_owners_changed(t);
+	for (j = 0; j < t->n; j++) {
+		if (j != i && t->up[j])
+			world_site_join(t, i, j);
+	}
+}
+
+void
+world_site_stop(struct world_site *t, unsigned i, int signo)
+{
+	unsigned j;
+
+	loop_fd_close(&t->io[i]);
+	world_stop(&t->w[i], signo);
+	t->up[i] = false;
+	site_put_server(t, i);
+	for (j = 0; j < t->n; j++) {
+		if (j != i)
+			wire_close(world_wire(t, i, j));
+	}
+	site_owners_changed(t);
+}
+
+uint64_t
+world_site_own(
+    struct world_site *t, const char *key, unsigned i, const char *members)
+{
+	struct owner o = {0};
+
+	if (!owner_map_find(t->map, key, &o)) {
+		memset(&o, 0, sizeof o);
+		snprintf(o.key, sizeof o.key, "%s", key);
+	}
+	o.epoch++;
+	o.state = OWNER_CLAIMING;
+	snprintf(o.instance, sizeof o.instance, "x/1@%s", world_names[i]);
+	if (members != NULL)
+		snprintf(o.members, sizeof o.members, "%s", members);
+	owner_map_put(t->map, &o);
+	site_owners_changed(t);
+	return o.epoch;
+}
+
+bool
+world_site_is_member(struct world_site *t, const char *key, unsigned i)
+{
+	struct owner o;
+
+	return owner_map_find(t->map, key, &o) &&
+	    members_have(o.members, world_names[i]);
+}
+
+struct site_wait {
+	struct world_site *site;
+	const char *key;
+	unsigned server;
+	bool member;
+	struct loop_timer *poll;
+	unsigned left;
+};
+
+static void
+site_on_wait(void *arg)
+{
+	struct site_wait *w = arg;
+
+	if (world_site_is_member(w->site, w->key, w->server) == w->member) {
+		loop_stop(w->site->loop);
+		return;
+	}
+	if (w->left-- == 0) {
+		fprintf(stderr, "key %s: waited in vain for server %u\n",
+		    w->key, w->server);
+		abort();
+	}
+	loop_timer_set(w->poll, 1000);
+}
+
+void
+world_site_wait_member(
+    struct world_site *t, const char *key, unsigned i, bool member)
+{
+	struct site_wait w = {t, key, i, member, NULL, WORLD_LIMIT * 1000};
+
+	w.poll = loop_timer_new(t->loop, site_on_wait, &w);
+	loop_timer_set(w.poll, 0);
+	loop_run(t->loop);
+	loop_timer_free(&w.poll);
+}
+
+static void
+site_on_status(void *arg)
+{
+	struct site_wait *w = arg;
+
+	if (w->site->want == 0) {
+		loop_stop(w->site->loop);
+		return;
+	}
+	if (w->left-- == 0)
+		world_die("status");
+	loop_timer_set(w->poll, 500);
+}
+
+bool
+world_site_status(struct world_site *t, unsigned i, const char *stream,
+    const char *follower, struct replicator_follower *out)
+{
+	struct site_wait w = {.site = t, .left = WORLD_LIMIT * 2000};
+
+	t->want = 1;
+	t->want_stream = stream;
+	t->want_follower = follower;
+	t->rows = false;
+	if (send(t->w[i].control, "#", 2, 0) < 0)
+		world_die("status");
+	w.poll = loop_timer_new(t->loop, site_on_status, &w);
+	loop_timer_set(w.poll, 0);
+	loop_run(t->loop);
+	loop_timer_free(&w.poll);
+	*out = t->row;
+	return t->rows;
+}
+
+void
+world_site_wait_applied(
+    struct world_site *t, unsigned i, const char *stream, uint64_t lsn)
+{
+	struct replicator_follower f;
+	unsigned left = WORLD_LIMIT * 200;
+
+	while (!world_site_status(t, i, stream, NULL, &f) || f.applied < lsn) {
+		if (left-- == 0) {
+			fprintf(stderr,
+			    "%s: server %u applied %llu of %llu (%s)\n", stream,
+			    i, (unsigned long long)f.applied,
+			    (unsigned long long)lsn, f.state);
+			abort();
+		}
+		world_pass(t->loop, 5000);
+	}
 }
 
 /* ---- waiting ------------------------------------------------------------ */

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include "daemon/base/buf.h"
 #include "replication/replication.h"
 
 /*
@@ -16,6 +17,7 @@ struct world {
 	uint64_t segment, keep;
 	size_t small; /* the log on a disk of so many bytes, all but 8 MiB of
 		       * which a file "ballast" takes; if it may mount */
+	const char *server; /* its name on a site; NULL = alone */
 	pid_t replicator;
 	int control; /* passes sockets to it */
 };
@@ -29,6 +31,75 @@ void world_stop(struct world *, int signo);
 int world_link(struct world *, const char *who);
 /* As world_link, but from another process: the control socket is enough. */
 int world_link_by(int control, const char *who);
+
+/*
+ * Servers of a site: a world each, joined by wires whose bytes pass through
+ * the test's process, which can cut or stop them. The test is also the quorum:
+ * it keeps the owner map and answers proposals from its loop.
+ */
+#define WORLD_SERVERS 4
+
+enum world_answer {
+	WORLD_YES,
+	WORLD_REFUSE,
+	WORLD_SILENT, /* nothing is decided and nothing is said */
+	WORLD_UNKNOWN /* decided, but the answer says that it is not known */
+};
+
+struct world_wire {
+	struct world_site *site;
+	unsigned from, to;
+	int fd[2];
+	struct loop_fd *io[2];
+	struct buf held[2]; /* from an end, what the other did not take yet */
+	bool hangs;
+	size_t cut; /* cut after so many bytes; 0 = never */
+};
+
+struct world_site {
+	struct loop *loop;
+	unsigned n;
+	struct world w[WORLD_SERVERS];
+	bool up[WORLD_SERVERS], deaf[WORLD_SERVERS];
+	struct loop_fd *io[WORLD_SERVERS];
+	struct owner_map *map;
+	struct world_wire wire[WORLD_SERVERS][WORLD_SERVERS]; /* from < to */
+	enum world_answer answer;
+	unsigned added, removed; /* proposals that came to pass */
+	unsigned proposals;
+	/* the status asked for */
+	unsigned want;
+	const char *want_stream, *want_follower;
+	struct replicator_follower row;
+	bool rows;
+};
+
+void world_site_make(struct world_site *, struct loop *, unsigned servers);
+void world_site_remove(struct world_site *);
+void world_site_start(struct world_site *, unsigned); /* and its wires */
+void world_site_stop(struct world_site *, unsigned, int signo);
+void world_site_join(struct world_site *, unsigned, unsigned);
+void world_site_cut(struct world_site *, unsigned, unsigned);
+/* The wire takes nothing any more, or does again. */
+void world_site_hang(struct world_site *, unsigned, unsigned, bool);
+/* The server is not told of changes of the map, although it could see them. */
+void world_site_deaf(struct world_site *, unsigned, bool);
+/* The key is owned by a server under the next epoch, which is returned; the
+ * members are names joined by a space, NULL = those that there were. */
+uint64_t world_site_own(
+    struct world_site *, const char *key, unsigned, const char *members);
+bool world_site_is_member(
+    struct world_site *, const char *key, unsigned server);
+/* Wait until the server is a member, or none any more. */
+void world_site_wait_member(
+    struct world_site *, const char *key, unsigned server, bool member);
+/* What a server says of a stream (follower NULL) or of a follower of it;
+ * false when it knows none. */
+bool world_site_status(struct world_site *, unsigned server, const char *stream,
+    const char *follower, struct replicator_follower *);
+/* Wait until readers of the server see the stream up to the LSN. */
+void world_site_wait_applied(
+    struct world_site *, unsigned server, const char *stream, uint64_t lsn);
 
 /* Run the loop until *done is not 0. Aborts after a minute. */
 void world_run(struct loop *, const int *done);

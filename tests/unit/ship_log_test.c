@@ -93,6 +93,12 @@ append_boot(struct ship_log *log, struct seen *s)
 	buf_fini(&b);
 }
 
+static void
+put_claim(struct buf *b, const struct log_stream *s, uint64_t epoch)
+{
+	log_put_claim(b, s, epoch, &s->last, s->last.lsn, false);
+}
+
 static int
 open_at(const char *dir, uint64_t keep, struct ship_log **log, struct seen *s,
     struct err *e)
@@ -311,7 +317,7 @@ lost_and_found_records_stay_lost(void **state)
 	 * old records, of 672 bytes each, still stands. */
 	append_boot(log, &s);
 	append_boot(log, &s);
-	log_put_claim(&b, log_index_get(&s.ix, "a"), 1);
+	put_claim(&b, log_index_get(&s.ix, "a"), 1);
 	for (i = 0; i < 6; i++)
 		ship_log_append(log, b.data, b.len);
 	assert_int_equal(ship_log_sync(log, &e), 0);
@@ -489,7 +495,7 @@ the_index_fences_and_chains(void **state)
 	assert_int_equal(
 	    log_index_add(&s.ix, &r, 0, 0, NULL, &e), -ERR_CORRUPT);
 	r.prev--;
-	log_put_claim(&b, log_index_find(&s.ix, "a"), 5);
+	put_claim(&b, log_index_find(&s.ix, "a"), 5);
 	ship_record_decode(&c, (uint8_t *)b.data, b.len, &e);
 	assert_int_equal(log_index_add(&s.ix, &c, 0, 0, NULL, &e), 0);
 	assert_int_equal(
@@ -542,7 +548,7 @@ parts_without_an_end_are_void(void **state)
 	assert_int_equal(log_index_add(&s.ix, &part, 200, 0, NULL, &e), 0);
 	assert_int_equal(a->last.lsn, 2);
 	assert_int_equal(a->commit.lsn, 1);
-	assert_true(log_stream_is_void(a, 200)); /* so far */
+	assert_true(log_stream_is_void(a, 200, 2)); /* so far */
 	add_boot(&s.ix, 1, 250);
 	assert_int_equal(a->last.lsn, 2);
 	assert_int_equal(
@@ -550,9 +556,9 @@ parts_without_an_end_are_void(void **state)
 	add_boot(&s.ix, 2, 300);
 	assert_int_equal(a->last.lsn, 1);
 	assert_int_equal(log_index_add(&s.ix, &r, 400, 0, NULL, &e), 0);
-	assert_false(log_stream_is_void(a, 100));
-	assert_true(log_stream_is_void(a, 200));
-	assert_false(log_stream_is_void(a, 400));
+	assert_false(log_stream_is_void(a, 100, 1));
+	assert_true(log_stream_is_void(a, 200, 2));
+	assert_false(log_stream_is_void(a, 400, 2));
 	assert_int_equal(a->commit.lsn, 2);
 	assert_true(a->commit.sum == r.sum);
 	seen_fini(&s);

@@ -1,0 +1,384 @@
+/*
+ * This server's databases of streams that nobody here writes. What all
+ * members hold goes into them, a whole commit at a time and read from the ship
+ * log; then readers are told. Of many databases the few used last are open.
+ *
+ * A database has one writer. As long as a link is open that was welcomed as
+ * the owner, records of the next owner elsewhere are logged and acknowledged
+ * but not applied. An owner here is welcomed when everything in the log is
+ * applied and the database closed, with the place in the -wal where the last
+ * record ends; a PLACE in the log keeps that place.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "replicator_room.h"
+#include "stream_path.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/str.h"
+
+#define FILE_IDLE (30 * CLOCK_SEC) /* closed after that */
+#define FILE_STALE CLOCK_SEC	   /* old files are looked at so often */
+
+/* Up to where the database goes: by us, or by an owner here. */
+uint64_t
+file_applied(const struct live *v)
+{
+	return v->file.applied > v->log->own.lsn ? v->file.applied
+						 : v->log->own.lsn;
+}
+
+/* Up to where it may go. */
+static uint64_t
+file_target(const struct live *v)
+{
+	uint64_t lsn = v->committed < v->synced ? v->committed : v->synced;
+
+	return log_stream_commit(v->log, lsn);
+}
+
+/* ---- opening and closing ------------------------------------------------ */
+
+/* The place among those that are open. */
+static void
+file_forget(struct live *v)
+{
+	struct site *t = v->key->site;
+	unsigned i;
+
+	for (i = 0; i < t->nopen; i++) {
+		if (t->open[i] == v)
+			t->open[i] = t->open[--t->nopen];
+	}
+}
+
+void
+file_close(struct live *v)
+{
+	if (v->file.apply == NULL)
+		return;
+	file_forget(v);
+	apply_close(&v->file.apply);
+}
+
+static void
+file_make_room(struct site *t)
+{
+	struct live *oldest = t->open[0];
+	unsigned i;
+
+	if (t->nopen < SITE_APPLIES)
+		return;
+	for (i = 1; i < t->nopen; i++) {
+		if (t->open[i]->file.used < oldest->file.used)
+			oldest = t->open[i];
+	}
+	file_close(oldest);
+}
+
+/* 0, -ERR_BUSY for later, or the replica is lost. */
+static int
+file_open(struct live *v)
+{
+	struct site *t = v->key->site;
+	struct log_stream *s = v->log;
+	struct apply_known known = {s->own.lsn, s->own.wal};
+	char path[STREAM_PATH];
+	struct err e;
+	int r;
+
+	v->file.used = clock_mono();
+	if (v->file.apply != NULL)
+		return 0;
+	file_make_room(t);
+	if ((r = stream_path(path, t->r->root, s->name, s->file, &e)) != 0 ||
+	    (r = stream_path_dirs(t->r->root, s->name, &e)) != 0 ||
+	    (r = apply_open(path, s->page_size, &known, &v->file.apply, &e)) !=
+		0) {
+		if (r == -ERR_CONFLICT || r == -ERR_CORRUPT ||
+		    r == -ERR_INVALID)
+			follow_lost(v, e.text);
+		else if (r != -ERR_BUSY)
+			log_warnx("stream=%s %s", s->name, e.text);
+		return -ERR_BUSY;
+	}
+	t->open[t->nopen++] = v;
+	v->file.looked = true;
+	v->file.applied = v->file.fed = apply_lsn(v->file.apply);
+	if (v->file.applied <= s->last.lsn)
+		return 0;
+	follow_lost(v, "its database is ahead of the ship log");
+	return -ERR_BUSY;
+}
+
+/* ---- applying ----------------------------------------------------------- */
+
+/* The record behind the last one that was fed. */
+static int
+file_read(struct live *v, struct ship_record *rec, struct err *e)
+{
+	struct site *t = v->key->site;
+	uint64_t lsn = v->file.fed + 1, pos;
+	const struct log_at *at = log_stream_at(v->log, lsn);
+	const uint8_t *bytes;
+	int n;
+
+	if (at == NULL || at->pos == 0)
+		return err_set(e, ERR_CORRUPT,
+		    "LSN %llu is not in the ship log any more",
+		    (unsigned long long)lsn);
+	ship_cursor_seek(&t->cursor, at->pos);
+	n = ship_cursor_next(t->r->log, &t->cursor, rec, &bytes, &pos, e);
+	if (n < 0)
+		return n;
+	if (n == 0 || rec->kind != SHIP_PAGES || rec->lsn != lsn ||
+	    rec->sum != at->mark.sum)
+		return err_set(e, ERR_CORRUPT,
+		    "position %llu of the ship log is not LSN %llu",
+		    (unsigned long long)at->pos, (unsigned long long)lsn);
+	return 0;
+}
+
+/* What the database holds as the kernel has it; a sync follows some time. */
+static void
+file_written(struct live *v)
+{
+	uint64_t lsn = apply_written(v->file.apply);
+
+	if (lsn <= v->written)
+		return;
+	if (v->written <= v->log->checkpoint)
+		v->written_at = clock_mono();
+	v->written = lsn;
+	replicator_tick_soon(v->key->site->r);
+}
+
+/* Some of what may be applied; true when there is more. */
+static bool
+file_run(struct live *v, size_t *budget)
+{
+	uint64_t target = file_target(v);
+	struct ship_record rec;
+	struct err e;
+	int r = 0;
+
+	if (file_open(v) != 0)
+		return false;
+	while (v->file.fed<target && * budget> 0) {
+		if ((r = file_read(v, &rec, &e)) != 0 ||
+		    (r = apply_pages(v->file.apply, &rec, &e)) != 0)
+			break;
+		v->file.fed = rec.lsn;
+		*budget -= rec.size < *budget ? rec.size : *budget;
+	}
+	v->file.applied = apply_lsn(v->file.apply);
+	file_written(v);
+	if (r == 0)
+		return v->file.fed < target;
+	if (r == -ERR_NOMEM || r == -ERR_IO || r == -ERR_FULL)
+		log_warnx("stream=%s %s", v->log->name, e.text);
+	else
+		follow_lost(v, e.text);
+	return false; /* the tick tries again */
+}
+
+/* A local owner that died may have left what the log never got. */
+static bool
+file_has_tail(const struct live *v)
+{
+	char path[STREAM_PATH], wal[STREAM_PATH];
+
+	if (v->file.looked || v->lead.state != LEAD_ON ||
+	    v->log->page_size == 0 || v->log->own.wal.count == 0)
+		return false;
+	stream_path(
+	    path, v->key->site->r->root, v->log->name, v->log->file, NULL);
+	snprintf(wal, sizeof wal, "%.390s-wal", path);
+	return access(wal, F_OK) == 0;
+}
+
+/* True when the database is ours to write. */
+static bool
+file_is_free(const struct live *v)
+{
+	return v->holders == 0 && !v->lead.lost && !v->log->damaged &&
+	    (v->writer == NULL || v->welcome);
+}
+
+void
+file_soon(struct live *v)
+{
+	struct site *t = v->key->site;
+
+	if (v->file.work || !file_is_free(v) ||
+	    (file_target(v) <= file_applied(v) && !file_has_tail(v)))
+		return;
+	v->file.work = true;
+	v->file.next_work = NULL;
+	*t->work_last = v;
+	t->work_last = &v->file.next_work;
+	loop_defer(t->r->loop, &t->r->turn);
+}
+
+void
+file_work(struct site *t)
+{
+	size_t budget = SITE_APPLY;
+	uint64_t now = clock_mono();
+	struct live *v;
+
+	while (!t->worked && budget > 0 && (v = t->work) != NULL) {
+		if ((t->work = v->file.next_work) == NULL)
+			t->work_last = &t->work;
+		v->file.work = false;
+		if (!file_is_free(v))
+			continue;
+		if (file_run(v, &budget))
+			file_soon(v);
+		else if (v->welcome)
+			replicator_touch(t->r, v);
+		file_seen(t->r, v, now);
+	}
+	if (t->work == NULL)
+		return;
+	t->worked = true;
+	site_more(t);
+}
+
+/* ---- readers ------------------------------------------------------------ */
+
+/* The file that readers see is another one: they open it anew. */
+static void
+file_turn(struct replicator *r, struct live *v)
+{
+	v->file.old = v->file.shown;
+	v->file.stale = true;
+	v->file.shown = v->log->file;
+	v->generation = 0;
+	replicator_generation(r, v);
+}
+
+void
+file_seen(struct replicator *r, struct live *v, uint64_t now)
+{
+	uint64_t lsn = file_applied(v);
+	bool turned = v->file.shown != v->log->file;
+
+	if (lsn > v->committed)
+		lsn = v->committed;
+	lsn = log_stream_commit(v->log, lsn);
+	if (lsn == 0 || lsn < v->log->whole || v->lead.lost ||
+	    (lsn <= v->acked && !turned))
+		return;
+	if (turned)
+		file_turn(r, v);
+	else if (v->generation == 0)
+		replicator_generation(r, v);
+	v->acked = lsn;
+	replicator_tell_later(r, v, now);
+}
+
+/* ---- an owner here ------------------------------------------------------ */
+
+static void
+file_no_owner(struct live *v)
+{
+	struct err e;
+
+	err_set(&e, ERR_CORRUPT, "%s: its database was lost: restore it",
+	    v->log->name);
+	link_refuse(v->writer, v->handle, &e);
+	v->writer = NULL;
+	v->welcome = false;
+}
+
+/* The place where the owner will find the last record. */
+static void
+file_place(struct replicator *r, struct live *v)
+{
+	struct log_mark at = v->log->last;
+	struct buf b = BUF_INIT;
+	struct err e;
+
+	at.wal = apply_place(v->file.apply);
+	log_put_place(&b, v->log, &at);
+	if (replicator_note(r, &b, &e) != 0)
+		return;
+	file_forget(v);
+	apply_hand_over(&v->file.apply);
+	replicator_touch(r, v);
+}
+
+bool
+file_hand_over(struct replicator *r, struct live *v)
+{
+	const struct log_stream *s = v->log;
+
+	if (v->lead.lost || s->damaged) {
+		file_no_owner(v);
+		return false;
+	}
+	if (s->own.lsn == s->last.lsn && v->file.apply == NULL &&
+	    (s->placed || s->last.lsn == 0))
+		return true;
+	if (s->last.lsn != s->commit.lsn || v->holders > 0)
+		return false; /* an owner before it writes still */
+	v->committed = s->commit.lsn;
+	if (file_applied(v) < s->commit.lsn) {
+		file_soon(v);
+		return false;
+	}
+	if (file_open(v) == 0 && v->file.applied == s->commit.lsn)
+		file_place(r, v);
+	return false;
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+static void
+file_tick_open(struct site *t, uint64_t now)
+{
+	struct live *v;
+	unsigned i;
+
+	for (i = t->nopen; i-- > 0;) {
+		v = t->open[i];
+		if (apply_tick(v->file.apply))
+			v->file.used = now;
+		file_written(v);
+		if (now - v->file.used >= FILE_IDLE)
+			file_close(v);
+	}
+}
+
+static void
+file_tick_stale(struct live *v)
+{
+	char path[STREAM_PATH];
+
+	if (stream_path(path, v->key->site->r->root, v->log->name, v->file.old,
+		NULL) == 0 &&
+	    stream_path_remove(path) == 0)
+		v->file.stale = false;
+}
+
+void
+file_tick(struct site *t, uint64_t now)
+{
+	bool stale = now - t->stale_at >= FILE_STALE;
+	struct live *v;
+	uint32_t i;
+
+	file_tick_open(t, now);
+	for (i = 0; i < t->nlives; i++) {
+		v = t->live[i];
+		file_soon(v);
+		if (v->welcome)
+			replicator_touch(t->r, v);
+		if (v->file.stale && stale)
+			file_tick_stale(v);
+	}
+	if (stale)
+		t->stale_at = now;
+}

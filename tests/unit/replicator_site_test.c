@@ -1,0 +1,1082 @@
+/* Replicators of several servers: what was acknowledged is everywhere, and
+ * goes on to be when servers come, go and change their minds. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/base/clock.h"
+#include "tests/lib/scratch.h"
+#include "tests/lib/world.h"
+
+#define SCHEMA "CREATE TABLE kv(k INTEGER PRIMARY KEY, v INTEGER, pad BLOB)"
+
+static struct world_site site;
+static struct loop *loop;
+static struct repl *repl[WORLD_SERVERS];
+static unsigned seed = 1;
+
+static unsigned
+dice(unsigned n)
+{
+	seed = seed * 1103515245u + 12345u;
+	return (seed >> 16) % n;
+}
+
+static void
+link_to(unsigned i)
+{
+	repl_link(repl[i], world_link(&site.w[i], "sr/1"));
+}
+
+static int
+setup_n(unsigned n)
+{
+	unsigned i;
+
+	loop = loop_new();
+	world_site_make(&site, loop, n);
+	for (i = 0; i < n; i++) {
+		repl[i] = repl_new(loop, site.w[i].root);
+		link_to(i);
+	}
+	return 0;
+}
+
+static int
+setup_2(void **state)
+{
+	(void)state;
+	return setup_n(2);
+}
+
+static int
+setup_3(void **state)
+{
+	(void)state;
+	return setup_n(3);
+}
+
+static int
+teardown(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < site.n; i++)
+		repl_free(&repl[i]);
+	world_site_remove(&site);
+	loop_free(&loop);
+	return 0;
+}
+
+static void
+put(struct stream *s, int k, int v, int pad)
+{
+	char sql[128];
+	struct err e;
+
+	assert_int_equal(stream_join(s, &e), 0);
+	snprintf(sql, sizeof sql,
+	    "INSERT OR REPLACE INTO kv VALUES(%d, %d, randomblob(%d))", k, v,
+	    pad);
+	assert_int_equal(
+	    sqlite3_exec(stream_db(s), sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static uint64_t
+lsn_of(struct stream *s)
+{
+	struct stream_status st;
+
+	stream_status(s, &st);
+	return st.lsn;
+}
+
+static int64_t
+number(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *st;
+	int64_t n = -1;
+
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
+/* Every value of the table, as one text. */
+static char *
+dump(sqlite3 *db)
+{
+	sqlite3_stmt *st;
+	char *text = NULL;
+
+	assert_int_equal(sqlite3_prepare_v2(db,
+			     "SELECT group_concat(k || '=' || v || ':' || "
+			     "ifnull(hex(pad), ''), ',') FROM"
+			     " (SELECT * FROM kv ORDER BY k)",
+			     -1, &st, NULL),
+	    SQLITE_OK);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		text = strdup((const char *)sqlite3_column_text(st, 0) != NULL
+			? (const char *)sqlite3_column_text(st, 0)
+			: "");
+	sqlite3_finalize(st);
+	return text;
+}
+
+/* ---- readers ------------------------------------------------------------ */
+
+struct seen {
+	int open, changed, reload, absent;
+	struct reader *rd;
+};
+
+static void
+on_event(void *arg, struct reader *rd, enum reader_event event)
+{
+	struct seen *s = arg;
+
+	(void)rd;
+	if (event == READER_OPEN)
+		s->open++;
+	else if (event == READER_CHANGED)
+		s->changed++;
+	else if (event == READER_RELOAD)
+		s->reload++;
+	else
+		s->absent++;
+}
+
+static void
+reading(struct seen *s, unsigned server, const char *name)
+{
+	struct err e;
+
+	memset(s, 0, sizeof *s);
+	assert_int_equal(
+	    reader_open(repl[server], name, on_event, s, &s->rd, &e), 0);
+	world_run(loop, &s->open);
+}
+
+/* A follower's database is the owner's, as readers of both see it. */
+static void
+same_as(struct stream *s, unsigned server, const char *name)
+{
+	struct seen seen;
+	char *a, *b;
+
+	world_settle(loop, s);
+	world_site_wait_applied(&site, server, name, lsn_of(s));
+	reading(&seen, server, name);
+	a = dump(stream_db(s));
+	b = dump(reader_db(seen.rd));
+	assert_string_equal(a, b);
+	assert_int_equal(number(reader_db(seen.rd),
+			     "SELECT count(*) FROM pragma_integrity_check "
+			     "WHERE integrity_check = 'ok'"),
+	    1);
+	free(a);
+	free(b);
+	reader_close(&seen.rd);
+}
+
+/* ---- laws --------------------------------------------------------------- */
+
+/* A server without others acknowledges on its own. */
+static void
+one_server_is_enough(void **state)
+{
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s = world_stream(
+	    repl[0], loop, "location", epoch, SCHEMA, 1024);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 100; i++)
+		put(s, i, i, 10);
+	world_settle(loop, s);
+	stream_close(&s);
+}
+
+/* A server that has caught up becomes a member; from then on it has whatever
+ * is acknowledged, on disk, and its readers see it. */
+static void
+a_follower_becomes_a_member(void **state)
+{
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s = world_stream(
+	    repl[0], loop, "location", epoch, SCHEMA, 1024);
+	struct replicator_follower f;
+	int i;
+
+	(void)state;
+	world_site_wait_member(&site, "sr", 1, true);
+	for (i = 0; i < 300; i++) {
+		put(s, i, i, 100);
+		if (i % 7 == 0)
+			world_settle(loop, s);
+		if (i % 50 == 0) {
+			world_settle(loop, s);
+			assert_true(
+			    world_site_status(&site, 1, "location", NULL, &f));
+			assert_int_equal(f.lsn, lsn_of(s));
+		}
+	}
+	same_as(s, 1, "location");
+	assert_true(world_site_status(&site, 0, "location", "srv2", &f));
+	assert_string_equal(f.state, "in-sync");
+	assert_int_equal(f.lag_records, 0);
+	stream_close(&s);
+}
+
+struct ack {
+	struct stream_ack ack;
+	int done;
+};
+
+static void
+on_ack(void *arg, const struct err *e)
+{
+	((struct ack *)arg)->done = e == NULL ? 1 : -1;
+}
+
+static void
+ask(struct stream *s, struct ack *a)
+{
+	*a = (struct ack){.ack = {.fn = on_ack, .arg = a}};
+	stream_on_ack(s, &a->ack);
+}
+
+/* The owner on server 0, its stream, and all others members. */
+static struct stream *
+site_stream(const char *name)
+{
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s = world_stream(
+	    repl[0], loop, name, epoch, SCHEMA, 1024);
+	unsigned i;
+
+	for (i = 1; i < site.n; i++)
+		world_site_wait_member(&site, "sr", i, true);
+	return s;
+}
+
+/* While a member is gone nothing is acknowledged until its removal is
+ * decided; when it is back it catches up and becomes a member again. */
+static void
+a_dead_member_is_removed_first(void **state)
+{
+	struct stream *s = site_stream("location");
+	struct ack a;
+	int i;
+
+	(void)state;
+	put(s, 1, 1, 10);
+	world_settle(loop, s);
+	site.answer = WORLD_SILENT;
+	world_site_stop(&site, 1, SIGKILL);
+	put(s, 2, 2, 10);
+	ask(s, &a);
+	world_pass(loop, 500000);
+	assert_int_equal(a.done, 0);
+	assert_true(site.proposals > 0);
+	assert_int_equal(site.removed, 0);
+	site.answer = WORLD_YES;
+	world_run(loop, &a.done);
+	assert_int_equal(a.done, 1);
+	assert_int_equal(site.removed, 1);
+	for (i = 0; i < 500; i++)
+		put(s, i, -i, 200);
+	world_settle(loop, s);
+	world_site_start(&site, 1);
+	link_to(1);
+	world_site_wait_member(&site, "sr", 1, true);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+/* A member that is there but silent is removed like a dead one; a refusal of
+ * that lets everything wait on. */
+static void
+a_silent_member_is_removed(void **state)
+{
+	struct stream *s = site_stream("location");
+	struct ack a;
+
+	(void)state;
+	site.answer = WORLD_REFUSE;
+	world_site_hang(&site, 0, 1, true);
+	put(s, 1, 1, 10);
+	ask(s, &a);
+	world_pass(loop, 400000);
+	assert_int_equal(a.done, 0);
+	assert_true(site.proposals > 0);
+	world_site_hang(&site, 0, 1, false);
+	world_run(loop, &a.done); /* it answers again */
+	assert_int_equal(a.done, 1);
+	assert_true(world_site_is_member(&site, "sr", 1));
+	site.answer = WORLD_YES;
+	world_site_hang(&site, 0, 1, true);
+	put(s, 2, 2, 10);
+	world_settle(loop, s);
+	assert_false(world_site_is_member(&site, "sr", 1));
+	world_site_hang(&site, 0, 1, false);
+	world_site_wait_member(&site, "sr", 1, true);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+/* A proposal to add whose outcome nobody tells counts as a yes: everything
+ * waits for that server, until the map or a removal says what is so. */
+static void
+an_unknown_outcome_is_a_yes(void **state)
+{
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s;
+	struct ack a;
+
+	(void)state;
+	site.answer = WORLD_SILENT;
+	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
+	while (site.proposals == 0)
+		world_pass(loop, 1000);
+	world_site_stop(&site, 1, SIGKILL);
+	put(s, 1, 1, 1);
+	ask(s, &a);
+	world_pass(loop, 400000);
+	assert_int_equal(a.done, 0);
+	site.answer = WORLD_YES;
+	world_run(loop, &a.done);
+	assert_int_equal(a.done, 1);
+	stream_close(&s);
+}
+
+static struct stream *
+move(struct stream **s, unsigned to, const char *members)
+{
+	uint64_t epoch;
+
+	if (*s != NULL)
+		stream_close(s);
+	epoch = world_site_own(&site, "sr", to, members);
+	*s = world_stream(repl[to], loop, "location", epoch, SCHEMA, 1024);
+	return *s;
+}
+
+/* The ownership goes from server to server; each goes on where the one before
+ * was, and everybody has the same. */
+static void
+owners_change_servers(void **state)
+{
+	struct stream *s = site_stream("location");
+	uint64_t lsn;
+	unsigned at = 0, i, round;
+	int n = 0;
+
+	(void)state;
+	for (round = 0; round < 12; round++) {
+		for (i = 0; i < 40; i++) {
+			put(s, n % 97, n, 300);
+			n++;
+			if (i % 5 == 0)
+				world_settle(loop, s);
+		}
+		world_settle(loop, s);
+		lsn = lsn_of(s);
+		for (i = 0; i < site.n; i++) {
+			if (i != at)
+				same_as(s, i, "location");
+		}
+		at = (at + 1 + round % (site.n - 1)) % site.n;
+		move(&s, at, NULL);
+		assert_int_equal(lsn_of(s), lsn);
+		assert_int_equal(
+		    number(stream_db(s), "SELECT max(v) FROM kv"), n - 1);
+	}
+	stream_close(&s);
+}
+
+struct fate {
+	int ready, lost;
+};
+
+static void
+on_fate_ready(void *arg, struct stream *s, const struct err *e)
+{
+	(void)s;
+	((struct fate *)arg)->ready = e == NULL ? 1 : -1;
+}
+
+static void
+on_fate_lost(void *arg, struct stream *s, const struct err *e)
+{
+	(void)s;
+	(void)e;
+	((struct fate *)arg)->lost = 1;
+}
+
+static struct stream *
+open_fate(unsigned server, uint64_t epoch, struct fate *f)
+{
+	struct stream_config c = {.name = "location",
+	    .epoch = epoch,
+	    .page_size = 1024,
+	    .schema = SCHEMA,
+	    .on_ready = on_fate_ready,
+	    .on_lost = on_fate_lost,
+	    .arg = f};
+	struct stream *s;
+	struct err e;
+
+	*f = (struct fate){0};
+	assert_int_equal(stream_open(repl[server], &c, &s, &e), 0);
+	return s;
+}
+
+static bool
+exists(unsigned server, const char *name)
+{
+	char path[200];
+
+	snprintf(path, sizeof path, "%s/%s", site.w[server].root, name);
+	return access(path, F_OK) == 0;
+}
+
+/* An owner that is cut off gets nothing acknowledged once the next one has
+ * claimed, although it does not know of that; what it wrote alone is gone, and
+ * its database is made anew while readers look on. */
+static void
+an_owner_that_was_cut_off_is_undone(void **state)
+{
+	uint64_t epoch;
+	struct stream *old = site_stream("location"), *s;
+	struct seen seen;
+	struct fate fate;
+	struct ack a;
+	int i;
+
+	(void)state;
+	stream_close(&old);
+	epoch = world_site_own(&site, "sr", 0, NULL);
+	old = open_fate(0, epoch, &fate);
+	world_run(loop, &fate.ready);
+	put(old, 1, 1, 10);
+	world_settle(loop, old);
+	reading(&seen, 0, "location");
+	site.answer = WORLD_SILENT;
+	world_site_cut(&site, 0, 1);
+	for (i = 0; i < 20; i++) {
+		put(old, 2, 1000 + i, 100);
+		assert_int_equal(stream_commit(old, NULL), 0);
+	}
+	ask(old, &a);
+	world_pass(loop, 100000);
+	assert_int_equal(a.done, 0);
+	epoch = world_site_own(&site, "sr", 1, "srv2");
+	s = world_stream(repl[1], loop, "location", epoch, SCHEMA, 1024);
+	put(s, 3, 3, 10);
+	world_settle(loop, s);
+	world_pass(loop, 50000);
+	assert_int_equal(a.done, 0);
+	world_site_join(&site, 0, 1);
+	site.answer = WORLD_YES;
+	world_run(loop, &fate.lost);
+	world_run(loop, &a.done);
+	assert_int_equal(a.done, -1);
+	stream_close(&old);
+	world_site_wait_member(&site, "sr", 0, true);
+	put(s, 4, 4, 10);
+	same_as(s, 0, "location");
+	world_run(loop, &seen.reload);
+	assert_int_equal(
+	    number(reader_db(seen.rd), "SELECT max(v) FROM kv"), 4);
+	reader_close(&seen.rd);
+	assert_true(exists(0, "location~1.db"));
+	while (exists(0, "location.db")) /* nobody has it open any more */
+		world_pass(loop, 10000);
+	move(&s, 0, NULL);
+	assert_int_equal(number(stream_db(s), "SELECT max(v) FROM kv"), 4);
+	put(s, 5, 5, 10);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+/* What a follower has of an owner and the next owner has not is void: the
+ * log goes back, and the database, which never saw it, stays. */
+static void
+a_follower_that_is_ahead_goes_back(void **state)
+{
+	struct stream *s = site_stream("location");
+	struct replicator_follower f;
+	struct stream_status st;
+	struct fate fate;
+	uint64_t epoch;
+	int i;
+
+	(void)state;
+	put(s, 1, 1, 10);
+	world_settle(loop, s);
+	world_site_hang(&site, 0, 1, true);
+	site.answer = WORLD_SILENT;
+	for (i = 0; i < 20; i++) {
+		put(s, 2, 1000 + i, 100);
+		assert_int_equal(stream_commit(s, NULL), 0);
+	}
+	do
+		world_site_status(&site, 2, "location", NULL, &f);
+	while (f.lsn != lsn_of(s));
+	stream_status(s, &st);
+	assert_int_equal(st.acked + 20, st.lsn);
+	world_site_stop(&site, 0, SIGKILL);
+	stream_close(&s);
+	site.answer = WORLD_YES;
+	epoch = world_site_own(&site, "sr", 1, "srv2 srv3");
+	s = open_fate(1, epoch, &fate);
+	world_run(loop, &fate.ready);
+	assert_int_equal(fate.ready, 1);
+	assert_int_equal(lsn_of(s), st.acked);
+	put(s, 3, 3, 10);
+	same_as(s, 2, "location");
+	assert_true(exists(2, "location.db"));
+	assert_false(exists(2, "location~1.db"));
+	/* Again after it was started again: what is void stays void. */
+	world_site_stop(&site, 2, SIGKILL);
+	put(s, 4, 4, 10);
+	world_settle(loop, s);
+	world_site_start(&site, 2);
+	link_to(2);
+	world_site_wait_member(&site, "sr", 2, true);
+	same_as(s, 2, "location");
+	world_site_start(&site, 0);
+	link_to(0);
+	world_site_wait_member(&site, "sr", 0, true);
+	same_as(s, 0, "location");
+	stream_close(&s);
+}
+
+/* Commits always under way: each acknowledgement makes the next. */
+struct load {
+	struct stream *s;
+	struct load_batch {
+		struct load *all;
+		struct stream_ack ack;
+	} batch[4];
+	int left, open, done, k, rows, pad;
+};
+
+static void
+load_go(struct load_batch *b)
+{
+	struct load *t = b->all;
+	int i;
+
+	for (i = 0; i < t->rows; i++, t->k = (t->k + 7919) % 20011)
+		put(t->s, t->k, t->left, t->pad);
+	stream_on_ack(t->s, &b->ack);
+	assert_int_equal(stream_commit(t->s, NULL), 0);
+}
+
+static void
+load_on_ack(void *arg, const struct err *e)
+{
+	struct load_batch *b = arg;
+
+	assert_null(e);
+	if (b->all->left-- > 0)
+		load_go(b);
+	else if (--b->all->open == 0)
+		b->all->done = 1;
+}
+
+static void
+load_start(struct load *t, struct stream *s, int commits, int rows, int pad)
+{
+	int i;
+
+	*t = (struct load){
+	    .s = s, .left = commits, .open = 4, .rows = rows, .pad = pad};
+	for (i = 0; i < 4; i++) {
+		t->batch[i].all = t;
+		t->batch[i].ack = (struct stream_ack){
+		    .fn = load_on_ack, .arg = &t->batch[i]};
+		load_go(&t->batch[i]);
+	}
+}
+
+/* A server that comes when the log does not reach back any more is sent the
+ * database while the owner goes on, and then has exactly the same; readers see
+ * nothing of it before it is whole. */
+static void
+a_new_server_is_sent_the_database(void **state)
+{
+	uint64_t epoch, before, us;
+	struct replicator_follower f;
+	struct stream *s;
+	struct seen seen = {0};
+	struct load t;
+	struct err e;
+	int round;
+
+	(void)state;
+	world_site_stop(&site, 1, SIGKILL);
+	site.w[0].keep = 1 << 20;
+	world_site_stop(&site, 0, SIGKILL);
+	world_site_start(&site, 0);
+	link_to(0);
+	epoch = world_site_own(&site, "sr", 0, "srv1");
+	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
+	for (round = 0; round < 3; round++) {
+		load_start(&t, s, 700, 32, 900);
+		world_run(loop, &t.done);
+		world_pass(loop, 1100000); /* a tick trims the log */
+	}
+	before = clock_mono();
+	world_site_start(&site, 1);
+	link_to(1);
+	assert_int_equal(reader_open(repl[1], "location", on_event, &seen,
+			     &seen.rd, &e),
+	    0);
+	load_start(&t, s, 3000, 16, 500);
+	world_site_wait_member(&site, "sr", 1, true);
+	us = clock_mono() - before;
+	world_run(loop, &seen.open);
+	assert_int_equal(number(reader_db(seen.rd),
+			     "SELECT count(*) FROM pragma_integrity_check "
+			     "WHERE integrity_check = 'ok'"),
+	    1);
+	world_run(loop, &t.done);
+	same_as(s, 1, "location");
+	assert_true(exists(1, "location~1.db"));
+	assert_true(world_site_status(&site, 1, "location", NULL, &f));
+	print_message("          in sync after %llu ms under load\n",
+	    (unsigned long long)(us / CLOCK_MS));
+	reader_close(&seen.rd);
+	move(&s, 1, NULL);
+	put(s, 1, 1, 1);
+	same_as(s, 0, "location");
+	stream_close(&s);
+}
+
+/* A commit far larger than a record comes to followers in parts, is seen
+ * whole or not at all, and holds up no other stream. */
+static void
+large_commits_come_in_parts(void **state)
+{
+	struct stream *s = site_stream("location"), *small;
+	struct seen seen;
+	struct err e;
+	struct ack a, b;
+	int round, i;
+
+	(void)state;
+	small = world_stream(repl[0], loop, "x", world_site_own(&site, "st", 0,
+						    "srv1 srv2"),
+	    SCHEMA, 4096);
+	put(s, 1, 1, 1);
+	world_settle(loop, s);
+	world_site_wait_applied(&site, 1, "location", lsn_of(s));
+	reading(&seen, 1, "location");
+	for (round = 0; round < 3; round++) {
+		assert_int_equal(stream_join(s, &e), 0);
+		for (i = 0; i < 12000; i++)
+			put(s, i, round, 600);
+		ask(s, &a);
+		assert_int_equal(stream_commit(s, &e), 0);
+		put(small, round, round, 10);
+		ask(small, &b);
+		assert_int_equal(stream_commit(small, &e), 0);
+		world_run(loop, &b.done);
+		while (a.done == 0) {
+			world_pass(loop, 2000);
+			assert_int_equal(number(reader_db(seen.rd),
+					     "SELECT count(DISTINCT v) "
+					     "FROM kv"),
+			    1);
+		}
+	}
+	reader_close(&seen.rd);
+	same_as(s, 1, "location");
+	same_as(small, 1, "x");
+	stream_close(&s);
+	stream_close(&small);
+}
+
+/* Cut after any number of bytes, again and again, a connection loses nothing
+ * but time. */
+static void
+a_wire_may_be_cut_anywhere(void **state)
+{
+	struct stream *s = site_stream("location");
+	struct load t;
+	int round;
+
+	(void)state;
+	for (round = 0; round < 40; round++) {
+		load_start(&t, s, 20, 4, 300);
+		site.wire[0][1].cut = 1 + dice(30000);
+		world_run(loop, &t.done);
+		world_site_join(&site, 0, 1);
+		if (round % 8 == 0)
+			world_site_wait_member(&site, "sr", 1, true);
+	}
+	world_site_wait_member(&site, "sr", 1, true);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+/* Many more streams than databases are held open, all led from one server and
+ * then from another. */
+static void
+many_streams_share_few_files(void **state)
+{
+	enum { MANY = 150 };
+	struct stream *s[MANY];
+	uint64_t epoch = world_site_own(&site, "st", 0, "srv1");
+	char name[64];
+	int i, turn, at;
+
+	(void)state;
+	for (turn = 0; turn < 3; turn++) {
+		at = turn % 2;
+		for (i = 0; i < MANY; i++) {
+			snprintf(name, sizeof name, "domain/%d", i);
+			s[i] = world_stream(
+			    repl[at], loop, name, epoch, SCHEMA, 1024);
+			put(s[i], turn, i, 100);
+		}
+		world_site_wait_member(&site, "st", !at, true);
+		for (i = 0; i < MANY; i++) {
+			put(s[i], turn + 10, i, 100);
+			world_settle(loop, s[i]);
+		}
+		for (i = 0; i < MANY; i++) {
+			snprintf(name, sizeof name, "domain/%d", i);
+			if (i % 10 == 0)
+				same_as(s[i], (unsigned)!at, name);
+			stream_close(&s[i]);
+		}
+		epoch = world_site_own(&site, "st", (unsigned)!at, NULL);
+	}
+}
+
+/* ---- whatever happens --------------------------------------------------- */
+
+/* Rows 1..n are written in order. What is known of them: */
+struct model {
+	struct stream *s;
+	struct fate fate;
+	struct ack ack;
+	unsigned owner;
+	int n;	    /* written by this owner, or found by it */
+	int asked;  /* the acknowledgement under way is of so many */
+	int acked;  /* so many were ever acknowledged, or read by an owner */
+	bool asking;
+	char boot[WORLD_SERVERS][40];
+};
+
+static void
+model_take(struct model *m)
+{
+	if (!m->asking || m->ack.done == 0)
+		return;
+	if (m->ack.done == 1 && m->asked > m->acked)
+		m->acked = m->asked;
+	m->asking = false;
+}
+
+static void
+model_write(struct model *m, int rows)
+{
+	struct err e;
+	char sql[100];
+
+	while (rows-- > 0) {
+		if (stream_join(m->s, &e) != 0)
+			return;
+		snprintf(sql, sizeof sql,
+		    "INSERT INTO kv VALUES(%d, %d, randomblob(%u))", ++m->n,
+		    (int)m->owner, dice(100) == 0 ? 2500000 : dice(1500));
+		assert_int_equal(
+		    sqlite3_exec(stream_db(m->s), sql, NULL, NULL, NULL),
+		    SQLITE_OK);
+		if (dice(3) == 0)
+			stream_commit(m->s, NULL);
+	}
+	model_take(m);
+	if (m->asking)
+		return;
+	m->asking = true;
+	m->asked = m->n;
+	ask(m->s, &m->ack);
+}
+
+/* Wait for no acknowledgement any more. */
+static void
+model_forget(struct model *m)
+{
+	model_take(m);
+	if (m->asking)
+		stream_ack_cancel(m->s, &m->ack.ack);
+	m->asking = false;
+}
+
+static void
+model_close(struct model *m)
+{
+	if (m->s == NULL)
+		return;
+	model_forget(m);
+	stream_close(&m->s);
+}
+
+/* The next owner has everything that was acknowledged, and nothing with a gap
+ * before it. */
+static void
+model_open(struct model *m, unsigned server, const char *members)
+{
+	uint64_t epoch = world_site_own(&site, "sr", server, members);
+	int64_t n;
+
+	m->owner = server;
+	m->s = open_fate(server, epoch, &m->fate);
+	world_run(loop, &m->fate.ready);
+	assert_int_equal(m->fate.ready, 1);
+	n = number(stream_db(m->s), "SELECT count(*) FROM kv");
+	assert_int_equal(
+	    n, number(stream_db(m->s), "SELECT ifnull(max(k), 0) FROM kv"));
+	if (n < m->acked)
+		print_error("%d acknowledged, server %u has %d\n", m->acked,
+		    server, (int)n);
+	assert_true(n >= m->acked);
+	m->n = m->acked = (int)n;
+}
+
+/* Another member that is up, or WORLD_SERVERS. */
+static unsigned
+model_next(const struct model *m)
+{
+	unsigned i, at = dice(site.n);
+
+	for (i = 0; i < site.n; i++, at = (at + 1) % site.n) {
+		if (at != m->owner && site.up[at] &&
+		    world_site_is_member(&site, "sr", at))
+			return at;
+	}
+	return WORLD_SERVERS;
+}
+
+/* The members without one. */
+static const char *
+model_without(unsigned gone)
+{
+	static char text[100];
+	unsigned i;
+
+	text[0] = '\0';
+	for (i = 0; i < site.n; i++) {
+		if (i == gone || !world_site_is_member(&site, "sr", i))
+			continue;
+		snprintf(text + strlen(text), sizeof text - strlen(text),
+		    "%ssrv%u", text[0] != '\0' ? " " : "", i + 1);
+	}
+	return text;
+}
+
+static void
+model_start(struct model *m, unsigned i)
+{
+	if (dice(2) == 0) {
+		snprintf(m->boot[i], sizeof m->boot[i],
+		    "%08x-0000-0000-0000-000000000000", dice(1u << 16) + 1);
+		site.w[i].boot = m->boot[i];
+	}
+	world_site_start(&site, i);
+	link_to(i);
+}
+
+/* The owner's server dies, with or without its power; the next one takes
+ * over, or the same when nobody else may. */
+static void
+model_kill_owner(struct model *m)
+{
+	unsigned old = m->owner, next;
+
+	world_site_stop(&site, old, SIGKILL);
+	model_close(m);
+	next = model_next(m);
+	if (next == WORLD_SERVERS) {
+		model_start(m, old);
+		model_open(m, old, NULL);
+	} else {
+		model_open(m, next, model_without(old));
+	}
+}
+
+/* The owner is cut off from everybody and does not know that another one was
+ * chosen, until it hears it from that. */
+static void
+model_part_owner(struct model *m)
+{
+	unsigned old = m->owner, next = model_next(m), i;
+	static struct model before;
+
+	if (next == WORLD_SERVERS)
+		return;
+	for (i = 0; i < site.n; i++) {
+		if (i != old)
+			world_site_cut(&site, old, i);
+	}
+	model_forget(m);
+	before = *m;
+	model_write(&before, 5);
+	world_pass(loop, dice(20000));
+	model_take(&before);
+	m->acked = before.acked;
+	world_site_deaf(&site, old, true);
+	model_open(m, next, model_without(old));
+	/* Whatever the one before still hears is of what the next one has. */
+	world_pass(loop, dice(20000));
+	model_take(&before);
+	assert_true(before.acked <= m->acked);
+	if (dice(2) == 0)
+		model_close(&before);
+	world_site_deaf(&site, old, false);
+	for (i = 0; i < site.n; i++) {
+		if (i != old && site.up[i])
+			world_site_join(&site, old, i);
+	}
+	if (before.s == NULL)
+		return;
+	/* Its process lives on: what the next one writes is taken, and not
+	 * applied before it is gone. */
+	model_write(m, 10);
+	world_pass(loop, dice(50000));
+	model_take(&before);
+	assert_true(before.acked <= m->acked);
+	model_close(&before);
+}
+
+static void
+model_event(struct model *m)
+{
+	unsigned i = dice(site.n), j = dice(site.n);
+
+	switch (dice(9)) {
+	case 0:
+		model_kill_owner(m);
+		break;
+	case 1:
+		if (i != m->owner && site.up[i])
+			world_site_stop(&site, i, SIGKILL);
+		break;
+	case 2:
+	case 3:
+		if (!site.up[i])
+			model_start(m, i);
+		break;
+	case 4:
+		if (i != j && site.up[i] && site.up[j])
+			world_site_join(&site, i, j);
+		break;
+	case 5:
+		if (i != j && site.up[i] && site.up[j])
+			world_site_hang(&site, i, j, dice(2) == 0);
+		break;
+	case 6:
+		if ((j = model_next(m)) == WORLD_SERVERS)
+			break;
+		model_close(m);
+		model_open(m, j, NULL);
+		break;
+	case 7:
+		model_part_owner(m);
+		break;
+	case 8:
+		site.answer = dice(3) == 0 ? WORLD_UNKNOWN : WORLD_YES;
+		break;
+	}
+}
+
+static void
+nothing_acknowledged_is_ever_lost(void **state)
+{
+	const char *rounds = getenv("TEST_ROUNDS");
+	int left = rounds != NULL ? atoi(rounds) : 120;
+	struct model m = {0};
+	unsigned i, j;
+
+	(void)state;
+	for (i = 0; i < site.n; i++) {
+		site.w[i].keep = dice(2) == 0 ? 0 : 64 << 20;
+		world_site_stop(&site, i, SIGKILL);
+		world_site_start(&site, i);
+		link_to(i);
+	}
+	model_open(&m, 0, "srv1");
+	while (left-- > 0) {
+		model_write(&m, (int)dice(30));
+		world_pass(loop, (dice(8) == 0 ? 300 : dice(30)) * 1000);
+		model_take(&m);
+		model_event(&m);
+	}
+	site.answer = WORLD_YES;
+	for (i = 0; i < site.n; i++) {
+		if (!site.up[i])
+			model_start(&m, i);
+		for (j = 0; j < i; j++)
+			world_site_join(&site, i, j);
+	}
+	for (i = 0; i < site.n; i++) {
+		if (i != m.owner)
+			world_site_wait_member(&site, "sr", i, true);
+	}
+	model_write(&m, 3);
+	for (i = 0; i < site.n; i++) {
+		if (i != m.owner)
+			same_as(m.s, i, "location");
+	}
+	print_message("          %d rows acknowledged, %u members added, %u "
+		      "removed\n",
+	    m.n, site.added, site.removed);
+	model_close(&m);
+}
+
+int
+main(void)
+{
+#define T2(f) cmocka_unit_test_setup_teardown(f, setup_2, teardown)
+#define T3(f) cmocka_unit_test_setup_teardown(f, setup_3, teardown)
+	const struct CMUnitTest tests[] = {
+	    T2(one_server_is_enough),
+	    T2(a_follower_becomes_a_member),
+	    T2(a_dead_member_is_removed_first),
+	    T2(a_silent_member_is_removed),
+	    T2(an_unknown_outcome_is_a_yes),
+	    T3(owners_change_servers),
+	    T2(an_owner_that_was_cut_off_is_undone),
+	    T3(a_follower_that_is_ahead_goes_back),
+	    T2(a_new_server_is_sent_the_database),
+	    T2(large_commits_come_in_parts),
+	    T2(a_wire_may_be_cut_anywhere),
+	    T2(many_streams_share_few_files),
+	    T3(nothing_acknowledged_is_ever_lost),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	if (getenv("TEST_ONLY") != NULL)
+		cmocka_set_test_filter(getenv("TEST_ONLY"));
+	if (getenv("TEST_SEED") != NULL)
+		seed = (unsigned)atoi(getenv("TEST_SEED"));
+	return cmocka_run_group_tests_name(
+	    "replicator_site", tests, NULL, NULL);
+}
