@@ -109,7 +109,8 @@ open_at(const char *dir, uint64_t keep, struct ship_log **log, struct seen *s,
 	memset(s, 0, sizeof *s);
 	if ((r = ship_log_open(&c, seen_add, s, log, e)) != 0)
 		return r;
-	ship_log_states(*log, log_put_states, &s->ix);
+	assert_int_equal(
+	    ship_log_states(*log, log_put_states, &s->ix, e), 0);
 	append_boot(*log, s);
 	return 0;
 }
