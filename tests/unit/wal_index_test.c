@@ -214,8 +214,6 @@ recovery_stops_at_damage(void **state)
 		else {
 			assert_int_equal(wal_index_recover(&ix, fd, &e), 0);
 			assert_int_equal(wal_index_get(&ix, &part, &e), 0);
-			/* The header's count of checkpoints has no meaning, but
-			 * it is summed too. */
 			assert_int_equal(part.frames, want);
 			if (turn == 0)
 				whole = part;
