@@ -10,8 +10,9 @@
  * -wal, where they all still are until nBackfill says otherwise.
  *
  * The -wal begins anew when all of it is in the file and no reader uses it.
- * Under load there is always one that does; new ones come to the file alone
- * then, so the old ones are waited for, a little and seldom.
+ * Under load there is always one that does, of a commit before the last; so
+ * those that are there are waited for, a little and seldom, while those that
+ * come see the last commit, and then the file alone.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,9 @@
 #include "daemon/base/mem.h"
 
 #define WAIT_US (2 * CLOCK_MS)
-#define WAIT_AGAIN (20 * CLOCK_MS)
+#define WAIT_FIRST (20 * CLOCK_MS) /* after the first wait in vain */
+#define WAIT_LAST (100 * CLOCK_MS)
+#define RESTART_LEFT (2u << 20) /* bytes copied at once, then */
 #define READ_1 (WAL_LOCK_READ + 1)
 #define READ_MORE (WAL_INDEX_READERS - 1)
 
@@ -35,9 +38,19 @@ checkpoint_frames(const struct apply *a, uint32_t bytes)
 
 /* ---- beginning and ending ----------------------------------------------- */
 
+/* Wait for a reader's lock until then; 0 = not at all. */
+static int
+checkpoint_lock(struct apply *a, unsigned byte, unsigned n, uint64_t end)
+{
+	uint64_t now = end == 0 ? 0 : clock_mono();
+
+	return wal_index_lock_wait(
+	    &a->index, byte, n, now < end ? end - now : 0);
+}
+
 /* The last frame that no reader forbids; marks of nobody are moved on. */
 static uint32_t
-checkpoint_limit(struct apply *a)
+checkpoint_limit(struct apply *a, uint64_t end)
 {
 	uint32_t to = a->head.frames, mark;
 	unsigned i;
@@ -46,7 +59,7 @@ checkpoint_limit(struct apply *a)
 		mark = wal_index_mark(&a->index, i);
 		if (mark >= to)
 			continue;
-		if (wal_index_lock(&a->index, WAL_LOCK_READ + i, 1) != 0) {
+		if (checkpoint_lock(a, WAL_LOCK_READ + i, 1, end) != 0) {
 			to = mark;
 			continue;
 		}
@@ -68,16 +81,16 @@ checkpoint_note(struct apply *a)
 
 /* False when readers leave nothing to do, or another process does it. */
 static bool
-checkpoint_begin(struct apply *a)
+checkpoint_begin(struct apply *a, uint64_t end)
 {
 	uint32_t done;
 
 	a->again = a->head.frames + APPLY_SLICE;
 	if (wal_index_lock(&a->index, WAL_LOCK_CHECKPOINT, 1) != 0)
 		return false;
-	a->to = checkpoint_limit(a);
+	a->to = checkpoint_limit(a, end);
 	done = wal_index_done(&a->index);
-	if (a->to > done && wal_index_lock(&a->index, WAL_LOCK_READ, 1) == 0) {
+	if (a->to > done && checkpoint_lock(a, WAL_LOCK_READ, 1, end) == 0) {
 		a->frames = malloc(APPLY_SLICE * wal_frame_size(a->page_size));
 		a->running = a->frames != NULL;
 		if (!a->running)
@@ -193,25 +206,44 @@ restart_locked(struct apply *a, struct err *e)
 	return r;
 }
 
+/* The last frames are copied at once, before the next commit adds others. */
+static int
+restart_finish(struct apply *a, uint64_t end, struct err *e)
+{
+	int r = 0;
+
+	if (wal_index_done(&a->index) < a->head.frames)
+		checkpoint_begin(a, end);
+	while (r == 0 && a->running)
+		r = checkpoint_slice(a, e);
+	if (r != 0 || wal_index_done(&a->index) < a->head.frames ||
+	    wal_index_lock(&a->index, WAL_LOCK_CHECKPOINT, 1) != 0)
+		return r;
+	if (checkpoint_lock(a, READ_1, READ_MORE, end) == 0) {
+		r = restart_locked(a, e);
+		wal_index_unlock(&a->index, READ_1, READ_MORE);
+	}
+	wal_index_unlock(&a->index, WAL_LOCK_CHECKPOINT, 1);
+	return r;
+}
+
 static int
 checkpoint_restart(struct apply *a, struct err *e)
 {
 	uint64_t now = clock_mono();
 	int r;
 
-	if (wal_index_lock(&a->index, WAL_LOCK_CHECKPOINT, 1) != 0)
+	if (now < a->wait_again)
 		return 0;
-	r = wal_index_lock_wait(
-	    &a->index, READ_1, READ_MORE, now >= a->wait_again ? WAIT_US : 0);
-	if (r == 0) {
-		r = restart_locked(a, e);
-		wal_index_unlock(&a->index, READ_1, READ_MORE);
+	r = restart_finish(a, now + WAIT_US, e);
+	if (a->head.frames == 0) {
+		a->wait = 0;
 	} else {
-		if (now >= a->wait_again)
-			a->wait_again = now + WAIT_AGAIN;
-		r = 0;
+		a->wait = a->wait == 0 ? WAIT_FIRST : a->wait * 2;
+		if (a->wait > WAIT_LAST)
+			a->wait = WAIT_LAST;
+		a->wait_again = clock_mono() + a->wait;
 	}
-	wal_index_unlock(&a->index, WAL_LOCK_CHECKPOINT, 1);
 	return r;
 }
 
@@ -227,13 +259,14 @@ checkpoint_is_due(const struct apply *a)
 		a->head.frames >= checkpoint_frames(a, APPLY_LONG));
 }
 
-/* The -wal is long and all of it is in the file. */
+/* The -wal is long, and nearly all of it is in the file. */
 static bool
 restart_is_due(const struct apply *a)
 {
 	return a->parts == 0 && !a->running &&
 	    a->head.frames >= checkpoint_frames(a, APPLY_LONG) &&
-	    wal_index_done(&a->index) == a->head.frames;
+	    a->head.frames - wal_index_done(&a->index) <
+	    checkpoint_frames(a, RESTART_LEFT);
 }
 
 /* At least twice what was added is copied, so the -wal is caught up with. */
@@ -245,7 +278,7 @@ apply_checkpoint_due(struct apply *a, uint32_t added)
 	int r = 0;
 
 	if (!a->running && checkpoint_is_due(a))
-		checkpoint_begin(a);
+		checkpoint_begin(a, 0);
 	for (; r == 0 && a->running && slices > 0; slices--)
 		r = checkpoint_slice(a, &e);
 	if (r == 0 && restart_is_due(a))
@@ -261,7 +294,7 @@ apply_tick(struct apply *a)
 
 	if (!a->running &&
 	    (wal_index_done(&a->index) == a->head.frames ||
-		!checkpoint_begin(a)))
+		!checkpoint_begin(a, 0)))
 		return false;
 	if (checkpoint_slice(a, &e) != 0) {
 		log_warnx("checkpoint: %s", e.text);
@@ -279,7 +312,7 @@ apply_checkpoint(struct apply *a, struct err *e)
 	while (r == 0 && a->running)
 		r = checkpoint_slice(a, e);
 	if (r == 0 && wal_index_done(&a->index) < a->head.frames)
-		checkpoint_begin(a);
+		checkpoint_begin(a, 0);
 	while (r == 0 && a->running)
 		r = checkpoint_slice(a, e);
 	return r;

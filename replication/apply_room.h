@@ -35,7 +35,7 @@ struct apply {
 	uint64_t written;
 	uint32_t target; /* once so many frames are done, written is: */
 	uint64_t target_lsn;
-	uint64_t wait_again; /* no waiting for readers before */
+	uint64_t wait, wait_again; /* no waiting for readers before */
 };
 
 #define APPLY_SLICE 64 /* frames copied at a time */

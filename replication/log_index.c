@@ -11,8 +11,9 @@
  *
  * Parts of a large commit whose end was lost with the writer's -wal, which a
  * BOOT record of another boot says, are void too. A STATE makes a stream
- * known of which older segments are gone, and says nothing new otherwise. A
- * BASE begins a stream anew, with a database copied from another server.
+ * known of which older segments are gone, and says nothing new otherwise; nor
+ * does a MIDST, which goes with it. A BASE begins a stream anew, with a
+ * database copied from another server.
  *
  * On a site every record behind the checkpoint is remembered with its
  * position (56 bytes each), at least the last LOG_RECENT.
@@ -428,6 +429,29 @@ index_add_state(struct log_index *ix, struct log_stream *s,
 	return 0;
 }
 
+/* The STATE before was of a stream in the midst of something. */
+static int
+index_add_midst(struct log_index *ix, struct log_stream *s,
+    const struct ship_record *r, uint64_t pos, uint64_t segment, struct err *e)
+{
+	(void)pos;
+	(void)segment;
+	s->base = r->value[0];
+	if (s->last.lsn == r->lsn)
+		return 0;
+	if (s->last.lsn != s->commit.lsn || r->lsn < s->last.lsn)
+		return err_set(e, ERR_CORRUPT, "%s: ends at LSN %llu, not %llu",
+		    s->name, (unsigned long long)s->last.lsn,
+		    (unsigned long long)r->lsn);
+	s->last = (struct log_mark){r->epoch, r->lsn, r->prev, r->wal};
+	s->nrecent = 0;
+	if (s->placed)
+		s->own = s->last;
+	if (ix->site && stream_remember(s, 0) != 0)
+		return err_set(e, ERR_NOMEM, "ship log");
+	return 0;
+}
+
 /* A copied database: what was before is void, and this place is needed until
  * the copy is whole and on disk. */
 static int
@@ -508,6 +532,7 @@ log_index_add(struct log_index *ix, const struct ship_record *r, uint64_t pos,
 	    [SHIP_STATE] = index_add_state,
 	    [SHIP_BASE] = index_add_base,
 	    [SHIP_PLACE] = index_add_place,
+	    [SHIP_MIDST] = index_add_midst,
 	};
 	struct log_stream *s;
 
@@ -722,6 +747,20 @@ log_put_state(struct buf *b, const struct log_stream *s)
 	log_put(b, &r);
 }
 
+static void
+log_put_midst(struct buf *b, const struct log_stream *s)
+{
+	struct ship_record r = {.kind = SHIP_MIDST,
+	    .epoch = s->last.epoch,
+	    .lsn = s->last.lsn,
+	    .prev = s->last.sum,
+	    .wal = s->last.wal,
+	    .value = {s->base}};
+
+	str_copy(r.name, sizeof r.name, s->name);
+	log_put(b, &r);
+}
+
 void
 log_put_states(void *arg, struct buf *b)
 {
@@ -733,5 +772,7 @@ log_put_states(void *arg, struct buf *b)
 	while ((s = log_index_next(ix, &at)) != NULL) {
 		if (s->epoch != 0)
 			log_put_state(b, s);
+		if (s->last.lsn != s->commit.lsn || s->base > s->last.lsn)
+			log_put_midst(b, s);
 	}
 }

@@ -211,8 +211,9 @@ struct replicator;
 
 /*
  * Ask for a change of a key's in-sync set, under an epoch of the key: add a
- * server or remove it. Answered by replicator_decided, later; what counts is
- * the owner map.
+ * server or remove it. Always answered by replicator_decided, once and with
+ * the same words; until then no other proposal is made for the key and server.
+ * What counts is the owner map.
  */
 typedef void replicator_propose_fn(
     void *arg, const char *key, uint64_t epoch, const char *server, bool add);

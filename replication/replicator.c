@@ -147,9 +147,9 @@ replicator_start(
 	    (ret = sync_worker_open(
 		 r->loop, replicator_on_job, r, &r->worker, e)) != 0 ||
 	    (ret = ship_log_open(
-		 &lc, replicator_on_record, &r->index, &r->log, e)) != 0)
+		 &lc, replicator_on_record, &r->index, &r->log, e)) != 0 ||
+	    (ret = ship_log_states(r->log, log_put_states, &r->index, e)) != 0)
 		return ret;
-	ship_log_states(r->log, log_put_states, &r->index);
 	if (memcmp(r->index.boot, none, 16) != 0 &&
 	    memcmp(r->index.boot, boot, 16) != 0 &&
 	    (ret = replicator_redo(r, e)) != 0)

@@ -213,6 +213,7 @@ enum site_join {
 /* What a server is to a key. */
 struct site_seat {
 	bool member;
+	bool asked; /* a proposal was not answered yet: no other is made */
 	enum site_join join;
 	uint64_t again; /* no proposal before */
 };
@@ -222,7 +223,8 @@ struct site_key {
 	char name[OWNER_KEY];
 	char owner[OWNER_INSTANCE];
 	uint64_t epoch;
-	bool mine; /* owned by an instance of this server */
+	bool mine;     /* owned by an instance of this server */
+	bool stranger; /* a member that there is no room to wait for */
 	char members[OWNER_MEMBERS];
 	struct live *lives;
 	struct site_seat seat[SITE_PEERS];

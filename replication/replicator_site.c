@@ -95,9 +95,14 @@ key_members(struct site *t, struct site_key *k, const char *members)
 	}
 	str_copy(k->members, sizeof k->members, members);
 	str_copy(words, sizeof words, members);
+	k->stranger = false;
 	while ((word = strsep(&next, " ")) != NULL) {
-		if (*word != '\0' && (p = site_peer(t, word)) != NULL)
+		if (*word == '\0' || str_equal(word, t->server))
+			continue;
+		if ((p = site_peer(t, word)) != NULL)
 			k->seat[p->index].member = true;
+		else
+			k->stranger = true;
 	}
 	for (i = 0; i < SITE_PEERS; i++) {
 		if (was[i] == k->seat[i].member)
@@ -117,6 +122,7 @@ key_turned(struct site_key *k)
 
 	for (i = 0; i < SITE_PEERS; i++) {
 		k->seat[i].join = JOIN_NONE;
+		k->seat[i].asked = false;
 		k->seat[i].again = 0;
 	}
 	for (v = k->lives; v != NULL; v = v->next_of_key) {
@@ -209,6 +215,7 @@ replicator_decided(struct replicator *r, const char *key, uint64_t epoch,
 	if (k == NULL || p == NULL || k->epoch != epoch)
 		return;
 	seat = &k->seat[p->index];
+	seat->asked = false;
 	seat->again = clock_mono() + SITE_AGAIN;
 	if (answer == (add ? REPLICATOR_NO : REPLICATOR_YES))
 		seat->join = JOIN_NONE;

@@ -326,7 +326,7 @@ lead_held(const struct live *v, uint64_t *lsn)
 	const struct follow *f;
 	unsigned i;
 
-	if (!k->mine || k->epoch != v->log->epoch)
+	if (!k->mine || k->epoch != v->log->epoch || k->stranger)
 		return false;
 	*lsn = v->synced;
 	for (i = 0; i < k->site->npeers; i++) {

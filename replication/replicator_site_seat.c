@@ -5,7 +5,8 @@
  * streams of a key is waited for first; when it has answered for everything
  * that was ever acknowledged, it is proposed. So whatever becomes of the
  * proposal, no member lacks anything: a refusal ends the waiting, an unknown
- * outcome does not, and what counts is the owner map.
+ * outcome does not, and what counts is the owner map. One proposal at a time:
+ * an answer could not be told from that of another.
  */
 #include "replicator_room.h"
 #include "daemon/base/clock.h"
@@ -82,6 +83,7 @@ seat_propose(
 {
 	struct site_seat *seat = &k->seat[p->index];
 
+	seat->asked = true;
 	seat->again = now + SITE_AGAIN;
 	log_info("key=%s epoch=%llu server=%s %s", k->name,
 	    (unsigned long long)k->epoch, p->name,
@@ -97,7 +99,7 @@ seat_member(struct site *t, struct site_key *k, struct peer *p, uint64_t now)
 {
 	struct site_seat *seat = &k->seat[p->index];
 
-	if (now >= seat->again && seat_late(k, p, now))
+	if (!seat->asked && now >= seat->again && seat_late(k, p, now))
 		seat_propose(t, k, p, false, now);
 }
 
@@ -121,13 +123,12 @@ seat_guest(struct site *t, struct site_key *k, struct peer *p, uint64_t now)
 		seat->again = now + SITE_AGAIN;
 		seat_leave(t, k, seat);
 	}
-	if (now < seat->again || !p->up)
+	if (seat->asked || now < seat->again || !p->up)
 		return;
 	if (seat->join == JOIN_NONE && seat_live(k, p))
 		seat->join = JOIN_WAITS;
 	if (seat->join == JOIN_NONE || !seat_holds(k, p))
 		return;
-	/* Again when no answer came: the one before may not have arrived. */
 	seat->join = JOIN_PROPOSED;
 	seat_propose(t, k, p, true, now);
 }

@@ -455,11 +455,33 @@ ship_log_spare_take(struct ship_log *log, const char *path)
 
 /* ---- opening ------------------------------------------------------------ */
 
-void
-ship_log_states(struct ship_log *log, ship_log_state_fn *fn, void *arg)
+int
+ship_log_states(
+    struct ship_log *log, ship_log_state_fn *fn, void *arg, struct err *e)
 {
+	struct buf states = BUF_INIT;
+	const uint8_t *p;
+	size_t at, n;
+	int r = 0;
+
 	log->states = fn;
 	log->states_arg = arg;
+	if (log->nseg < 2 || log->used == ship_log_segment(log))
+		return 0;
+	fn(arg, &states);
+	p = (const uint8_t *)states.data;
+	for (at = 0; at < states.len && r == 0 && !states.failed; at += n) {
+		n = ship_get32(p + at + 4);
+		if ((r = ship_log_room(log, n, e)) != 0)
+			break;
+		log_stage(log, p + at, n);
+		if (at == 0) /* the session's first entry, a BOOT */
+			r = ship_log_sync(log, e);
+	}
+	if (states.failed)
+		r = err_set(e, ERR_NOMEM, "ship log");
+	buf_fini(&states);
+	return r;
 }
 
 /* The directory, locked for this process. */

@@ -49,6 +49,7 @@ struct ship_log {
 	uint64_t end;	 /* position behind what is appended */
 	uint64_t synced; /* position up to which the disk has it */
 	uint64_t known;	 /* the same as the entries told it, while scanning */
+	uint64_t used;	 /* segment of the last record that is no state */
 	bool spare;	 /* a written segment waits for its use */
 	bool failed;	 /* a write or sync failed: nothing is taken any more */
 	ship_log_state_fn *states;
@@ -65,8 +66,13 @@ struct ship_log {
 int ship_log_open(const struct ship_log_config *, ship_log_fn *, void *arg,
     struct ship_log **, struct err *);
 void ship_log_close(struct ship_log **); /* what is staged is dropped */
-/* Who writes the states of the streams at the start of a segment. */
-void ship_log_states(struct ship_log *, ship_log_state_fn *, void *arg);
+/*
+ * Who writes the states of the streams at the start of a segment. They are
+ * written at once when the last segment has nothing else: whoever began it
+ * may have been killed before they were there.
+ */
+int ship_log_states(
+    struct ship_log *, ship_log_state_fn *, void *arg, struct err *);
 
 /*
  * Room for a record of n bytes: 0; -ERR_FULL when the disk has none at the

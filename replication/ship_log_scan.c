@@ -191,6 +191,9 @@ scan_segment(struct scan *s, bool last, ship_log_fn *fn, void *arg,
 			return ret;
 		}
 		s->session = entry.session;
+		if (r.kind != SHIP_STATE && r.kind != SHIP_MIDST &&
+		    r.kind != SHIP_BOOT)
+			s->log->used = s->seg->start;
 		if (entry.synced > s->log->known)
 			s->log->known = entry.synced;
 		off += SHIP_ENTRY + entry.length;

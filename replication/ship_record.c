@@ -43,6 +43,9 @@
  *   PLACE       LSN, sum (prev) and, in value 1, epoch of a record, and where
  *               it stands in the -wal of this server: its file holds that,
  *               and nothing behind it
+ *   MIDST       epoch, LSN, prev and place in the -wal of the last record,
+ *               behind the STATE when that record is a part or records of
+ *               epochs before may follow: value 0 the LSN up to which
  *   BOOT        no name; the values are the boot id
  *
  * The sum is 64 bits in four lanes of words. Each step is a bijection of the

@@ -17,6 +17,7 @@ enum ship_kind {
 	SHIP_BOOT,  /* the machine's boot under which the log goes on */
 	SHIP_BASE,  /* the stream begins here, with a copied database */
 	SHIP_PLACE, /* where this server's own file stands */
+	SHIP_MIDST, /* behind a STATE: in the midst of a commit or an epoch */
 	SHIP_KINDS
 };
 

@@ -139,4 +139,84 @@ static const struct op op_log = {
     .run = log_run,
 };
 
-const struct op *const replicator_ops[] = {&op_streams, &op_log, NULL};
+/* ---- show replication --------------------------------------------------- */
+
+static const struct op_field replication_cols[] = {
+    {.name = "stream", .type = &op_type_text, .brief = "name of the stream"},
+    {.name = "epoch",
+	.type = &op_type_int,
+	.brief = "ownership under which it is written"},
+    {.name = "lsn", .type = &op_type_int, .brief = "last record here"},
+    {.name = "members",
+	.type = &op_type_text,
+	.brief = "servers that must hold a record before it is acknowledged"},
+    {.name = "follower",
+	.type = &op_type_text,
+	.brief = "server of which the row tells; none: this one"},
+    {.name = "lag-records",
+	.type = &op_type_int,
+	.brief = "records that it has not on its disk"},
+    {.name = "lag-ms",
+	.type = &op_type_int,
+	.brief = "milliseconds since it owes an answer"},
+    {.name = "state",
+	.type = &op_type_text,
+	.brief = "of a follower: in-sync joining live behind copying asked "
+		 "away; of this server: leading following copying waiting "
+		 "lost"},
+    {0},
+};
+
+/* This server's own lag is what its readers do not see yet. */
+static void
+replication_row(struct op_call *call, const struct replicator_follower *f)
+{
+	bool own = f->follower[0] == '\0';
+	uint64_t lag = f->lag_records;
+
+	if (own)
+		lag = f->lsn > f->applied ? f->lsn - f->applied : 0;
+	op_row(call);
+	op_put(call, "stream", f->stream);
+	op_put_int(call, "epoch", (int64_t)f->epoch);
+	op_put_int(call, "lsn", (int64_t)f->lsn);
+	op_put(call, "members", f->members);
+	if (!own)
+		op_put(call, "follower", f->follower);
+	op_put_int(call, "lag-records", (int64_t)lag);
+	op_put_int(call, "lag-ms", (int64_t)(f->lag_us / 1000));
+	op_put(call, "state", f->state);
+}
+
+static void
+replication_run(struct op_call *call)
+{
+	const struct replicator *r = replicator_op_of(call);
+	struct replicator_follower f;
+	size_t at = 0;
+
+	while (replicator_next_follower(r, &at, &f))
+		replication_row(call, &f);
+	op_finish(call, NULL);
+}
+
+static const struct op op_replication = {
+    .name = "show replication",
+    .kind = OP_READ,
+    .access = OP_VIEWER,
+    .where = OP_EACH,
+    .role = ROLE_REPLICATOR,
+    .brief = "list who has which records of the replicated databases",
+    .about = "One row for every stream, of this server, and where this server "
+	     "leads one more for each other server. A member that is not "
+	     "in-sync holds up whatever depends on the stream, for a quarter "
+	     "of a second at most before its removal is asked for; one that "
+	     "is behind or copying catches up without holding up anything. "
+	     "A replica that is lost is made anew from its leader.",
+    .example = "show replication",
+    .cols = replication_cols,
+    .run = replication_run,
+};
+
+const struct op *const replicator_ops[] = {
+    &op_streams, &op_log, &op_replication, NULL};

@@ -456,10 +456,8 @@ site_on_proposal(struct world_site *t, unsigned from, const char *line)
 	if (sscanf(line, "%63s %llu %63s %d", key, &epoch, server, &add) != 4)
 		world_die("proposal");
 	t->proposals++;
-	if (t->answer == WORLD_SILENT)
-		return;
-	yes = t->answer != WORLD_REFUSE && owner_map_find(t->map, key, &o) &&
-	    o.epoch == epoch;
+	yes = t->answer != WORLD_REFUSE && t->answer != WORLD_LOST &&
+	    owner_map_find(t->map, key, &o) && o.epoch == epoch;
 	if (yes) {
 		members_set(o.members, server, add != 0);
 		owner_map_put(t->map, &o);
@@ -468,7 +466,7 @@ site_on_proposal(struct world_site *t, unsigned from, const char *line)
 	}
 	snprintf(answer, sizeof answer, "?%s %llu %s %d %d", key, epoch, server,
 	    add,
-	    t->answer == WORLD_UNKNOWN ? REPLICATOR_UNKNOWN
+	    t->answer >= WORLD_UNKNOWN ? REPLICATOR_UNKNOWN
 		: yes		       ? REPLICATOR_YES
 				       : REPLICATOR_NO);
 	send(t->w[from].control, answer, strlen(answer) + 1, MSG_NOSIGNAL);

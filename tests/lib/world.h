@@ -42,8 +42,8 @@ int world_link_by(int control, const char *who);
 enum world_answer {
 	WORLD_YES,
 	WORLD_REFUSE,
-	WORLD_SILENT, /* nothing is decided and nothing is said */
-	WORLD_UNKNOWN /* decided, but the answer says that it is not known */
+	WORLD_UNKNOWN, /* decided, but the answer says that it is not known */
+	WORLD_LOST     /* nothing is decided, and the answer is the same */
 };
 
 struct world_wire {

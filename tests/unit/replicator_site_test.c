@@ -283,7 +283,7 @@ a_dead_member_is_removed_first(void **state)
 	(void)state;
 	put(s, 1, 1, 10);
 	world_settle(loop, s);
-	site.answer = WORLD_SILENT;
+	site.answer = WORLD_LOST;
 	world_site_stop(&site, 1, SIGKILL);
 	put(s, 2, 2, 10);
 	ask(s, &a);
@@ -346,7 +346,7 @@ an_unknown_outcome_is_a_yes(void **state)
 	struct ack a;
 
 	(void)state;
-	site.answer = WORLD_SILENT;
+	site.answer = WORLD_LOST;
 	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
 	while (site.proposals == 0)
 		world_pass(loop, 1000);
@@ -473,7 +473,7 @@ an_owner_that_was_cut_off_is_undone(void **state)
 	put(old, 1, 1, 10);
 	world_settle(loop, old);
 	reading(&seen, 0, "location");
-	site.answer = WORLD_SILENT;
+	site.answer = WORLD_LOST;
 	world_site_cut(&site, 0, 1);
 	for (i = 0; i < 20; i++) {
 		put(old, 2, 1000 + i, 100);
@@ -527,7 +527,7 @@ a_follower_that_is_ahead_goes_back(void **state)
 	put(s, 1, 1, 10);
 	world_settle(loop, s);
 	world_site_hang(&site, 0, 1, true);
-	site.answer = WORLD_SILENT;
+	site.answer = WORLD_LOST;
 	for (i = 0; i < 20; i++) {
 		put(s, 2, 1000 + i, 100);
 		assert_int_equal(stream_commit(s, NULL), 0);
@@ -643,9 +643,8 @@ a_new_server_is_sent_the_database(void **state)
 	before = clock_mono();
 	world_site_start(&site, 1);
 	link_to(1);
-	assert_int_equal(reader_open(repl[1], "location", on_event, &seen,
-			     &seen.rd, &e),
-	    0);
+	assert_int_equal(
+	    reader_open(repl[1], "location", on_event, &seen, &seen.rd, &e), 0);
 	load_start(&t, s, 3000, 16, 500);
 	world_site_wait_member(&site, "sr", 1, true);
 	us = clock_mono() - before;
@@ -679,9 +678,8 @@ large_commits_come_in_parts(void **state)
 	int round, i;
 
 	(void)state;
-	small = world_stream(repl[0], loop, "x", world_site_own(&site, "st", 0,
-						    "srv1 srv2"),
-	    SCHEMA, 4096);
+	small = world_stream(repl[0], loop, "x",
+	    world_site_own(&site, "st", 0, "srv1 srv2"), SCHEMA, 4096);
 	put(s, 1, 1, 1);
 	world_settle(loop, s);
 	world_site_wait_applied(&site, 1, "location", lsn_of(s));
@@ -777,9 +775,9 @@ struct model {
 	struct fate fate;
 	struct ack ack;
 	unsigned owner;
-	int n;	    /* written by this owner, or found by it */
-	int asked;  /* the acknowledgement under way is of so many */
-	int acked;  /* so many were ever acknowledged, or read by an owner */
+	int n;	   /* written by this owner, or found by it */
+	int asked; /* the acknowledgement under way is of so many */
+	int acked; /* so many were ever acknowledged, or read by an owner */
 	bool asking;
 	char boot[WORLD_SERVERS][40];
 };

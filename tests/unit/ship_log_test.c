@@ -109,7 +109,7 @@ open_at(const char *dir, uint64_t keep, struct ship_log **log, struct seen *s,
 	memset(s, 0, sizeof *s);
 	if ((r = ship_log_open(&c, seen_add, s, log, e)) != 0)
 		return r;
-	ship_log_states(*log, log_put_states, &s->ix);
+	assert_int_equal(ship_log_states(*log, log_put_states, &s->ix, e), 0);
 	append_boot(*log, s);
 	return 0;
 }
@@ -564,6 +564,255 @@ parts_without_an_end_are_void(void **state)
 	seen_fini(&s);
 }
 
+/* ---- on a site ----------------------------------------------------------- */
+
+/* Take a note of the buffer into the index, at a position. */
+static int
+take_note(struct seen *s, struct buf *b, uint64_t pos)
+{
+	struct ship_record r;
+	struct err e;
+	int ret;
+
+	assert_int_equal(
+	    ship_record_decode(&r, (uint8_t *)b->data, b->len, &e), 0);
+	ret = log_index_add(&s->ix, &r, pos, 0, NULL, &e);
+	buf_fini(b);
+	return ret;
+}
+
+/* n records of the next LSNs under an epoch, each 100 bytes behind the one
+ * before. */
+static void
+take_records(struct seen *s, uint64_t epoch, int n, uint64_t *pos)
+{
+	struct log_stream *a;
+	struct ship_record r;
+	uint8_t out[1024];
+	struct err e;
+
+	while (n-- > 0) {
+		ship_record_decode(&r, out, record_next(s, "a", out), &e);
+		a = log_index_get(&s->ix, "a");
+		r.epoch = epoch;
+		r.sum += epoch;
+		r.prev = a->last.sum;
+		assert_int_equal(
+		    log_index_add(&s->ix, &r, *pos, 0, NULL, &e), 0);
+		*pos += 100;
+	}
+}
+
+/* A claim of another server's owner takes the log back to what both have;
+ * what came behind it is void wherever it stands, and records of the epochs
+ * before may follow up to the claim's base. */
+static void
+a_claim_takes_the_log_back(void **state)
+{
+	struct seen s = {.n = 0};
+	struct log_stream *a;
+	struct buf b = BUF_INIT;
+	uint64_t pos = 1000, lsn;
+	struct log_epoch other[2] = {{1, 1}, {3, 5}};
+
+	(void)state;
+	s.ix.site = true;
+	take_records(&s, 1, 8, &pos); /* LSN 1..8 at 1000..1700 */
+	a = log_index_find(&s.ix, "a");
+	assert_true(log_stream_common(a, 9, other, 2, &lsn));
+	assert_int_equal(lsn, 4);
+	log_put_claim(&b, a, 3, &log_stream_at(a, 4)->mark, 6, true);
+	assert_int_equal(take_note(&s, &b, pos), 0);
+	assert_int_equal(a->last.lsn, 4);
+	assert_int_equal(a->commit.lsn, 4);
+	assert_int_equal(a->epoch, 3);
+	assert_true(a->foreign);
+	assert_false(log_stream_is_void(a, 1300, 4));
+	assert_true(log_stream_is_void(a, 1400, 5));
+	pos += 100;
+	take_records(&s, 2, 2, &pos); /* up to the base */
+	take_records(&s, 3, 1, &pos);
+	assert_int_equal(a->last.lsn, 7);
+	assert_false(log_stream_is_void(a, 1900, 5));
+	assert_true(log_stream_is_void(a, 1500, 6));
+	assert_int_equal(log_stream_pos(a, 5), 1900);
+	assert_true(log_stream_common(a, 7, a->epochs, a->nepochs, &lsn));
+	assert_int_equal(lsn, 7);
+	/* Behind the checkpoint there is no way back. */
+	log_put_checkpoint(&b, a, 6);
+	assert_int_equal(take_note(&s, &b, pos), 0);
+	log_put_claim(&b, a, 4, &log_stream_at(a, 5)->mark, 5, true);
+	assert_int_equal(take_note(&s, &b, pos), -ERR_CORRUPT);
+	assert_int_equal(a->last.lsn, 7);
+	seen_fini(&s);
+}
+
+/* A copied database begins the stream anew: nothing before it counts, and its
+ * place in the log is needed until it is on disk as a whole. */
+static void
+a_base_begins_anew(void **state)
+{
+	struct seen s = {.n = 0};
+	struct log_mark at = {.epoch = 4, .lsn = 50, .sum = 77};
+	struct log_stream *a;
+	struct buf b = BUF_INIT;
+	uint64_t pos = 1000, lsn;
+
+	(void)state;
+	s.ix.site = true;
+	take_records(&s, 1, 3, &pos);
+	a = log_index_find(&s.ix, "a");
+	log_put_base(&b, a, 5, &at, 512, 9, 52, 3);
+	assert_int_equal(take_note(&s, &b, pos), 0);
+	assert_int_equal(a->last.lsn, 50);
+	assert_int_equal(a->checkpoint, 50);
+	assert_int_equal(a->whole, 52);
+	assert_int_equal(a->file, 3);
+	assert_int_equal(a->epoch, 5);
+	assert_true(log_stream_is_void(a, 1100, 2));
+	assert_int_equal(log_index_need(&s.ix), 0);
+	assert_true(log_stream_common(a, 60, a->epochs, a->nepochs, &lsn));
+	assert_int_equal(lsn, 50);
+	/* Where its own file stands is told apart from where the log is. */
+	assert_false(a->placed);
+	log_put_place(&b, a, &a->last);
+	assert_int_equal(take_note(&s, &b, pos), 0);
+	assert_true(a->placed);
+	seen_fini(&s);
+}
+
+/* A segment that begins in the midst of a commit stands for itself when those
+ * before it are gone. */
+static void
+a_commit_may_span_segments(void **state)
+{
+	struct ship_log *log;
+	struct log_stream *a;
+	struct seen s;
+	struct err e;
+	char dir[64];
+	uint8_t out[1024];
+	struct ship_record r;
+	struct buf b = BUF_INIT;
+	size_t n, i;
+
+	(void)state;
+	scratch_make(dir);
+	assert_int_equal(open_at(dir, 0, &log, &s, &e), 0);
+	append(log, &s, "a");
+	a = log_index_find(&s.ix, "a");
+	for (i = 0; log->nseg < 3 || i < 10; i++) { /* parts */
+		n = record_next(&s, "a", out);
+		ship_record_decode(&r, out, n, &e);
+		ship_put32(out + 40, 0);
+		ship_record_sum(out, n);
+		assert_int_equal(ship_log_room(log, n, &e), 0);
+		assert_int_equal(ship_record_decode(&r, out, n, &e), 0);
+		seen_add(&s, &r, out, ship_log_append(log, out, n),
+		    ship_log_segment(log), &e);
+	}
+	append(log, &s, "a");
+	log_put_checkpoint(&b, a, a->commit.lsn);
+	assert_int_equal(ship_log_room(log, b.len, &e), 0);
+	ship_log_append(log, b.data, b.len);
+	assert_int_equal(take_note(&s, &b, log->end), 0);
+	assert_int_equal(ship_log_sync(log, &e), 0);
+	ship_log_trim(log, log_index_need(&s.ix));
+	assert_int_equal(log->nseg, 1);
+	n = (size_t)a->commit.lsn;
+	ship_log_close(&log);
+	seen_fini(&s);
+	assert_int_equal(open_at(dir, 0, &log, &s, &e), 0);
+	assert_int_equal(log_index_find(&s.ix, "a")->commit.lsn, n);
+	ship_log_close(&log);
+	seen_fini(&s);
+	scratch_remove(dir);
+}
+
+/* Killed when a new segment had its head only, the log puts the states there
+ * when it is opened again, so the segments before may go. */
+static void
+a_segment_without_states_gets_them(void **state)
+{
+	struct ship_log *log;
+	struct log_stream *a;
+	struct buf b = BUF_INIT;
+	struct seen s;
+	struct err e;
+	char dir[64];
+
+	(void)state;
+	scratch_make(dir);
+	assert_int_equal(open_at(dir, 0, &log, &s, &e), 0);
+	while (log->nseg < 2)
+		append(log, &s, "a");
+	/* The record and states that caused the roll are only staged. */
+	ship_log_close(&log);
+	seen_fini(&s);
+	assert_int_equal(open_at(dir, 0, &log, &s, &e), 0);
+	assert_int_equal(log->nseg, 2);
+	a = log_index_find(&s.ix, "a");
+	log_put_checkpoint(&b, a, a->commit.lsn);
+	ship_log_append(log, b.data, b.len);
+	assert_int_equal(take_note(&s, &b, log->end), 0);
+	assert_int_equal(ship_log_sync(log, &e), 0);
+	ship_log_trim(log, log_index_need(&s.ix));
+	assert_int_equal(log->nseg, 1);
+	ship_log_close(&log);
+	seen_fini(&s);
+	assert_int_equal(open_at(dir, 0, &log, &s, &e), 0);
+	ship_log_close(&log);
+	seen_fini(&s);
+	scratch_remove(dir);
+}
+
+/* A cursor reads what was written, over segments and while more comes, and
+ * tells when its place is gone. */
+static void
+a_cursor_follows_the_writer(void **state)
+{
+	struct ship_cursor c;
+	struct ship_record r;
+	const uint8_t *bytes;
+	struct ship_log *log;
+	struct seen s;
+	struct err e;
+	char dir[64];
+	uint64_t pos, next = 1;
+	int round, i, got;
+
+	(void)state;
+	scratch_make(dir);
+	assert_int_equal(open_at(dir, 1 << 20, &log, &s, &e), 0);
+	ship_cursor_init(&c);
+	for (round = 0; round < 30; round++) {
+		for (i = 0; i < 20; i++)
+			append(log, &s, "a");
+		assert_int_equal(ship_log_sync(log, &e), 0);
+		while ((got = ship_cursor_next(log, &c, &r, &bytes, &pos, &e)) >
+		    0) {
+			if (r.kind != SHIP_PAGES)
+				continue;
+			assert_int_equal(r.lsn, next++);
+			assert_int_equal(pos, s.pos[r.lsn - 1]);
+		}
+		assert_int_equal(got, 0);
+		assert_int_equal(next, s.n + 1);
+	}
+	assert_true(log->nseg > 3);
+	ship_cursor_seek(&c, s.pos[7]);
+	assert_int_equal(ship_cursor_next(log, &c, &r, &bytes, &pos, &e), 1);
+	assert_int_equal(r.lsn, 8);
+	log->keep = 0;
+	ship_log_trim(log, UINT64_MAX);
+	assert_int_equal(
+	    ship_cursor_next(log, &c, &r, &bytes, &pos, &e), -ERR_ABSENT);
+	ship_cursor_fini(&c);
+	ship_log_close(&log);
+	seen_fini(&s);
+	scratch_remove(dir);
+}
+
 /* Out of memory at any allocation, opening says so or succeeds, and the log
  * on disk is as good as before. */
 static void
@@ -619,6 +868,11 @@ main(void)
 	    cmocka_unit_test(a_failed_log_takes_nothing),
 	    cmocka_unit_test(the_index_fences_and_chains),
 	    cmocka_unit_test(parts_without_an_end_are_void),
+	    cmocka_unit_test(a_claim_takes_the_log_back),
+	    cmocka_unit_test(a_base_begins_anew),
+	    cmocka_unit_test(a_commit_may_span_segments),
+	    cmocka_unit_test(a_segment_without_states_gets_them),
+	    cmocka_unit_test(a_cursor_follows_the_writer),
 	    cmocka_unit_test(no_memory_is_an_error),
 	};
 
