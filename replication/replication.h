@@ -243,6 +243,8 @@ void replicator_close(struct replicator **);
 void replicator_serve(struct replicator *, int fd, const char *who);
 /* The highest epoch seen in any stream of a key; see DESIGN 6, one server. */
 uint64_t replicator_highest_epoch(const struct replicator *);
+/* Of its ship log: another one when the log was lost and begun anew. */
+uint64_t replicator_log_id(const struct replicator *);
 
 struct replicator_stream {
 	char name[STREAM_NAME];

@@ -222,6 +222,12 @@ replicator_highest_epoch(const struct replicator *r)
 	return log_index_epoch(&r->index);
 }
 
+uint64_t
+replicator_log_id(const struct replicator *r)
+{
+	return r->log->id;
+}
+
 bool
 replicator_next(
     const struct replicator *r, size_t *at, struct replicator_stream *out)

@@ -86,7 +86,7 @@ control_on_owners(struct self *self)
 {
 	struct control *c = self->state_of_role;
 
-	far_servers(c);
+	role_mesh_update(c->self, c->mesh);
 	control_owners_changed(c);
 }
 

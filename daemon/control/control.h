@@ -247,7 +247,6 @@ TAILQ_HEAD(far_relays, far_relay);
 
 int far_open(struct control *, struct err *); /* nothing on a lone server */
 void far_close(struct control *);
-void far_servers(struct control *);    /* the owner map has changed */
 bool far_is_several(struct control *); /* there are other servers */
 /* The name of this server where rows must say it, NULL when it is alone. */
 const char *far_here(struct control *);

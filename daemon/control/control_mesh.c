@@ -16,31 +16,12 @@
 
 /* ---- which servers there are --------------------------------------------- */
 
-/* The other servers of the site, as the owner map has them: *at starts at 0;
- * false at the end. */
-static bool
-far_next_server(struct control *c, unsigned *at, struct mesh_server *s)
-{
-	struct owner o;
-
-	while (owner_map_next(c->self->owners, at, &o)) {
-		if (!str_prefix(o.key, "server/") ||
-		    strcmp(o.key + 7, c->self->server) == 0)
-			continue;
-		str_copy(s->name, sizeof s->name, o.key + 7);
-		s->inside = o.inside;
-		return true;
-	}
-	return false;
-}
-
 bool
 far_is_several(struct control *c)
 {
 	struct mesh_server s;
-	unsigned at = 0;
 
-	return c->mesh != NULL && far_next_server(c, &at, &s);
+	return c->mesh != NULL && role_servers(c->self, &s, 1) > 0;
 }
 
 const char *
@@ -73,17 +54,18 @@ far_find(struct control *c, const char *server)
 size_t
 far_targets(struct control *c, struct each_target *to, size_t room)
 {
-	struct mesh_server s;
+	struct mesh_server list[FAR_MAX];
 	struct far *f;
-	unsigned at = 0;
-	size_t n = 0;
+	size_t i, n;
 
-	while (n < room && c->mesh != NULL && far_next_server(c, &at, &s)) {
-		f = far_find(c, s.name);
-		to[n] = (struct each_target){
+	if (c->mesh == NULL)
+		return 0;
+	n = role_servers(c->self, list, room < FAR_MAX ? room : FAR_MAX);
+	for (i = 0; i < n; i++) {
+		f = far_find(c, list[i].name);
+		to[i] = (struct each_target){
 		    .rpc = f != NULL ? f->rpc : NULL, .far = true};
-		str_copy(to[n].name, sizeof to[n].name, s.name);
-		n++;
+		str_copy(to[i].name, sizeof to[i].name, list[i].name);
 	}
 	return n;
 }
@@ -322,40 +304,12 @@ far_on_up(void *arg, const char *server, int fd)
 	control_owners_changed(c);
 }
 
-void
-far_servers(struct control *c)
-{
-	struct mesh_server list[FAR_MAX];
-	unsigned at = 0;
-	size_t n = 0;
-
-	if (c->mesh == NULL)
-		return;
-	while (n < FAR_MAX && far_next_server(c, &at, &list[n]))
-		n++;
-	mesh_set(c->mesh, list, n);
-}
-
 int
 far_open(struct control *c, struct err *e)
 {
-	const struct self *self = c->self;
-	struct mesh_config m = {.self = self->server,
-	    .identity = self->identity,
-	    .listen = self->inside,
-	    .port_offset = MESH_CONTROL,
-	    .on_up = far_on_up,
-	    .arg = c};
-	int r;
-
 	TAILQ_INIT(&c->fars);
 	TAILQ_INIT(&c->relays);
-	if (self->identity == NULL)
-		return 0; /* a test: nobody could know it */
-	addr_set_port(&m.listen, self->port_base);
-	if ((r = mesh_open(self->loop, &m, &c->mesh, e)) == 0)
-		far_servers(c);
-	return r;
+	return role_mesh_open(c->self, MESH_CONTROL, far_on_up, c, &c->mesh, e);
 }
 
 void

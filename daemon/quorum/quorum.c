@@ -706,7 +706,7 @@ quorum_on_tick(void *arg)
 			quorum_link_beat(q->peer[i].link, applied);
 	}
 	proposals_expire(q, clock_mono());
-	lead_tick(q);
+	quorum_lead_tick(q);
 	report(q);
 }
 

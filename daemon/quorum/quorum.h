@@ -236,9 +236,9 @@ void quorum_on_gone(struct quorum *, struct quorum_link *);
 
 /* ---- quorum_lead.c: what the leader does at each tick ------------------- */
 
-void lead_tick(struct quorum *);
+void quorum_lead_tick(struct quorum *);
 /* Silence after which a server is down, us. */
-uint64_t lead_patience(const struct quorum *);
+uint64_t quorum_patience(const struct quorum *);
 
 /* ---- quorum_file.c: what must be known before raft is ------------------- */
 

@@ -17,7 +17,7 @@
 #define LEAD_GONE (60 * CLOCK_SEC)
 
 uint64_t
-lead_patience(const struct quorum *q)
+quorum_patience(const struct quorum *q)
 {
 	return (q->config.realtime ? 100 : 500) * CLOCK_MS;
 }
@@ -37,10 +37,10 @@ lead_judge(struct quorum *q, const struct ownership_server *s, uint64_t now)
 	last = p->heard != 0 ? p->heard : q->started + LEAD_GRACE;
 	heard = self ||
 	    (p->heard != 0 && p->id == s->id &&
-		now - p->heard < lead_patience(q));
+		now - p->heard < quorum_patience(q));
 	p->down = s->up ? 0 : p->down != 0 ? p->down : now;
 	if (s->up == heard || s->id == 0 ||
-	    (!heard && (now < last || now - last < lead_patience(q))))
+	    (!heard && (now < last || now - last < quorum_patience(q))))
 		return;
 	c.type = heard ? OWNERSHIP_SERVER_UP : OWNERSHIP_SERVER_DOWN;
 	str_copy(c.server, sizeof c.server, s->name);
@@ -173,11 +173,11 @@ lead_overslept(struct quorum *q, uint64_t now)
 	uint64_t gap = now - q->ticked;
 
 	q->ticked = now;
-	return gap > lead_patience(q) / 2;
+	return gap > quorum_patience(q) / 2;
 }
 
 void
-lead_tick(struct quorum *q)
+quorum_lead_tick(struct quorum *q)
 {
 	uint64_t now = clock_mono();
 	bool late = lead_overslept(q, now);

@@ -268,26 +268,6 @@ quorum_role_on_request(struct self *self, struct peer *p, struct rpc_request *r,
 
 /* ---- start -------------------------------------------------------------- */
 
-/* The other servers as the supervisor knows them before raft tells: those
- * that were there when this one joined. */
-static size_t
-quorum_role_others(const struct self *self, struct mesh_server *out)
-{
-	struct owner o;
-	unsigned at = 0;
-	size_t n = 0;
-
-	while (n < OWNERSHIP_SERVERS && owner_map_next(self->owners, &at, &o)) {
-		if (!str_prefix(o.key, "server/") ||
-		    strcmp(o.key + 7, self->server) == 0)
-			continue;
-		memset(&out[n], 0, sizeof out[n]);
-		str_copy(out[n].name, sizeof out[n].name, o.key + 7);
-		out[n++].inside = o.inside;
-	}
-	return n;
-}
-
 static void
 quorum_role_on_up(void *arg, const char *server, int fd)
 {
@@ -336,8 +316,10 @@ quorum_role_stats(struct self *self, struct quorum *q)
 static int
 quorum_role_start(struct self *self, struct err *e)
 {
+	/* As the supervisor knows them before raft tells: those that were
+	 * there when this one joined. */
 	struct mesh_server others[OWNERSHIP_SERVERS];
-	size_t n = quorum_role_others(self, others);
+	size_t n = role_servers(self, others, OWNERSHIP_SERVERS);
 	struct quorum_config c = {.loop = self->loop,
 	    .server = self->server,
 	    .inside = self->inside,

@@ -6,8 +6,16 @@
 /* The room of the replicator's process. */
 
 struct replicator_room {
+	struct self *self;
 	struct replicator *replicator;
+	struct mesh *mesh; /* the replicators of other servers */
 };
+
+/* replicator_member.c: who has to hold a record is decided by quorum */
+void member_propose(
+    void *room, const char *key, uint64_t epoch, const char *server, bool add);
+/* Quorum is linked: tell it which ship log this is. */
+void member_on_link(struct replicator_room *, struct peer *);
 
 /* replicator_op.c */
 extern const struct op *const replicator_ops[];

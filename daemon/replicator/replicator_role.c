@@ -2,11 +2,14 @@
  * Does:     takes the ship records of all owners of this server into one ship
  *           log, syncs it, acknowledges; tells readers; syncs database files
  *           and trims the log; after a reboot brings the databases to where
- *           the log is. All of that is replication/replicator.c.
- * Never:    opens a database through SQLite, speaks to the network, parses
- *           what came from outside.
+ *           the log is; ships to the replicators of other servers and takes
+ *           what they ship. All of that is replication/replicator*.c.
+ * Never:    opens a database through SQLite, decides who owns what, parses
+ *           what came from outside the site.
  * Talks to: every process that writes or reads streams (ship messages, see
- *           tandem-wal(5)); control (JSON-RPC: its operations); supervisor.
+ *           tandem-wal(5)); replicators of other servers (mesh.h, records as
+ *           in site_link.c); quorum (JSON-RPC: in-sync sets); control
+ *           (JSON-RPC: its operations); supervisor.
  * Keeps:    the ship log in STATE/log; nothing in memory that is not there.
  * On crash: started again it reads its log; owners ship again what was not
  *           acknowledged and go on; readers read on. A log damaged before its
@@ -35,16 +38,26 @@ replicator_role_stats(struct self *self, const struct replicator_status *s)
 	    {"ship-links", "processes that write or read streams", NULL},
 	    {"ship-full", "1 while the disk has no room for it", NULL},
 	    {"ship-failed", "1 once it cannot be written any more", NULL},
+	    {"ship-servers", "other servers connected", NULL},
+	    {"ship-lost", "replicas that had to be made anew", NULL},
 	    {0},
 	};
 	const uint64_t *const value[] = {&s->records, &s->bytes, &s->syncs,
 	    &s->sync_us_max, &s->log_bytes, &s->streams, &s->links, &s->full,
-	    &s->failed};
+	    &s->failed, &s->peers, &s->lost};
 	size_t i;
 
 	for (i = 0; stats[i].name != NULL; i++)
 		stats[i].value = (uint64_t *)(uintptr_t)value[i];
 	role_stats(self, stats);
+}
+
+static void
+replicator_role_on_up(void *arg, const char *server, int fd)
+{
+	struct replicator_room *room = arg;
+
+	replicator_join(room->replicator, fd, server);
 }
 
 /* Everything that the disk holds is read, and redone after a reboot, before
@@ -53,19 +66,29 @@ static int
 replicator_role_start(struct self *self, struct err *e)
 {
 	struct replicator_room *room = xcalloc(1, sizeof *room);
-	struct replicator_config c = {
-	    .root = self->root, .log_keep = REPLICATOR_KEEP};
+	struct replicator_config c = {.root = self->root,
+	    .log_keep = REPLICATOR_KEEP,
+	    .server = self->server,
+	    .propose = member_propose,
+	    .propose_arg = room};
 	char log[300];
 	int r;
+
+	room->self = self;
 
 	snprintf(log, sizeof log, "%s/log", self->state);
 	c.log = log;
 	r = replicator_open(self->loop, &c, &room->replicator, e);
+	if (r == 0)
+		r = role_mesh_open(self, MESH_REPLICATOR, replicator_role_on_up,
+		    room, &room->mesh, e);
 	if (r != 0) {
+		replicator_close(&room->replicator);
 		free(room);
 		return r;
 	}
 	self->state_of_role = room;
+	replicator_owners(room->replicator, self->owners);
 	replicator_role_stats(self, replicator_counters(room->replicator));
 	role_ready_epoch(self, replicator_highest_epoch(room->replicator));
 	return 0;
@@ -79,12 +102,29 @@ replicator_role_socket(struct self *self, int fd, const char *who)
 	replicator_serve(room->replicator, fd, who);
 }
 
+static void
+replicator_role_owners(struct self *self)
+{
+	struct replicator_room *room = self->state_of_role;
+
+	role_mesh_update(self, room->mesh);
+	replicator_owners(room->replicator, self->owners);
+}
+
+static void
+replicator_role_link(struct self *self, struct peer *p)
+{
+	if (p->role == ROLE_QUORUM)
+		member_on_link(self->state_of_role, p);
+}
+
 /* What was acknowledged is on disk; there is nothing to write. */
 static void
 replicator_role_stop(struct self *self)
 {
 	struct replicator_room *room = self->state_of_role;
 
+	mesh_close(&room->mesh);
 	replicator_close(&room->replicator);
 	role_stopped(self);
 }
@@ -95,4 +135,7 @@ const struct role replicator_role = {
     .start = replicator_role_start,
     .on_stop = replicator_role_stop,
     .on_socket = replicator_role_socket,
+    .on_owners = replicator_role_owners,
+    .on_link = replicator_role_link,
+    .rights = RIGHT_STREAM,
 };

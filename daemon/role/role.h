@@ -9,6 +9,7 @@
 #include "daemon/base/crypt.h"
 #include "daemon/base/err.h"
 #include "daemon/base/loop.h"
+#include "daemon/base/mesh.h"
 #include "daemon/base/rpc.h"
 #include "daemon/base/sock.h"
 #include "daemon/op/op.h"
@@ -156,6 +157,15 @@ struct peer *role_peer_next(struct self *, enum role_id, unsigned *at);
 /* The linked instance that owns a key now; NULL when nobody does or it runs on
  * another server (the owner map says where). */
 struct peer *role_owner(struct self *, const char *key);
+/* The other servers of the site, from the owner map; their count. */
+size_t role_servers(const struct self *, struct mesh_server *, size_t room);
+/* A mesh of this process for a service (mesh.h), with the servers of the owner
+ * map; role_mesh_update follows its changes. *out is NULL when the process has
+ * no identity. */
+int role_mesh_open(const struct self *, unsigned service,
+    void (*on_up)(void *arg, const char *server, int fd), void *arg,
+    struct mesh **out, struct err *);
+void role_mesh_update(const struct self *, struct mesh *);
 /* Inside address of an instance on this server. */
 void role_inside(
     const struct self *, enum role_id, unsigned index, union addr *);

@@ -1,0 +1,60 @@
+/*
+ * Connections of a process with the processes of its role on other servers:
+ * the mesh, with what this process is told of itself and of the site.
+ */
+#include <string.h>
+
+#include "role.h"
+#include "daemon/base/str.h"
+
+/* More servers than a site may have. */
+#define ROLE_SERVERS 64
+
+size_t
+role_servers(const struct self *self, struct mesh_server *out, size_t room)
+{
+	struct owner o;
+	unsigned at = 0;
+	size_t n = 0;
+
+	while (n < room && owner_map_next(self->owners, &at, &o)) {
+		if (!str_prefix(o.key, "server/") ||
+		    strcmp(o.key + 7, self->server) == 0)
+			continue;
+		memset(&out[n], 0, sizeof out[n]);
+		str_copy(out[n].name, sizeof out[n].name, o.key + 7);
+		out[n++].inside = o.inside;
+	}
+	return n;
+}
+
+int
+role_mesh_open(const struct self *self, unsigned service,
+    void (*on_up)(void *arg, const char *server, int fd), void *arg,
+    struct mesh **out, struct err *e)
+{
+	struct mesh_config m = {.self = self->server,
+	    .identity = self->identity,
+	    .listen = self->inside,
+	    .port_offset = service,
+	    .on_up = on_up,
+	    .arg = arg};
+	int r;
+
+	*out = NULL;
+	if (self->identity == NULL)
+		return 0; /* a test: nobody could know it */
+	addr_set_port(&m.listen, self->port_base);
+	if ((r = mesh_open(self->loop, &m, out, e)) == 0)
+		role_mesh_update(self, *out);
+	return r;
+}
+
+void
+role_mesh_update(const struct self *self, struct mesh *m)
+{
+	struct mesh_server list[ROLE_SERVERS];
+
+	if (m != NULL)
+		mesh_set(m, list, role_servers(self, list, ROLE_SERVERS));
+}
