@@ -70,10 +70,14 @@ $(B)/%.o: %.c Makefile
 
 # Unit tests see malloc fail where they ask for it (tests/lib/fault.h).
 WRAP	= -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
-$(UNIT): $(B)/%: $(B)/%.o $(call obj,$(TEST_LIB)) $(B)/libconsole.a \
-    $(B)/libtandem.a
+$(B)/libtest.a: $(call obj,$(TEST_LIB))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(UNIT): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libconsole.a $(B)/libtandem.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka $(PKG_LIBS) -ledit
+	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ $(B)/libtest.a -lcmocka \
+	    $(PKG_LIBS) -ledit
 
 $(TOOL): $(B)/%: $(B)/%.o $(B)/libtandem.a
 	$(call say,LD,$@)

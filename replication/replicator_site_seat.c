@@ -11,6 +11,7 @@
 #include "replicator_room.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/str.h"
 
 /* Since when the peer owes an answer for any stream of the key; 0 = it owes
  * none. */
@@ -119,6 +120,9 @@ seat_guest(struct site *t, struct site_key *k, struct peer *p, uint64_t now)
 {
 	struct site_seat *seat = &k->seat[p->index];
 
+	/* Calls belong to one instance: others read, and are not waited for. */
+	if (str_prefix(k->name, "calls/"))
+		return;
 	if (seat->join == JOIN_WAITS && seat_late(k, p, now)) {
 		seat->again = now + SITE_AGAIN;
 		seat_leave(t, k, seat);

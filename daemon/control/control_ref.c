@@ -48,8 +48,9 @@ refs_refuse(struct refs *r, const struct obj_path *p)
 	refs_finish(r, &e);
 }
 
-bool
-control_has_instance(struct control *c, const char *name)
+/* An instance that runs on this server, or shall. */
+static bool
+refs_has_local(struct control *c, const char *name)
 {
 	const struct role_status *s = map_str(&c->status, name);
 	size_t n = strcspn(name, "/");
@@ -65,6 +66,21 @@ control_has_instance(struct control *c, const char *name)
 	/* one that was removed from here is no news */
 	return s->pid != 0 || atoi(name + n + 1) <= c->placed[id] ||
 	    role_rows[id].mode == ROLE_SINGLE;
+}
+
+bool
+control_has_instance(struct control *c, const char *name)
+{
+	const char *at = strchr(name, '@');
+	char local[ROLE_NAME];
+	struct owner o;
+
+	if (at == NULL)
+		return refs_has_local(c, name);
+	if (!str_equal(at + 1, c->self->server))
+		return owner_map_find(c->self->owners, name, &o);
+	return str_ncopy(local, sizeof local, name, (size_t)(at - name)) &&
+	    refs_has_local(c, local);
 }
 
 /* The canonical text of an argument, or false. */

@@ -43,6 +43,12 @@ references() {
 	done
 	[ -z "${bad:-}" ]
 }
+# Of two functions of one name in the library, the linker takes either.
+names() {
+	make -s build/libtandem.a && [ -z "$(nm -g --defined-only \
+	    build/libtandem.a 2> /dev/null | awk 'NF == 3 { print $3 }' |
+	    sort | uniq -d | tee /dev/stderr)" ]
+}
 shells() {
 	for f in tests/run tests/lint/*.sh tests/lint/f* tests/demo/* tests/lib/site \
 	    tests/lib/*.sh tests/process/*.sh \
@@ -56,5 +62,6 @@ try "no function over 120 lines" functions
 try "cppcheck has nothing to say" analysis
 try "mandoc has nothing to say" pages
 try "manual pages that are named are there" references
+try "no name is defined twice" names
 try "scripts parse" shells
 tests/lint/functions
