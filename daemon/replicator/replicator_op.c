@@ -161,9 +161,7 @@ static const struct op_field replication_cols[] = {
 	.brief = "milliseconds since it owes an answer"},
     {.name = "state",
 	.type = &op_type_text,
-	.brief = "of a follower: in-sync joining live behind copying asked "
-		 "away; of this server: leading following copying waiting "
-		 "lost"},
+	.brief = "how it stands: in-sync, leading, following and others"},
     {0},
 };
 
@@ -212,7 +210,10 @@ static const struct op op_replication = {
 	     "in-sync holds up whatever depends on the stream, for a quarter "
 	     "of a second at most before its removal is asked for; one that "
 	     "is behind or copying catches up without holding up anything. "
-	     "A replica that is lost is made anew from its leader.",
+	     "A replica that is lost is made anew from its leader. State of a "
+	     "follower: in-sync, joining (about to be a member), live (has "
+	     "all, no member), behind, copying, asked, away; of this server: "
+	     "leading, following, copying, waiting, lost.",
     .example = "show replication",
     .cols = replication_cols,
     .run = replication_run,

@@ -50,8 +50,8 @@ role_name_parse(const char *name, enum role_id *id, unsigned *index)
 }
 
 bool
-role_full_parse(const char *full, enum role_id *id, unsigned *index,
-    const char **server)
+role_full_parse(
+    const char *full, enum role_id *id, unsigned *index, const char **server)
 {
 	const char *at = strchr(full, '@');
 	char name[ROLE_NAME];

@@ -87,8 +87,8 @@ struct role_msg {
 /* Split "sg/1"; false when it names no role or instance. */
 bool role_name_parse(const char *name, enum role_id *, unsigned *index);
 /* Split "sg/1@srv1"; *server is NULL when none is named. */
-bool role_full_parse(const char *full, enum role_id *, unsigned *index,
-    const char **server);
+bool role_full_parse(
+    const char *full, enum role_id *, unsigned *index, const char **server);
 void role_name(char out[ROLE_NAME], enum role_id, unsigned index);
 
 /* Close the process in: no new privileges, allowed system calls only. Called

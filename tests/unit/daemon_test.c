@@ -110,6 +110,7 @@ static void
 rights_are_those_of_the_manual(void **state)
 {
 	static const unsigned expected[ROLE_MAX] = {
+	    [ROLE_REPLICATOR] = RIGHT_STREAM,
 	    [ROLE_QUORUM] = RIGHT_STREAM | RIGHT_AIO,
 	    [ROLE_CONTROL] = RIGHT_STREAM,
 	    [ROLE_SG] = RIGHT_DGRAM | RIGHT_STREAM,
