@@ -35,7 +35,9 @@ struct site_lead_of {
 	struct peer *peer;
 	uint32_t handle;
 	uint64_t serial;
-	bool lost; /* what is here is of no use: the next POSITION says so */
+	bool lost;  /* what is here is of no use: the next POSITION says so */
+	bool ahead; /* only because that leader has less: log and database agree
+		     */
 	/* what was acknowledged last */
 	uint64_t ack_serial, ack_epoch, ack_lsn;
 	/* the copy that is being received */
@@ -367,6 +369,8 @@ void file_soon(struct live *); /* there may be something to apply */
 void file_work(struct site *); /* a turn's worth of it */
 void file_close(struct live *);
 void file_tick(struct site *, uint64_t now);
+/* It is not known whether a local owner left what the log never got. */
+bool file_is_unknown(struct live *);
 /* Readers are told what they see. */
 void file_seen(struct replicator *, struct live *, uint64_t now);
 /* True when a local owner may open it; else that is on the way. */

@@ -128,6 +128,8 @@ key_turned(struct site_key *k)
 	for (v = k->lives; v != NULL; v = v->next_of_key) {
 		if (k->mine) {
 			follow_leave(v);
+			if (v->lead.ahead)
+				v->lead.lost = v->lead.ahead = false;
 			lead_ask_all(v);
 		} else {
 			lead_drop(v);

@@ -4,8 +4,9 @@
  * log; then readers are told. Of many databases the few used last are open.
  *
  * A database has one writer. As long as a link is open that was welcomed as
- * the owner, records of the next owner elsewhere are logged and acknowledged
- * but not applied. An owner here is welcomed when everything in the log is
+ * the owner, records of the next owner elsewhere are logged but not applied,
+ * nor acknowledged: what that process left in the -wal may be of no log. An
+ * owner here is welcomed when everything in the log is
  * applied and the database closed, with the place in the -wal where the last
  * record ends; a PLACE in the log keeps that place.
  */
@@ -104,6 +105,8 @@ file_open(struct live *v)
 		return -ERR_BUSY;
 	}
 	t->open[t->nopen++] = v;
+	if (!v->file.looked)
+		replicator_touch(t->r, v); /* acknowledgements waited for it */
 	v->file.looked = true;
 	v->file.applied = v->file.fed = apply_lsn(v->file.apply);
 	if (v->file.applied <= s->last.lsn)
@@ -183,19 +186,23 @@ file_run(struct live *v, size_t *budget)
 	return false; /* the tick tries again */
 }
 
-/* A local owner that died may have left what the log never got. */
-static bool
-file_has_tail(const struct live *v)
+/* Only who has opened the database knows, when there is a -wal at all. */
+bool
+file_is_unknown(struct live *v)
 {
 	char path[STREAM_PATH], wal[STREAM_PATH];
 
-	if (v->file.looked || v->lead.state != LEAD_ON ||
-	    v->log->page_size == 0 || v->log->own.wal.count == 0)
+	if (v->holders > 0)
+		return true;
+	if (v->file.looked || v->log->page_size == 0 ||
+	    v->log->own.wal.count == 0)
 		return false;
-	stream_path(
-	    path, v->key->site->r->root, v->log->name, v->log->file, NULL);
+	if (stream_path(path, v->key->site->r->root, v->log->name, v->log->file,
+		NULL) != 0)
+		return false;
 	snprintf(wal, sizeof wal, "%.390s-wal", path);
-	return access(wal, F_OK) == 0;
+	v->file.looked = access(wal, F_OK) != 0;
+	return !v->file.looked;
 }
 
 /* True when the database is ours to write. */
@@ -212,7 +219,8 @@ file_soon(struct live *v)
 	struct site *t = v->key->site;
 
 	if (v->file.work || !file_is_free(v) ||
-	    (file_target(v) <= file_applied(v) && !file_has_tail(v)))
+	    (file_target(v) <= file_applied(v) &&
+		(v->lead.state != LEAD_ON || !file_is_unknown(v))))
 		return;
 	v->file.work = true;
 	v->file.next_work = NULL;

@@ -317,7 +317,7 @@ copy_take(struct replicator *r, struct live *v, struct err *e)
 	file_close(v);
 	close(v->lead.fd);
 	v->lead.fd = -1;
-	v->lead.lost = false;
+	v->lead.lost = v->lead.ahead = false;
 	v->file.applied = v->file.fed = 0;
 	v->file.looked = false;
 	v->written = c->lsn;

@@ -199,6 +199,7 @@ follow_on_start(struct peer *p, const struct site_msg *m, struct err *e)
 		return err_set(e, ERR_CORRUPT, "%s: START at LSN %llu",
 		    v->log->name, (unsigned long long)start->lsn);
 	if (start->lsn < file_applied(v)) {
+		v->lead.ahead = !v->lead.lost;
 		follow_lost(v, "its database is ahead of the owner");
 		return 0;
 	}
@@ -273,6 +274,11 @@ follow_on_record(struct peer *p, const struct site_msg *m, struct err *e)
 	return 0;
 }
 
+/*
+ * A member may be the next owner at any moment, so a server whose database
+ * may hold what no log has does not answer before it knows: it loses its
+ * place, or its process that held the file is gone first.
+ */
 void
 follow_ack(struct live *v)
 {
@@ -282,6 +288,7 @@ follow_ack(struct live *v)
 	    .u.ack = {lead->serial, v->log->epoch, v->synced}};
 
 	if (lead->peer == NULL || lead->state != LEAD_ON ||
+	    file_is_unknown(v) ||
 	    (lead->ack_serial == lead->serial &&
 		lead->ack_epoch == v->log->epoch && lead->ack_lsn == v->synced))
 		return;

@@ -153,8 +153,10 @@ world_on_control(void *arg, int s, int events)
 	ssize_t len = sock_recv_fds(s, who, sizeof who - 1, &fd, &n);
 
 	(void)events;
-	if (len <= 0)
+	if (len <= 0) {
+		replicator_close(&in->r);
 		_exit(0);
+	}
 	if (who[0] == '!')
 		inside_owners(in, n == 1 ? fd : -1);
 	else if (who[0] == '?')
@@ -567,7 +569,7 @@ world_site_remove(struct world_site *t)
 
 	for (i = 0; i < t->n; i++) {
 		if (t->up[i])
-			world_site_stop(t, i, SIGKILL);
+			world_site_stop(t, i, 0); /* an orderly end */
 		world_remove(&t->w[i]);
 	}
 	owner_map_close(&t->map);

@@ -920,8 +920,8 @@ model_kill_owner(struct model *m)
 	}
 }
 
-/* The owner is cut off from everybody and does not know that another one was
- * chosen, until it hears it from that. */
+/* The owner does not know that another one was chosen, until it hears it from
+ * that; it may be cut off from everybody, or from nobody. */
 static void
 model_part_owner(struct model *m)
 {
@@ -930,7 +930,7 @@ model_part_owner(struct model *m)
 
 	if (next == WORLD_SERVERS)
 		return;
-	for (i = 0; i < site.n; i++) {
+	for (i = dice(2) == 0 ? site.n : 0; i < site.n; i++) {
 		if (i != old)
 			world_site_cut(&site, old, i);
 	}
@@ -943,6 +943,7 @@ model_part_owner(struct model *m)
 	world_site_deaf(&site, old, true);
 	model_open(m, next, model_without(old));
 	/* Whatever the one before still hears is of what the next one has. */
+	model_write(&before, 5);
 	world_pass(loop, dice(20000));
 	model_take(&before);
 	assert_true(before.acked <= m->acked);
