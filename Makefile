@@ -153,6 +153,13 @@ fuzz:
 lint:
 	@tests/run -v tests/lint/lint.sh
 
+# Not in `make check`: more faults than its few (tests/lab/faults).
+N	?= 100
+faults: DEPS_WANTED = $(DEPS_TEST)
+faults: deps-there
+	@$(MAKE) -s -j$(JOBS) all tools
+	@tests/lab/faults $(N)
+
 bench: DEPS_WANTED = $(DEPS_TEST)
 bench: deps-there
 	@$(MAKE) -s -j$(JOBS) all tools
@@ -200,6 +207,7 @@ help:
 	@echo 'make lint          format, static analysis, floors, sizes, manual pages'
 	@echo 'make asan          unit tests under ASan and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_TIME=10 seconds'
+	@echo 'make faults        N=100 faults under load on three servers (root)'
 	@echo 'make bench         our load generators beside the installed rivals'
 	@echo 'make man           manual pages, checked'
 	@echo 'make deps          install Debian packages (root)'
@@ -209,5 +217,5 @@ help:
 
 .SECONDARY:
 .PHONY: all unit-programs fuzz-programs tools deps deps-there run demo check \
-	check-unit check-process asan fuzz lint bench man install uninstall \
+	check-unit check-process asan fuzz lint faults bench man install uninstall \
 	clean help
