@@ -80,6 +80,9 @@ struct world_inside {
 	int control;
 };
 
+static void inside_say(int s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 static void
 inside_say(int s, const char *fmt, ...)
 {

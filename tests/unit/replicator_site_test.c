@@ -1,6 +1,6 @@
 /* Replicators of several servers: what was acknowledged is everywhere, and
  * goes on to be when servers come, go and change their minds. */
-#include "replicator_site_rig.h"
+#include "site_fixture.h"
 
 /* ---- laws --------------------------------------------------------------- */
 
@@ -423,6 +423,83 @@ a_new_server_is_sent_the_database(void **state)
 	stream_close(&s);
 }
 
+/* A copy that is broken off at any moment, by either end, with or without a
+ * reboot, begins again and ends well. */
+static void
+a_copy_may_be_broken_off(void **state)
+{
+	static char boot[24][40];
+	uint64_t epoch;
+	struct stream *s;
+	struct load t;
+	int round;
+
+	(void)state;
+	world_site_stop(&site, 1, SIGKILL);
+	site.w[0].keep = 0;
+	world_site_stop(&site, 0, SIGKILL);
+	world_site_start(&site, 0);
+	link_to(0);
+	epoch = world_site_own(&site, "sr", 0, "srv1");
+	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
+	load_start(&t, s, 500, 32, 900);
+	world_run(loop, &t.done);
+	world_pass(loop, 1100000);
+	site.answer = WORLD_REFUSE;
+	for (round = 0; round < 24; round++) {
+		if (round % 3 == 0) {
+			snprintf(boot[round], sizeof boot[0],
+			    "%08x-0000-0000-0000-000000000000", round + 1);
+			site.w[1].boot = boot[round];
+		}
+		world_site_start(&site, 1);
+		world_pass(loop, dice(60000));
+		put(s, round, round, 100);
+		if (round % 5 == 4) {
+			world_site_stop(&site, 0, SIGKILL);
+			world_pass(loop, 3000);
+			world_site_start(&site, 0);
+			link_to(0);
+			world_settle(loop, s);
+		}
+		world_site_stop(&site, 1, SIGKILL);
+	}
+	site.answer = WORLD_YES;
+	world_site_start(&site, 1);
+	link_to(1);
+	world_site_wait_member(&site, "sr", 1, true);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+/* An owner goes on when the replicator of its server is started again; what
+ * that had not acknowledged is shipped again, here and to the members. */
+static void
+an_owner_outlives_its_replicator(void **state)
+{
+	struct stream *s = site_stream("location");
+	int round, i;
+
+	(void)state;
+	for (round = 0; round < 5; round++) {
+		for (i = 0; i < 50; i++)
+			put(s, i, round, 200);
+		if (round % 2 == 0)
+			world_settle(loop, s);
+		world_site_stop(&site, 0, SIGKILL);
+		put(s, 100, round, 100);
+		stream_commit(s, NULL);
+		world_site_start(&site, 0);
+		link_to(0);
+		world_settle(loop, s);
+	}
+	for (i = 1; i < (int)site.n; i++) {
+		world_site_wait_member(&site, "sr", (unsigned)i, true);
+		same_as(s, (unsigned)i, "location");
+	}
+	stream_close(&s);
+}
+
 /* A commit far larger than a record comes to followers in parts, is seen
  * whole or not at all, and holds up no other stream. */
 static void
@@ -539,14 +616,16 @@ main(void)
 	    T2(an_owner_that_was_cut_off_is_undone),
 	    T3(a_follower_that_is_ahead_goes_back),
 	    T2(a_new_server_is_sent_the_database),
+	    T2(a_copy_may_be_broken_off),
+	    T3(an_owner_outlives_its_replicator),
 	    T2(large_commits_come_in_parts),
 	    T2(a_wire_may_be_cut_anywhere),
 	    T2(many_streams_share_few_files),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	if (getenv("TEST_ONLY") != NULL)
-		cmocka_set_test_filter(getenv("TEST_ONLY"));
+	if (getenv("TEST_SEED") != NULL)
+		seed = (unsigned)atoi(getenv("TEST_SEED"));
 	return cmocka_run_group_tests_name(
 	    "replicator_site", tests, NULL, NULL);
 }

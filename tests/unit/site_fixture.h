@@ -1,8 +1,7 @@
-#ifndef REPLICATOR_SITE_RIG_H
-#define REPLICATOR_SITE_RIG_H
+#ifndef TESTS_SITE_FIXTURE_H
+#define TESTS_SITE_FIXTURE_H
 
-/* Replicators of several servers, an owner's process and readers, for tests
- * of what they do together. */
+/* Servers of a site, their owners and readers, for tests of replicators. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -192,8 +191,6 @@ same_as(struct stream *s, unsigned server, const char *name)
 	free(b);
 	reader_close(&seen.rd);
 }
-
-/* ---- owners ------------------------------------------------------------- */
 
 struct ack {
 	struct stream_ack ack;
