@@ -417,11 +417,11 @@ tls_want(struct tls *t)
 	int wire = 0, plain = 0;
 	bool reading = t->state == TLS_OPEN;
 
-	if ((reading && t->in.len < TLS_HOLD) || t->write_wants_read)
+	if ((reading && tls_hold_room(&t->in) > 0) || t->write_wants_read)
 		wire |= LOOP_READ;
 	if (t->write_blocked || t->read_wants_write)
 		wire |= LOOP_WRITE;
-	if (reading && t->out.len < TLS_HOLD)
+	if (reading && tls_hold_room(&t->out) > 0)
 		plain |= LOOP_READ;
 	/* What libssl has read but not given needs no sign of the wire. */
 	if (t->plain_blocked || (reading && SSL_pending(t->ssl) > 0))
