@@ -162,6 +162,7 @@ stream_forget_recent(struct log_stream *s)
 		return;
 	s->nrecent -= gone;
 	memmove(s->recent, s->recent + gone, s->nrecent * sizeof *s->recent);
+	s->floor = (struct log_at){0};
 }
 
 const struct log_at *
@@ -169,6 +170,8 @@ log_stream_at(const struct log_stream *s, uint64_t lsn)
 {
 	uint64_t first = s->nrecent > 0 ? s->recent[0].mark.lsn : 0;
 
+	if (lsn != 0 && lsn == s->floor.mark.lsn)
+		return &s->floor;
 	if (s->nrecent == 0 || lsn < first || lsn - first >= s->nrecent)
 		return NULL;
 	return &s->recent[lsn - first];
@@ -185,7 +188,7 @@ log_stream_commit(const struct log_stream *s, uint64_t lsn)
 		if (at->db_pages != 0)
 			return lsn;
 	}
-	return 0;
+	return lsn > s->floor.mark.lsn ? s->floor.mark.lsn : 0;
 }
 
 uint64_t
@@ -404,6 +407,7 @@ stream_begin(struct log_stream *s, const struct ship_record *r, bool site)
 	s->based = (r->value[2] & STATE_BASED) != 0;
 	s->base = r->lsn;
 	s->nrecent = s->nepochs = 0;
+	s->floor = (struct log_at){0};
 	return site && r->lsn != 0 ? stream_remember(s, 0) : 0;
 }
 
@@ -443,6 +447,7 @@ index_add_midst(struct log_index *ix, struct log_stream *s,
 		return err_set(e, ERR_CORRUPT, "%s: ends at LSN %llu, not %llu",
 		    s->name, (unsigned long long)s->last.lsn,
 		    (unsigned long long)r->lsn);
+	s->floor = (struct log_at){s->commit, 0, s->db_pages};
 	s->last = (struct log_mark){r->epoch, r->lsn, r->prev, r->wal};
 	s->nrecent = 0;
 	if (s->placed)

@@ -71,6 +71,9 @@ struct log_stream {
 	uint64_t whole;	       /* LSN from which on that is whole */
 	struct log_at *recent; /* without gaps, up to last */
 	size_t nrecent, recent_room;
+	/* Before parts that stand in no segment any more: their rest, which is
+	 * here, may turn out to be void. */
+	struct log_at floor;
 	struct log_epoch epochs[LOG_EPOCHS];
 	unsigned nepochs;
 };
