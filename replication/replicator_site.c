@@ -137,12 +137,34 @@ key_turned(struct site_key *k)
 	}
 }
 
+/* The replicator before this one may have proposed members of whom the map
+ * does not know yet: whoever is none is waited for like one whose proposal
+ * has an unknown outcome, until it becomes one or raft says that it is not
+ * (replicator_site_seat.c). */
+static void
+key_doubt(struct site *t, struct site_key *k)
+{
+	struct owner o;
+	struct peer *p;
+	unsigned at = 0;
+
+	if (str_prefix(k->name, "calls/"))
+		return; /* nobody is ever proposed */
+	while (owner_map_next(t->owners, &at, &o)) {
+		if (str_prefix(o.key, "server/") &&
+		    (p = site_peer(t, o.key + 7)) != NULL &&
+		    !k->seat[p->index].member)
+			k->seat[p->index].join = JOIN_PROPOSED;
+	}
+}
+
 /* What the map says of the key now. A lower epoch is an old word. */
 static void
 key_take(struct site *t, struct site_key *k, const struct owner *o)
 {
 	bool mine = str_equal(site_server_of(o->instance), t->server);
 	bool turned = o->epoch != k->epoch || mine != k->mine;
+	bool first = k->epoch == 0;
 	struct live *v;
 
 	if (o->epoch < k->epoch)
@@ -156,6 +178,8 @@ key_take(struct site *t, struct site_key *k, const struct owner *o)
 	key_members(t, k, o->members);
 	if (turned)
 		key_turned(k);
+	if (first && mine)
+		key_doubt(t, k);
 	for (v = k->lives; v != NULL; v = v->next_of_key)
 		replicator_touch(t->r, v);
 }

@@ -352,21 +352,6 @@ news_tell(struct quorum *q, const struct owner *now, size_t n)
 	}
 }
 
-static void
-news_members(struct quorum *q)
-{
-	size_t i;
-
-	for (i = 0; i < OWNERSHIP_KEYS; i++) {
-		const struct ownership_key *k = &q->machine.key[i];
-
-		if (k->name[0] == '\0' || k->turn == q->turns[i])
-			continue;
-		q->turns[i] = k->turn;
-		q->config.on_members(q->config.arg, k);
-	}
-}
-
 static struct mesh_server *
 servers_find(struct quorum *q, const char *name)
 {
@@ -440,7 +425,6 @@ quorum_news(struct quorum *q)
 	free(q->told);
 	q->told = now;
 	q->ntold = n;
-	news_members(q);
 }
 
 /* Is what the machine holds the present, as far as anybody knows? A server

@@ -153,8 +153,6 @@ struct quorum_config {
 	bool realtime; /* short timers can be kept */
 	/* An entry of the map is new, another or (removed) gone. */
 	void (*on_entry)(void *arg, const struct owner *, bool removed);
-	/* The members of an ownership, after every turn. */
-	void (*on_members)(void *arg, const struct ownership_key *);
 	/* The servers of the site, this one too, are others now. */
 	void (*on_servers)(void *arg, const struct mesh_server *, size_t n);
 	void *arg;
@@ -178,7 +176,6 @@ struct quorum {
 	/* The entries as told last, by their keys. */
 	struct owner *told;
 	size_t ntold;
-	uint64_t turns[OWNERSHIP_KEYS];
 	struct mesh_server servers[OWNERSHIP_SERVERS];
 	size_t nservers;
 	bool servers_changed;

@@ -83,51 +83,6 @@ quorum_role_entry(void *arg, const struct owner *o, bool removed)
 	role_decide(arg, &out, removed);
 }
 
-/* The members of a key as its replicators are told: by the link on which they
- * are answered too, so in the order in which it was decided. */
-static json_t *
-quorum_role_members(const struct quorum *q, const struct ownership_key *k)
-{
-	json_t *list = json_array();
-	unsigned i;
-
-	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
-		if (k->members & 1u << i)
-			json_array_append_new(
-			    list, json_string(q->machine.server[i].name));
-	}
-	return json_pack("{s:s, s:I, s:I, s:o}", "key", k->name, "epoch",
-	    (json_int_t)k->epoch, "turn", (json_int_t)k->turn, "members", list);
-}
-
-static void
-quorum_role_on_members(void *arg, const struct ownership_key *k)
-{
-	struct self *self = arg;
-	struct peer *p;
-	unsigned at = 0;
-
-	while (self->state_of_role != NULL &&
-	    (p = role_peer_next(self, ROLE_REPLICATOR, &at)) != NULL)
-		rpc_notify(p->rpc, "members",
-		    quorum_role_members(self->state_of_role, k));
-}
-
-static void
-quorum_role_on_link(struct self *self, struct peer *p)
-{
-	const struct quorum *q = self->state_of_role;
-	size_t i;
-
-	if (p->role != ROLE_REPLICATOR || !q->current)
-		return;
-	for (i = 0; i < OWNERSHIP_KEYS; i++) {
-		if (q->machine.key[i].epoch != 0)
-			rpc_notify(p->rpc, "members",
-			    quorum_role_members(q, &q->machine.key[i]));
-	}
-}
-
 static void
 quorum_role_on_servers(void *arg, const struct mesh_server *s, size_t n)
 {
@@ -171,7 +126,7 @@ quorum_role_done(void *arg, const struct err *e)
 }
 
 /* {key, epoch, server}, and the answer once it is decided; TIMEOUT = nobody
- * knows: whoever asked takes it for decided until "members" tells. */
+ * knows: whoever asked takes it for decided until the owner map tells. */
 static void
 quorum_role_member(struct quorum *q, struct rpc_request *r,
     enum ownership_type type, json_t *params)
@@ -328,7 +283,6 @@ quorum_role_start(struct self *self, struct err *e)
 	    .nothers = n,
 	    .realtime = quorum_realtime(),
 	    .on_entry = quorum_role_entry,
-	    .on_members = quorum_role_on_members,
 	    .on_servers = quorum_role_on_servers,
 	    .arg = self};
 	struct quorum *q;
@@ -354,7 +308,6 @@ const struct role quorum_role = {
     .id = ROLE_QUORUM,
     .ops = quorum_ops,
     .start = quorum_role_start,
-    .on_link = quorum_role_on_link,
     .on_request = quorum_role_on_request,
     .rights = RIGHT_STREAM | RIGHT_AIO,
 };

@@ -455,12 +455,14 @@ site_on_proposal(struct world_site *t, unsigned from, const char *line)
 	char key[OWNER_KEY], server[64], answer[200];
 	unsigned long long epoch;
 	struct owner o;
-	bool yes;
+	bool yes, unknown;
 	int add;
 
 	if (sscanf(line, "%63s %llu %63s %d", key, &epoch, server, &add) != 4)
 		world_die("proposal");
 	t->proposals++;
+	unknown = t->answer == WORLD_LOST ||
+	    (t->answer == WORLD_UNKNOWN && t->proposals % 3 != 0);
 	yes = t->answer != WORLD_REFUSE && t->answer != WORLD_LOST &&
 	    owner_map_find(t->map, key, &o) && o.epoch == epoch;
 	if (yes) {
@@ -471,9 +473,9 @@ site_on_proposal(struct world_site *t, unsigned from, const char *line)
 	}
 	snprintf(answer, sizeof answer, "?%s %llu %s %d %d", key, epoch, server,
 	    add,
-	    t->answer >= WORLD_UNKNOWN ? REPLICATOR_UNKNOWN
-		: yes		       ? REPLICATOR_YES
-				       : REPLICATOR_NO);
+	    unknown   ? REPLICATOR_UNKNOWN
+		: yes ? REPLICATOR_YES
+		      : REPLICATOR_NO);
 	send(t->w[from].control, answer, strlen(answer) + 1, MSG_NOSIGNAL);
 }
 

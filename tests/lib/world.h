@@ -42,8 +42,8 @@ int world_link_by(int control, const char *who);
 enum world_answer {
 	WORLD_YES,
 	WORLD_REFUSE,
-	WORLD_UNKNOWN, /* decided, but the answer says that it is not known */
-	WORLD_LOST     /* nothing is decided, and the answer is the same */
+	WORLD_UNKNOWN, /* decided, but two of three answers do not know it */
+	WORLD_LOST     /* nothing is decided, and no answer knows */
 };
 
 struct world_wire {

@@ -90,13 +90,6 @@ run_on_entry(void *arg, const struct owner *o, bool removed)
 }
 
 static void
-run_on_members(void *arg, const struct ownership_key *k)
-{
-	(void)arg;
-	(void)k;
-}
-
-static void
 run_on_servers(void *arg, const struct mesh_server *s, size_t count)
 {
 	struct node_run *n = arg;
@@ -190,7 +183,6 @@ run_node(const char *name, const struct mesh_server *all, size_t count,
 	    .nothers = count,
 	    .realtime = getenv("QUORUM_REALTIME") != NULL,
 	    .on_entry = run_on_entry,
-	    .on_members = run_on_members,
 	    .on_servers = run_on_servers,
 	    .arg = &n};
 	struct mesh_config m = {.self = name,

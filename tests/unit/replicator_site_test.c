@@ -155,6 +155,36 @@ an_unknown_outcome_is_a_yes(void **state)
 	stream_close(&s);
 }
 
+/* So does one that the replicator before this one made, of which the new one
+ * knows nothing: the map that it reads may be older than the decision. */
+static void
+a_new_replicator_doubts_the_map(void **state)
+{
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s;
+	struct ack a;
+
+	(void)state;
+	site.answer = WORLD_LOST;
+	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
+	while (site.proposals == 0)
+		world_pass(loop, 1000);
+	world_site_stop(&site, 1, SIGKILL);
+	world_site_stop(&site, 0, SIGKILL);
+	world_site_start(&site, 0);
+	link_to(0);
+	put(s, 1, 1, 1);
+	ask(s, &a);
+	world_pass(loop, 400000);
+	assert_int_equal(a.done, 0);
+	assert_int_equal(site.removed, 0);
+	site.answer = WORLD_YES;
+	world_run(loop, &a.done);
+	assert_int_equal(a.done, 1);
+	assert_true(site.removed > 0);
+	stream_close(&s);
+}
+
 static struct stream *
 move(struct stream **s, unsigned to, const char *members)
 {
@@ -627,6 +657,7 @@ main(void)
 	    T2(a_dead_member_is_removed_first),
 	    T2(a_silent_member_is_removed),
 	    T2(an_unknown_outcome_is_a_yes),
+	    T2(a_new_replicator_doubts_the_map),
 	    T3(owners_change_servers),
 	    T2(an_owner_that_was_cut_off_is_undone),
 	    T3(a_follower_that_is_ahead_goes_back),
