@@ -153,6 +153,15 @@ role_on_stop(void *arg)
 		role_stopped(self);
 }
 
+/* A sign of life: this loop turns. */
+static void
+role_pong(void)
+{
+	struct role_msg m = {.type = ROLE_MSG_PONG};
+
+	role_tell(&m);
+}
+
 static void
 role_on_message(struct self *self, const struct role_msg *m, int fd)
 {
@@ -166,6 +175,9 @@ role_on_message(struct self *self, const struct role_msg *m, int fd)
 		break;
 	case ROLE_MSG_STOP:
 		role_on_stop(self);
+		break;
+	case ROLE_MSG_PING:
+		role_pong();
 		break;
 	case ROLE_MSG_STATUS:
 		if (self->frame->on_status != NULL)

@@ -20,8 +20,10 @@ enum role_msg_type {
 	ROLE_MSG_STATUS,   /* control and quorum */
 	ROLE_MSG_IDENTITY, /* KEY_LINK, right behind START; descriptor: PEM */
 	ROLE_MSG_JOINED,   /* control only; may have a descriptor */
+	ROLE_MSG_PING,	   /* answered by PONG */
 	/* to the supervisor */
 	ROLE_MSG_READY = 100,
+	ROLE_MSG_PONG,
 	ROLE_MSG_SERVING, /* and from it to quorum */
 	ROLE_MSG_PLACE,	  /* control only */
 	ROLE_MSG_RESTART, /* control only */

@@ -282,6 +282,7 @@ child_on_exit(struct child *c, int status)
 	close(c->owners_fd);
 	c->fd = c->owners_fd = -1;
 	c->pid = 0;
+	c->asked = 0;
 	c->fenced = false;
 	if (c->timer != NULL)
 		loop_timer_cancel(c->timer);

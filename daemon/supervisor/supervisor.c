@@ -228,7 +228,9 @@ supervisor_admit(struct child *control, const struct role_join *q)
 void
 supervisor_on_message(struct child *c, const struct role_msg *m)
 {
-	if (m->type == ROLE_MSG_SERVING) {
+	if (m->type == ROLE_MSG_PONG) {
+		c->asked = 0;
+	} else if (m->type == ROLE_MSG_SERVING) {
 		supervisor_serving(c, m);
 	} else if (m->type == ROLE_MSG_READY) {
 		if (c->role == ROLE_REPLICATOR)
@@ -507,6 +509,7 @@ supervisor_main(const char *path, bool debug)
 	log_info("server=%s site=%s state=%s version=%s", s->conf.server,
 	    s->conf.site, s->conf.state, TANDEM_VERSION);
 	supervisor_place(s, ROLE_REPLICATOR, 1);
+	health_start(s);
 	loop_run(s->loop);
 	log_info("stopped");
 	return 0;

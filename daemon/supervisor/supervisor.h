@@ -69,6 +69,7 @@ struct child {
 	uint64_t starts;
 	unsigned failures; /* early deaths in a row */
 	bool fenced;	   /* we killed it: no death of its own */
+	uint64_t asked;	   /* it owes a sign of life since then; 0 = none */
 };
 
 void child_start(struct child *);
@@ -79,6 +80,15 @@ void child_tell(struct child *, const struct role_msg *, const int *fds, int n);
 const char *child_state_word(enum child_state);
 /* Microseconds to wait before the next start after so many early deaths. */
 uint64_t child_backoff(unsigned failures);
+
+/* ---- health.c: signs of life -------------------------------------------- */
+
+/* Ask every ready process for one, from now on, and kill those that hang. */
+void health_start(struct supervisor *);
+/* The state in the text of /proc/PID/stat; '?' when there is none. Pure. */
+char health_state(const char *stat);
+/* Is one that was silent for so long (us) to be killed? Pure. */
+bool health_hangs(uint64_t silent, char state);
 
 /* ---- link.c: sockets between processes ---------------------------------- */
 
@@ -135,6 +145,8 @@ struct supervisor {
 	int lock;
 	uid_t boot_uid;
 	struct loop_signal *signals[4];
+	struct loop_timer *health;
+	uint64_t health_at; /* monotonic clock of its last tick */
 };
 
 /* The group whose members may use the console; false when none is named. */

@@ -89,6 +89,22 @@ for key in sr st mgc; do
 	t "ownership of $key moves to the passive instance" moves $key
 done
 
+# One that hangs is as good as dead.
+hangs() {
+	local old
+	old=$(pid_of "$1")
+	kill -STOP "$old" || return 1
+	eventually is_back "$1" "$old" && eventually all_serve
+}
+for instance in sr/1 quorum/1 replicator/1 sg/1; do
+	t "$instance is replaced when it hangs" hangs $instance
+done
+hung_is_said() {
+	grep -q 'role=sg/1 .*no sign of life.*state T.*killed' \
+	    "$state/tandemd.log"
+}
+t "the log says which process hung" hung_is_said
+
 placement() {
 	tandem -c 'set server srv1 role sg instances 2' -c commit &&
 	    eventually pid_of sg/2 &&

@@ -166,10 +166,32 @@ instance_names_are_strict(void **state)
 	assert_false(role_name_parse("sg/1x", &id, &index));
 }
 
+/* A process that hangs is told from one that is kept waiting. */
+static void
+health_tells_who_hangs(void **state)
+{
+	const uint64_t ms = 1000;
+
+	(void)state;
+	assert_int_equal(health_state("71 (tandemd) T 1 71"), 'T');
+	assert_int_equal(health_state("71 (a) R (b)) S 1 71"), 'S');
+	assert_int_equal(health_state("71 (tandemd"), '?');
+	assert_int_equal(health_state("71 (tandemd) "), '?');
+	assert_int_equal(health_state(""), '?');
+	assert_false(health_hangs(499 * ms, 'T'));
+	assert_true(health_hangs(500 * ms, 'T'));
+	assert_true(health_hangs(500 * ms, 'S'));
+	assert_false(health_hangs(9999 * ms, 'R'));
+	assert_false(health_hangs(9999 * ms, 'D'));
+	assert_false(health_hangs(9999 * ms, '?'));
+	assert_true(health_hangs(10000 * ms, 'R'));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(health_tells_who_hangs),
 	    cmocka_unit_test(conf_takes_a_good_file),
 	    cmocka_unit_test(conf_names_file_line_and_expectation),
 	    cmocka_unit_test(conf_survives_every_cut),
