@@ -298,6 +298,18 @@ struct replicator_follower {
 /* Walk: *at starts at 0; false at the end. */
 bool replicator_next_follower(
     const struct replicator *, size_t *at, struct replicator_follower *);
+/* Something that is wrong, and has been for a second. */
+struct replicator_alarm {
+	char name[16];	   /* its kind: degraded, behind, ... */
+	char subject[128]; /* key, stream, server that has it */
+	char text[200];
+	uint64_t since; /* real clock, us */
+	bool holds;	/* it was there at the look before too */
+};
+/* Walk: *at starts at 0; NULL at the end. Borrowed until the next turn. */
+const struct replicator_alarm *replicator_next_alarm(
+    const struct replicator *, size_t *at);
+
 struct replicator_status {
 	uint64_t records, bytes; /* appended since it was opened */
 	uint64_t syncs, sync_us, sync_us_max;

@@ -301,6 +301,7 @@ struct site {
 	struct ship_cursor cursor; /* of what is applied */
 	uint64_t stale_at;	   /* old files were looked at last */
 	uint64_t lost;		   /* replicas that were set aside */
+	struct alarms *alarms;
 };
 
 /* replicator_site.c */
@@ -338,6 +339,10 @@ int lead_claim(
 int lead_on_position(struct peer *, const struct site_msg *, struct err *);
 int lead_on_ack(struct peer *, const struct site_msg *, struct err *);
 int lead_on_refused(struct peer *, const struct site_msg *, struct err *);
+
+/* replicator_alarm.c */
+struct alarms *alarms_open(struct replicator *);
+void alarms_close(struct alarms **);
 
 /* replicator_site_seat.c */
 void seat_tick(struct site *, struct site_key *, uint64_t now);

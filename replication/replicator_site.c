@@ -405,6 +405,7 @@ site_open(
 			return err_set(e, ERR_NOMEM, "replicator");
 	}
 	loop_timer_set(t->tick, SITE_TICK);
+	t->alarms = alarms_open(r);
 	return 0;
 }
 
@@ -441,6 +442,7 @@ site_close(struct replicator *r)
 	ship_cursor_fini(&t->cursor);
 	loop_timer_free(&t->tick);
 	loop_timer_free(&t->more);
+	alarms_close(&t->alarms);
 	free(t);
 	r->site = NULL;
 }
