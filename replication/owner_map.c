@@ -3,7 +3,7 @@
  * read-only by all others of the server.
  *
  * Layout, in the byte order of the machine (the file never leaves it):
- *   0   8  magic "TDMOWN2" and a NUL
+ *   0   8  magic "TDMOWN3" and a NUL
  *   8   4  entries there is room for
  *   12  4  entries ever used: a walk ends there
  *   16  8  version, grows with every change
@@ -29,7 +29,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-#define OWNER_MAP_WORD "TDMOWN2"
+#define OWNER_MAP_WORD "TDMOWN3"
 #define OWNER_MAP_MAGIC 0x6f776e32u
 /* A writer that died inside an entry must not hold its readers for ever. */
 #define OWNER_MAP_TRIES 10000
@@ -38,7 +38,8 @@ struct owner_slot {
 	_Atomic uint32_t seq;
 	uint32_t used;
 	uint64_t epoch;
-	uint32_t state;
+	uint16_t state;
+	uint16_t drain;
 	char key[OWNER_KEY];
 	char instance[OWNER_INSTANCE];
 	union addr inside;
@@ -251,7 +252,8 @@ owner_map_put(struct owner_map *m, const struct owner *o)
 	str_copy(s->members, sizeof s->members, o->members);
 	s->epoch = o->epoch;
 	s->inside = o->inside;
-	s->state = o->state;
+	s->state = (uint16_t)o->state;
+	s->drain = o->drain;
 	s->used = 1;
 	owner_map_end(m, s);
 	return 0;
@@ -301,6 +303,7 @@ owner_map_copy(const struct owner_slot *s, struct owner *o)
 	str_copy(o->members, sizeof o->members, copy.members);
 	o->epoch = copy.epoch;
 	o->inside = copy.inside;
+	o->drain = copy.drain != 0;
 	o->state = copy.state <= OWNER_SERVING ? copy.state : OWNER_DOWN;
 	return true;
 }

@@ -301,7 +301,8 @@ apply_server_put(struct ownership_machine *m, const struct ownership_command *c,
 	return 0;
 }
 
-/* Forget a server that owns nothing and that nothing depends on. */
+/* Forget a server that owns nothing and that nothing depends on; one that is
+ * up has been given nothing new since it drains. */
 static int
 apply_server_remove(struct ownership_machine *m,
     const struct ownership_command *c, struct err *e)
@@ -312,6 +313,9 @@ apply_server_remove(struct ownership_machine *m,
 	if (s == NULL)
 		return -ERR_ABSENT;
 	at = (unsigned)(s - m->server);
+	if (s->up && !s->drain)
+		return err_set(e, ERR_REFUSED,
+		    "server %s: is up; drain it first", s->name);
 	for (i = 0; i < OWNERSHIP_FIXED; i++) {
 		const struct ownership_key *k = &m->key[i];
 

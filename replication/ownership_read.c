@@ -82,6 +82,8 @@ entry_key(const struct ownership_machine *m, const struct ownership_key *k,
 	str_copy(o->key, sizeof o->key, k->name);
 	o->epoch = k->epoch;
 	o->state = k->state;
+	o->drain = k->only_server != OWNERSHIP_NONE &&
+	    m->server[k->only_server].drain;
 	entry_members(m, k->members, o->members);
 	if (k->state == OWNER_DOWN)
 		return true;
@@ -99,6 +101,7 @@ entry_server(const struct ownership_server *s, struct owner *o)
 	snprintf(o->key, sizeof o->key, "server/%.32s", s->name);
 	o->epoch = s->life;
 	o->state = s->up ? OWNER_SERVING : OWNER_DOWN;
+	o->drain = s->drain;
 	o->inside = s->inside;
 	return true;
 }
@@ -118,6 +121,7 @@ entry_ready(const struct ownership_machine *m, unsigned at, struct owner *o)
 	str_copy(o->instance, sizeof o->instance, o->key);
 	o->epoch = s->instance[role][index].epoch;
 	o->state = OWNER_SERVING;
+	o->drain = s->drain;
 	o->inside = s->inside;
 	return true;
 }

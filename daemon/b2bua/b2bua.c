@@ -199,6 +199,8 @@ b2bua_count(struct b2bua *b)
 		&b->self->ears.strangers},
 	    {"stray-replies", "replies that belong to nothing", &n->strays},
 	    {"adopted", "calls taken over from a process before", &n->adopted},
+	    {"cdr-waiting", "call records that the store has not collected",
+		&n->cdr_waiting},
 	    {"cleaned", "calls found that could not go on", &n->cleaned},
 	    {0},
 	};

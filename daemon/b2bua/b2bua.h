@@ -52,6 +52,7 @@ struct b2bua_counts {
 	uint64_t calls, attempts, answered, refused, failed;
 	uint64_t records, pings, pings_failed, media_failed, sdp_refused;
 	uint64_t credentials_refused, messages, strays, adopted, cleaned;
+	uint64_t cdr_waiting;
 };
 
 #define B2BUA_CALLS 50000 /* at once in one process */

@@ -289,8 +289,10 @@ store_book(struct call_store *st, struct call *c, bool drop, struct err *err)
 {
 	int rc = stream_join(st->stream, err);
 
-	if (rc == 0 && !c->booked)
+	if (rc == 0 && !c->booked) {
 		rc = cdr_write(st->book, c, err);
+		st->b2bua->count.cdr_waiting += rc == 0;
+	}
 	if (rc == 0)
 		c->booked = true;
 	if (rc != 0 || !drop || c->row == 0)
@@ -347,7 +349,9 @@ call_store_collected(struct call_store *st)
 		return;
 	}
 	sqlite3_bind_int64(st->collected, 1, seq);
-	store_step(st->stream, st->collected, &err);
+	if (store_step(st->stream, st->collected, &err) == 0)
+		st->b2bua->count.cdr_waiting -= (uint64_t)sqlite3_changes64(
+		    stream_db(st->stream));
 }
 
 static void
@@ -389,6 +393,13 @@ store_prepare_all(struct call_store *st, struct err *err)
 	sqlite3_stmt *s;
 	int rc;
 
+	if ((rc = store_prepare(
+		 st, "SELECT count(*) FROM cdr", &s, err)) != 0)
+		return rc;
+	if (sqlite3_step(s) == SQLITE_ROW)
+		st->b2bua->count.cdr_waiting =
+		    (uint64_t)sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
 	if ((rc = store_prepare(st,
 		 "INSERT INTO call (id, record) VALUES (?1, ?2)"
 		 " ON CONFLICT (id) DO UPDATE SET record = ?2",

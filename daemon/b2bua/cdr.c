@@ -1,6 +1,9 @@
 /*
  * The books: one row for every call that was admitted, answered or not. The
  * row goes into the calls stream and waits there until ST has collected it.
+ * Numbers of rows begin with the time (us): ST knows how far it got in a
+ * stream by its name, and a server that left and joined again under its name
+ * begins a new one.
  */
 #include <string.h>
 
@@ -15,7 +18,9 @@ const char cdr_schema[] =
     " answer INTEGER, end INTEGER NOT NULL, code INTEGER NOT NULL,"
     " reason TEXT NOT NULL, ended_by TEXT NOT NULL, instance TEXT NOT NULL,"
     " rx_caller INTEGER, rx_callee INTEGER, lost_caller INTEGER,"
-    " lost_callee INTEGER);";
+    " lost_callee INTEGER);"
+    "INSERT INTO sqlite_sequence (name, seq)"
+    " VALUES ('cdr', CAST(strftime('%s', 'now') AS INTEGER) * 1000000);";
 
 const char cdr_insert[] =
     "INSERT INTO cdr (id, domain, caller, caller_name, called, destination,"

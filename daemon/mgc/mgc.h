@@ -29,6 +29,7 @@ struct mgc_gate {
 	union addr at;	     /* of its ng socket */
 	uint64_t epoch; /* its start; another one knows no calls of before */
 	bool serving;
+	bool drain;		   /* is given no new calls */
 	bool seen;		   /* in this reading of the owner map */
 	uint64_t sessions;	   /* placed there */
 	uint64_t orders, failures; /* sent to it; not obeyed */
@@ -111,8 +112,8 @@ void mgc_control_disown(struct mgc *);
 void mgc_gates_read(struct mgc *); /* the owner map has changed */
 void mgc_gates_free(struct mgc *);
 struct mgc_gate *mgc_gate_find(struct mgc *, const char *key);
-/* Of the serving gates, those on the host of near (may be NULL) first, the one
- * with the fewest sessions; among equals the one that the call's name chooses;
+/* Of the serving gates, those that do not drain first, then those on the host
+ * of near (may be NULL), then the one with the fewest sessions; among equals the one that the call's name chooses;
  * none of those tried already. NULL = none. */
 struct mgc_gate *mgc_gate_pick(struct mgc *, const char *id,
     const union addr *near, struct mgc_gate *const *tried, unsigned n);

@@ -38,6 +38,7 @@ mgc_gate_update(struct mgc *m, const struct owner *o)
 
 	g->seen = true;
 	g->serving = serving;
+	g->drain = o->drain;
 	g->epoch = o->epoch;
 	g->at = o->inside;
 	if (ended) {
@@ -125,6 +126,8 @@ mgc_gate_is_better(const struct mgc_gate *a, const struct mgc_gate *b,
 {
 	bool close = mgc_gate_is_near(a, near);
 
+	if (a->drain != b->drain)
+		return b->drain;
 	if (close != mgc_gate_is_near(b, near))
 		return close;
 	if (a->sessions != b->sessions)

@@ -190,6 +190,42 @@ quorum_role_server_put(struct quorum *q, struct rpc_request *r, json_t *params)
 	quorum_propose(q, &c, quorum_role_done, r);
 }
 
+/* {server}: what an operator wants of one (daemon/control/op_drain.c). */
+static void
+quorum_role_server(struct quorum *q, struct rpc_request *r,
+    enum ownership_type type, json_t *params)
+{
+	struct ownership_command c = {.type = type};
+	const char *server = json_string_value(
+	    json_object_get(params, "server"));
+
+	if (server == NULL || !str_copy(c.server, sizeof c.server, server))
+		rpc_failf(r, ERR_INVALID, "expected server");
+	else
+		quorum_propose(q, &c, quorum_role_done, r);
+}
+
+static void
+quorum_role_server_drain(
+    struct quorum *q, struct rpc_request *r, json_t *params)
+{
+	quorum_role_server(q, r, OWNERSHIP_DRAIN, params);
+}
+
+static void
+quorum_role_server_undrain(
+    struct quorum *q, struct rpc_request *r, json_t *params)
+{
+	quorum_role_server(q, r, OWNERSHIP_UNDRAIN, params);
+}
+
+static void
+quorum_role_server_remove(
+    struct quorum *q, struct rpc_request *r, json_t *params)
+{
+	quorum_role_server(q, r, OWNERSHIP_SERVER_REMOVE, params);
+}
+
 static const struct {
 	const char *method;
 	enum role_id from;
@@ -199,6 +235,9 @@ static const struct {
     {"member-remove", ROLE_REPLICATOR, quorum_role_member_remove},
     {"log", ROLE_REPLICATOR, quorum_role_log},
     {"server-put", ROLE_CONTROL, quorum_role_server_put},
+    {"server-drain", ROLE_CONTROL, quorum_role_server_drain},
+    {"server-undrain", ROLE_CONTROL, quorum_role_server_undrain},
+    {"server-remove", ROLE_CONTROL, quorum_role_server_remove},
 };
 
 static void

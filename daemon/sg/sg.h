@@ -137,6 +137,7 @@ struct sg_owner {
 	union addr addr;
 	uint64_t epoch;
 	bool here; /* of this server */
+	bool drain; /* keeps what it has, gets no new calls */
 	bool serving;
 	bool fresh;	/* began to serve, and nobody has looked since */
 	uint64_t since; /* when it stopped to, monotonic */

@@ -2,7 +2,8 @@
  * Who serves what inside. The owner map is copied when its version grows,
  * so a request costs one atomic read. New calls go to a B2BUA of this server
  * while one serves, so a call crosses no network that it need not cross; then
- * to one of another server; and only when none serves is one waited for. A
+ * to one of another server; then to one that drains; and only when none serves
+ * is one waited for. A
  * bounded table of 32 s keeps a request, its CANCEL and its repetitions
  * together while that changes.
  */
@@ -77,6 +78,7 @@ sg_route_take(struct sg_owner *out, const struct owner *o,
 	out->addr = o->inside;
 	out->epoch = o->epoch;
 	out->serving = o->state == OWNER_SERVING;
+	out->drain = o->drain;
 	out->since = before != NULL && !before->serving ? before->since : now;
 	out->fresh = out->serving &&
 	    (before == NULL || before->fresh || !before->serving ||
@@ -160,7 +162,7 @@ sg_route_rank(const struct sg_owner *o, uint64_t now)
 {
 	if (!sg_route_is_calls(o->key) || !sg_route_is_patient(o, now))
 		return -1;
-	return o->serving * 2 + o->here;
+	return (o->serving && !o->drain) * 4 + o->serving * 2 + o->here;
 }
 
 /* Rendezvous (highest random weight) among those wanted most: the gates of a

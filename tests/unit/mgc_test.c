@@ -434,8 +434,8 @@ calls_are_spread(void **state)
 	    3));
 }
 
-/* A gate on the server that asks comes before others, however busy; when it was
- * tried, the others follow. */
+/* A gate on the server that asks comes before others, however busy, unless it
+ * drains; when it was tried, the others follow. */
 static void
 calls_stay_on_their_server(void **state)
 {
@@ -449,6 +449,9 @@ calls_stay_on_their_server(void **state)
 	assert_ptr_equal(mgc_gate_pick(s->mgc, "c0", &near, NULL, 0), g);
 	assert_ptr_not_equal(mgc_gate_pick(s->mgc, "c0", &near, &g, 1), g);
 	assert_ptr_not_equal(mgc_gate_pick(s->mgc, "c0", NULL, NULL, 0), g);
+	g->drain = true;
+	assert_ptr_not_equal(mgc_gate_pick(s->mgc, "c0", &near, NULL, 0), g);
+	g->drain = false;
 	g->sessions = 0;
 }
 

@@ -47,11 +47,14 @@ entries_are_found_replaced_removed(void **state)
 	assert_true(owner_map_find(r, "sr", &got));
 	assert_memory_equal(&got.inside, &o.inside, sizeof o.inside);
 	assert_string_equal(got.instance, "x/1@srv1");
+	assert_false(got.drain);
 	o = entry("sr", 2);
+	o.drain = true;
 	assert_int_equal(owner_map_put(w, &o), 0);
 	assert_true(owner_map_version(r) > version);
 	assert_true(owner_map_find(r, "sr", &got));
 	assert_int_equal(got.epoch, 2);
+	assert_true(got.drain);
 	owner_map_remove(w, "sr");
 	assert_false(owner_map_find(r, "sr", &got));
 	o = entry("st", 3);

@@ -307,6 +307,13 @@ calls_belong_to_their_instance(void **state)
 	assert_int_equal(of_server(OWNERSHIP_SERVER_UP, "srv2"), 0);
 	assert_int_equal(ready("srv2", "b2bua", 8, 0), 0);
 	assert_true(key("calls/b2bua-1@srv2")->epoch > epoch);
+	assert_int_equal(
+	    of_server(OWNERSHIP_SERVER_REMOVE, "srv2"), -ERR_REFUSED);
+	assert_int_equal(of_server(OWNERSHIP_DRAIN, "srv2"), 0);
+	assert_true(entry("calls/b2bua-1@srv2").drain);
+	assert_true(entry("b2bua/1@srv2").drain);
+	assert_true(entry("server/srv2").drain);
+	assert_false(entry("server/srv1").drain);
 	assert_int_equal(of_server(OWNERSHIP_SERVER_REMOVE, "srv2"), 0);
 	assert_null(key("calls/b2bua-1@srv2"));
 }

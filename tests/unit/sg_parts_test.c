@@ -585,6 +585,42 @@ calls_stay_on_their_server(void **state)
 	owner_map_close(&m);
 }
 
+/* A B2BUA whose server drains keeps what was sent to it, gets no new calls
+ * while another serves, and all of them when none does. */
+static void
+calls_avoid_servers_that_drain(void **state)
+{
+	struct owner o = {.key = "calls/b2bua-1@srv1",
+	    .epoch = 1,
+	    .state = OWNER_SERVING,
+	    .drain = true};
+	struct owner_map *m;
+	struct sg_route r;
+	struct err e;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(owner_map_create(NULL, &m, &e), 0);
+	sg_route_init(&r, m, "srv1");
+	own(m, o.key, OWNER_SERVING, 41);
+	own(m, "calls/b2bua-1@srv2", OWNER_SERVING, 42);
+	sg_route_refresh(&r, CLOCK_SEC);
+	assert_string_equal(picked(&r, 0, CLOCK_SEC), "b2bua-1.srv1");
+	assert_int_equal(owner_map_put(m, &o), 0);
+	sg_route_refresh(&r, 2 * CLOCK_SEC);
+	assert_string_equal(picked(&r, 0, 2 * CLOCK_SEC), "b2bua-1.srv1");
+	for (i = 1; i < 50; i++)
+		assert_string_equal(
+		    picked(&r, i, 2 * CLOCK_SEC), "b2bua-1.srv2");
+	own(m, "calls/b2bua-1@srv2", OWNER_DOWN, 42);
+	sg_route_refresh(&r, 3 * CLOCK_SEC);
+	for (i = 50; i < 100; i++)
+		assert_string_equal(
+		    picked(&r, i, 3 * CLOCK_SEC), "b2bua-1.srv1");
+	sg_route_fini(&r);
+	owner_map_close(&m);
+}
+
 int
 main(void)
 {
@@ -595,6 +631,7 @@ main(void)
 	    cmocka_unit_test(nonces_are_bound),
 	    cmocka_unit_test(calls_are_spread),
 	    cmocka_unit_test(calls_stay_on_their_server),
+	    cmocka_unit_test(calls_avoid_servers_that_drain),
 	    cmocka_unit_test(holds_follow_the_timers),
 	    cmocka_unit_test(holds_are_bounded),
 	    cmocka_unit_test(rate_is_kept),
