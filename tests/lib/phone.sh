@@ -1,5 +1,6 @@
 # Real phones (baresip) for scripts; sourced. Needs $dir (a scratch folder),
-# $sip (the gate's UDP port) and tools in $bin/tests/tool.
+# $sip (the gate's UDP port) and tools in $bin/tests/tool. A phone and its gate
+# are at $phone_host (127.0.0.1), run by the command in phone_in (none).
 #
 #   phone_start NAME USER PASSWORD HZ [PARAMS]  registers user@demo.test and
 #                        plays a tone of HZ; PARAMS go behind the account
@@ -9,6 +10,8 @@
 #   phone_share NAME HZ              per cent of a tone in what it has heard
 #   phone_stop NAME                  (all of them at the end of the script)
 trap 'phone_stop_all; t_end' EXIT
+phone_host=127.0.0.1
+phone_in=()
 
 phone_start() {
 	local name=$1 user=$2 password=$3 hz=$4 params=$5 d=$dir/$1
@@ -18,8 +21,8 @@ phone_start() {
 	echo $phone_port > "$d/port"
 	cat > "$d/config" <<-END
 		poll_method epoll
-		sip_listen 127.0.0.1:0
-		net_interface 127.0.0.1
+		sip_listen $phone_host:0
+		net_interface $phone_host
 		audio_player aubridge,nil
 		audio_source aufile,$d/tone.wav
 		audio_alert aubridge,nil
@@ -36,21 +39,21 @@ phone_start() {
 		module_app account.so
 		module_app menu.so
 		snd_path $d/rec
-		ctrl_tcp_listen 127.0.0.1:$phone_port
+		ctrl_tcp_listen $phone_host:$phone_port
 	END
-	echo "<sip:$user@demo.test>;auth_pass=$password;outbound=\"sip:127.0.0.1:$sip;transport=${phone_transport:-udp}\";regint=60;audio_codecs=PCMA/8000/1;$params" > "$d/accounts"
+	echo "<sip:$user@demo.test>;auth_pass=$password;outbound=\"sip:$phone_host:$sip;transport=${phone_transport:-udp}\";regint=60;audio_codecs=PCMA/8000/1;$params" > "$d/accounts"
 	touch "$d/contacts"
 	# Its log, a time before each line: the ladder is drawn from it.
-	stdbuf -oL baresip -s -f "$d" > >(phone_stamp > "$d/log") 2>&1 \
+	"${phone_in[@]}" stdbuf -oL baresip -s -f "$d" > >(phone_stamp > "$d/log") 2>&1 \
 	    < /dev/null &
 	echo $! > "$d/pid"
 	# One connection (it takes no more) for its events and our commands.
 	for _ in $(seq 100); do
-		nc -z 127.0.0.1 "$phone_port" 2> /dev/null && break
+		"${phone_in[@]}" nc -z "$phone_host" "$phone_port" 2> /dev/null && break
 		sleep 0.05
 	done
 	mkfifo "$d/commands"
-	nc 127.0.0.1 "$phone_port" <> "$d/commands" > "$d/events" \
+	"${phone_in[@]}" nc "$phone_host" "$phone_port" <> "$d/commands" > "$d/events" \
 	    2> /dev/null &
 	echo $! > "$d/nc"
 }

@@ -1,10 +1,7 @@
 # What every process test begins with; sourced. Gives $dir (scratch), $bin,
 # $port (1,000 ports of loopback from there on are this test's own), $sip (the
-# gate's port), and:
+# gate's port), t and eventually (ok.sh), and:
 #   site_up              a site with the demo domain on these ports
-#   t WORDS COMMAND...   one test: the command succeeds
-#   eventually COMMAND...  true within 20 s, asked every 50 ms; for states
-#                        that have no event a script could wait for
 #   tandem ARGS...       the console on this site
 #   rows OP [FILTER]     JSON rows of an operation, through jq
 #   pid_of INSTANCE      process id of sg/1 ...
@@ -15,6 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 bin=${TANDEM_BIN:-$PWD/build}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/tandem-test.XXXXXX")
 chmod 755 "$dir"
+. tests/lib/ok.sh
 
 # Ports below the ephemeral ones, in blocks; a lock keeps two tests apart.
 for port in $(seq 22000 1000 31000); do
@@ -36,27 +34,6 @@ t_end() {
 	rm -rf "$dir"
 }
 trap t_end EXIT
-
-t() {
-	local words=$1
-	shift
-	if "$@" > "$dir/t.out" 2>&1; then
-		echo "ok $words"
-	else
-		echo "exit status $? of: $*"
-		tail -n 20 "$dir/t.out"
-		echo "not ok $words"
-		t_failed=1
-	fi
-}
-
-eventually() {
-	local end=$((SECONDS + 20))
-	until "$@" > /dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.05
-	done
-}
 
 tandem() {
 	"$bin/tandem" -s "$state/control.sock" "$@"

@@ -1,56 +1,7 @@
 #!/bin/bash
 # A site of three servers: they join, are run from any of their consoles, die,
 # are missed and replaced, and come back. Needs root (network namespaces).
-cd "$(dirname "$0")/../.." || exit 2
-if [ "$(id -u)" -ne 0 ]; then
-	echo "ok skipped: the lab needs root"
-	exit 0
-fi
-dir=$(mktemp -d "${TMPDIR:-/var/tmp}/tandem-test.XXXXXX")
-chmod 755 "$dir"
-export TANDEM_LAB=$dir/lab
-
-lab() {
-	tests/lab/lab "$@"
-}
-
-lab_end() {
-	if [ -n "${t_failed:-}" ]; then
-		for log in "$TANDEM_LAB"/srv*/tandemd.log; do
-			echo "--- $log"
-			tail -n 25 "$log"
-		done
-	fi
-	[ ! -e "$TANDEM_LAB/servers" ] || lab down
-	rm -rf "$dir"
-}
-trap lab_end EXIT
-
-t() {
-	local words=$1
-	shift
-	if "$@" > "$dir/t.out" 2>&1; then
-		echo "ok $words"
-	else
-		echo "exit status $? of: $*"
-		tail -n 20 "$dir/t.out"
-		echo "not ok $words"
-		t_failed=1
-	fi
-}
-
-eventually() {
-	local end=$((SECONDS + 20))
-	until "$@" > /dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.05
-	done
-}
-
-# rows I OP FILTER: JSON of an operation asked on server I, through jq.
-rows() {
-	lab console "$1" --json -c "$2" | jq -ec "$3"
-}
+cd "$(dirname "$0")/../.." && . tests/lib/lab.sh
 
 t "three servers come up as one site" lab up 3
 [ -z "${t_failed:-}" ] || exit 1
@@ -92,12 +43,6 @@ restarts() {
 }
 t "an instance of another server is restarted by its name" restarts
 
-# The server of who owns a key, as server I sees it.
-owner() {
-	lab console "$1" --json -c 'show ownership' | jq -r ".data[] |
-	    select(.key == \"$2\" and .state == \"serving\") |
-	    .instance | split(\"@srv\")[1]"
-}
 away() {
 	local now
 	now=$(owner "$1" "$2")

@@ -1,0 +1,64 @@
+# What every test of several servers begins with; sourced. It needs root for
+# network namespaces, and says so. Gives $dir (scratch), $bin, $sip, t and
+# eventually (ok.sh), and:
+#   lab ARGS...        the lab of this test, see tandem-lab(7)
+#   rows I OP FILTER   JSON of an operation asked on server I, through jq
+#   owner I KEY        number of the server that owns a key, as I sees it
+#   listens_at I...    lines that make the gates of servers listen to UDP, on
+#                      loopback and on the wire, port $sip
+#   phone_at I         phones started from here on (phone.sh) are in the
+#                      network of server I and register at its gate
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
+if [ "$(id -u)" -ne 0 ]; then
+	echo "ok skipped: the lab needs root"
+	exit 0
+fi
+bin=${TANDEM_BIN:-$PWD/build}
+sip=5060
+dir=$(mktemp -d "${TMPDIR:-/var/tmp}/tandem-test.XXXXXX")
+chmod 755 "$dir"
+export TANDEM_LAB=$dir/lab
+. tests/lib/ok.sh
+
+lab() {
+	tests/lab/lab "$@"
+}
+
+t_end() {
+	local log
+	if [ -n "${t_failed:-}" ]; then
+		for log in "$TANDEM_LAB"/srv*/tandemd.log; do
+			echo "--- $log"
+			tail -n 25 "$log"
+		done
+	fi
+	[ ! -e "$TANDEM_LAB/servers" ] || lab down
+	rm -rf "$dir"
+}
+trap t_end EXIT
+
+rows() {
+	lab console "$1" --json -c "$2" | jq -ec "$3"
+}
+
+owner() {
+	lab console "$1" --json -c 'show ownership' | jq -r ".data[] |
+	    select(.key == \"$2\" and .state == \"serving\") |
+	    .instance | split(\"@srv\")[1]"
+}
+
+listens_at() {
+	local i
+	for i in "$@"; do
+		echo "set server srv$i listener local transport udp" \
+		    "address 127.0.0.1 port $sip"
+		echo "set server srv$i listener wire transport udp" \
+		    "address 10.77.0.$i port $sip"
+	done
+}
+
+phone_at() {
+	phone_host=10.77.0.$1
+	phone_in=(tests/lab/lab exec "$1")
+}
