@@ -175,10 +175,12 @@ apply_step(struct apply *a, const struct st_change *c, struct err *e)
 	a->gone = c->new == NULL;
 	if (!a->gone)
 		return obj_set(a->db, &a->path, NULL, NULL, e);
+	/* It may have gone with the object above it, in a step before. */
+	if (!obj_exists(a->db, &a->path))
+		return 0;
 	if ((r = apply_bury(a, e)) == 0)
 		r = obj_delete(a->db, &a->path, e);
-	/* It went with the object above it, in a step before. */
-	return r == -ERR_ABSENT ? 0 : r;
+	return r;
 }
 
 int

@@ -104,6 +104,34 @@ the_first_start_makes_the_site(void **state)
 	world_free(w);
 }
 
+/* A server goes with its listeners and roles, in one commit that succeeds. */
+static void
+what_is_deleted_takes_along_what_is_below(void **state)
+{
+	static const char *const names[] = {"lan", "wan"};
+	struct world *w = world_new();
+	char path[64];
+	int i;
+
+	(void)state;
+	set(w, "s1", "server srv2 role sg", json_pack("{s:i}", "instances", 1));
+	set(w, "s1", "server srv2", json_pack("{s:s}", "description", "new"));
+	for (i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "server srv2 listener %s",
+		    names[i]);
+		set(w, "s1", path,
+		    json_pack("{s:s, s:s, s:i}", "transport", "udp", "address",
+			"127.0.0.1", "port", 5060 + i));
+	}
+	commit(w, "s1");
+	assert_int_equal(call(w, "s1", "delete",
+			     json_pack("{s:s}", "path", "server srv2")),
+	    0);
+	commit(w, "s1");
+	assert_null(strstr(shown(w, NULL, "server"), "srv2"));
+	world_free(w);
+}
+
 /* A commit goes to every stream, tells readers, and is one revision. */
 static void
 a_commit_reaches_all_streams(void **state)
@@ -708,6 +736,7 @@ main(void)
 	    cmocka_unit_test(records_keep_the_laws),
 	    cmocka_unit_test(the_first_start_makes_the_site),
 	    cmocka_unit_test(a_commit_reaches_all_streams),
+	    cmocka_unit_test(what_is_deleted_takes_along_what_is_below),
 	    cmocka_unit_test(answers_wait_for_the_acknowledgement),
 	    cmocka_unit_test(edits_wait_for_a_commit),
 	    cmocka_unit_test(edits_go_in_groups),
