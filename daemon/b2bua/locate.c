@@ -1,8 +1,8 @@
 /*
  * Contacts of a user. The local replica of stream location is asked first;
- * that it knows none is confirmed once at SR's owner (DESIGN 5), and with no
- * owner the local answer stands. A contact without a path through a gate, or
- * whose URI is no SIP URI, is of no use and left out.
+ * that it knows none is confirmed once at SR's owner (DESIGN 5), on whichever
+ * server that is, and with no owner the local answer stands. A contact without
+ * a path through a gate, or whose URI is no SIP URI, is of no use and left out.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -144,7 +144,7 @@ locate_user(struct b2bua *b, const char *domain_id, const char *user,
 	if (max > LOCATE_MAX || max == 0)
 		max = LOCATE_MAX;
 	locate_read(b, domain_id, user, max, &l);
-	owner = l.count == 0 ? role_owner(b->self, "sr") : NULL;
+	owner = l.count == 0 ? role_way(b->self, "sr") : NULL;
 	if (owner == NULL || owner->rpc == NULL) {
 		fn(arg, &l);
 		locate_list_fini(&l);

@@ -1,8 +1,9 @@
 /*
  * Who asks. A flow that registered the user is trusted: SG says so in a
  * header that only SG can write. Everybody else brings credentials, which an
- * SR instance checks (the passive one as well: checking only reads). Passwords
- * never come here. An SR that does not answer is replaced by another one once.
+ * SR instance checks (the passive one as well: checking only reads), one of
+ * another server when none of this one can. Passwords never come here. An SR
+ * that does not answer is replaced by another one once.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,8 @@ verify_end(struct verify *v, const char *user, const struct err *err)
 	fn(arg, user == NULL ? NULL : name, err);
 }
 
-/* Any SR instance but the one that failed. */
+/* Any SR instance but the one that failed; at last control, for those of other
+ * servers. */
 static struct rpc *
 verify_find_peer(struct b2bua *b, const struct rpc *but)
 {
@@ -57,7 +59,8 @@ verify_find_peer(struct b2bua *b, const struct rpc *but)
 	while ((p = role_peer_next(b->self, ROLE_SR, &at)) != NULL)
 		if (p->rpc != NULL && p->rpc != but)
 			return p->rpc;
-	return NULL;
+	p = role_way(b->self, "sr");
+	return p != NULL && p->rpc != but ? p->rpc : NULL;
 }
 
 static void verify_on_reply(void *, json_t *, const struct err *);

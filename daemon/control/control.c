@@ -113,6 +113,14 @@ control_on_unlink(struct self *self, struct peer *p)
 	far_unlink(c, p->rpc);
 }
 
+static void
+control_on_request(struct self *self, struct peer *p, struct rpc_request *q,
+    const char *method, json_t *params)
+{
+	if (q != NULL)
+		far_ask(self->state_of_role, p, q, method, params);
+}
+
 /* ---- what the supervisor tells
  * ------------------------------------------------ */
 
@@ -209,6 +217,7 @@ const struct role control_role = {
     .start = control_start,
     .on_link = control_on_link,
     .on_unlink = control_on_unlink,
+    .on_request = control_on_request,
     .on_owners = control_on_owners,
     .on_stop = control_on_stop,
     .rights = RIGHT_STREAM,

@@ -257,7 +257,12 @@ struct far *far_find(struct control *, const char *server); /* or NULL */
 size_t far_targets(struct control *, struct each_target *, size_t room);
 /* The control beside the owner of a key that serves on another server. */
 struct rpc *far_owner(struct control *, const char *key);
-/* As route_unlink: a role's link ends. */
+/* For an answer of another server to a role of this one, which waits less. */
+#define FAR_TIMEOUT (2 * UINT64_C(1000000))
+/* A question of a role of this server to one of another, or of this one. */
+void far_ask(struct control *, struct peer *from, struct rpc_request *,
+    const char *method, json_t *params);
+/* As route_unlink: a link ends. */
 void far_unlink(struct control *, struct rpc *);
 
 /* ---- control_complete.c ---------------------------------------------------

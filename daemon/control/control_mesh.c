@@ -87,7 +87,7 @@ far_owner(struct control *c, const char *key)
 
 /* ---- asked from there ---------------------------------------------------- */
 
-/* A request on its way to the owner of a role, for another control. */
+/* A request on its way to a role, for another control or a role of ours. */
 struct far_relay {
 	TAILQ_ENTRY(far_relay) entry;
 	struct control *control;
@@ -115,26 +115,91 @@ far_relay_on_reply(void *arg, json_t *result, const struct err *e)
 	far_relay_end(arg, result, e);
 }
 
-/* Without an owner here the other control looks again. */
+/* rpc NULL: the role does not serve where the question went. */
 static void
-far_relay(struct control *c, struct rpc_request *q, unsigned role,
-    const char *method, json_t *params)
+far_relay_to(struct control *c, struct rpc_request *q, struct rpc *rpc,
+    unsigned role, const char *method, json_t *params, uint64_t timeout)
 {
-	struct peer *p = role_owner(c->self, role_rows[role].name);
 	struct far_relay *r;
 
-	if (p == NULL) {
-		rpc_failf(q, ERR_NOOWNER, "%s: %s is not owned on %s", method,
+	if (rpc == NULL) {
+		rpc_failf(q, ERR_NOOWNER, "%s: %s does not serve on %s", method,
 		    role_rows[role].name, c->self->server);
 		return;
 	}
 	r = xcalloc(1, sizeof *r);
 	r->control = c;
 	r->request = q;
-	r->rpc = p->rpc;
+	r->rpc = rpc;
 	TAILQ_INSERT_TAIL(&c->relays, r, entry);
-	rpc_call(p->rpc, method, json_incref(params), ROUTE_TIMEOUT,
-	    far_relay_on_reply, r);
+	rpc_call(rpc, method, json_incref(params), timeout, far_relay_on_reply,
+	    r);
+}
+
+/* Without an owner here the other control looks again. */
+static void
+far_relay(struct control *c, struct rpc_request *q, unsigned role,
+    const char *method, json_t *params)
+{
+	struct peer *p = role_owner(c->self, role_rows[role].name);
+
+	far_relay_to(c, q, p != NULL ? p->rpc : NULL, role, method, params,
+	    ROUTE_TIMEOUT);
+}
+
+/* ---- what roles ask of those of other servers ---------------------------- */
+
+/*
+ * Questions of B2BUA to SR: control alone has links to other servers. They go
+ * to the control beside the owner, which asks it, or for what any instance
+ * knows one of its own.
+ */
+static const struct far_ask {
+	const char *method;
+	enum role_id from, to;
+	bool owner; /* only the owner answers */
+} far_asks[] = {
+    {"locate", ROLE_B2BUA, ROLE_SR, true},
+    {"verify", ROLE_B2BUA, ROLE_SR, false},
+};
+
+static const struct far_ask *
+far_ask_find(const char *method)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof far_asks / sizeof far_asks[0]; i++) {
+		if (strcmp(far_asks[i].method, method) == 0)
+			return &far_asks[i];
+	}
+	return NULL;
+}
+
+/* From another control: an instance of this server, no third one, is asked. */
+static void
+far_ask_here(struct control *c, struct rpc_request *q, const struct far_ask *a,
+    json_t *params)
+{
+	unsigned at = 0;
+	struct peer *p = a->owner ? role_owner(c->self, role_rows[a->to].name)
+				  : role_peer_next(c->self, a->to, &at);
+
+	far_relay_to(c, q, p != NULL ? p->rpc : NULL, a->to, a->method, params,
+	    FAR_TIMEOUT);
+}
+
+void
+far_ask(struct control *c, struct peer *from, struct rpc_request *q,
+    const char *method, json_t *params)
+{
+	const struct far_ask *a = far_ask_find(method);
+
+	if (a == NULL || a->from != from->role)
+		rpc_failf(q, ERR_UNKNOWN, "%s: not for %s to ask", method,
+		    from->name);
+	else
+		far_relay_to(c, q, control_owner(c, a->to), a->to, method,
+		    params, FAR_TIMEOUT);
 }
 
 void
@@ -240,10 +305,13 @@ far_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
     const char *method, json_t *params)
 {
 	struct far *f = arg;
+	const struct far_ask *ask = far_ask_find(method);
 	const char *version;
 
 	(void)rpc;
-	if (q != NULL && strcmp(method, "server-put") == 0) {
+	if (q != NULL && ask != NULL) {
+		far_ask_here(f->control, q, ask, params);
+	} else if (q != NULL && strcmp(method, "server-put") == 0) {
 		far_relay(f->control, q, ROLE_ST, method, params);
 	} else if (q != NULL) {
 		far_operation(f, q, method, params);
@@ -267,6 +335,7 @@ far_drop(struct far *f)
 	TAILQ_REMOVE(&c->fars, f, entry);
 	route_unlink(c->route, f->rpc);
 	each_unlink(&c->eaches, f->rpc);
+	far_unlink(c, f->rpc);
 	rpc_close(&f->rpc);
 	free(f);
 }

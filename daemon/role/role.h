@@ -157,6 +157,9 @@ struct peer *role_peer_next(struct self *, enum role_id, unsigned *at);
 /* The linked instance that owns a key now; NULL when nobody does or it runs on
  * another server (the owner map says where). */
 struct peer *role_owner(struct self *, const char *key);
+/* Where the owner of a key is asked: the same, or, when it serves on another
+ * server, our control, which passes the questions of far_asks on. */
+struct peer *role_way(struct self *, const char *key);
 /* The other servers of the site, from the owner map; their count. */
 size_t role_servers(const struct self *, struct mesh_server *, size_t room);
 /* A mesh of this process for a service (mesh.h), with the servers of the owner

@@ -108,13 +108,29 @@ struct peer *
 role_owner(struct self *self, const char *key)
 {
 	struct owner o;
-	char *server;
+	const char *server;
+	enum role_id id;
+	unsigned index;
+	struct peer *p;
 
 	if (!owner_map_find(self->owners, key, &o) ||
 	    o.state != OWNER_SERVING ||
-	    (server = strchr(o.instance, '@')) == NULL ||
-	    strcmp(server + 1, self->server) != 0)
+	    !role_full_parse(o.instance, &id, &index, &server) ||
+	    !str_equal(server, self->server))
 		return NULL;
-	*server = '\0';
-	return role_peer(self, o.instance);
+	p = &self->frame->peers[id][index];
+	return p->rpc != NULL ? p : NULL;
+}
+
+struct peer *
+role_way(struct self *self, const char *key)
+{
+	struct peer *p = role_owner(self, key);
+	unsigned at = 0;
+	struct owner o;
+
+	if (p != NULL || !owner_map_find(self->owners, key, &o) ||
+	    o.state != OWNER_SERVING)
+		return p;
+	return role_peer_next(self, ROLE_CONTROL, &at);
 }
