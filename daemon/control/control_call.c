@@ -9,6 +9,7 @@
 #include "control.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "daemon/role/role_wire.h"
 
 /* The answer, if there is still somebody to hear it. */
 static void
@@ -184,14 +185,16 @@ call_is_elsewhere(struct control *c, const struct op *op, json_t *args,
 {
 	const char *field = call_instance(op, args), *value, *at;
 	char name[ROLE_NAME];
+	enum role_id role;
+	unsigned index;
 
 	if (field == NULL)
 		return false;
 	value = json_string_value(json_object_get(args, field));
-	if ((at = strchr(value, '@')) == NULL ||
-	    !str_copy(server, MESH_NAME, at + 1) ||
-	    !str_ncopy(name, sizeof name, value, (size_t)(at - value)))
+	if (!role_full_parse(value, &role, &index, &at) || at == NULL ||
+	    !str_copy(server, MESH_NAME, at))
 		return false;
+	role_name(name, role, index);
 	json_object_set_new(args, field, json_string(name));
 	return strcmp(server, c->self->server) != 0;
 }

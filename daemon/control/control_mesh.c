@@ -13,6 +13,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "daemon/role/role_wire.h"
 
 /* ---- which servers there are --------------------------------------------- */
 
@@ -76,12 +77,15 @@ far_owner(struct control *c, const char *key)
 	struct owner o;
 	struct far *f;
 	const char *server;
+	enum role_id role;
+	unsigned index;
 
 	if (!owner_map_find(c->self->owners, key, &o) ||
 	    o.state != OWNER_SERVING ||
-	    (server = strchr(o.instance, '@')) == NULL)
+	    !role_full_parse(o.instance, &role, &index, &server) ||
+	    server == NULL)
 		return NULL;
-	f = far_find(c, server + 1);
+	f = far_find(c, server);
 	return f != NULL ? f->rpc : NULL;
 }
 

@@ -12,6 +12,7 @@
 #include "control.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "daemon/role/role_wire.h"
 
 /* A check on its way. */
 struct refs {
@@ -50,37 +51,34 @@ refs_refuse(struct refs *r, const struct obj_path *p)
 
 /* An instance that runs on this server, or shall. */
 static bool
-refs_has_local(struct control *c, const char *name)
+refs_has_local(struct control *c, enum role_id id, unsigned index)
 {
-	const struct role_status *s = map_str(&c->status, name);
-	size_t n = strcspn(name, "/");
-	char role[ROLE_NAME];
-	enum role_id id;
+	const struct role_status *s;
+	char name[ROLE_NAME];
 
+	role_name(name, id, index);
 	if (strcmp(name, c->self->name) == 0)
 		return true;
-	if (s == NULL || name[n] == '\0' ||
-	    !str_ncopy(role, sizeof role, name, n) ||
-	    (id = role_find(role)) == ROLE_MAX)
+	if ((s = map_str(&c->status, name)) == NULL)
 		return false;
 	/* one that was removed from here is no news */
-	return s->pid != 0 || atoi(name + n + 1) <= c->placed[id] ||
+	return s->pid != 0 || (int)index <= c->placed[id] ||
 	    role_rows[id].mode == ROLE_SINGLE;
 }
 
 bool
 control_has_instance(struct control *c, const char *name)
 {
-	const char *at = strchr(name, '@');
-	char local[ROLE_NAME];
+	const char *server;
+	enum role_id id;
+	unsigned index;
 	struct owner o;
 
-	if (at == NULL)
-		return refs_has_local(c, name);
-	if (!str_equal(at + 1, c->self->server))
+	if (!role_full_parse(name, &id, &index, &server))
+		return false;
+	if (server != NULL && strcmp(server, c->self->server) != 0)
 		return owner_map_find(c->self->owners, name, &o);
-	return str_ncopy(local, sizeof local, name, (size_t)(at - name)) &&
-	    refs_has_local(c, local);
+	return refs_has_local(c, id, index);
 }
 
 /* The canonical text of an argument, or false. */

@@ -80,16 +80,16 @@ const struct op control_op_version = {
 /* The key an instance may own, by which its owner is found; its own entry
  * when it can own nothing. */
 static void
-role_key(char *out, size_t size, enum role_id id, const char *full)
+role_key(char *out, size_t size, enum role_id id, unsigned index,
+    const char *server)
 {
-	const char *slash = strchr(full, '/');
-
 	if (role_rows[id].mode == ROLE_PASSIVE)
 		str_copy(out, size, role_rows[id].name);
 	else if (id == ROLE_B2BUA)
-		snprintf(out, size, "calls/b2bua-%s", slash + 1);
+		snprintf(out, size, "calls/b2bua-%u@%.32s", index, server);
 	else
-		str_copy(out, size, full);
+		snprintf(out, size, "%s/%u@%.32s", role_rows[id].name, index,
+		    server);
 }
 
 /* Does it own its key, and under which epoch? */
@@ -102,7 +102,7 @@ role_owns(
 
 	snprintf(full, sizeof full, "%s/%u@%.32s", role_rows[id].name, index,
 	    self->server);
-	role_key(key, sizeof key, id, full);
+	role_key(key, sizeof key, id, index, self->server);
 	if (!owner_map_find(self->owners, key, &o) || o.state == OWNER_DOWN ||
 	    strcmp(o.instance, full) != 0)
 		return false;
