@@ -15,7 +15,8 @@ DEPS	 = build-essential pkg-config libevent-dev libedit-dev libncurses-dev \
 	libsofia-sip-ua-dev libsqlite3-dev libssl-dev libjansson-dev \
 	libwslay-dev libseccomp-dev libraft-dev libuv1-dev openssl jq
 DEPS_TEST = libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
-	mandoc sip-tester baresip netcat-openbsd iproute2 sqlite3 tmux procps \
+	mandoc sip-tester baresip netcat-openbsd iproute2 iptables sqlite3 tmux \
+	procps \
 	kamailio kamailio-sqlite-modules rtpengine-daemon
 JOBS	?= $(shell nproc)
 
@@ -79,7 +80,7 @@ $(UNIT): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libconsole.a $(B)/libtandem.a
 	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ $(B)/libtest.a -lcmocka \
 	    $(PKG_LIBS) -ledit
 
-$(TOOL): $(B)/%: $(B)/%.o $(B)/libtandem.a
+$(TOOL): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libtandem.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
