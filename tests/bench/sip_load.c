@@ -24,7 +24,7 @@
 
 static struct {
 	bool call, spread;
-	const char *domain, *password;
+	const char *domain, *password, *until;
 	union addr target;
 	unsigned users, first, sources, window, rate, seconds, expires, hold;
 	uint64_t count;
@@ -674,6 +674,9 @@ run_phase(void (*begin)(uint64_t), uint64_t count, unsigned seconds)
 	phase_end = seconds != 0 ? got.begin + seconds * CLOCK_SEC : 0;
 	do {
 		now = clock_mono();
+		if (opt.until != NULL && seconds != 0 &&
+		    access(opt.until, F_OK) == 0)
+			phase_end = now;
 		begin(now);
 		for (k = 0; k < opt.sources; k++) {
 			if (sources[k].n != 0)
@@ -694,6 +697,7 @@ static const char usage[] =
     "usage: sip_load register|call --target ADDRESS:PORT [options]\n"
     "  --domain D --users N --first NUMBER --password P (%u = user)\n"
     "  --count N | --duration SECONDS   how much is measured\n"
+    "  --until FILE   and no more once it is there\n"
     "  --window N     operations at a time\n"
     "  --rate N       begun per second, at most\n"
     "  --sources N    sockets; --spread: each on an address of its own\n"
@@ -753,6 +757,8 @@ take_option(const char *name, const char *value)
 		opt.domain = value;
 	else if (strcmp(name, "password") == 0)
 		opt.password = value;
+	else if (strcmp(name, "until") == 0)
+		opt.until = value;
 	else if (strcmp(name, "pids") == 0)
 		take_pids(value);
 	else if (strcmp(name, "count") == 0)
@@ -785,6 +791,7 @@ take_options(int argc, char **argv)
 	    {"expires", required_argument, NULL, 0},
 	    {"hold", required_argument, NULL, 0},
 	    {"pids", required_argument, NULL, 0},
+	    {"until", required_argument, NULL, 0},
 	    {"spread", no_argument, NULL, 0},
 	    {"json", no_argument, NULL, 0},
 	    {NULL, 0, NULL, 0},
@@ -822,6 +829,9 @@ main(int argc, char **argv)
 		TAILQ_INIT(&tx_waiting[i]);
 	sources_open(opt.sources, opt.spread);
 	users_make();
+	/* Somebody may call as soon as they are registered. */
+	calls = xcalloc(opt.window, sizeof *calls);
+	answers = xcalloc(ANSWERS, sizeof *answers);
 	run_phase(users_begin, opt.users, 0);
 	report("first registration");
 	if (got.failed != 0)
@@ -832,8 +842,6 @@ main(int argc, char **argv)
 		report("refresh");
 		return got.failed != 0;
 	}
-	calls = xcalloc(opt.window, sizeof *calls);
-	answers = xcalloc(ANSWERS, sizeof *answers);
 	run_phase(calls_begin, count, opt.seconds);
 	report("call");
 	return got.failed != 0;

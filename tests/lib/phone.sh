@@ -12,11 +12,12 @@
 trap 'phone_stop_all; t_end' EXIT
 phone_host=127.0.0.1
 phone_in=()
+phone_seconds=60 # of its tone: it hangs up at the end
 
 phone_start() {
 	local name=$1 user=$2 password=$3 hz=$4 params=$5 d=$dir/$1
 	mkdir -p "$d/rec"
-	"$bin/tests/tool/tone" make "$d/tone.wav" "$hz" 60
+	"$bin/tests/tool/tone" make "$d/tone.wav" "$hz" "$phone_seconds"
 	phone_port=$((${phone_port:-$((sip + 40))} + 2))
 	echo $phone_port > "$d/port"
 	cat > "$d/config" <<-END
