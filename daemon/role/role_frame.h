@@ -16,6 +16,7 @@ struct role_frame {
 	role_status_fn *on_status;
 	role_joined_fn *on_joined;
 	role_serving_fn *on_serving;
+	role_faulted_fn *on_faulted;
 	bool stopping;
 };
 

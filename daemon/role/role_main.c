@@ -93,6 +93,22 @@ role_restart(struct self *self, const char *instance)
 }
 
 void
+role_fault(struct self *self, const struct role_fault *f)
+{
+	struct role_msg m = {.type = ROLE_MSG_FAULT};
+
+	(void)self;
+	m.u.fault = *f;
+	role_tell(&m);
+}
+
+void
+role_on_faulted(struct self *self, role_faulted_fn *fn)
+{
+	self->frame->on_faulted = fn;
+}
+
+void
 role_on_status(struct self *self, role_status_fn *fn)
 {
 	self->frame->on_status = fn;
@@ -188,6 +204,10 @@ role_on_message(struct self *self, const struct role_msg *m, int fd)
 			self->frame->on_joined(self, &m->u.joined, fd);
 			return;
 		}
+		break;
+	case ROLE_MSG_FAULTED:
+		if (self->frame->on_faulted != NULL)
+			self->frame->on_faulted(self, &m->u.fault);
 		break;
 	case ROLE_MSG_SERVING:
 		if (self->frame->on_serving != NULL)

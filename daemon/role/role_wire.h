@@ -21,6 +21,7 @@ enum role_msg_type {
 	ROLE_MSG_IDENTITY, /* KEY_LINK, right behind START; descriptor: PEM */
 	ROLE_MSG_JOINED,   /* control only; may have a descriptor */
 	ROLE_MSG_PING,	   /* answered by PONG */
+	ROLE_MSG_FAULTED,  /* control only: the fault was made, or not */
 	/* to the supervisor */
 	ROLE_MSG_READY = 100,
 	ROLE_MSG_PONG,
@@ -28,6 +29,7 @@ enum role_msg_type {
 	ROLE_MSG_PLACE,	  /* control only */
 	ROLE_MSG_RESTART, /* control only */
 	ROLE_MSG_JOIN,	  /* control only */
+	ROLE_MSG_FAULT,	  /* control only */
 	ROLE_MSG_OWNER	  /* quorum only */
 };
 
@@ -49,6 +51,26 @@ struct role_msg_start {
 };
 
 enum role_link { ROLE_LINK_RPC, ROLE_LINK_SHIP };
+
+/*
+ * A fault made on purpose (request drill), and what became of it: control
+ * says what shall happen to a process, the supervisor does it at once and
+ * ends it by itself, so nothing stays broken when control dies.
+ */
+enum role_fault_kind {
+	ROLE_FAULT_KILL,   /* SIGKILL to the instance */
+	ROLE_FAULT_STOP,   /* SIGSTOP, and SIGCONT after ms */
+	ROLE_FAULT_SERVER, /* SIGKILL to every process; back after ms */
+	ROLE_FAULTS
+};
+#define ROLE_FAULT_MS 60000 /* the longest */
+struct role_fault {
+	uint32_t serial;
+	enum role_fault_kind kind;
+	char instance[ROLE_NAME]; /* KILL, STOP */
+	uint32_t ms;		  /* STOP, SERVER */
+	enum err_code code;	  /* of the answer; ERR_NONE = made */
+};
 
 struct role_msg {
 	enum role_msg_type type;
@@ -73,6 +95,7 @@ struct role_msg {
 		char instance[ROLE_NAME]; /* RESTART */
 		struct role_join join;
 		struct role_joined joined;
+		struct role_fault fault; /* FAULT, FAULTED */
 		struct {
 			struct owner entry; /* of the owner map */
 			bool removed;	    /* only the key counts */
@@ -102,6 +125,10 @@ void role_sandbox(unsigned rights);
 typedef void role_joined_fn(struct self *, const struct role_joined *, int fd);
 void role_join_ask(struct self *, const struct role_join *);
 void role_on_joined(struct self *, role_joined_fn *);
+/* Control only: a fault, and what became of it. */
+typedef void role_faulted_fn(struct self *, const struct role_fault *);
+void role_fault(struct self *, const struct role_fault *);
+void role_on_faulted(struct self *, role_faulted_fn *);
 /* Quorum only: an entry of the owner map was decided; an instance of this
  * server says through the supervisor that it serves. */
 void role_decide(struct self *, const struct owner *, bool removed);

@@ -275,6 +275,7 @@ void
 child_on_exit(struct child *c, int status)
 {
 	bool asked = c->state == CHILD_STOPPING || c->fenced;
+	uint64_t pause, least;
 
 	child_log_exit(c, status);
 	loop_fd_close(&c->io);
@@ -296,6 +297,7 @@ child_on_exit(struct child *c, int status)
 	}
 	child_set_state(c, CHILD_BACKOFF);
 	/* The first death is forgiven: it is restarted at once. */
-	child_set_timer(
-	    c, child_backoff(c->failures > 0 ? c->failures - 1 : 0));
+	pause = child_backoff(c->failures > 0 ? c->failures - 1 : 0);
+	least = fault_pause(c->sup);
+	child_set_timer(c, pause > least ? pause : least);
 }

@@ -225,6 +225,18 @@ supervisor_admit(struct child *control, const struct role_join *q)
 		close(fd);
 }
 
+/* Control asks for a fault. */
+static void
+supervisor_fault(struct child *control, const struct role_fault *asked)
+{
+	struct role_msg m = {.type = ROLE_MSG_FAULTED};
+
+	m.u.fault = *asked;
+	fault(control->sup, &m.u.fault);
+	if (child_alive(control))
+		child_tell(control, &m, NULL, 0);
+}
+
 void
 supervisor_on_message(struct child *c, const struct role_msg *m)
 {
@@ -247,6 +259,8 @@ supervisor_on_message(struct child *c, const struct role_msg *m)
 		supervisor_restart(c->sup, m->u.instance);
 	} else if (m->type == ROLE_MSG_JOIN) {
 		supervisor_admit(c, &m->u.join);
+	} else if (m->type == ROLE_MSG_FAULT) {
+		supervisor_fault(c, &m->u.fault);
 	}
 }
 

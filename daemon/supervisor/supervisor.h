@@ -126,6 +126,13 @@ void owners_others(struct supervisor *);
 /* Wake every process: the map has changed. */
 void owners_wake(struct supervisor *);
 
+/* ---- fault.c: faults on purpose ------------------------------------------ */
+
+/* Make a fault that control asks for; the answer, serial and code. */
+void fault(struct supervisor *, struct role_fault *);
+/* How long the start of a process must wait for the end of a fault, us. */
+uint64_t fault_pause(const struct supervisor *);
+
 /* ---- supervisor.c: what the files above share --------------------------- */
 
 struct supervisor {
@@ -147,6 +154,12 @@ struct supervisor {
 	struct loop_signal *signals[4];
 	struct loop_timer *health;
 	uint64_t health_at; /* monotonic clock of its last tick */
+	/* A fault that lasts: who is stopped, until when nothing starts. */
+	struct {
+		struct loop_timer *timer;
+		pid_t stopped;	/* 0 = nobody */
+		uint64_t until; /* monotonic clock; 0 = it is over */
+	} fault;
 };
 
 /* The group whose members may use the console; false when none is named. */

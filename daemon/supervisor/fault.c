@@ -1,0 +1,110 @@
+/*
+ * Faults made on purpose, for request drill: a process of ours is killed or
+ * stopped as it could be by chance. What lasts is ended from here, so a
+ * console or a control that dies leaves nothing broken. Control asks; that an
+ * administrator may is decided there.
+ */
+#include <signal.h>
+
+#include "supervisor.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+
+/* The stopped process goes on. */
+static void
+fault_on_timer(void *arg)
+{
+	struct supervisor *s = arg;
+	unsigned role, i;
+
+	/* Its number may be another's by now: look whether it is ours. */
+	for (role = 0; role < ROLE_MAX; role++) {
+		for (i = 1; i <= ROLE_INSTANCES; i++) {
+			if (s->fault.stopped != 0 &&
+			    s->child[role][i].pid == s->fault.stopped)
+				kill(s->fault.stopped, SIGCONT);
+		}
+	}
+	s->fault.stopped = 0;
+}
+
+static void
+fault_set_timer(struct supervisor *s, uint32_t ms)
+{
+	if (s->fault.timer == NULL)
+		s->fault.timer = loop_timer_new(s->loop, fault_on_timer, s);
+	loop_timer_set(s->fault.timer, ms * CLOCK_MS);
+}
+
+/* No death of its own: it does not make the next start wait. */
+static void
+fault_kill(struct child *c)
+{
+	c->fenced = true;
+	kill(c->pid, SIGKILL);
+}
+
+static enum err_code
+fault_instance(struct supervisor *s, const struct role_fault *f)
+{
+	enum role_id role;
+	unsigned index;
+	struct child *c;
+
+	if (!role_name_parse(f->instance, &role, &index) ||
+	    role == ROLE_CONTROL || !child_alive(&s->child[role][index]))
+		return ERR_ABSENT;
+	c = &s->child[role][index];
+	if (f->kind == ROLE_FAULT_KILL) {
+		fault_kill(c);
+		return ERR_NONE;
+	}
+	if (s->fault.stopped != 0)
+		return ERR_BUSY;
+	kill(c->pid, SIGSTOP);
+	s->fault.stopped = c->pid;
+	fault_set_timer(s, f->ms);
+	return ERR_NONE;
+}
+
+/* All processes at once, as a power failure takes them; only we stay. */
+static void
+fault_server(struct supervisor *s, uint32_t ms)
+{
+	unsigned role, i;
+
+	s->fault.until = clock_mono() + ms * CLOCK_MS;
+	for (role = 0; role < ROLE_MAX; role++) {
+		for (i = 1; i <= ROLE_INSTANCES; i++) {
+			if (child_alive(&s->child[role][i]))
+				fault_kill(&s->child[role][i]);
+		}
+	}
+}
+
+uint64_t
+fault_pause(const struct supervisor *s)
+{
+	uint64_t now = clock_mono();
+
+	return s->fault.until > now ? s->fault.until - now : 0;
+}
+
+void
+fault(struct supervisor *s, struct role_fault *f)
+{
+	f->code = ERR_INVALID;
+	f->instance[sizeof f->instance - 1] = '\0';
+	if (f->ms > ROLE_FAULT_MS)
+		return;
+	f->code = ERR_NONE;
+	if (f->kind == ROLE_FAULT_SERVER) {
+		log_warnx("drill: all processes are killed");
+		fault_server(s, f->ms);
+	} else {
+		f->code = fault_instance(s, f);
+		if (f->code == ERR_NONE)
+			log_warnx("drill: role=%s %s", f->instance,
+			    f->kind == ROLE_FAULT_KILL ? "killed" : "stopped");
+	}
+}
