@@ -309,6 +309,10 @@ void sr_rpc_on_request(struct self *, struct peer *, struct rpc_request *,
     const char *method, json_t *params);
 extern const struct op *const sr_ops[];
 
+/* ---- bindings of a drill (sr_drill.c) ----------------------------------- */
+
+void sr_drill(struct sr *, struct rpc_request *, json_t *params);
+
 /* ---- the process (sr.c) ------------------------------------------------ */
 
 struct sr_counters {

@@ -1,7 +1,8 @@
 /*
  * What B2BUA asks: `verify`, at any instance, whether credentials are a
  * user's; `locate`, at the owner, where a user is now. Refuses everybody but
- * B2BUA, and control, which asks for those of other servers. A no of `verify` has the same words and the same price for all.
+ * B2BUA, and control, which asks for those of other servers and drills. A no
+ * of `verify` has the same words and the same price for all.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -215,7 +216,9 @@ sr_rpc_on_request(struct self *self, struct peer *peer,
 
 	if (request == NULL)
 		return;
-	if (peer->role != ROLE_B2BUA && peer->role != ROLE_CONTROL)
+	if (peer->role == ROLE_CONTROL && strcmp(method, "drill") == 0)
+		sr_drill(sr, request, params);
+	else if (peer->role != ROLE_B2BUA && peer->role != ROLE_CONTROL)
 		rpc_failf(request, ERR_PERMISSION, "%s asks nothing of sr",
 		    peer->name);
 	else if (!json_is_object(params))
