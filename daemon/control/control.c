@@ -69,6 +69,8 @@ control_tell_sessions(struct control *c)
 	list = json_array();
 	TAILQ_FOREACH (s, &c->sessions, entry)
 		json_array_append_new(list, json_string(s->who.session));
+	if (drill_session(c) != NULL)
+		json_array_append_new(list, json_string(drill_session(c)));
 	rpc_notify(store, "sessions",
 	    json_pack(
 		"{s:s, s:o}", "server", c->self->server, "sessions", list));
@@ -79,6 +81,7 @@ control_owners_changed(struct control *c)
 {
 	control_tell_sessions(c);
 	route_wake(c->route);
+	drill_wake(c);
 }
 
 static void
@@ -98,6 +101,8 @@ control_on_link(struct self *self, struct peer *p)
 	site_feed(c, p);
 	if (p->role == ROLE_ST)
 		control_owners_changed(c);
+	else
+		drill_wake(c);
 }
 
 static void
@@ -111,6 +116,7 @@ control_on_unlink(struct self *self, struct peer *p)
 	route_unlink(c->route, p->rpc);
 	each_unlink(&c->eaches, p->rpc);
 	far_unlink(c, p->rpc);
+	drill_unlink(c, p->rpc);
 }
 
 static void
@@ -186,6 +192,7 @@ control_start(struct self *self, struct err *e)
 		c->placed[i] = -1;
 	TAILQ_INIT(&c->sessions);
 	TAILQ_INIT(&c->eaches);
+	drill_open(c);
 	c->route = route_new(self->loop, control_owner, c);
 	if ((r = session_listen(c, e)) != 0 || (r = far_open(c, e)) != 0)
 		return r;

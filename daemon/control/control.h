@@ -244,6 +244,7 @@ struct far {
 };
 TAILQ_HEAD(fars, far);
 TAILQ_HEAD(far_relays, far_relay);
+TAILQ_HEAD(drill_faults, drill_fault);
 
 int far_open(struct control *, struct err *); /* nothing on a lone server */
 void far_close(struct control *);
@@ -271,6 +272,20 @@ void far_unlink(struct control *, struct rpc *);
 /* Live names for the console's completion; answers the request. */
 void complete_request(struct control *, struct rpc_request *, json_t *params);
 
+/* ---- drill.c: request drill ------------------------------------------------
+ */
+
+struct drill;
+void drill_open(struct control *);
+/* Owners, or links to their servers, are others than before. */
+void drill_wake(struct control *);
+/* As route_unlink. */
+void drill_unlink(struct control *, struct rpc *);
+/* A console wants no more of it, or is gone. */
+void drill_interrupt(struct control *, const char *session, bool gone);
+/* The session of a drill that writes to the store; NULL = there is none. */
+const char *drill_session(const struct control *);
+
 /* ---- control.c ------------------------------------------------------------
  */
 
@@ -288,6 +303,9 @@ struct control {
 	struct mesh *mesh; /* NULL: a lone server */
 	struct fars fars;
 	struct far_relays relays;
+	struct drill *drill; /* the one that runs; NULL = none */
+	struct drill_faults faults;
+	uint32_t fault_serial;
 	struct streams *streams;
 	struct join_door *joins; /* NULL: no identity */
 	struct map status;	 /* instance -> struct role_status */
@@ -319,7 +337,8 @@ extern const struct op control_op_version, control_op_roles,
     control_op_sessions, control_op_servers, control_op_links,
     control_op_domains, control_op_users, control_op_numbers,
     control_op_registrations, control_op_cdr, control_op_token,
-    control_op_drain, control_op_undrain, control_op_remove;
+    control_op_drain, control_op_undrain, control_op_remove,
+    control_op_drill_role, control_op_drill_server;
 
 /* The targets of all linked instances of a role; their count. */
 size_t control_targets(

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control.h"
+#include "drill.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -317,6 +317,12 @@ far_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 		far_ask_here(f->control, q, ask, params);
 	} else if (q != NULL && strcmp(method, "server-put") == 0) {
 		far_relay(f->control, q, ROLE_ST, method, params);
+	} else if (q != NULL && strcmp(method, "drill") == 0) {
+		far_relay(f->control, q, ROLE_SR, method, params);
+	} else if (q != NULL && strcmp(method, "fault") == 0) {
+		drill_fault_asked(f->control, q, params);
+	} else if (q != NULL && strcmp(method, "drill-read") == 0) {
+		drill_read_asked(f->control, q, params);
 	} else if (q != NULL) {
 		far_operation(f, q, method, params);
 	} else if (strcmp(method, "hello") == 0) {
@@ -340,6 +346,7 @@ far_drop(struct far *f)
 	route_unlink(c->route, f->rpc);
 	each_unlink(&c->eaches, f->rpc);
 	far_unlink(c, f->rpc);
+	drill_unlink(c, f->rpc);
 	rpc_close(&f->rpc);
 	free(f);
 }

@@ -61,6 +61,7 @@ session_close(struct session *s)
 	c->count.sessions--;
 	loop_timer_free(&s->patience);
 	rpc_close(&s->rpc);
+	drill_interrupt(c, s->who.session, true);
 	if (s->refused.code == ERR_NONE)
 		control_session_over(c, s->who.session);
 	free(s);
@@ -88,8 +89,11 @@ session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 	struct session *s = arg;
 
 	(void)rpc;
-	if (q == NULL)
-		return; /* no notification of a console means anything */
+	if (q == NULL) {
+		if (strcmp(method, "interrupt") == 0)
+			drill_interrupt(s->control, s->who.session, false);
+		return; /* no other notification of a console means anything */
+	}
 	if (s->refused.code != ERR_NONE) {
 		rpc_fail(q, &s->refused);
 		/* soon: the words must leave first */

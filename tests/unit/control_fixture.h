@@ -13,6 +13,7 @@
 
 #include "daemon/base/sock.h"
 #include "daemon/control/control.h"
+#include "daemon/role/role_wire.h"
 
 extern const struct role control_role;
 
@@ -25,6 +26,8 @@ static struct frame {
 	size_t npeers;
 	struct owner owner; /* of st */
 	role_status_fn *on_status;
+	role_faulted_fn *on_faulted;
+	struct role_fault fault; /* that was asked for last */
 	char placed[256], restarted[ROLE_NAME];
 	bool ready, stopped;
 } frame;
@@ -74,6 +77,20 @@ role_restart(struct self *self, const char *instance)
 {
 	(void)self;
 	str_copy(frame.restarted, sizeof frame.restarted, instance);
+}
+
+void
+role_fault(struct self *self, const struct role_fault *f)
+{
+	(void)self;
+	frame.fault = *f;
+}
+
+void
+role_on_faulted(struct self *self, role_faulted_fn *fn)
+{
+	(void)self;
+	frame.on_faulted = fn;
 }
 
 void
