@@ -244,6 +244,8 @@ command_run(struct session *s, const struct place *p, struct command *c)
 	conn_call(
 	    &s->conn, c->walk.op->name, json_incref(c->walk.args), &reply);
 	status = command_show(s, p, c, &reply);
+	if (status == 0 && s->conn.stopped)
+		status = EXIT_INTERRUPTED;
 	reply_fini(&reply);
 	return status;
 }

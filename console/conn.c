@@ -70,12 +70,37 @@ conn_on_closed(void *arg, struct rpc *r, const struct err *why)
 	loop_stop(c->loop);
 }
 
-/* Ctrl-C ends the waiting, never the operation. */
+/* How far the operation is that we wait for: while it tells, the time for an
+ * answer begins anew. */
+static void
+conn_on_request(void *arg, struct rpc *r, struct rpc_request *q,
+    const char *method, json_t *params)
+{
+	struct conn *c = arg;
+
+	if (q != NULL) {
+		rpc_failf(q, ERR_UNKNOWN, "%s: a console does nothing", method);
+		return;
+	}
+	if (strcmp(method, "progress") != 0 || c->open == 0)
+		return;
+	c->moving = true;
+	rpc_prolong(r, c->timeout);
+	progress_show(c->opt, params);
+}
+
+/* Ctrl-C ends the waiting, never the operation; but one that tells how far it
+ * is ends by it in order, and is waited for. */
 static void
 conn_on_sigint(void *arg)
 {
 	struct conn *c = arg;
 
+	if (c->moving && !c->stopped && c->rpc != NULL) {
+		c->stopped = true;
+		rpc_notify(c->rpc, "interrupt", NULL);
+		return;
+	}
 	c->interrupted = true;
 	loop_stop(c->loop);
 }
@@ -166,10 +191,13 @@ conn_call(
 	bool caught = conn_catch(c);
 
 	memset(reply, 0, sizeof *reply);
+	c->moving = c->stopped = false;
 	conn_send(c, method, params, conn_take_one, &one);
 	while (!one.done && !c->interrupted && c->rpc != NULL)
 		loop_run(c->loop);
 	conn_release(c, caught);
+	if (c->moving)
+		progress_end(c->opt);
 	if (!one.done) {
 		conn_forget(c, &one);
 		reply->interrupted = c->interrupted;
@@ -223,19 +251,22 @@ conn_describe(struct conn *c, struct err *e)
 }
 
 void
-conn_init(struct conn *c, unsigned timeout)
+conn_init(struct conn *c, const struct options *opt)
 {
 	memset(c, 0, sizeof *c);
 	TAILQ_INIT(&c->requests);
 	c->loop = loop_new();
-	c->timeout = timeout * CLOCK_SEC;
+	c->opt = opt;
+	c->timeout = opt->timeout * CLOCK_SEC;
 }
 
 int
 conn_open(struct conn *c, const char *path, struct err *e)
 {
-	struct rpc_handler h = {
-	    .on_closed = conn_on_closed, .arg = c, .max_in = CONN_MAX_IN};
+	struct rpc_handler h = {.on_request = conn_on_request,
+	    .on_closed = conn_on_closed,
+	    .arg = c,
+	    .max_in = CONN_MAX_IN};
 	int fd, r;
 
 	if ((fd = sock_unix_connect(path, e)) < 0) {

@@ -73,12 +73,16 @@ struct conn {
 	bool interrupted;
 	TAILQ_HEAD(conn_requests, conn_request) requests;
 	unsigned open;	       /* requests without a reply */
+	bool moving;  /* the operation that is awaited tells how far it is */
+	bool stopped; /* it was asked to end in order */
+	const struct options *opt;
 	uint64_t timeout;      /* us; 0 = none */
 	struct op_table table; /* as the server described it */
 	char version[64], server[64], site[64], user[64];
 };
 
-void conn_init(struct conn *, unsigned timeout); /* seconds */
+/* The options are borrowed. */
+void conn_init(struct conn *, const struct options *);
 void conn_fini(struct conn *);
 /* Connect, or connect again, and learn what can be done. */
 int conn_open(struct conn *, const char *path, struct err *);
@@ -94,9 +98,20 @@ void conn_send(
 /* Until at most so many requests are open, or interrupted. */
 void conn_wait(struct conn *, unsigned most);
 /* Ctrl-C ends a wait; otherwise it ends the program, as a script expects
- * that waits for its input. True: release must be told so. */
+ * that waits for its input. An operation that tells how far it is ends in
+ * order by the first one, and is waited for until the second. True: release
+ * must be told so. */
 bool conn_catch(struct conn *);
 void conn_release(struct conn *, bool caught);
+
+/* ---- progress.c --------------------------------------------------------- */
+
+/* "[###---] 3/10  words" in less than width columns; empty for what is none.
+ * params: {"done", "of", "words"} of the server. */
+void progress_line(json_t *params, unsigned width, struct buf *);
+/* Draw it over the line before, where standard error is a terminal. */
+void progress_show(const struct options *, json_t *params);
+void progress_end(const struct options *); /* the line is empty again */
 
 /* ---- session.c ---------------------------------------------------------- */
 

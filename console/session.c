@@ -73,7 +73,7 @@ session_init(struct session *s, const struct options *opt)
 	memset(s, 0, sizeof *s);
 	s->opt = opt;
 	session_forget(s);
-	conn_init(&s->conn, opt->timeout);
+	conn_init(&s->conn, opt);
 }
 
 int

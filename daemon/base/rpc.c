@@ -311,6 +311,18 @@ rpc_forget(struct rpc *r, void *arg)
 }
 
 void
+rpc_prolong(struct rpc *r, uint64_t timeout)
+{
+	struct rpc_call *c;
+	size_t at = 0;
+
+	while ((c = map_next(&r->calls, &at, NULL, NULL)) != NULL) {
+		if (c->timer != NULL)
+			loop_timer_set(c->timer, timeout);
+	}
+}
+
+void
 rpc_notify(struct rpc *r, const char *method, json_t *params)
 {
 	rpc_send(r, rpc_message_new(method, params));

@@ -54,6 +54,8 @@ void rpc_call(struct rpc *, const char *method, json_t *params,
     uint64_t timeout, rpc_reply_fn *, void *arg);
 /* Forget: no reply fn with this arg will be called any more. */
 void rpc_forget(struct rpc *, void *arg);
+/* Every call that is open and has a time may take timeout from now on. */
+void rpc_prolong(struct rpc *, uint64_t timeout);
 void rpc_notify(struct rpc *, const char *method, json_t *params);
 
 void rpc_reply(struct rpc_request *, json_t *result); /* result is taken */

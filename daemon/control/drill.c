@@ -79,25 +79,6 @@ struct drill_check {
 	struct drill_key *key;
 };
 
-/* Acknowledged numbers that a server has not. */
-static void
-drill_check_rows(struct drill_key *k, json_t *have)
-{
-	uint8_t *there = xcalloc(1, k->count + 1);
-	uint64_t number;
-	json_t *one;
-	size_t i;
-
-	json_array_foreach (have, i, one) {
-		number = (uint64_t)json_integer_value(one);
-		if (number < k->count)
-			there[number] = 1;
-	}
-	for (number = 0; number < k->count; number++)
-		k->drill->lost += k->acked[number] && !there[number];
-	free(there);
-}
-
 static void
 drill_checked(struct drill *d)
 {
@@ -115,7 +96,7 @@ drill_on_read(void *arg, json_t *have, const struct err *e)
 		op_warn(d->call, "%s cannot be read here: %s", k->key->name,
 		    e->text);
 	else
-		drill_check_rows(k->key, have);
+		d->lost += drill_missing(k->key->acked, k->key->count, have);
 	free(k);
 	drill_checked(d);
 }
@@ -132,7 +113,8 @@ drill_on_others(void *arg, json_t *result, const struct err *e, json_t *data)
 	(void)e;
 	(void)data;
 	json_array_foreach (json_object_get(result, "data"), i, row)
-		drill_check_rows(k->key, json_object_get(row, "have"));
+		d->lost += drill_missing(
+		    k->key->acked, k->key->count, json_object_get(row, "have"));
 	json_array_foreach (json_object_get(result, "warn"), i, row)
 		op_warn(d->call, "not checked: %s", json_string_value(row));
 	free(k);

@@ -38,7 +38,7 @@ enum drill_order {
 };
 
 #define DRILL_PATIENCE_SERVE (30 * UINT64_C(1000000))
-#define DRILL_PATIENCE_WHOLE (60 * UINT64_C(1000000))
+#define DRILL_PATIENCE_WHOLE (45 * UINT64_C(1000000))
 
 struct drill_machine {
 	enum drill_state state;
@@ -70,6 +70,9 @@ struct drill_times {
 void drill_times(const struct drill_trial *, size_t n, struct drill_times *);
 /* More than three times the median. */
 bool drill_is_outlier(const struct drill_trial *, const struct drill_times *);
+/* How many of the numbers 0..count that were acknowledged a server has not;
+ * have: an array of those it has, in any order. */
+uint64_t drill_missing(const uint8_t *acked, uint64_t count, json_t *have);
 
 /* ---- drill_probe.c: writes, and whether they are there ------------------- */
 

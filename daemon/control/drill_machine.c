@@ -42,7 +42,7 @@ drill_settling(struct drill_machine *m, enum drill_event e)
 	if (e != DRILL_WHOLE)
 		return DRILL_WAIT;
 	m->state = DRILL_PAUSING;
-	m->timer = m->pause;
+	m->timer = m->pause > 0 ? m->pause : 1;
 	return DRILL_WAIT;
 }
 

@@ -1,4 +1,4 @@
-/* Figures of a drill: the nearest rank, so each is one that was measured. */
+/* Figures of a drill; a quantile is the nearest rank, so it was measured. */
 #include <stdlib.h>
 
 #include "drill.h"
@@ -35,4 +35,23 @@ bool
 drill_is_outlier(const struct drill_trial *t, const struct drill_times *of)
 {
 	return t->us > 3 * of->p50;
+}
+
+uint64_t
+drill_missing(const uint8_t *acked, uint64_t count, json_t *have)
+{
+	uint8_t *there = xcalloc(1, count + 1);
+	uint64_t number, n = 0;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (have, i, one) {
+		number = (uint64_t)json_integer_value(one);
+		if (number < count)
+			there[number] = 1;
+	}
+	for (number = 0; number < count; number++)
+		n += acked[number] && !there[number];
+	free(there);
+	return n;
 }

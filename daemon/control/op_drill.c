@@ -214,7 +214,7 @@ drill_server_run(struct op_call *call)
 	    {.name = "pause",                                                 \
 		.type = &op_type_int,                                         \
 		.min = 0,                                                     \
-		.max = 60000,                                                 \
+		.max = 30000,                                                 \
 		.def = "500",                                                 \
 		.brief = "milliseconds from a whole site to the next fault"}, \
 	    {.name = "rate",                                                  \

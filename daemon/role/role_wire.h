@@ -63,7 +63,7 @@ enum role_fault_kind {
 	ROLE_FAULT_SERVER, /* SIGKILL to every process; back after ms */
 	ROLE_FAULTS
 };
-#define ROLE_FAULT_MS 60000 /* the longest */
+#define ROLE_FAULT_MS 20000 /* the longest */
 struct role_fault {
 	uint32_t serial;
 	enum role_fault_kind kind;

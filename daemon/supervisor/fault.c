@@ -95,7 +95,7 @@ fault(struct supervisor *s, struct role_fault *f)
 {
 	f->code = ERR_INVALID;
 	f->instance[sizeof f->instance - 1] = '\0';
-	if (f->ms > ROLE_FAULT_MS)
+	if (f->ms > ROLE_FAULT_MS || f->kind >= ROLE_FAULTS)
 		return;
 	f->code = ERR_NONE;
 	if (f->kind == ROLE_FAULT_SERVER) {

@@ -173,6 +173,36 @@ tables_fit_the_terminal(void **state)
 	buf_fini(&b);
 }
 
+/* How far it is, in the width there is; what is no progress is nothing. */
+static void
+progress_is_a_bar(void **state)
+{
+	static const struct {
+		const char *params, *line;
+		unsigned width;
+	} cases[] = {{"{\"done\":1,\"of\":3,\"words\":\"fault\"}",
+			 "[##########--------------------] 1/3  fault", 80},
+	    {"{\"done\":2,\"of\":2,\"words\":\"fault\"}", "[######] 2/2  faul~",
+		20},
+	    {"{\"done\":3,\"of\":2}", "", 80}, {"{\"of\":0}", "", 80},
+	    {"[]", "", 80},
+	    {"{\"done\":0,\"of\":1,\"words\":\"a\\u001bb\"}",
+		"[------] 0/1  a\\x1bb", 23}};
+	struct buf b = BUF_INIT;
+	json_t *params;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		params = json_loads(cases[i].params, 0, NULL);
+		buf_reset(&b);
+		progress_line(params, cases[i].width, &b);
+		assert_string_equal(b.len != 0 ? b.data : "", cases[i].line);
+		json_decref(params);
+	}
+	buf_fini(&b);
+}
+
 int
 main(void)
 {
@@ -184,6 +214,7 @@ main(void)
 	    cmocka_unit_test(text_survives_the_editor),
 	    cmocka_unit_test(cells_suit_their_reader),
 	    cmocka_unit_test(tables_fit_the_terminal),
+	    cmocka_unit_test(progress_is_a_bar),
 	};
 
 	text_locale();

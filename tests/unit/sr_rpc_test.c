@@ -342,6 +342,61 @@ test_failures_bounded(void **state)
 	assert_non_null(strstr(failures("d"), "u249 s unknown user 1\n"));
 }
 
+/* Rows of a drill: {"as", "from", "to", "remove"}. */
+static const char *
+drill(const char *as, int from, int to, bool remove)
+{
+	return ask_rpc("drill",
+	    json_pack("{s:s, s:i, s:i, s:b}", "as", as, "from", from, "to", to,
+		"remove", (int)remove));
+}
+
+static int
+drill_rows(const char *domain)
+{
+	sqlite3_stmt *s;
+	sqlite3 *db = stream_db(
+	    ((struct sr *)town->self.state_of_role)->stream);
+	int n;
+
+	assert_int_equal(
+	    sqlite3_prepare_v2(db,
+		"SELECT count(*) FROM binding WHERE domain = ?1", -1, &s, NULL),
+	    SQLITE_OK);
+	sqlite3_bind_text(s, 1, domain, -1, SQLITE_STATIC);
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	n = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	return n;
+}
+
+/* Control may write bindings of a drill and take them away, at the owner
+ * only; nobody else may, and what it writes is no domain's. */
+static void
+test_drill(void **state)
+{
+	(void)state;
+	assert_string_equal(drill("abc", 1, 1, false), "unknown");
+	peer.role = ROLE_CONTROL;
+	assert_string_equal(drill("abc", 1, 1, false), "noowner");
+	town_own(1);
+	assert_string_equal(drill("abc", 1, 3, false), "{}");
+	assert_string_equal(drill("abc", 3, 4, false), "{}");
+	assert_string_equal(drill("def", 7, 7, false), "{}");
+	assert_int_equal(drill_rows("drill/abc"), 4);
+	assert_string_equal(drill("abc", 0, 2, true), "{}");
+	assert_int_equal(drill_rows("drill/abc"), 2);
+	assert_int_equal(drill_rows("drill/def"), 1);
+	assert_string_equal(drill("abc", 0, 255, true), "{}");
+	assert_int_equal(drill_rows("drill/abc"), 0);
+	assert_string_equal(drill("abc", 0, 256, true), "invalid");
+	assert_string_equal(drill("abc", 2, 1, false), "invalid");
+	assert_string_equal(drill("abc", -1, 1, false), "invalid");
+	assert_string_equal(
+	    ask_rpc("drill", json_pack("{s:s}", "as", "abc")), "invalid");
+	assert_string_equal(ask_rpc("locate", NULL), "permission");
+}
+
 /* The record's example is a whole command, and its arguments are the
  * operation's. */
 static void
@@ -370,6 +425,7 @@ main(void)
 	    T(test_locate),
 	    T(test_door),
 	    T(test_remove),
+	    T(test_drill),
 	    cmocka_unit_test(test_example),
 	};
 

@@ -1,0 +1,161 @@
+#!/bin/bash
+# request drill on a site of three servers: each kind of fault, a few trials;
+# nothing that was acknowledged is lost, the site is whole afterwards and
+# nothing of the drill is left. Prints the times, asserts none. Needs root.
+cd "$(dirname "$0")/../.." || exit 2
+if [ "$(id -u)" -ne 0 ]; then
+	echo "ok skipped: the lab needs root"
+	exit 0
+fi
+dir=$(mktemp -d "${TMPDIR:-/var/tmp}/tandem-test.XXXXXX")
+chmod 755 "$dir"
+export TANDEM_LAB=$dir/lab
+bin=${TANDEM_BIN:-$PWD/build}
+
+lab() {
+	tests/lab/lab "$@"
+}
+lab_end() {
+	if [ -n "${t_failed:-}" ]; then
+		for log in "$TANDEM_LAB"/srv*/tandemd.log; do
+			echo "--- $log"
+			tail -n 25 "$log"
+		done
+	fi
+	[ ! -e "$TANDEM_LAB/servers" ] || lab down
+	rm -rf "$dir"
+}
+trap lab_end EXIT
+
+t() {
+	local words=$1
+	shift
+	if "$@" > "$dir/t.out" 2>&1; then
+		echo "ok $words"
+	else
+		echo "exit status $? of: $*"
+		tail -n 20 "$dir/t.out"
+		echo "not ok $words"
+		t_failed=1
+	fi
+}
+
+# epoch KEY: of its ownership, as server 1 sees it.
+epoch() {
+	lab console 1 --json -c 'show ownership' |
+	    jq ".data[] | select(.key == \"$1\") | .epoch"
+}
+whole() {
+	lab console 1 --json -c 'show ownership' | jq -e '[.data[] |
+	    select(.key == "sr" or .key == "st") | select(.state == "serving"
+	    and .members == "srv1 srv2 srv3")] | length == 2'
+}
+
+# drill I WORDS...: by server I; its row in $dir/row, times on a line.
+drill() {
+	local i=$1
+	shift
+	lab console "$i" --json -c "request drill $* maintenance" > "$dir/row" ||
+	    { cat "$dir/row"; return 1; }
+	jq -r '.data[0] | "\(.of) \(.fault): \(.trials) trials, p50 \(.p50) us, p99 \(.p99) us, max \(.max) us"' \
+	    "$dir/row" >> "$dir/times"
+	jq -e --argjson n "$trials" '.data[0] | .trials == $n and .lost == 0 and
+	    .acknowledged > 0 and .p50 > 0 and .p50 <= .p99 and
+	    .p99 <= .max' "$dir/row" && jq -e '.warn | all(test("not checked") |
+	    not)' "$dir/row"
+}
+# switches KEY I WORDS...: and each trial was a change of its owner.
+switches() {
+	local key=$1 before
+	before=$(epoch "$key")
+	shift
+	drill "$@" && [ "$(epoch "$key")" -ge $((before + trials)) ] && whole
+}
+
+t "three servers come up as one site" lab up 3
+[ -z "${t_failed:-}" ] || exit 1
+
+trials=3
+t "the registrar's owner is killed" \
+    switches sr 1 role sr fault kill times 3 pause 100
+t "another server drills it" switches sr 2 role sr fault kill times 3 pause 100
+t "the store's owner is killed" \
+    switches st 1 role st fault kill times 3 pause 100
+t "the registrar is moved" switches sr 3 role sr fault move times 3 pause 100
+t "the store is moved" switches st 1 role st fault move times 3 pause 100
+t "the registrar hangs and goes on" \
+    drill 1 role sr fault stop times 3 pause 100 lasts 200
+trials=2
+t "a server is drained" switches sr 1 server srv2 fault drain times 2 pause 100
+t "a server loses all its processes" \
+    switches st 1 server srv3 fault kill times 2 pause 100
+
+undrained() {
+	lab console 1 -c "request ownership move sr srv2" && whole
+}
+t "a server that was drained may own again" undrained
+
+# What is refused, and how: exit status, words.
+refused() {
+	local status=$1 words=$2
+	shift 2
+	lab console 1 -c "$*" > "$dir/words" 2>&1
+	[ $? -eq "$status" ] && grep -q "$words" "$dir/words"
+}
+t "without the word maintenance nothing is done" \
+    refused 2 maintenance request drill role sr fault kill
+t "a server does not drill itself" \
+    refused 1 'ask another server' \
+    request drill server srv1 fault kill maintenance
+t "a server that is not there cannot be drilled" \
+    refused 3 'no server srv9' \
+    request drill server srv9 fault drain maintenance
+
+# An interrupted drill reports what it did, with status 130; whoever started
+# it being gone, it ends by itself. Both leave the way free for the next.
+begun() {
+	tail -n +1 -F "$TANDEM_LAB/srv1/tandemd.log" 2> /dev/null |
+	    awk -v n="$1" '/drill: begins/ { n-- } n == 0 && /drill: trial=1 / \
+		{ exit }'
+}
+count=$(grep -c 'drill: begins' "$TANDEM_LAB/srv1/tandemd.log")
+interrupted() {
+	# SIGINT is ignored by what a script puts into the background.
+	setsid python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])' "$bin/tandem" \
+	    -s "$TANDEM_LAB/srv1/control.sock" --json -c \
+	    'request drill role sr fault kill times 1000 maintenance' \
+	    > "$dir/row" &
+	local pid=$! status
+	begun $((++count))
+	kill -"$1" $pid
+	wait $pid
+	status=$?
+	[ "$1" = KILL ] || { [ $status -eq 130 ] && jq -e \
+	    '.data[0] | .trials > 0 and .trials < 1000 and .lost == 0' \
+	    "$dir/row"; }
+}
+t "Ctrl-C ends a drill in order" interrupted INT
+t "a drill whose console dies ends by itself" interrupted KILL
+free() {
+	until drill 1 role sr fault kill times 1 pause 0; do
+		grep -q 'another drill' "$dir/row" || return 1
+	done
+}
+trials=1
+t "then there may be another" free
+
+# No row of any drill is left on any server.
+nothing_left() {
+	local i db
+	for i in 1 2 3; do
+		for db in location commit; do
+			sqlite3 -readonly "$TANDEM_LAB/srv$i/streams/$db.db" \
+			    .dump > "$dir/dump" && [ -s "$dir/dump" ] &&
+			    ! grep -q 'drill' "$dir/dump" || return 1
+		done
+	done
+}
+t "nothing of the drills is left" nothing_left
+sed 's/^/# /' "$dir/times"
