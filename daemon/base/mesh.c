@@ -77,6 +77,7 @@ struct mesh {
 	struct mesh_peers peers;
 	struct mesh_conns pending;
 	unsigned npending;
+	bool cut;
 	struct {
 		char reason[128];
 		uint64_t at;
@@ -457,6 +458,8 @@ mesh_conn_open(
 		free(c);
 		return NULL;
 	}
+	if (m->cut)
+		tls_pause(c->tls, true);
 	c->timer = loop_timer_new(m->loop, mesh_on_patience, c);
 	loop_timer_set(c->timer, MESH_PATIENCE);
 	return c;
@@ -484,8 +487,13 @@ mesh_dial(void *arg)
 	struct mesh_peer *p = arg;
 	struct mesh_conn failed = {.mesh = p->mesh, .peer = p};
 	struct err e;
-	int fd = sock_tcp_connect(&p->address, &e);
+	int fd;
 
+	if (p->mesh->cut) {
+		mesh_redial(p);
+		return;
+	}
+	fd = sock_tcp_connect(&p->address, &e);
 	failed.from = p->address;
 	if (fd >= 0)
 		p->conn = mesh_conn_open(p->mesh, fd, TLS_DIAL, &p->address);
@@ -656,6 +664,22 @@ mesh_close(struct mesh **mp)
 		mesh_conn_free(TAILQ_FIRST(&m->pending));
 	tls_id_free(&m->id);
 	free(m);
+}
+
+void
+mesh_cut(struct mesh *m, bool cut)
+{
+	struct mesh_peer *p;
+	struct mesh_conn *c;
+
+	m->cut = cut;
+	tls_door_pause(m->door, cut);
+	TAILQ_FOREACH (p, &m->peers, entry) {
+		if (p->conn != NULL)
+			tls_pause(p->conn->tls, cut);
+	}
+	TAILQ_FOREACH (c, &m->pending, entry)
+		tls_pause(c->tls, cut);
 }
 
 void

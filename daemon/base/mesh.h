@@ -62,6 +62,11 @@ int mesh_open(
  * those that are not listed any more, or have another address, are closed. */
 void mesh_set(struct mesh *, const struct mesh_server *, size_t n);
 void mesh_close(struct mesh **);
+/*
+ * As if the network was cut: nothing is read, sent, dialled or let in, and
+ * nothing ends by that; with false it goes on where it stopped. For drills.
+ */
+void mesh_cut(struct mesh *, bool);
 /* Where it listens: what port 0 became. */
 void mesh_address(const struct mesh *, union addr *);
 

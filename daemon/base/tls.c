@@ -62,6 +62,7 @@ struct tls {
 	uint8_t print[CA_PRINT];
 	char peer[CA_NAME];
 	bool read_wants_write, write_wants_read, write_blocked, plain_blocked;
+	bool paused;
 	uint64_t nin, nout;
 	struct err why; /* TLS_LEFT: the end to be told */
 	struct tls_hold in, out;
@@ -417,6 +418,8 @@ tls_want(struct tls *t)
 	int wire = 0, plain = 0;
 	bool reading = t->state == TLS_OPEN;
 
+	if (t->paused)
+		return;
 	if ((reading && tls_hold_room(&t->in) > 0) || t->write_wants_read)
 		wire |= LOOP_READ;
 	if (t->write_blocked || t->read_wants_write)
@@ -661,6 +664,20 @@ tls_open(const struct tls_config *c)
 	return t;
 }
 
+void
+tls_pause(struct tls *t, bool paused)
+{
+	t->paused = paused;
+	if (!paused && t->plain_io != NULL) {
+		tls_want(t);
+		return;
+	}
+	/* A handshake goes on with what its next step finds. */
+	loop_fd_want(t->io, paused ? 0 : LOOP_WRITE);
+	if (t->plain_io != NULL)
+		loop_fd_want(t->plain_io, 0);
+}
+
 const char *
 tls_peer(const struct tls *t)
 {
@@ -680,6 +697,7 @@ struct tls_door {
 	int fd;
 	struct loop_fd *io;
 	struct loop_timer *pause;
+	bool paused;
 	tls_door_fn *fn;
 	void *arg;
 };
@@ -689,7 +707,14 @@ tls_door_on_pause(void *arg)
 {
 	struct tls_door *d = arg;
 
-	loop_fd_want(d->io, LOOP_READ);
+	loop_fd_want(d->io, d->paused ? 0 : LOOP_READ);
+}
+
+void
+tls_door_pause(struct tls_door *d, bool paused)
+{
+	d->paused = paused;
+	tls_door_on_pause(d);
 }
 
 /* One a turn. Without descriptors it waits, or the loop would spin. */

@@ -62,6 +62,9 @@ struct tls_config {
 struct tls *tls_open(const struct tls_config *);
 /* At once, from any callback too. */
 void tls_close(struct tls **);
+/* Neither side is read or written, as if nothing passed the wire; nothing
+ * ends and nothing is lost. Until it is called again with false. */
+void tls_pause(struct tls *, bool);
 /* The name in the peer's certificate, "" when it has shown none. */
 const char *tls_peer(const struct tls *);
 /* Bytes of the user so far. */
@@ -75,6 +78,7 @@ typedef void tls_door_fn(void *arg, int fd, const union addr *from);
 int tls_door_open(struct loop *, const union addr *, tls_door_fn *, void *arg,
     struct tls_door **, struct err *);
 void tls_door_close(struct tls_door **);
+void tls_door_pause(struct tls_door *, bool); /* nobody is let in */
 void tls_door_address(const struct tls_door *, union addr *);
 
 #endif

@@ -170,7 +170,7 @@ const char *drill_server_of(const char *instance);
 
 /* ---- drill.c: one drill -------------------------------------------------- */
 
-enum drill_kind { DRILL_KILL, DRILL_STALL, DRILL_MOVE, DRILL_DRAIN };
+enum drill_kind { DRILL_KILL, DRILL_STALL, DRILL_MOVE, DRILL_DRAIN, DRILL_CUT };
 
 struct drill_ask;
 LIST_HEAD(drill_asks, drill_ask);

@@ -93,6 +93,8 @@ ask_fault(struct drill *d)
 	struct role_fault f = {.kind = ROLE_FAULT_SERVER, .ms = d->lasts};
 	const char *server = d->server;
 
+	if (d->kind == DRILL_CUT)
+		f.kind = ROLE_FAULT_CUT;
 	if (server[0] == '\0') {
 		server = drill_server_of(d->key[0].from);
 		f.kind = d->kind == DRILL_STALL ? ROLE_FAULT_STOP
@@ -177,6 +179,7 @@ drill_strike(struct drill *d)
 	switch (d->kind) {
 	case DRILL_KILL:
 	case DRILL_STALL:
+	case DRILL_CUT:
 		ask_fault(d);
 		return;
 	case DRILL_MOVE:

@@ -128,9 +128,8 @@ drill_site_is_whole(struct drill *d)
 
 	site_count(d, &now);
 	for (i = 0; i < d->nkeys; i++) {
-		/* A stalled owner that stayed was not started again. */
-		if (d->kind == DRILL_STALL &&
-		    d->key[i].epoch <= d->key[i].before)
+		/* An owner that stayed was not started again. */
+		if (!d->key[i].moves && d->key[i].epoch <= d->key[i].before)
 			d->nstarts = 0;
 	}
 	return now.members >= d->site.members &&
@@ -182,7 +181,7 @@ drill_site_note(struct drill *d)
 		k = &d->key[i];
 		k->served = false;
 		k->least = 0;
-		k->moves = d->kind != DRILL_STALL;
+		k->moves = d->kind != DRILL_STALL && d->kind != DRILL_CUT;
 		k->before = 0;
 		k->from[0] = '\0';
 		if (!owner_map_find(d->control->self->owners, k->name, &o))

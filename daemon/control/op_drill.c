@@ -15,8 +15,9 @@
 static const char *const drill_faults_role[] = {"kill", "stop", "move", NULL};
 static const enum drill_kind drill_kinds_role[] = {
     DRILL_KILL, DRILL_STALL, DRILL_MOVE};
-static const char *const drill_faults_server[] = {"kill", "drain", NULL};
-static const enum drill_kind drill_kinds_server[] = {DRILL_KILL, DRILL_DRAIN};
+static const char *const drill_faults_server[] = {"kill", "cut", "drain", NULL};
+static const enum drill_kind drill_kinds_server[] = {
+    DRILL_KILL, DRILL_CUT, DRILL_DRAIN};
 
 /* ---- the report ---------------------------------------------------------- */
 
@@ -106,7 +107,7 @@ drill_new(struct op_call *call, const char *const *faults,
 		i++;
 	d->kind = kinds[i];
 	d->rate = (uint64_t)op_arg_int(call, "rate", 1);
-	d->lasts = (uint32_t)op_arg_int(call, "lasts", 1000);
+	d->lasts = (uint32_t)op_arg_int(call, "lasts", 2000);
 	d->trial = xcalloc(times, sizeof *d->trial);
 	drill_begin(&d->machine, times,
 	    (uint64_t)op_arg_int(call, "pause", 0) * CLOCK_MS);
@@ -227,7 +228,7 @@ drill_server_run(struct op_call *call)
 		.type = &op_type_int,                                         \
 		.min = 1,                                                     \
 		.max = ROLE_FAULT_MS,                                         \
-		.def = "1000",                                                \
+		.def = "2000",                                                \
 		.brief = "milliseconds that a fault lasts which can end"},    \
 	    {.name = "maintenance",                                           \
 		.type = &op_type_bool,                                        \
@@ -261,7 +262,7 @@ static const struct op_field drill_server_args[] = {
 	.type = &op_type_choice,
 	.choices = drill_faults_server,
 	.flags = OP_REQUIRED,
-	.brief = "kill all its processes, or drain it"},
+	.brief = "kill all its processes, cut it off, or drain it"},
     DRILL_ARGS};
 
 static const struct op_field drill_cols[] = {
@@ -316,7 +317,8 @@ const struct op control_op_drill_server = {
     .about = DRILL_ABOUT
     "Before each trial the ownerships of sr and st are moved to the server. "
     "To kill it means all its processes but the supervisor at once: what "
-    "others see of a power failure, except that connections are reset.",
+    "others see of a power failure, except that connections are reset. Cut "
+    "off, it says nothing to other servers and hears nothing.",
     .example = "request drill server srv2 fault drain times 2 maintenance",
     .args = drill_server_args,
     .cols = drill_cols,

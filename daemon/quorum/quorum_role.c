@@ -286,6 +286,7 @@ quorum_role_open_mesh(struct self *self, struct quorum *q, struct err *e)
 	if ((r = mesh_open(self->loop, &c, &q->mesh, e)) != 0)
 		return r;
 	mesh_set(q->mesh, q->servers, q->nservers);
+	role_mesh_is(self, q->mesh);
 	return 0;
 }
 

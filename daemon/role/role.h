@@ -169,6 +169,8 @@ int role_mesh_open(const struct self *, unsigned service,
     void (*on_up)(void *arg, const char *server, int fd), void *arg,
     struct mesh **out, struct err *);
 void role_mesh_update(const struct self *, struct mesh *);
+/* One that was opened otherwise: a drill may cut it off. */
+void role_mesh_is(const struct self *, struct mesh *);
 /* Inside address of an instance on this server. */
 void role_inside(
     const struct self *, enum role_id, unsigned index, union addr *);

@@ -17,6 +17,7 @@ struct role_frame {
 	role_joined_fn *on_joined;
 	role_serving_fn *on_serving;
 	role_faulted_fn *on_faulted;
+	struct mesh *mesh; /* the last one opened; NULL = none */
 	bool stopping;
 };
 

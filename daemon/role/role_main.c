@@ -205,6 +205,10 @@ role_on_message(struct self *self, const struct role_msg *m, int fd)
 			return;
 		}
 		break;
+	case ROLE_MSG_CUT:
+		if (self->frame->mesh != NULL && !self->frame->stopping)
+			mesh_cut(self->frame->mesh, m->u.cut);
+		break;
 	case ROLE_MSG_FAULTED:
 		if (self->frame->on_faulted != NULL)
 			self->frame->on_faulted(self, &m->u.fault);

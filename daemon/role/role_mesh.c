@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "role.h"
+#include "role_frame.h"
 #include "daemon/base/str.h"
 
 /* More servers than a site may have. */
@@ -28,6 +28,12 @@ role_servers(const struct self *self, struct mesh_server *out, size_t room)
 	return n;
 }
 
+void
+role_mesh_is(const struct self *self, struct mesh *m)
+{
+	self->frame->mesh = m;
+}
+
 int
 role_mesh_open(const struct self *self, unsigned service,
     void (*on_up)(void *arg, const char *server, int fd), void *arg,
@@ -45,9 +51,11 @@ role_mesh_open(const struct self *self, unsigned service,
 	if (self->identity == NULL)
 		return 0; /* a test: nobody could know it */
 	addr_set_port(&m.listen, self->port_base);
-	if ((r = mesh_open(self->loop, &m, out, e)) == 0)
-		role_mesh_update(self, *out);
-	return r;
+	if ((r = mesh_open(self->loop, &m, out, e)) != 0)
+		return r;
+	role_mesh_update(self, *out);
+	role_mesh_is(self, *out);
+	return 0;
 }
 
 void

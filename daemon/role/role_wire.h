@@ -22,6 +22,7 @@ enum role_msg_type {
 	ROLE_MSG_JOINED,   /* control only; may have a descriptor */
 	ROLE_MSG_PING,	   /* answered by PONG */
 	ROLE_MSG_FAULTED,  /* control only: the fault was made, or not */
+	ROLE_MSG_CUT,	   /* who has a mesh: cut it off, or no more */
 	/* to the supervisor */
 	ROLE_MSG_READY = 100,
 	ROLE_MSG_PONG,
@@ -61,6 +62,7 @@ enum role_fault_kind {
 	ROLE_FAULT_KILL,   /* SIGKILL to the instance */
 	ROLE_FAULT_STOP,   /* SIGSTOP, and SIGCONT after ms */
 	ROLE_FAULT_SERVER, /* SIGKILL to every process; back after ms */
+	ROLE_FAULT_CUT,	   /* no word with other servers for ms */
 	ROLE_FAULTS
 };
 #define ROLE_FAULT_MS 20000 /* the longest */
@@ -68,7 +70,7 @@ struct role_fault {
 	uint32_t serial;
 	enum role_fault_kind kind;
 	char instance[ROLE_NAME]; /* KILL, STOP */
-	uint32_t ms;		  /* STOP, SERVER */
+	uint32_t ms;		  /* all but KILL */
 	enum err_code code;	  /* of the answer; ERR_NONE = made */
 };
 
@@ -96,6 +98,7 @@ struct role_msg {
 		struct role_join join;
 		struct role_joined joined;
 		struct role_fault fault; /* FAULT, FAULTED */
+		bool cut;
 		struct {
 			struct owner entry; /* of the owner map */
 			bool removed;	    /* only the key counts */

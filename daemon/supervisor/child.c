@@ -216,6 +216,7 @@ child_start(struct child *c)
 	child_tell_start(c);
 	child_tell_identity(c);
 	link_child(c);
+	fault_tell(c);
 	child_set_state(c, CHILD_STARTING);
 }
 

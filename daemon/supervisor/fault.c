@@ -10,12 +10,40 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 
-/* The stopped process goes on. */
+void
+fault_tell(struct child *c)
+{
+	struct role_msg m = {.type = ROLE_MSG_CUT};
+
+	m.u.cut = c->sup->fault.cut;
+	if (m.u.cut && child_alive(c) && role_rows[c->role].keys & KEY_LINK)
+		child_tell(c, &m, NULL, 0);
+}
+
+/* Those that speak with other servers do not, or do again. */
+static void
+fault_cut(struct supervisor *s, bool cut)
+{
+	struct role_msg m = {.type = ROLE_MSG_CUT};
+	unsigned role;
+
+	s->fault.cut = m.u.cut = cut;
+	for (role = 0; role < ROLE_MAX; role++) {
+		if (role_rows[role].keys & KEY_LINK &&
+		    child_alive(&s->child[role][1]))
+			child_tell(&s->child[role][1], &m, NULL, 0);
+	}
+}
+
+/* The stopped process goes on, the server is heard again. */
 static void
 fault_on_timer(void *arg)
 {
 	struct supervisor *s = arg;
 	unsigned role, i;
+
+	if (s->fault.cut)
+		fault_cut(s, false);
 
 	/* Its number may be another's by now: look whether it is ours. */
 	for (role = 0; role < ROLE_MAX; role++) {
@@ -59,7 +87,7 @@ fault_instance(struct supervisor *s, const struct role_fault *f)
 		fault_kill(c);
 		return ERR_NONE;
 	}
-	if (s->fault.stopped != 0)
+	if (s->fault.stopped != 0 || s->fault.cut)
 		return ERR_BUSY;
 	kill(c->pid, SIGSTOP);
 	s->fault.stopped = c->pid;
@@ -101,6 +129,14 @@ fault(struct supervisor *s, struct role_fault *f)
 	if (f->kind == ROLE_FAULT_SERVER) {
 		log_warnx("drill: all processes are killed");
 		fault_server(s, f->ms);
+	} else if (f->kind == ROLE_FAULT_CUT) {
+		if (s->fault.stopped != 0 || s->fault.cut) {
+			f->code = ERR_BUSY;
+			return;
+		}
+		log_warnx("drill: cut off the other servers for %u ms", f->ms);
+		fault_cut(s, true);
+		fault_set_timer(s, f->ms);
 	} else {
 		f->code = fault_instance(s, f);
 		if (f->code == ERR_NONE)

@@ -130,6 +130,8 @@ void owners_wake(struct supervisor *);
 
 /* Make a fault that control asks for; the answer, serial and code. */
 void fault(struct supervisor *, struct role_fault *);
+/* A process has started in the midst of one. */
+void fault_tell(struct child *);
 /* How long the start of a process must wait for the end of a fault, us. */
 uint64_t fault_pause(const struct supervisor *);
 
@@ -158,6 +160,7 @@ struct supervisor {
 	struct {
 		struct loop_timer *timer;
 		pid_t stopped;	/* 0 = nobody */
+		bool cut;	/* off the other servers */
 		uint64_t until; /* monotonic clock; 0 = it is over */
 	} fault;
 };
