@@ -98,6 +98,11 @@ t "a server is drained" switches sr 1 server srv2 fault drain times 2 pause 100
 t "a server loses all its processes" \
     switches st 1 server srv3 fault kill times 2 pause 100
 
+t "a server is cut off until another one serves" \
+    switches sr 1 server srv2 fault cut times 2 pause 100 lasts 4000
+t "a short cut is waited out" \
+    drill 1 server srv3 fault cut times 2 pause 100 lasts 100
+
 undrained() {
 	lab console 1 -c "request ownership move sr srv2" && whole
 }

@@ -366,6 +366,83 @@ last_words_arrive(void **state)
 	wait_for(a_heard_farewell);
 }
 
+static unsigned turns;
+
+static bool
+many_turns(struct rig *r)
+{
+	(void)r;
+	return ++turns == 50;
+}
+
+static char heard[2][8];
+static size_t nheard[2];
+
+/* Read what has come at both; true when both have four bytes. */
+static bool
+both_heard(struct rig *r)
+{
+	ssize_t n;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		n = recv(r->node[i].fd, heard[i] + nheard[i],
+		    sizeof heard[i] - nheard[i], 0);
+		assert_int_not_equal(n, 0); /* no end */
+		nheard[i] += n > 0 ? (size_t)n : 0;
+	}
+	return nheard[0] == 4 && nheard[1] == 4;
+}
+
+/* Cut off on one side: nothing passes either way and nothing ends; then all
+ * of it passes. */
+static void
+a_cut_is_silence_both_ways(void **state)
+{
+	struct mesh_status s;
+
+	(void)state;
+	pair();
+	wait_for(both_up);
+	mesh_cut(rig->node[0].mesh, true);
+	assert_int_equal(send(rig->node[0].fd, "to b", 4, 0), 4);
+	assert_int_equal(send(rig->node[1].fd, "to a", 4, 0), 4);
+	turns = 0;
+	wait_for(many_turns);
+	nheard[0] = nheard[1] = 0;
+	assert_false(both_heard(rig));
+	assert_int_equal(nheard[0] + nheard[1], 0);
+	mesh_cut(rig->node[0].mesh, false);
+	wait_for(both_heard);
+	assert_memory_equal(heard[0], "to a", 4);
+	assert_memory_equal(heard[1], "to b", 4);
+	status(&rig->node[0], &s);
+	assert_int_equal(s.ups, 1);
+}
+
+/* Who is cut off neither dials nor lets in; without the cut it does, as the
+ * one and as the other. */
+static void
+a_cut_server_meets_nobody(void **state)
+{
+	size_t cut;
+
+	(void)state;
+	for (cut = 0; cut < 2; cut++) {
+		pair();
+		mesh_cut(rig->node[cut].mesh, true);
+		turns = 0;
+		wait_for(many_turns);
+		assert_int_equal(rig->node[0].ups + rig->node[1].ups, 0);
+		mesh_cut(rig->node[cut].mesh, false);
+		wait_for(both_up);
+		node_close(&rig->node[0]);
+		node_close(&rig->node[1]);
+		memset(&rig->node[0].inside, 0, sizeof rig->node[0].inside);
+		memset(&rig->node[1].inside, 0, sizeof rig->node[1].inside);
+	}
+}
+
 /* A server that ends and comes back is connected again, without help. */
 static void
 restarted_server_is_found_again(void **state)
@@ -650,7 +727,8 @@ main(void)
 	const struct CMUnitTest tests[] = {T(two_servers_meet),
 	    T(bytes_arrive_and_a_slow_reader_stops_the_writer),
 	    T(closed_end_is_the_end_and_a_new_connection_follows),
-	    T(last_words_arrive), T(restarted_server_is_found_again),
+	    T(last_words_arrive), T(a_cut_is_silence_both_ways),
+	    T(a_cut_server_meets_nobody), T(restarted_server_is_found_again),
 	    T(unlisted_server_is_closed_and_refused),
 	    T(other_cluster_is_refused), T(answer_in_another_name_is_refused),
 	    T(other_service_is_refused),

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -155,6 +156,43 @@ a_server_loses_every_process(void **state)
 	tear_down(s);
 }
 
+/* A cut is told to those that speak with other servers, and its end too; who
+ * starts in the midst of it is told as well. */
+static void
+a_cut_is_told_and_ends(void **state)
+{
+	struct supervisor *s = set_up();
+	struct child *control = &s->child[ROLE_CONTROL][1];
+	struct loop_timer *t = loop_timer_new(s->loop, on_continued, s->loop);
+	int ends[2];
+	struct role_msg m;
+	const bool told[] = {true, true, false};
+	size_t i;
+
+	(void)state;
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+	control->fd = ends[0];
+	fault_tell(control); /* there is none */
+	assert_int_equal(ask(s, ROLE_FAULT_CUT, "", 20), ERR_NONE);
+	assert_int_equal(ask(s, ROLE_FAULT_CUT, "", 20), ERR_BUSY);
+	assert_int_equal(ask(s, ROLE_FAULT_STOP, "sr/1", 20), ERR_BUSY);
+	fault_tell(control);
+	fault_tell(&s->child[ROLE_SR][1]); /* has no mesh */
+	loop_timer_set(t, 30 * CLOCK_MS);  /* behind its end */
+	loop_run(s->loop);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(recv(ends[1], &m, sizeof m, 0), sizeof m);
+		assert_int_equal(m.type, ROLE_MSG_CUT);
+		assert_int_equal(m.u.cut, told[i]);
+	}
+	assert_int_equal(recv(ends[1], &m, sizeof m, 0), -1);
+	close(ends[0]);
+	close(ends[1]);
+	loop_timer_free(&t);
+	tear_down(s);
+}
+
 int
 main(void)
 {
@@ -162,6 +200,7 @@ main(void)
 	    cmocka_unit_test(one_instance_is_killed),
 	    cmocka_unit_test(others_are_refused),
 	    cmocka_unit_test(a_stop_ends_by_itself),
+	    cmocka_unit_test(a_cut_is_told_and_ends),
 	    cmocka_unit_test(a_server_loses_every_process),
 	};
 
