@@ -48,9 +48,11 @@ fault_on_timer(void *arg)
 	/* Its number may be another's by now: look whether it is ours. */
 	for (role = 0; role < ROLE_MAX; role++) {
 		for (i = 1; i <= ROLE_INSTANCES; i++) {
-			if (s->fault.stopped != 0 &&
-			    s->child[role][i].pid == s->fault.stopped)
-				kill(s->fault.stopped, SIGCONT);
+			if (s->fault.stopped == 0 ||
+			    s->child[role][i].pid != s->fault.stopped)
+				continue;
+			s->child[role][i].fenced = false;
+			kill(s->fault.stopped, SIGCONT);
 		}
 	}
 	s->fault.stopped = 0;
@@ -89,6 +91,7 @@ fault_instance(struct supervisor *s, const struct role_fault *f)
 	}
 	if (s->fault.stopped != 0 || s->fault.cut)
 		return ERR_BUSY;
+	c->fenced = true; /* it may be killed because it hangs */
 	kill(c->pid, SIGSTOP);
 	s->fault.stopped = c->pid;
 	fault_set_timer(s, f->ms);

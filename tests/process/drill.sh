@@ -94,6 +94,8 @@ t "the store is moved" switches st 1 role st fault move times 3 pause 100
 t "the registrar hangs and goes on" \
     drill 1 role sr fault stop times 3 pause 100 lasts 200
 trials=2
+t "a registrar that hangs too long is replaced" \
+    switches sr 1 role sr fault stop times 2 pause 100 lasts 5000
 t "a server is drained" switches sr 1 server srv2 fault drain times 2 pause 100
 t "a server loses all its processes" \
     switches st 1 server srv3 fault kill times 2 pause 100

@@ -133,9 +133,11 @@ a_stop_ends_by_itself(void **state)
 	assert_int_equal(ask(s, ROLE_FAULT_STOP, "sr/1", 20), ERR_NONE);
 	assert_true(WIFSTOPPED(changed(&s->child[ROLE_SR][1], WUNTRACED)));
 	assert_int_equal(ask(s, ROLE_FAULT_STOP, "sr/2", 20), ERR_BUSY);
+	assert_true(s->child[ROLE_SR][1].fenced); /* should it be killed */
 	loop_timer_set(t, 30 * CLOCK_MS); /* behind the end of the stop */
 	loop_run(s->loop);
 	assert_true(WIFCONTINUED(changed(&s->child[ROLE_SR][1], WCONTINUED)));
+	assert_false(s->child[ROLE_SR][1].fenced);
 	assert_int_equal(ask(s, ROLE_FAULT_STOP, "sr/2", 20), ERR_NONE);
 	loop_timer_free(&t);
 	tear_down(s);
