@@ -35,27 +35,42 @@ fault_cut(struct supervisor *s, bool cut)
 	}
 }
 
+/* The process that is stopped; NULL when there is none, or it has died. Its
+ * number may be another's by then: it is looked for among ours. */
+static struct child *
+fault_stopped(struct supervisor *s)
+{
+	unsigned role, i;
+
+	for (role = 0; s->fault.stopped != 0 && role < ROLE_MAX; role++) {
+		for (i = 1; i <= ROLE_INSTANCES; i++) {
+			if (s->child[role][i].pid == s->fault.stopped)
+				return &s->child[role][i];
+		}
+	}
+	return NULL;
+}
+
 /* The stopped process goes on, the server is heard again. */
 static void
 fault_on_timer(void *arg)
 {
 	struct supervisor *s = arg;
-	unsigned role, i;
+	struct child *c = fault_stopped(s);
 
 	if (s->fault.cut)
 		fault_cut(s, false);
-
-	/* Its number may be another's by now: look whether it is ours. */
-	for (role = 0; role < ROLE_MAX; role++) {
-		for (i = 1; i <= ROLE_INSTANCES; i++) {
-			if (s->fault.stopped == 0 ||
-			    s->child[role][i].pid != s->fault.stopped)
-				continue;
-			s->child[role][i].fenced = false;
-			kill(s->fault.stopped, SIGCONT);
-		}
+	if (c != NULL) {
+		c->fenced = false;
+		kill(c->pid, SIGCONT);
 	}
 	s->fault.stopped = 0;
+}
+
+static bool
+fault_lasts(struct supervisor *s)
+{
+	return s->fault.cut || fault_stopped(s) != NULL;
 }
 
 static void
@@ -89,7 +104,7 @@ fault_instance(struct supervisor *s, const struct role_fault *f)
 		fault_kill(c);
 		return ERR_NONE;
 	}
-	if (s->fault.stopped != 0 || s->fault.cut)
+	if (fault_lasts(s))
 		return ERR_BUSY;
 	c->fenced = true; /* it may be killed because it hangs */
 	kill(c->pid, SIGSTOP);
@@ -133,7 +148,7 @@ fault(struct supervisor *s, struct role_fault *f)
 		log_warnx("drill: all processes are killed");
 		fault_server(s, f->ms);
 	} else if (f->kind == ROLE_FAULT_CUT) {
-		if (s->fault.stopped != 0 || s->fault.cut) {
+		if (fault_lasts(s)) {
 			f->code = ERR_BUSY;
 			return;
 		}

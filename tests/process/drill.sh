@@ -164,13 +164,15 @@ t "then there may be another" free
 # No row of any drill is left on any server. A copy is read, so that nothing
 # of ours is in the way of who writes.
 nothing_left() {
-	local i db
+	local i db file
 	for i in 1 2 3; do
 		for db in location commit; do
-			rm -f "$dir"/copy* &&
-			    cp "$TANDEM_LAB/srv$i/streams/$db.db" "$dir/copy" &&
-			    { cp "$TANDEM_LAB/srv$i/streams/$db.db-wal" \
-				"$dir/copy-wal" || :; } 2> /dev/null &&
+			# One that was made anew has a number: commit~1.db.
+			file=$(ls -t "$TANDEM_LAB/srv$i/streams/$db"*.db |
+			    head -n 1)
+			rm -f "$dir"/copy* && cp "$file" "$dir/copy" &&
+			    { cp "$file-wal" "$dir/copy-wal" || :; } \
+				2> /dev/null &&
 			    sqlite3 "$dir/copy" .dump > "$dir/dump" &&
 			    grep -q 'CREATE TABLE' "$dir/dump" &&
 			    ! grep 'drill' "$dir/dump" || return 1

@@ -143,6 +143,22 @@ a_stop_ends_by_itself(void **state)
 	tear_down(s);
 }
 
+/* One that dies while it is stopped is not waited for. */
+static void
+a_dead_process_is_not_stopped(void **state)
+{
+	struct supervisor *s = set_up();
+	struct child *c = &s->child[ROLE_SR][1];
+
+	(void)state;
+	assert_int_equal(ask(s, ROLE_FAULT_STOP, "sr/1", 20000), ERR_NONE);
+	kill(c->pid, SIGKILL);
+	assert_true(WIFSIGNALED(changed(c, 0)));
+	child_of(s, ROLE_SR, 1);
+	assert_int_equal(ask(s, ROLE_FAULT_STOP, "sr/2", 20), ERR_NONE);
+	tear_down(s);
+}
+
 /* All at once, control too, and nothing starts before the time is over. */
 static void
 a_server_loses_every_process(void **state)
@@ -202,6 +218,7 @@ main(void)
 	    cmocka_unit_test(one_instance_is_killed),
 	    cmocka_unit_test(others_are_refused),
 	    cmocka_unit_test(a_stop_ends_by_itself),
+	    cmocka_unit_test(a_dead_process_is_not_stopped),
 	    cmocka_unit_test(a_cut_is_told_and_ends),
 	    cmocka_unit_test(a_server_loses_every_process),
 	};
