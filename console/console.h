@@ -72,9 +72,9 @@ struct conn {
 	struct loop_signal *sigint;
 	bool interrupted;
 	TAILQ_HEAD(conn_requests, conn_request) requests;
-	unsigned open;	       /* requests without a reply */
-	bool moving;  /* the operation that is awaited tells how far it is */
-	bool stopped; /* it was asked to end in order */
+	unsigned open; /* requests without a reply */
+	bool moving;   /* the operation that is awaited tells how far it is */
+	bool stopped;  /* it was asked to end in order */
 	const struct options *opt;
 	uint64_t timeout;      /* us; 0 = none */
 	struct op_table table; /* as the server described it */
