@@ -84,13 +84,19 @@ $(TOOL): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libtandem.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# The machine as servers of a lab see it (tests/lab/machine.c).
+$(B)/tests/lab/%.so: tests/lab/%.c
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -fPIC -shared -o $@ $<
+
 $(FUZZ): $(B)/%: $(B)/%.o $(B)/libtandem.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
 unit-programs: $(UNIT)
 fuzz-programs: $(FUZZ)
-tools: $(TOOL)
+tools: $(TOOL) $(B)/tests/lab/machine.so
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
@@ -161,6 +167,9 @@ faults: deps-there
 	@$(MAKE) -s -j$(JOBS) all tools
 	@tests/lab/faults $(N)
 
+drill:
+	@$(MAKE) -s faults N=1000
+
 bench: DEPS_WANTED = $(DEPS_TEST)
 bench: deps-there
 	@$(MAKE) -s -j$(JOBS) all tools
@@ -209,6 +218,7 @@ help:
 	@echo 'make asan          unit tests under ASan and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_TIME=10 seconds'
 	@echo 'make faults        N=100 faults under load on three servers (root)'
+	@echo 'make drill         a thousand of them'
 	@echo 'make bench         our load generators beside the installed rivals'
 	@echo 'make man           manual pages, checked'
 	@echo 'make deps          install Debian packages (root)'
@@ -218,5 +228,5 @@ help:
 
 .SECONDARY:
 .PHONY: all unit-programs fuzz-programs tools deps deps-there run demo check \
-	check-unit check-process asan fuzz lint faults bench man install uninstall \
+	check-unit check-process asan fuzz lint faults drill bench man install uninstall \
 	clean help

@@ -9,7 +9,7 @@ fi
 dir=$(mktemp -d "${TMPDIR:-/var/tmp}/tandem-test.XXXXXX")
 chmod 755 "$dir"
 trap 'rm -rf "$dir"' EXIT
-if TANDEM_LAB=$dir/lab tests/lab/faults "${FAULTS:-5}" "${SEED:-$RANDOM}"; then
+if TANDEM_LAB=$dir/lab tests/lab/faults "${FAULTS:-12}" "${SEED:-$RANDOM}"; then
 	echo "ok faults under load lose nothing"
 else
 	echo "not ok faults under load lose nothing"
