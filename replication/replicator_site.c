@@ -242,7 +242,9 @@ replicator_decided(struct replicator *r, const char *key, uint64_t epoch,
 		return;
 	seat = &k->seat[p->index];
 	seat->asked = false;
-	seat->again = clock_mono() + SITE_AGAIN;
+	/* What the map shows already needs no patience: a member that has just
+	 * become one may be dead. */
+	seat->again = seat->member == add ? 0 : clock_mono() + SITE_AGAIN;
 	if (answer == (add ? REPLICATOR_NO : REPLICATOR_YES))
 		seat->join = JOIN_NONE;
 	for (v = k->lives; v != NULL; v = v->next_of_key)

@@ -355,6 +355,27 @@ others_serve(const struct fault *f)
 	return true;
 }
 
+/* The end, with who owned and owns what was hit. */
+static void
+fault_die(const struct fault *f, const char *words_of_it)
+{
+	struct owner o;
+	unsigned k;
+
+	for (k = 0; k < PROBE_KEYS; k++) {
+		if (!f->hit[k])
+			continue;
+		site_find(probe_keys[k], &o);
+		fprintf(stderr,
+		    "key=%s before: %s epoch=%llu, now: %s epoch=%llu "
+		    "state=%d members=%s\n",
+		    probe_keys[k], f->before[k].instance,
+		    (unsigned long long)f->before[k].epoch, o.instance,
+		    (unsigned long long)o.epoch, o.state, o.members);
+	}
+	drill_die("%s of server %u: %s", f->kind, f->server, words_of_it);
+}
+
 static void
 await_others(const struct fault *f, uint64_t most)
 {
@@ -363,8 +384,7 @@ await_others(const struct fault *f, uint64_t most)
 	while (!others_serve(f)) {
 		if (clock_mono() >= end) {
 			if (most == LIMIT)
-				drill_die("%s of %s: no other owner", f->kind,
-				    f->before[f->key].instance);
+				fault_die(f, "no other owner");
 			return;
 		}
 		pause_us(POLL);
@@ -394,8 +414,7 @@ await_answers(const struct fault *f)
 
 	while (!answered(f)) {
 		if (clock_mono() >= end)
-			drill_die("%s of %s: nobody is served", f->kind,
-			    f->before[f->key].instance);
+			fault_die(f, "nobody is served");
 		pause_us(POLL);
 	}
 }
