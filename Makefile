@@ -228,5 +228,5 @@ help:
 
 .SECONDARY:
 .PHONY: all unit-programs fuzz-programs tools deps deps-there run demo check \
-	check-unit check-process asan fuzz lint faults drill bench man install uninstall \
-	clean help
+	check-unit check-process asan fuzz lint faults drill bench man install \
+	uninstall clean help

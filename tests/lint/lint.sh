@@ -51,7 +51,7 @@ names() {
 }
 shells() {
 	for f in tests/run tests/lint/*.sh tests/lint/f* tests/demo/* tests/lib/site \
-	    tests/lab/* \
+	    tests/lab/lab tests/lab/faults \
 	    tests/lib/*.sh tests/process/*.sh \
 	    .ci/run; do
 		bash -n "$f" || return 1

@@ -339,17 +339,27 @@ write_heal(uint64_t begin)
 
 /* ---- waiting ------------------------------------------------------------- */
 
+/* Another owns it and serves; or nobody can before the server is back, since
+ * the others had just been found late and were members no more. */
+static bool
+other_serves(const struct fault *f, unsigned key)
+{
+	char name[16];
+	struct owner o;
+
+	snprintf(name, sizeof name, "srv%u", f->server);
+	return site_find(probe_keys[key], &o) &&
+	    ((o.epoch > f->before[key].epoch && o.state == OWNER_SERVING) ||
+		strcmp(o.members, name) == 0);
+}
+
 static bool
 others_serve(const struct fault *f)
 {
-	struct owner o;
 	unsigned k;
 
 	for (k = 0; k < PROBE_KEYS; k++) {
-		if (f->hit[k] &&
-		    (!site_find(probe_keys[k], &o) ||
-			o.epoch <= f->before[k].epoch ||
-			o.state != OWNER_SERVING))
+		if (f->hit[k] && !other_serves(f, k))
 			return false;
 	}
 	return true;
