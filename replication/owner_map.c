@@ -44,7 +44,8 @@ struct owner_slot {
 	char instance[OWNER_INSTANCE];
 	union addr inside;
 	char members[OWNER_MEMBERS];
-	char room[64];
+	uint32_t witness;
+	char room[60];
 };
 static_assert(sizeof(struct owner_slot) == 512, "entries of 512 bytes");
 
@@ -254,6 +255,7 @@ owner_map_put(struct owner_map *m, const struct owner *o)
 	s->inside = o->inside;
 	s->state = (uint16_t)o->state;
 	s->drain = o->drain;
+	s->witness = o->witness;
 	s->used = 1;
 	owner_map_end(m, s);
 	return 0;
@@ -305,6 +307,7 @@ owner_map_copy(const struct owner_slot *s, struct owner *o)
 	o->inside = copy.inside;
 	o->drain = copy.drain != 0;
 	o->state = copy.state <= OWNER_SERVING ? copy.state : OWNER_DOWN;
+	o->witness = copy.witness != 0;
 	return true;
 }
 

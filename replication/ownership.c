@@ -292,8 +292,11 @@ apply_server_put(struct ownership_machine *m, const struct ownership_command *c,
 		return err_set(e, ERR_CONFLICT,
 		    "server %s: has lost its raft data; remove it first",
 		    c->server);
-	if (s->name[0] == '\0')
-		s->witness = c->flags != 0;
+	if (s->name[0] != '\0' && s->witness != (c->flags != 0))
+		return err_set(e, ERR_CONFLICT,
+		    "server %s: is %s witness; remove it first", c->server,
+		    s->witness ? "a" : "no");
+	s->witness = c->flags != 0;
 	str_copy(s->name, sizeof s->name, c->server);
 	if (c->id != 0)
 		s->id = c->id;

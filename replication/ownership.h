@@ -80,7 +80,8 @@ void ownership_calls_key(
 
 enum ownership_type {
 	/* Add a server (down, in no life) or change its address. id 0 leaves
-	 * it as it is; a known one never changes: remove the server first. */
+	 * it as it is; a known one never changes, nor does a witness become
+	 * another server: remove it first. */
 	OWNERSHIP_SERVER_PUT = 1, /* server id inside flags(witness) */
 	/* Refused while it owns a key or is the last member of one. */
 	OWNERSHIP_SERVER_REMOVE, /* server */

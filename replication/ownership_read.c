@@ -103,6 +103,7 @@ entry_server(const struct ownership_server *s, struct owner *o)
 	o->state = s->up ? OWNER_SERVING : OWNER_DOWN;
 	o->drain = s->drain;
 	o->inside = s->inside;
+	o->witness = s->witness;
 	return true;
 }
 

@@ -49,6 +49,7 @@ struct owner {
 	 * (its in-sync set), names joined by a space. */
 	char members[OWNER_MEMBERS];
 	bool drain; /* its server drains: nothing new shall begin there */
+	bool witness; /* of a server: it votes and holds no data */
 };
 
 struct owner_map;

@@ -146,6 +146,7 @@ join_request_encode(const struct join_request *r)
 	json_object_set_new(out, "secret", json_string(secret));
 	json_object_set_new(out, "site", json_string(r->site));
 	json_object_set_new(out, "csr", json_string(csr));
+	json_object_set_new(out, "witness", json_boolean(r->witness));
 	return out;
 }
 
@@ -154,6 +155,7 @@ join_request_decode(struct join_request *r, json_t *params, struct err *e)
 {
 	const char *secret, *site, *csr;
 	json_int_t version;
+	int witness = 0;
 	long n;
 
 	memset(r, 0, sizeof *r);
@@ -169,6 +171,9 @@ join_request_decode(struct join_request *r, json_t *params, struct err *e)
 	if (str_unb64(r->secret, JOIN_SECRET, secret, strlen(secret)) !=
 	    JOIN_SECRET)
 		return err_set(e, ERR_INVALID, "secret");
+	if (json_unpack(params, "{s?b}", "witness", &witness) != 0)
+		return err_set(e, ERR_INVALID, "witness: expected true, false");
+	r->witness = witness != 0;
 	if (!ca_name_good(site, strlen(site)))
 		return err_set(e, ERR_INVALID, "site: expected its name");
 	str_copy(r->site, sizeof r->site, site);

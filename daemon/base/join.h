@@ -45,9 +45,10 @@ int join_token_decode(struct join_token *, const char *text, struct err *);
 void join_token_hash(uint8_t out[JOIN_HASH], const uint8_t secret[JOIN_SECRET]);
 
 /*
- * The request's params, all required:
+ * The request's params, required:
  *   {"version": 1, "secret": base64, "site": "demo", "server": "srv2",
  *    "inside": "10.0.0.2", "port-base": 20000, "csr": base64 of DER}
+ * and, of a server that shall vote and hold no data, "witness": true.
  */
 #define JOIN_VERSION 1
 #define JOIN_MESSAGE 16384 /* bytes of a message, either way */
@@ -56,6 +57,7 @@ struct join_request {
 	uint8_t secret[JOIN_SECRET];
 	char site[CA_NAME];
 	struct mesh_server self; /* inside with its port base */
+	bool witness;
 	uint8_t csr[CA_CSR];
 	size_t csr_len;
 };

@@ -197,7 +197,7 @@ control_start(struct self *self, struct err *e)
 	if ((r = session_listen(c, e)) != 0 || (r = far_open(c, e)) != 0)
 		return r;
 	control_watch(c);
-	if (self->identity != NULL &&
+	if (self->identity != NULL && !self->witness &&
 	    (r = join_start(c, self->identity, e)) != 0)
 		return r;
 	control_register_counters(c);

@@ -195,6 +195,9 @@ void streams_read(struct streams *, const char *name, stream_fn *, void *arg);
 void streams_read_domain(
     struct streams *, const char *domain, stream_fn *, void *arg);
 bool streams_is_empty(const struct err *why);
+/* Why streams_db has nothing: -ERR_REFUSED on a witness, which never has, else
+ * -ERR_BUSY; what = "the directory". */
+int streams_unread(const struct streams *, const char *what, struct err *);
 
 /* ---- control_feed.c: what border roles are told (pure) --------------------
  */

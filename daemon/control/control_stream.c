@@ -197,6 +197,18 @@ streams_db(struct streams *s, const char *name)
 	return r != NULL && r->told ? reader_db(r->reader) : NULL;
 }
 
+int
+streams_unread(const struct streams *s, const char *what, struct err *e)
+{
+	const struct self *self = s->control->self;
+
+	if (self->witness)
+		return err_set(e, ERR_REFUSED,
+		    "server %s is a witness and holds no data: ask another one",
+		    self->server);
+	return err_set(e, ERR_BUSY, "%s cannot be read now", what);
+}
+
 void
 streams_read(struct streams *s, const char *name, stream_fn *fn, void *arg)
 {
@@ -204,6 +216,11 @@ streams_read(struct streams *s, const char *name, stream_fn *fn, void *arg)
 	struct stream_wait *w;
 	struct err e;
 
+	if (s->control->self->witness) {
+		streams_unread(s, name, &e);
+		fn(arg, NULL, &e);
+		return;
+	}
 	if (r == NULL && (r = replica_open(s, name, NULL, &e)) == NULL) {
 		fn(arg, NULL, &e);
 		return;
@@ -232,7 +249,7 @@ streams_read_domain(
 	struct err e;
 
 	if (root == NULL) {
-		err_set(&e, ERR_BUSY, "the directory cannot be read now");
+		streams_unread(s, "the directory", &e);
 		fn(arg, NULL, &e);
 		return;
 	}

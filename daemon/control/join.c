@@ -164,8 +164,9 @@ join_server_params(const struct join_guest *g)
 	char host[ADDR_TEXT];
 
 	addr_host(host, &g->want.self.inside);
-	return json_pack("{s:s, s:s, s:i}", "name", g->want.self.name, "inside",
-	    host, "port-base", (int)addr_port(&g->want.self.inside));
+	return json_pack("{s:s, s:s, s:i, s:b}", "name", g->want.self.name,
+	    "inside", host, "port-base", (int)addr_port(&g->want.self.inside),
+	    "witness", (int)g->want.witness);
 }
 
 static void
@@ -173,7 +174,6 @@ join_on_store(void *arg, json_t *result, const struct err *e)
 {
 	struct join_guest *g = arg;
 	const struct join_config *c = &g->door->config;
-	json_t *params;
 
 	(void)result;
 	if (!join_guest_back(g))
@@ -182,10 +182,8 @@ join_on_store(void *arg, json_t *result, const struct err *e)
 		join_guest_refusef(g, e->code, "store: %s", e->text);
 		return;
 	}
-	params = join_server_params(g);
-	json_object_set_new(params, "witness", json_false());
 	g->waiting = true;
-	c->put_quorum(c->arg, params, join_on_quorum, g);
+	c->put_quorum(c->arg, join_server_params(g), join_on_quorum, g);
 }
 
 static void

@@ -72,7 +72,8 @@ domains_run(struct op_call *call)
 	struct err e;
 
 	if (root == NULL) {
-		op_failf(call, ERR_BUSY, "the directory cannot be read now");
+		streams_unread(control_of(call)->streams, "the directory", &e);
+		op_finish(call, &e);
 		return;
 	}
 	if (obj_each(root, &kind, NULL, (unsigned)limit, domains_row, call,

@@ -147,7 +147,8 @@ registrations_run(struct op_call *call)
 	struct err e;
 
 	if (root == NULL) {
-		op_failf(call, ERR_BUSY, "the directory cannot be read now");
+		streams_unread(c->streams, "the directory", &e);
+		op_finish(call, &e);
 		return;
 	}
 	r = xcalloc(1, sizeof *r);

@@ -160,8 +160,9 @@ token_run(struct op_call *call)
 	const char *name = op_arg(call, "name");
 
 	if (c->joins == NULL) {
-		op_failf(call, ERR_REFUSED,
-		    "this server has no identity, so none can join");
+		op_failf(call, ERR_REFUSED, "%s", c->self->witness
+			? "this server is a witness: ask another one"
+			: "this server has no identity, so none can join");
 		return;
 	}
 	join_door_token(c->joins, name != NULL ? name : "",

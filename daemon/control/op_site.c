@@ -32,7 +32,7 @@ site_each(struct op_call *call, const struct obj *o, obj_each_fn *fn)
 	snprintf(stream, sizeof stream, "site/%s", c->self->site);
 	site = streams_db(c->streams, stream);
 	if (site == NULL)
-		err_set(&e, ERR_BUSY, "the site cannot be read now");
+		streams_unread(c->streams, "the site", &e);
 	else if (obj_each(site, &kind, NULL, 0, fn, call, &e) == 0)
 		return true;
 	op_finish(call, &e);
@@ -85,32 +85,62 @@ servers_version(struct control *c, const char *server)
 	return f != NULL && f->version[0] != '\0' ? f->version : NULL;
 }
 
-static int
-servers_row(void *arg, struct obj_row *row, struct err *e)
+/* What is known of a server without the site's configuration. */
+static void
+servers_put(struct op_call *call, const char *server, const char *inside,
+    bool witness)
 {
-	struct op_call *call = arg;
 	const struct self *self = call->self;
-	const char *server = row->path.key[0];
 	struct buf roles = BUF_INIT;
 
-	(void)e;
 	servers_roles(self, server, &roles);
 	op_row(call);
 	op_put(call, "server", server);
 	op_put_bool(call, "here", strcmp(server, self->server) == 0);
 	op_put(call, "state", servers_state(self, server));
+	op_put_bool(call, "witness", witness);
 	op_put(call, "version", servers_version(control_of(call), server));
-	op_put(call, "inside", obj_value(row, "inside"));
+	op_put(call, "inside", inside);
+	if (roles.len > 0 && !roles.failed)
+		op_put(call, "roles", roles.data);
+	buf_fini(&roles);
+}
+
+static int
+servers_row(void *arg, struct obj_row *row, struct err *e)
+{
+	struct op_call *call = arg;
+
+	(void)e;
+	servers_put(call, row->path.key[0], obj_value(row, "inside"),
+	    obj_value_yes(row, "witness"));
 	if (obj_value(row, "port-base") != NULL)
 		op_put_int(
 		    call, "port-base", obj_value_int(row, "port-base", 0));
 	op_put(call, "media-address", obj_value(row, "media-address"));
 	op_put(call, "media-ports", obj_value(row, "media-ports"));
-	if (roles.len > 0 && !roles.failed)
-		op_put(call, "roles", roles.data);
 	op_put(call, "description", obj_value(row, "description"));
-	buf_fini(&roles);
 	return 0;
+}
+
+/* A witness has no copy of the configuration: the servers as quorum knows
+ * them. */
+static void
+servers_of_map(struct op_call *call)
+{
+	const struct self *self = call->self;
+	char host[ADDR_TEXT];
+	unsigned at = 0;
+	struct owner o;
+
+	while (owner_map_next(self->owners, &at, &o)) {
+		if (!str_prefix(o.key, "server/"))
+			continue;
+		addr_host(host, &o.inside);
+		servers_put(call, o.key + 7, host, o.witness);
+		op_put_int(call, "port-base", addr_port(&o.inside));
+	}
+	op_finish(call, NULL);
 }
 
 static void
@@ -118,7 +148,9 @@ servers_run(struct op_call *call)
 {
 	const struct control *c = control_of(call);
 
-	if (site_each(call, site_object(c, "server", NULL), servers_row))
+	if (c->self->witness)
+		servers_of_map(call);
+	else if (site_each(call, site_object(c, "server", NULL), servers_row))
 		op_finish(call, NULL);
 }
 
@@ -131,6 +163,9 @@ static const struct op_field servers_cols[] = {
 	.type = &op_type_choice,
 	.choices = servers_states,
 	.brief = "as the site sees it"},
+    {.name = "witness",
+	.type = &op_type_bool,
+	.brief = "it votes and holds no data"},
     {.name = "version",
 	.type = &op_type_text,
 	.brief = "of its daemon; none: not linked"},
@@ -164,7 +199,7 @@ const struct op control_op_servers = {
     .brief = "servers of the site",
     .about = "Inside address and port base come from the boot file of each "
 	     "server, state and roles from the owner map, the rest is "
-	     "configuration.",
+	     "configuration, which a witness that is asked does not have.",
     .example = "show servers",
     .cols = servers_cols,
     .run = servers_run,

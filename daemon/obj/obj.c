@@ -43,6 +43,14 @@ obj_value_int(const struct obj_row *row, const char *field, int64_t def)
 	return v;
 }
 
+bool
+obj_value_yes(const struct obj_row *row, const char *field)
+{
+	const char *text = obj_value(row, field);
+
+	return text != NULL && strcmp(text, "yes") == 0;
+}
+
 void
 obj_row_fini(struct obj_row *row)
 {

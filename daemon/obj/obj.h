@@ -29,6 +29,7 @@ struct obj_row {
 /* The value, or the field's default, or NULL. */
 const char *obj_value(const struct obj_row *, const char *field);
 int64_t obj_value_int(const struct obj_row *, const char *field, int64_t def);
+bool obj_value_yes(const struct obj_row *, const char *field);
 void obj_row_fini(struct obj_row *);
 /*
  * What can be said of a row alone, at commit: required fields are there,

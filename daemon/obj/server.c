@@ -14,6 +14,11 @@ static const struct op_field fields[] = {
 	.type = &op_type_port,
 	.flags = OP_INTERNAL,
 	.brief = "first of the ports of its processes"},
+    {.name = "witness",
+	.type = &op_type_bool,
+	.flags = OP_INTERNAL,
+	.def = "no",
+	.brief = "it votes and holds no data"},
     {.name = "media-address",
 	.type = &op_type_address,
 	.flags = OP_LIST,
@@ -40,7 +45,9 @@ const struct obj obj_server = {
 	     "tandemd. Its inside address and port base come from the boot "
 	     "file, see tandem.conf(5). Media gates open their ports on "
 	     "media-address and tell it to phones; without one, on the "
-	     "inside address. A change is for calls from then on.",
+	     "inside address. A change is for calls from then on. A witness "
+	     "votes on who owns what and holds no data: it has no roles and "
+	     "no listeners.",
     .example = "set server srv1 media-ports 30000-39999 description rack-4",
     .fields = fields,
 };

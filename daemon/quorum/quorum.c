@@ -598,7 +598,8 @@ report(struct quorum *q)
 	    .id = q->id,
 	    .inside = q->config.inside,
 	    .floor = q->config.floor,
-	    .log = q->log};
+	    .log = q->log,
+	    .flags = q->config.witness};
 
 	if (q->reporting || !q->current)
 		return;
@@ -608,8 +609,9 @@ report(struct quorum *q)
 		report_propose(q, &c);
 		return;
 	}
-	if (me == NULL || !me->up || me->id != q->id)
+	if (me == NULL || !me->up || me->id != q->id || me->witness)
 		return;
+	c.flags = 0;
 	c.type = OWNERSHIP_INSTANCES;
 	c.life = me->life;
 	c.report = me->report;

@@ -151,6 +151,7 @@ struct quorum_config {
 	const struct mesh_server *others;
 	size_t nothers;
 	bool realtime; /* short timers can be kept */
+	bool witness;  /* this server holds no data: it has no instances */
 	/* An entry of the map is new, another or (removed) gone. */
 	void (*on_entry)(void *arg, const struct owner *, bool removed);
 	/* The servers of the site, this one too, are others now. */

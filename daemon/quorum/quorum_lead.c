@@ -58,7 +58,9 @@ lead_welcome(struct quorum *q, const struct ownership_server *s)
 {
 	struct peer_server *p = quorum_peer(q, s->name);
 	struct ownership_command c = {
-	    .type = OWNERSHIP_SERVER_PUT, .inside = s->inside};
+	    .type = OWNERSHIP_SERVER_PUT,
+	    .inside = s->inside,
+	    .flags = s->witness};
 
 	if (s->id != 0 || p == NULL || p->id == 0)
 		return;

@@ -322,6 +322,7 @@ quorum_role_start(struct self *self, struct err *e)
 	    .others = others,
 	    .nothers = n,
 	    .realtime = quorum_realtime(),
+	    .witness = self->witness,
 	    .on_entry = quorum_role_entry,
 	    .on_servers = quorum_role_on_servers,
 	    .arg = self};

@@ -92,6 +92,7 @@ struct self {
 	char *identity;
 	uint64_t epoch; /* the highest that any stream had at our start */
 	bool debug;
+	bool witness;	  /* of a server that votes and holds no data */
 	uint64_t started; /* real clock, us */
 	uid_t boot_uid;	  /* who started the server: may use the console */
 
@@ -160,7 +161,8 @@ struct peer *role_owner(struct self *, const char *key);
 /* Where the owner of a key is asked: the same, or, when it serves on another
  * server, our control, which passes the questions of far_asks on. */
 struct peer *role_way(struct self *, const char *key);
-/* The other servers of the site, from the owner map; their count. */
+/* The other servers of the site where this role runs too, from the owner map
+ * (on a witness only control and quorum do); their count. */
 size_t role_servers(const struct self *, struct mesh_server *, size_t room);
 /* A mesh of this process for a service (mesh.h), with the servers of the owner
  * map; role_mesh_update follows its changes. *out is NULL when the process has

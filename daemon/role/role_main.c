@@ -283,6 +283,7 @@ role_receive_start(struct self *self)
 	self->port_base = s->port_base;
 	self->boot_uid = s->boot_uid;
 	self->debug = s->debug;
+	self->witness = s->witness;
 	self->epoch = s->epoch;
 	if (role_rows[self->id].port != 0)
 		role_inside(self, self->id, self->index, &self->inside);

@@ -10,6 +10,14 @@
 /* More servers than a site may have. */
 #define ROLE_SERVERS 64
 
+/* Does a server of the map run processes of our role? */
+static bool
+role_is_there(const struct self *self, const struct owner *o)
+{
+	return !o->witness || self->id == ROLE_CONTROL ||
+	    self->id == ROLE_QUORUM;
+}
+
 size_t
 role_servers(const struct self *self, struct mesh_server *out, size_t room)
 {
@@ -19,7 +27,8 @@ role_servers(const struct self *self, struct mesh_server *out, size_t room)
 
 	while (n < room && owner_map_next(self->owners, &at, &o)) {
 		if (!str_prefix(o.key, "server/") ||
-		    strcmp(o.key + 7, self->server) == 0)
+		    strcmp(o.key + 7, self->server) == 0 ||
+		    !role_is_there(self, &o))
 			continue;
 		memset(&out[n], 0, sizeof out[n]);
 		str_copy(out[n].name, sizeof out[n].name, o.key + 7);

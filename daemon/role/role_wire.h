@@ -45,6 +45,7 @@ struct role_msg_start {
 	uint16_t port_base;
 	uid_t boot_uid;
 	bool debug;
+	bool witness;
 	uint64_t epoch; /* the highest that the ship log has seen */
 	uint8_t key_site[CRYPT_KEY];
 	uint8_t key_auth[CRYPT_KEY];

@@ -451,6 +451,7 @@ struct rpc_request;
 struct st_server {
 	char name[33], inside[64];
 	unsigned port_base;
+	bool witness;
 };
 /* The edits that make it true, and for a new server its roles; in a joined
  * group of stream commit. */
@@ -458,7 +459,8 @@ int st_server_edits(struct st *, const struct st_server *, struct err *);
 /* The commit of these edits. */
 struct st_job *st_server_job(
     struct st *, const struct st_server *, st_job_fn *done, void *arg);
-/* A server that joins: {name, inside, port-base}; answered once committed. */
+/* A server that joins: {name, inside, port-base, witness}; answered once
+ * committed. */
 void st_server_put(struct st *, struct rpc_request *, json_t *params);
 
 /* ---- st_cdr.c: call records from calls/... to their domains ---------------

@@ -130,11 +130,40 @@ check_duty(const struct st_checker *k, const struct obj_path *p,
 	}
 }
 
+/* A witness runs nothing: what belongs to a server is not for it, but a role
+ * of no instances. */
+static int
+check_witness(
+    const struct st_checker *k, const struct obj_row *row, struct err *e)
+{
+	const struct obj_path *p = &row->path;
+	struct obj_path up;
+	struct obj_row server;
+	bool witness;
+
+	if (p->obj->parent == NULL ||
+	    strcmp(p->obj->parent->name, "server") != 0 ||
+	    (strcmp(p->obj->name, "role") == 0 &&
+		obj_value_int(row, "instances", 1) == 0) ||
+	    !st_path_parent(p, &up) ||
+	    obj_get(check_db(k, &up, k->view->site), &up, &server, NULL) != 0)
+		return 0;
+	witness = obj_value_yes(&server, "witness");
+	obj_row_fini(&server);
+	return witness
+	    ? err_set(e, ERR_CHECK,
+		  "server %s is a witness: it votes and runs nothing else",
+		  up.key[0])
+	    : 0;
+}
+
 /* What only this room can say of a row. */
 static int
 check_special(
     const struct st_checker *k, const struct obj_row *row, struct err *e)
 {
+	if (check_witness(k, row, e) != 0)
+		return -ERR_CHECK;
 	check_duty(k, &row->path, row);
 	return strcmp(row->path.obj->name, "certificate") == 0
 	    ? st_certificate_check(k, row, e)

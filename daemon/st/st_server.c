@@ -56,23 +56,49 @@ server_set_roles(struct st *st, const char *server, struct err *e)
 	return r != 0 ? r : server_set(st, "gate default", json_object(), e);
 }
 
+/* Is the server there already? 1, 0, or the error that it is of another kind:
+ * what holds data becomes no witness, and no witness ever holds any. */
+static int
+server_known(
+    struct st *st, const struct st_server *s, const struct obj_path *p,
+    struct err *e)
+{
+	struct obj_row row;
+	bool witness;
+
+	if (obj_get(st->view.db(st, st->view.site), p, &row, NULL) != 0)
+		return 0;
+	witness = obj_value_yes(&row, "witness");
+	obj_row_fini(&row);
+	return witness == s->witness
+	    ? 1
+	    : err_set(e, ERR_CONFLICT,
+		  "server %s is %s witness: request server remove and delete "
+		  "it first, or give it another name",
+		  s->name, witness ? "a" : "no");
+}
+
 int
 st_server_edits(struct st *st, const struct st_server *s, struct err *e)
 {
 	char path[OBJ_PATH], base[8];
 	struct obj_path p;
-	bool known;
-	int r;
+	json_t *values;
+	int r, known;
 
 	snprintf(path, sizeof path, "server %s", s->name);
 	snprintf(base, sizeof base, "%u", s->port_base);
 	if ((r = obj_path_parse(st->cfg.objs, path, &p, e)) != 0 ||
 	    (r = st_cand_drop(st->view.cand, ST_SYSTEM, NULL, e)) != 0)
 		return r;
-	known = obj_exists(st->view.db(st, st->view.site), &p);
-	r = server_set(st, path,
-	    json_pack("{s:s, s:s}", "inside", s->inside, "port-base", base), e);
-	return r != 0 || known ? r : server_set_roles(st, s->name, e);
+	if ((known = server_known(st, s, &p, e)) < 0)
+		return known;
+	values = json_pack("{s:s, s:s}", "inside", s->inside, "port-base", base);
+	if (s->witness)
+		json_object_set_new(values, "witness", json_string("yes"));
+	r = server_set(st, path, values, e);
+	return r != 0 || known || s->witness ? r
+					     : server_set_roles(st, s->name, e);
 }
 
 struct st_job *
@@ -149,12 +175,12 @@ st_server_put(struct st *st, struct rpc_request *q, json_t *params)
 {
 	struct server_put *w = xcalloc(1, sizeof *w);
 	const char *name, *inside;
-	int port_base;
+	int port_base, witness = 0;
 
 	w->st = st;
 	w->request = q;
-	if (json_unpack(params, "{s:s, s:s, s:i}", "name", &name, "inside",
-		&inside, "port-base", &port_base) != 0 ||
+	if (json_unpack(params, "{s:s, s:s, s:i, s?b}", "name", &name, "inside",
+		&inside, "port-base", &port_base, "witness", &witness) != 0 ||
 	    !str_copy(w->server.name, sizeof w->server.name, name) ||
 	    !str_copy(w->server.inside, sizeof w->server.inside, inside)) {
 		rpc_failf(q, ERR_INVALID, "expected name, inside, port-base");
@@ -162,6 +188,7 @@ st_server_put(struct st *st, struct rpc_request *q, json_t *params)
 		return;
 	}
 	w->server.port_base = (unsigned)port_base;
+	w->server.witness = witness != 0;
 	if (!st->serving) {
 		rpc_failf(q, ERR_NOOWNER, "not the owner of the store");
 		free(w);

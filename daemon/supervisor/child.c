@@ -134,6 +134,7 @@ child_tell_start(struct child *c)
 	s->port_base = conf->port_base;
 	s->boot_uid = c->sup->boot_uid;
 	s->debug = conf->debug;
+	s->witness = conf->witness;
 	s->epoch = c->sup->epoch;
 	if (may & KEY_SITE)
 		memcpy(s->key_site, k->site, CRYPT_KEY);

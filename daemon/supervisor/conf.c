@@ -114,6 +114,16 @@ conf_user(struct conf *c, const char *value, struct err *e)
 }
 
 static int
+conf_witness(struct conf *c, const char *value, struct err *e)
+{
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return err_set(
+		    e, ERR_INVALID, "expected yes or no, got \"%s\"", value);
+	c->witness = value[0] == 'y';
+	return 0;
+}
+
+static int
 conf_log(struct conf *c, const char *value, struct err *e)
 {
 	if (strcmp(value, "info") != 0 && strcmp(value, "debug") != 0)
@@ -136,6 +146,7 @@ static const struct conf_key {
     {"control-socket", conf_control_socket, false},
     {"control-group", conf_control_group, false},
     {"user", conf_user, false},
+    {"witness", conf_witness, false},
     {"log", conf_log, false},
 };
 

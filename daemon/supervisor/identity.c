@@ -315,21 +315,22 @@ identity_blank(const char *state, struct err *e)
 	return 0;
 }
 
-/* The file "servers": a line "site NAME", then "server NAME ADDRESS PORT". */
+/* The file "servers": a line "site NAME", of a witness a line "witness", then
+ * "server NAME ADDRESS PORT" for each. */
 static int
-identity_write_servers(const char *dir, const char *site,
-    const struct mesh_server *servers, size_t n, struct err *e)
+identity_write_servers(
+    const char *dir, const struct identity_site *s, struct err *e)
 {
 	struct buf b = BUF_INIT;
 	char path[IDENTITY_PATH], host[ADDR_TEXT];
 	size_t i;
 	int r;
 
-	buf_fmt(&b, "site %s\n", site);
-	for (i = 0; i < n; i++) {
-		addr_host(host, &servers[i].inside);
-		buf_fmt(&b, "server %s %s %u\n", servers[i].name, host,
-		    addr_port(&servers[i].inside));
+	buf_fmt(&b, "site %s\n%s", s->name, s->witness ? "witness\n" : "");
+	for (i = 0; i < s->n; i++) {
+		addr_host(host, &s->servers[i].inside);
+		buf_fmt(&b, "server %s %s %u\n", s->servers[i].name, host,
+		    addr_port(&s->servers[i].inside));
 	}
 	identity_path(path, dir, "servers");
 	r = b.failed ? err_set(e, ERR_NOMEM, "servers")
@@ -341,9 +342,8 @@ identity_write_servers(const char *dir, const char *site,
 /* Everything beside its place, as a state directory of its own, and checked
  * as one. */
 static int
-identity_stage(const char *stage, const char *server, const char *site,
-    const char *key, const struct identity_gift *g,
-    const struct mesh_server *servers, size_t n, struct err *e)
+identity_stage(const char *stage, const char *server, const char *key,
+    const struct identity_gift *g, const struct identity_site *s, struct err *e)
 {
 	char path[IDENTITY_PATH];
 	struct identity id;
@@ -355,7 +355,7 @@ identity_stage(const char *stage, const char *server, const char *site,
 	    (r = identity_mkdir(path, e)) != 0 ||
 	    (r = identity_store(
 		 path, key, g->certificate, g->ca, g->ca_key, e)) != 0 ||
-	    (r = identity_write_servers(stage, site, servers, n, e)) != 0)
+	    (r = identity_write_servers(stage, s, e)) != 0)
 		return r;
 	identity_path(path, stage, "keys");
 	if ((r = identity_write(path, g->keys, 0600, e)) != 0 ||
@@ -368,9 +368,8 @@ identity_stage(const char *stage, const char *server, const char *site,
 }
 
 int
-identity_take(const char *state, const char *server, const char *site,
-    const char *key, const struct identity_gift *g,
-    const struct mesh_server *servers, size_t n, struct err *e)
+identity_take(const char *state, const char *server, const char *key,
+    const struct identity_gift *g, const struct identity_site *s, struct err *e)
 {
 	/* The identity is the last: it tells that the rest is there. */
 	static const char *const parts[] = {"servers", "keys", "tls"};
@@ -379,8 +378,7 @@ identity_take(const char *state, const char *server, const char *site,
 	int r;
 
 	identity_path(stage, state, "join.new");
-	if ((r = identity_stage(stage, server, site, key, g, servers, n, e)) !=
-	    0)
+	if ((r = identity_stage(stage, server, key, g, s, e)) != 0)
 		return r;
 	for (i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		snprintf(from, sizeof from, "%s/%s", stage, parts[i]);
@@ -424,4 +422,30 @@ identity_servers(const char *state, struct mesh_server *out, size_t room)
 		n += identity_parse_server(line, &out[n]);
 	fclose(f);
 	return n;
+}
+
+int
+identity_check_witness(const char *state, bool witness, struct err *e)
+{
+	char path[IDENTITY_PATH], line[256];
+	bool joined = false, was = false;
+	FILE *f;
+
+	identity_path(path, state, "servers");
+	if ((f = fopen(path, "re")) != NULL) {
+		joined = true;
+		while (!was && fgets(line, sizeof line, f) != NULL)
+			was = strcmp(line, "witness\n") == 0;
+		fclose(f);
+	}
+	if (was == witness)
+		return 0;
+	if (!joined)
+		return err_set(e, ERR_CONFLICT,
+		    "witness yes: this server is of no site yet; a witness "
+		    "joins one, see tandemd(8)");
+	return err_set(e, ERR_CONFLICT,
+	    "witness %s: this server has joined as %s; take it out of the "
+	    "site and let it join anew",
+	    witness ? "yes" : "no", was ? "a witness" : "one with data");
 }

@@ -14,8 +14,8 @@
  * <state>/tls/, for the supervisor alone (0700):
  *   ca.key        private key of the CA (0600)
  *   identity.pem  private key of the server, its certificate, the CA's (0600)
- * <state>/servers: of a server that joined, the site and the servers there
- *   were (identity_servers).
+ * <state>/servers: of a server that joined, the site, what it joined as, and
+ *   the servers there were (identity_servers).
  */
 struct identity {
 	char *pem;	     /* as mesh_open takes it */
@@ -42,14 +42,22 @@ void identity_gift_fini(struct identity_gift *);
 /* -ERR_CONFLICT with words unless the state directory is blank: absent, or
  * without identity, streams and ship log. */
 int identity_blank(const char *state, struct err *);
+/* The site that a server joins. */
+struct identity_site {
+	const char *name;
+	bool witness; /* it joins to vote only */
+	const struct mesh_server *servers; /* of the site */
+	size_t n;
+};
 /*
  * Take it: all of it is written beside, checked as the next start will check
  * it, then put in place, the identity last: who has one has everything.
- * servers[0..n) are those of the site.
  */
-int identity_take(const char *state, const char *server, const char *site,
-    const char *key, const struct identity_gift *,
-    const struct mesh_server *servers, size_t n, struct err *);
+int identity_take(const char *state, const char *server, const char *key,
+    const struct identity_gift *, const struct identity_site *, struct err *);
+/* -ERR_CONFLICT with words unless a server starts as what it joined as: as a
+ * witness or not. One that never joined is none. */
+int identity_check_witness(const char *state, bool witness, struct err *);
 /* The servers that were there when this one joined, up to room of them; their
  * count, 0 when it never joined. Needed until the site's own list is here. */
 size_t identity_servers(const char *state, struct mesh_server *, size_t room);

@@ -61,6 +61,10 @@ join_take(struct join *j, const struct join_reply *r, struct err *e)
 	    .ca = (char *)(uintptr_t)r->ca,
 	    .ca_key = (char *)(uintptr_t)r->ca_key,
 	    .keys = (char *)(uintptr_t)r->keys};
+	const struct identity_site s = {.name = r->site,
+	    .witness = j->conf.witness,
+	    .servers = r->servers,
+	    .n = r->n};
 	uint8_t print[CA_PRINT];
 
 	if (strcmp(r->site, j->conf.site) != 0)
@@ -70,8 +74,8 @@ join_take(struct join *j, const struct join_reply *r, struct err *e)
 	if (ca_print(r->ca, print, e) != 0 ||
 	    memcmp(print, j->token.print, CA_PRINT) != 0)
 		return err_set(e, ERR_REFUSED, "the answer is of another CA");
-	return identity_take(j->conf.state, j->conf.server, r->site, j->key, &g,
-	    r->servers, r->n, e);
+	return identity_take(
+	    j->conf.state, j->conf.server, j->key, &g, &s, e);
 }
 
 static void
@@ -220,6 +224,7 @@ join_prepare(struct join *j, struct err *e)
 	memcpy(w->secret, j->token.secret, JOIN_SECRET);
 	str_copy(w->site, sizeof w->site, j->conf.site);
 	str_copy(w->self.name, sizeof w->self.name, j->conf.server);
+	w->witness = j->conf.witness;
 	w->self.inside = j->conf.inside;
 	addr_set_port(&w->self.inside, j->conf.port_base);
 	w->csr_len = sizeof w->csr;

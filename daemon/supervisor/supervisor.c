@@ -177,7 +177,8 @@ supervisor_place(struct supervisor *s, enum role_id role, unsigned count)
 	}
 }
 
-/* The replicator knows the highest epoch: the others may start. */
+/* The replicator knows the highest epoch: the others may start. A witness has
+ * none, and seeks nobody's epoch. */
 static void
 supervisor_boot(struct supervisor *s, uint64_t epoch)
 {
@@ -188,7 +189,8 @@ supervisor_boot(struct supervisor *s, uint64_t epoch)
 	s->started = true;
 	supervisor_place(s, ROLE_QUORUM, 1);
 	supervisor_place(s, ROLE_CONTROL, 1);
-	supervisor_place(s, ROLE_ST, 2);
+	if (!s->conf.witness)
+		supervisor_place(s, ROLE_ST, 2);
 }
 
 /* A process serves what it owns: quorum is told, and everybody by it. */
@@ -252,7 +254,8 @@ supervisor_on_message(struct child *c, const struct role_msg *m)
 	} else if (c->role != ROLE_CONTROL || c->sup->stopping) {
 		log_warnx(
 		    "role=%s message %d: not its to send", c->name, m->type);
-	} else if (m->type == ROLE_MSG_PLACE && m->u.place.role < ROLE_MAX &&
+	} else if (m->type == ROLE_MSG_PLACE && !c->sup->conf.witness &&
+	    m->u.place.role < ROLE_MAX &&
 	    role_rows[m->u.place.role].mode != ROLE_SINGLE) {
 		supervisor_place(c->sup, m->u.place.role, m->u.place.count);
 	} else if (m->type == ROLE_MSG_RESTART) {
@@ -438,6 +441,8 @@ supervisor_prepare_state(struct supervisor *s)
 	}
 	if (geteuid() == 0)
 		supervisor_share(s->conf.state);
+	if (identity_check_witness(s->conf.state, s->conf.witness, &e) != 0)
+		fatalx("%s", e.text);
 	if (keys_load(&s->keys, s->conf.state, &e) != 0)
 		fatalx("%s", e.text);
 	if (identity_load(s->conf.state, s->conf.server, &s->identity, &e) != 0)
@@ -522,7 +527,10 @@ supervisor_main(const char *path, bool debug)
 	signal(SIGPIPE, SIG_IGN);
 	log_info("server=%s site=%s state=%s version=%s", s->conf.server,
 	    s->conf.site, s->conf.state, TANDEM_VERSION);
-	supervisor_place(s, ROLE_REPLICATOR, 1);
+	if (s->conf.witness)
+		supervisor_boot(s, 0);
+	else
+		supervisor_place(s, ROLE_REPLICATOR, 1);
 	health_start(s);
 	loop_run(s->loop);
 	log_info("stopped");

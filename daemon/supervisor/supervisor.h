@@ -24,6 +24,7 @@ struct conf {
 	char control_path[108];
 	char control_group[33];
 	char user[33]; /* one user for all processes; "" = one per role */
+	bool witness;  /* votes, holds no data */
 	bool debug;
 };
 int conf_read(struct conf *, const char *path, struct err *);
