@@ -212,15 +212,20 @@ replicator_owners(struct replicator *r, const struct owner_map *owners)
 	struct site_key *k;
 	struct owner o;
 	struct peer *p;
-	unsigned at = 0;
+	unsigned at = 0, i;
 
 	if (t == NULL)
 		return;
 	t->owners = owners;
+	for (i = 0; i < t->npeers; i++)
+		t->peer[i]->holds = false;
 	while (owner_map_next(owners, &at, &o)) {
 		if (str_prefix(o.key, "server/")) {
-			if ((p = site_peer(t, o.key + 7)) != NULL)
+			if (!o.witness &&
+			    (p = site_peer(t, o.key + 7)) != NULL) {
 				p->up = o.state == OWNER_SERVING;
+				p->holds = true;
+			}
 		} else if ((k = map_str(&t->keys, o.key)) != NULL) {
 			key_take(t, k, &o);
 		}
@@ -503,6 +508,17 @@ status_follower(struct replicator_follower *out, const struct live *v,
 		out->lag_us = now - f->since;
 }
 
+/* The peer after one in the walk that follows, or may: it is of the site and
+ * no witness, or connected. */
+static size_t
+status_next_peer(const struct site *t, size_t peer)
+{
+	while (peer < t->npeers && !t->peer[peer]->holds &&
+	    t->peer[peer]->fd < 0)
+		peer++;
+	return peer + 1;
+}
+
 /* The place in the walk is that of the stream, and below it that of the
  * peer: 0 = the stream itself. */
 bool
@@ -535,8 +551,9 @@ replicator_next_follower(
 	out->state = status_of_live(v);
 	if (peer > 0)
 		status_follower(out, v, t->peer[peer - 1], clock_mono());
-	if (v->key->mine && peer < t->npeers)
-		(*at)++;
+	peer = status_next_peer(t, peer);
+	if (v->key->mine && peer <= t->npeers)
+		*at += peer - *at % (SITE_PEERS + 1);
 	else
 		*at = next * (SITE_PEERS + 1);
 	return true;

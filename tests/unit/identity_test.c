@@ -116,6 +116,7 @@ gift_is_taken_whole(void **state)
 	struct identity id, other;
 	struct identity_gift g;
 	struct mesh_server list[2] = {{.name = "srv1"}}, back[4];
+	struct identity_site site = {.name = "demo", .servers = list, .n = 1};
 	struct keys a, b;
 	uint8_t point[CA_POINT];
 	char *key, dir[64];
@@ -130,7 +131,11 @@ gift_is_taken_whole(void **state)
 	scratch_make(dir);
 	assert_int_equal(identity_blank(dir, &e), 0);
 	assert_int_equal(
-	    identity_take(dir, "srv2", "demo", key, &g, list, 1, &e), 0);
+	    identity_take(dir, "srv2", key, &g, &site, &e), 0);
+	assert_int_equal(identity_check_witness(dir, false, &e), 0);
+	assert_int_equal(
+	    identity_check_witness(dir, true, &e), -ERR_CONFLICT);
+	assert_non_null(strstr(e.text, "has joined as one with data"));
 	assert_int_equal(identity_blank(dir, &e), -ERR_CONFLICT);
 	assert_int_equal(identity_load(dir, "srv2", &other, &e), 0);
 	assert_string_equal(id.cluster, other.cluster);
@@ -156,6 +161,7 @@ gift_of_another_cluster_is_not_taken(void **state)
 {
 	struct identity id;
 	struct identity_gift g;
+	const struct identity_site site = {.name = "demo"};
 	struct cluster other;
 	uint8_t point[CA_POINT];
 	char *key, dir[64];
@@ -171,7 +177,7 @@ gift_of_another_cluster_is_not_taken(void **state)
 	g.ca_key = strdup(other.key);
 	scratch_make(dir);
 	assert_int_not_equal(
-	    identity_take(dir, "srv2", "demo", key, &g, NULL, 0, &e), 0);
+	    identity_take(dir, "srv2", key, &g, &site, &e), 0);
 	assert_int_equal(identity_blank(dir, &e), 0);
 	cluster_forget(&other);
 	identity_gift_fini(&g);

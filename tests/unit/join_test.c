@@ -37,6 +37,7 @@ static struct site {
 	char heard[512]; /* by the store and quorum */
 	struct err store_says;
 	bool other_is_up;
+	bool witness; /* the guest's boot file says so */
 	bool hold;	       /* the supervisor does not answer ... */
 	struct role_join held; /* ... this */
 	uint64_t later;	       /* seconds by which its clock is ahead */
@@ -223,8 +224,8 @@ start_guest(const char *server, const char *at_site, unsigned port)
 	snprintf(words, sizeof words, "%s/words", site.guest);
 	snprintf(text, sizeof text,
 	    "server %s\nsite %s\nstate %s/state\ninside 127.0.0.1\n"
-	    "port-base %u\n",
-	    server, at_site, site.guest, port);
+	    "port-base %u\nwitness %s\n",
+	    server, at_site, site.guest, port, site.witness ? "yes" : "no");
 	scratch_write(conf, text, strlen(text));
 	if ((site.pid = fork()) > 0)
 		return;
@@ -285,7 +286,7 @@ blank_server_joins(void **state)
 	joins("srv2", "demo", 21000, 0, "Server srv2 has joined site demo");
 	assert_string_equal(site.heard,
 	    "store {\"inside\": \"127.0.0.1\", \"name\": \"srv2\", "
-	    "\"port-base\": 21000}\n"
+	    "\"port-base\": 21000, \"witness\": false}\n"
 	    "quorum {\"inside\": \"127.0.0.1\", \"name\": \"srv2\", "
 	    "\"port-base\": 21000, \"witness\": false}\n");
 	snprintf(path, sizeof path, "%s/state", site.guest);
@@ -298,6 +299,35 @@ blank_server_joins(void **state)
 	assert_string_equal(list[0].name, "srv1");
 	identity_fini(&id);
 	joins("srv2", "demo", 21000, 1, "has state already");
+}
+
+/* One that shall only vote says so; it is told to all who must know, and it
+ * starts as nothing else from then on. */
+static void
+witness_joins_as_one(void **state)
+{
+	char path[96];
+	struct err e;
+
+	(void)state;
+	site.witness = true;
+	make_token("");
+	joins("srv2", "demo", 21000, 0, "Server srv2 has joined site demo");
+	assert_string_equal(site.heard,
+	    "store {\"inside\": \"127.0.0.1\", \"name\": \"srv2\", "
+	    "\"port-base\": 21000, \"witness\": true}\n"
+	    "quorum {\"inside\": \"127.0.0.1\", \"name\": \"srv2\", "
+	    "\"port-base\": 21000, \"witness\": true}\n");
+	snprintf(path, sizeof path, "%s/state", site.guest);
+	assert_int_equal(identity_check_witness(path, true, &e), 0);
+	assert_int_equal(
+	    identity_check_witness(path, false, &e), -ERR_CONFLICT);
+	assert_non_null(strstr(e.text, "has joined as a witness"));
+	/* The founder of a site holds its data. */
+	assert_int_equal(
+	    identity_check_witness(site.dir, true, &e), -ERR_CONFLICT);
+	assert_non_null(strstr(e.text, "of no site yet"));
+	assert_int_equal(identity_check_witness(site.dir, false, &e), 0);
 }
 
 /* A token works once. */
@@ -491,6 +521,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {T(blank_server_joins),
+	    T(witness_joins_as_one),
 	    T(used_token_is_refused), T(wrong_tokens_are_told_apart),
 	    T(other_cluster_is_not_trusted), T(absent_server_is_named),
 	    T(corrected_boot_file_joins_with_the_same_token),

@@ -400,6 +400,32 @@ servers_keep_their_id(void **state)
 	assert_int_equal(put("srv5", 4, false), -ERR_CONFLICT);
 }
 
+/* A witness runs nothing, is a member of nothing, and stays one; no other
+ * server becomes one. */
+static void
+a_witness_holds_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(put("wit", 9, true), 0);
+	assert_int_equal(of_server(OWNERSHIP_SERVER_UP, "wit"), 0);
+	assert_true(entry("server/wit").witness);
+	assert_false(entry("server/srv1").witness);
+	assert_int_equal(ready("wit", "sr", 10, 0), -ERR_REFUSED);
+	assert_int_equal(
+	    of_key(OWNERSHIP_MEMBER_ADD, "sr", "wit"), -ERR_REFUSED);
+	assert_int_equal(of_key(OWNERSHIP_MOVE, "sr", "wit"), -ERR_REFUSED);
+	assert_int_equal(put("wit", 0, false), -ERR_CONFLICT);
+	assert_int_equal(put("srv1", 1, true), -ERR_CONFLICT);
+	assert_int_equal(put("wit", 9, true), 0);
+	assert_int_equal(of_server(OWNERSHIP_SERVER_DOWN, "srv1"), 0);
+	assert_int_equal(of_server(OWNERSHIP_SERVER_DOWN, "srv2"), 0);
+	assert_int_equal(of_server(OWNERSHIP_SERVER_DOWN, "srv3"), 0);
+	assert_string_equal(entry("sr").instance, "");
+	assert_int_equal(
+	    of_key(OWNERSHIP_RECOVER, "sr", "wit"), -ERR_REFUSED);
+	assert_int_equal(of_server(OWNERSHIP_SERVER_REMOVE, "wit"), 0);
+}
+
 /* Voters are 1, 3 or 5; none is taken up alone on the way to the next odd
  * number; a witness votes before others; one long gone is replaced. */
 static void
@@ -516,6 +542,7 @@ main(void)
 	    cmocka_unit_test_setup(a_new_ship_log_holds_nothing, site),
 	    cmocka_unit_test_setup(recovery_is_forced, site),
 	    cmocka_unit_test_setup(servers_keep_their_id, site),
+	    cmocka_unit_test_setup(a_witness_holds_nothing, site),
 	    cmocka_unit_test_setup(voters_are_odd, site),
 	    cmocka_unit_test_setup(commands_survive_the_wire, site),
 	    cmocka_unit_test_setup(snapshots_hold_everything, site),

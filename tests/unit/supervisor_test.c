@@ -18,6 +18,7 @@ static const char good[] = "# a server\n"
 			   "\n"
 			   "inside 10.0.0.1\n"
 			   "port-base 21000\n"
+			   "witness yes\n"
 			   "log debug\n";
 
 /* A good boot file is taken word by word, and what it leaves out follows. */
@@ -33,6 +34,7 @@ conf_takes_a_good_file(void **state)
 	assert_string_equal(c.site, "demo");
 	assert_int_equal(c.port_base, 21000);
 	assert_true(c.debug);
+	assert_true(c.witness);
 	assert_string_equal(c.control_path, "/var/lib/tandem/control.sock");
 }
 
@@ -51,6 +53,7 @@ conf_names_file_line_and_expectation(void **state)
 	    {"state var\n", "t:1: state: expected an absolute path"},
 	    {"port-base 99\n", "t:1: port-base: expected a port from 1024"},
 	    {"inside 0.0.0.0\n", "t:1: inside: expected an IPv4 or IPv6"},
+	    {"witness maybe\n", "t:1: witness: expected yes or no"},
 	    {"log loud\n", "t:1: log: expected info or debug"},
 	    {"\nuser nosuch\n", "t:2: user: there is no user \"nosuch\""},
 	    {"control-group nosuch\n",
