@@ -470,6 +470,8 @@ quorum_on_apply(void *arg, const uint8_t *p, size_t n)
 		q->refused++;
 	else
 		q->decided++;
+	if (r == 0)
+		q->moved = clock_mono();
 	if (r == 0 && c.type != OWNERSHIP_INSTANCES)
 		log_info("decided: %s%s%s%s%s", ownership_type_name(c.type),
 		    c.key[0] != '\0' ? " " : "", c.key,

@@ -59,10 +59,16 @@ bool engine_is_level(struct engine *);
 /* The servers of the group: *at starts at 0; false at the end. */
 bool engine_next(const struct engine *, unsigned *at, uint64_t *id,
     const char **name, enum engine_vote *);
-/* Leader only, one change at a time: true when one was begun. */
 /* Leader only: the others hear what is decided now, not at the next
  * heartbeat. */
 void engine_push(struct engine *);
+/* Leader only: let a voter that knows everything lead; nothing is decided until
+ * then. True when it was begun: fn (which may be NULL) is called once when the
+ * other leads, or when the time of an election is over and it does not. */
+typedef void engine_handed_fn(void *arg);
+bool engine_hand_over(
+    struct engine *, uint64_t id, engine_handed_fn *, void *arg);
+/* Leader only, one change at a time: true when one was begun. */
 bool engine_is_changing(const struct engine *);
 bool engine_add(struct engine *, uint64_t id, const char *name);
 bool engine_assign(struct engine *, uint64_t id, enum engine_vote);
@@ -137,6 +143,7 @@ struct peer_server {
 	uint64_t id;	/* of its hello; 0 = none yet */
 	uint64_t heard; /* monotonic clock of its last frame; 0 = never */
 	uint64_t down;	/* since when it is thought gone; 0 = it is not */
+	uint64_t up;	/* since when it is thought up; 0 = it is not */
 };
 
 /* Copied, what it points to too. */
@@ -169,6 +176,9 @@ struct quorum {
 	uint64_t tag;		   /* of the last proposal */
 	uint64_t started, leading; /* monotonic clock; 0 = does not lead */
 	bool level; /* has applied all that there was when it began to lead */
+	uint64_t moved;	 /* monotonic clock of the last decision */
+	uint64_t handed; /* likewise, of the last attempt to hand over */
+	uint64_t pause;	 /* before the next one: they may fail */
 	uint64_t ticked;
 	struct loop_timer *tick;
 	struct loop_defer news;
@@ -235,6 +245,9 @@ void quorum_on_gone(struct quorum *, struct quorum_link *);
 /* ---- quorum_lead.c: what the leader does at each tick ------------------- */
 
 void quorum_lead_tick(struct quorum *);
+/* This server stops: let the best of the others lead, if it leads. True: fn is
+ * called once when that is over. */
+bool quorum_lead_leave(struct quorum *, engine_handed_fn *, void *arg);
 /* Silence after which a server is down, us. */
 uint64_t quorum_patience(const struct quorum *);
 

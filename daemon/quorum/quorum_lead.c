@@ -15,6 +15,12 @@
 #define LEAD_GRACE (2 * CLOCK_SEC)
 /* Down for so long, a voter is replaced by another server. */
 #define LEAD_GONE (60 * CLOCK_SEC)
+/* Nothing has happened for so long: a better leader may take over. */
+#define LEAD_CALM (5 * CLOCK_SEC)
+/* After an attempt that failed another one follows so much later, twice as
+ * much each time. */
+#define LEAD_PAUSE (10 * CLOCK_SEC)
+#define LEAD_PAUSE_MAX (640 * CLOCK_SEC)
 
 uint64_t
 quorum_patience(const struct quorum *q)
@@ -39,6 +45,7 @@ lead_judge(struct quorum *q, const struct ownership_server *s, uint64_t now)
 	    (p->heard != 0 && p->id == s->id &&
 		now - p->heard < quorum_patience(q));
 	p->down = s->up ? 0 : p->down != 0 ? p->down : now;
+	p->up = !s->up || !heard ? 0 : p->up != 0 ? p->up : now;
 	if (s->up == heard || s->id == 0 ||
 	    (!heard && (now < last || now - last < quorum_patience(q))))
 		return;
@@ -166,6 +173,86 @@ lead_change(struct quorum *q, uint64_t now)
 		    vote ? ENGINE_VOTER : ENGINE_STANDBY);
 }
 
+/* ---- who leads ---------------------------------------------------------- */
+
+/*
+ * When the leader's server dies there is an election before anything can be
+ * decided; when an owner's dies, a decision. So both should not be one server:
+ * who drains is the worst leader, then who owns most; of those who own as much
+ * a witness, which never will, is the best.
+ */
+static unsigned
+lead_cost(const struct quorum *q, unsigned slot)
+{
+	const struct ownership_machine *m = &q->machine;
+	unsigned i, n = 0;
+
+	for (i = 0; i < OWNERSHIP_KEYS; i++)
+		n += m->key[i].name[0] != '\0' &&
+		    m->key[i].state != OWNER_DOWN && m->key[i].server == slot;
+	return (n + (m->server[slot].drain ? OWNERSHIP_KEYS : 0)) * 2 +
+	    !m->server[slot].witness;
+}
+
+/* The best other voter that has been up for so long; -1 = there is none. */
+static int
+lead_best(struct quorum *q, uint64_t now, uint64_t calm)
+{
+	struct lead_group g;
+	const struct peer_server *p;
+	unsigned i, cost, least = ~0u;
+	int best = -1;
+
+	lead_read_group(q, &g);
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		if (!(g.voters & 1u << i) ||
+		    q->machine.server[i].id == q->id ||
+		    (p = quorum_peer(q, q->machine.server[i].name)) == NULL ||
+		    p->up == 0 || now - p->up < calm ||
+		    (cost = lead_cost(q, i)) >= least)
+			continue;
+		least = cost;
+		best = (int)i;
+	}
+	return best;
+}
+
+/* In calm times the one that owns least leads. */
+static void
+lead_hand_over(struct quorum *q, uint64_t now)
+{
+	int self = lead_slot(q, q->id), best;
+
+	if (!q->level || self < 0 || engine_is_changing(q->engine) ||
+	    now - q->leading < LEAD_CALM || now - q->moved < LEAD_CALM ||
+	    (q->handed != 0 && now - q->handed < q->pause))
+		return;
+	best = lead_best(q, now, LEAD_CALM);
+	if (best < 0 ||
+	    lead_cost(q, (unsigned)best) >= lead_cost(q, (unsigned)self))
+		return;
+	if (!engine_hand_over(
+		q->engine, q->machine.server[best].id, NULL, NULL))
+		return;
+	log_info("server=%s shall lead: it owns less",
+	    q->machine.server[best].name);
+	q->handed = now;
+	q->pause = q->pause == 0 ? LEAD_PAUSE
+	    : q->pause < LEAD_PAUSE_MAX ? 2 * q->pause
+					: LEAD_PAUSE_MAX;
+}
+
+bool
+quorum_lead_leave(struct quorum *q, engine_handed_fn *fn, void *arg)
+{
+	int best = engine_state(q->engine) == ENGINE_LEADER
+	    ? lead_best(q, clock_mono(), 0)
+	    : -1;
+
+	return best >= 0 &&
+	    engine_hand_over(q->engine, q->machine.server[best].id, fn, arg);
+}
+
 /* ---- ticks -------------------------------------------------------------- */
 
 /* A process that slept has heard nobody: what came meanwhile is read first. */
@@ -188,6 +275,7 @@ quorum_lead_tick(struct quorum *q)
 	if (engine_state(q->engine) != ENGINE_LEADER) {
 		q->leading = 0;
 		q->level = false;
+		q->handed = q->pause = 0;
 		return;
 	}
 	if (q->leading == 0) {
@@ -206,4 +294,5 @@ quorum_lead_tick(struct quorum *q)
 		lead_judge(q, &q->machine.server[i], now);
 	}
 	lead_change(q, now);
+	lead_hand_over(q, now);
 }

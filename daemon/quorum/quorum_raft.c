@@ -33,7 +33,10 @@ struct engine {
 	raft_uv_accept_cb accept;
 	struct raft_change change;
 	struct raft_barrier barrier;
-	bool changing, pushing;
+	struct raft_transfer transfer;
+	bool changing, pushing, transferring;
+	engine_handed_fn *handed;
+	void *handed_arg;
 };
 
 /* A connection that raft has asked for: answered by its timer, never from
@@ -350,6 +353,30 @@ engine_push(struct engine *g)
 		return;
 	g->barrier.data = g;
 	g->pushing = raft_barrier(&g->raft, &g->barrier, engine_on_pushed) == 0;
+}
+
+static void
+engine_on_transferred(struct raft_transfer *req)
+{
+	struct engine *g = req->data;
+
+	g->transferring = false;
+	if (g->handed != NULL)
+		g->handed(g->handed_arg);
+}
+
+bool
+engine_hand_over(
+    struct engine *g, uint64_t id, engine_handed_fn *fn, void *arg)
+{
+	if (g->transferring || g->raft.state != RAFT_LEADER)
+		return false;
+	g->transfer.data = g;
+	g->handed = fn;
+	g->handed_arg = arg;
+	g->transferring = raft_transfer(&g->raft, &g->transfer, id,
+			      engine_on_transferred) == 0;
+	return g->transferring;
 }
 
 /* ---- the group ---------------------------------------------------------- */

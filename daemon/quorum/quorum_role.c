@@ -345,10 +345,25 @@ quorum_role_start(struct self *self, struct err *e)
 	return 0;
 }
 
+static void
+quorum_role_left(void *arg)
+{
+	role_stopped(arg);
+}
+
+/* Others go on deciding without an election. */
+static void
+quorum_role_stop(struct self *self)
+{
+	if (!quorum_lead_leave(self->state_of_role, quorum_role_left, self))
+		role_stopped(self);
+}
+
 const struct role quorum_role = {
     .id = ROLE_QUORUM,
     .ops = quorum_ops,
     .start = quorum_role_start,
+    .on_stop = quorum_role_stop,
     .on_request = quorum_role_on_request,
     .rights = RIGHT_STREAM | RIGHT_AIO,
 };

@@ -172,7 +172,8 @@ run_realtime(void)
 
 static void __attribute__((noreturn))
 run_node(const char *name, const struct mesh_server *all, size_t count,
-    const union addr *inside, const char *dir, const char *identity, int s)
+    const union addr *inside, const char *dir, const char *identity,
+    bool witness, int s)
 {
 	struct node_run n = {.s = s, .loop = loop_new()};
 	struct quorum_config c = {.loop = n.loop,
@@ -182,6 +183,7 @@ run_node(const char *name, const struct mesh_server *all, size_t count,
 	    .others = all,
 	    .nothers = count,
 	    .realtime = getenv("QUORUM_REALTIME") != NULL,
+	    .witness = witness,
 	    .on_entry = run_on_entry,
 	    .on_servers = run_on_servers,
 	    .arg = &n};
@@ -229,6 +231,7 @@ struct node {
 	enum err_code code;
 	uint64_t moved; /* when it last heard of a new epoch of sr */
 	uint64_t epoch; /* of sr as somebody knew it before this one ran */
+	bool witness;
 };
 
 static struct {
@@ -331,7 +334,7 @@ node_start(unsigned i, bool joined)
 	if (n->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		run_node(n->me.name, all, joined ? i : 0, &n->me.inside, n->dir,
-		    n->identity, ends[1]);
+		    n->identity, n->witness, ends[1]);
 	}
 	close(ends[1]);
 	n->s = ends[0];
@@ -557,8 +560,9 @@ members_are(void *arg)
 static void
 join(unsigned i)
 {
-	struct ownership_command c = {
-	    .type = OWNERSHIP_SERVER_PUT, .inside = site.node[i].me.inside};
+	struct ownership_command c = {.type = OWNERSHIP_SERVER_PUT,
+	    .inside = site.node[i].me.inside,
+	    .flags = site.node[i].witness};
 	int l;
 
 	wait_for(has_leader, NULL);
@@ -747,6 +751,42 @@ a_dead_leader_is_replaced(void **state)
 	wait_for(views_are_equal, NULL);
 }
 
+static bool
+leads(void *arg)
+{
+	return leader() == *(int *)arg;
+}
+
+/* In calm times one that owns nothing leads, a witness first; so when an
+ * owner's server dies its successor is decided without an election. */
+static void
+who_owns_nothing_leads(void **state)
+{
+	struct gone gone = {.i = 0};
+	unsigned voters = 3;
+	uint64_t term;
+	int witness = 2;
+
+	(void)state;
+	site.node[witness].witness = true;
+	first_server();
+	join(1);
+	join(2);
+	wait_for(voters_are, &voters);
+	member(1);
+	wait_for(members_are, &(struct count){"sr", 2});
+	wait_for(leads, &witness);
+	wait_for(voters_are, &voters);
+	term = site.node[1].state.number;
+	gone.epoch = node_entry(&site.node[1], "sr")->epoch;
+	assert_int_equal(owner_of("sr", &site.node[1]), gone.i);
+	node_kill(gone.i);
+	wait_for(has_moved, &gone);
+	assert_int_equal(owner_of("sr", &site.node[witness]), 1);
+	assert_int_equal(site.node[1].state.number, term);
+	assert_int_equal(leader(), witness);
+}
+
 /* One that leads and owns stands still: it is replaced; when it goes on it
  * learns that, and follows. */
 static void
@@ -887,6 +927,8 @@ main(void)
 		one_server_decides_alone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		a_dead_leader_is_replaced, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		who_owns_nothing_leads, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		a_stalled_leader_follows, setup, teardown),
 	    cmocka_unit_test_setup_teardown(all_may_propose, setup, teardown),
