@@ -181,6 +181,16 @@ const struct ownership_instance *ownership_instances(
     const char *role);
 
 /*
+ * The role is placed on the server no more: the next command by which the
+ * server stops being part of the key that the role's instances own. Its
+ * ownership moves to a member that is ready, then it leaves the members. False:
+ * nothing is to be done, or can be done now (it holds all alone, and a last
+ * member never leaves).
+ */
+bool ownership_leave(const struct ownership_machine *, const char *server,
+    const char *role, struct ownership_command *);
+
+/*
  * Who shall vote: the next single change on the way to 1, 3 or 5 voters.
  * voters: bits of the servers that vote now; gone: of those down for so long
  * that another takes their place; self: the slot that leads, which stays.

@@ -150,6 +150,57 @@ ownership_next(const struct ownership_machine *m, unsigned *at, struct owner *o)
 	return there;
 }
 
+/* ---- leaving ------------------------------------------------------------ */
+
+/* A member that would own the key if it were asked to. */
+static const struct ownership_server *
+leave_to(const struct ownership_machine *m, const struct ownership_key *k)
+{
+	const struct ownership_server *s;
+	unsigned i, n;
+
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		s = &m->server[i];
+		if (i == k->server || !(k->members & 1u << i) || !s->up ||
+		    s->drain)
+			continue;
+		for (n = 0; n < OWNERSHIP_INDEX; n++) {
+			if (s->instance[k->role][n].since != 0)
+				return s;
+		}
+	}
+	return NULL;
+}
+
+bool
+ownership_leave(const struct ownership_machine *m, const char *server,
+    const char *role, struct ownership_command *c)
+{
+	const struct ownership_server *s = ownership_server_find(m, server);
+	const struct ownership_key *k = NULL;
+	unsigned i;
+
+	for (i = 0; i < OWNERSHIP_FIXED; i++) {
+		if (strcmp(m->role[i], role) == 0)
+			k = &m->key[i];
+	}
+	if (s == NULL || k == NULL || k->state == OWNER_DOWN ||
+	    !(k->members & 1u << (s - m->server)))
+		return false;
+	memset(c, 0, sizeof *c);
+	str_copy(c->key, sizeof c->key, k->name);
+	c->epoch = k->epoch;
+	c->turn = k->turn;
+	c->type = OWNERSHIP_MEMBER_REMOVE;
+	if (&m->server[k->server] == s) {
+		if ((s = leave_to(m, k)) == NULL)
+			return false;
+		c->type = OWNERSHIP_MOVE;
+	}
+	str_copy(c->server, sizeof c->server, s->name);
+	return true;
+}
+
 /* ---- voters ------------------------------------------------------------- */
 
 /* A site of so many servers has so many voters. */

@@ -218,6 +218,9 @@ bool feed_knows(
 /* How many instances of a role the server shall run; -1 = not said. */
 int feed_instances(const struct obj *const *objs, sqlite3 *site,
     const char *server, const char *role);
+/* Does any other server run the role? */
+bool feed_elsewhere(const struct obj *const *objs, sqlite3 *site,
+    const char *server, const char *role);
 /* The index-th of count equal parts of "30000-39999", even first ports. */
 bool feed_ports(
     char *out, size_t size, const char *ports, unsigned index, unsigned count);
@@ -313,6 +316,7 @@ struct control {
 	struct join_door *joins; /* NULL: no identity */
 	struct map status;	 /* instance -> struct role_status */
 	int placed[ROLE_MAX];	 /* told to the supervisor; -1 = nothing yet */
+	bool elsewhere[ROLE_MAX]; /* likewise: other servers run it too */
 	char store[OWNER_INSTANCE]; /* owner that knows our sessions ... */
 	uint64_t store_epoch;	    /* ... under this epoch */
 	json_t *described;	    /* the encoded tables */

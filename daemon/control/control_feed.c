@@ -245,3 +245,36 @@ feed_instances(const struct obj *const *objs, sqlite3 *site, const char *server,
 	obj_row_fini(&row);
 	return n;
 }
+struct feed_others {
+	const struct obj *const *objs;
+	sqlite3 *site;
+	const char *server, *role;
+	bool found;
+};
+
+static int
+feed_look_elsewhere(void *arg, struct obj_row *row, struct err *e)
+{
+	struct feed_others *f = arg;
+	const char *server = row->path.key[0];
+
+	(void)e;
+	if (strcmp(server, f->server) != 0 &&
+	    feed_instances(f->objs, f->site, server, f->role) > 0)
+		f->found = true;
+	return 0;
+}
+
+bool
+feed_elsewhere(const struct obj *const *objs, sqlite3 *site, const char *server,
+    const char *role)
+{
+	struct feed_others f = {
+	    .objs = objs, .site = site, .server = server, .role = role};
+	struct obj_path kind = {.obj = obj_find(objs, NULL, "server")};
+
+	return obj_each(site, &kind, NULL, 0, feed_look_elsewhere, &f, NULL) ==
+	    0 &&
+	    f.found;
+}
+

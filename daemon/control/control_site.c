@@ -27,6 +27,7 @@ static void
 site_place(struct control *c, sqlite3 *site)
 {
 	const struct obj *const *objs = c->self->table->objs;
+	bool elsewhere;
 	int id, n;
 
 	for (id = 0; id < ROLE_MAX; id++) {
@@ -38,11 +39,16 @@ site_place(struct control *c, sqlite3 *site)
 			n = id == ROLE_ST ? 1 : 0;
 		if (n > ROLE_INSTANCES)
 			n = ROLE_INSTANCES;
-		if (c->placed[id] == n)
+		elsewhere = feed_elsewhere(
+		    objs, site, c->self->server, role_rows[id].name);
+		if (c->placed[id] == n && c->elsewhere[id] == elsewhere)
 			continue;
+		if (c->placed[id] != n)
+			log_info("role=%s instances=%d", role_rows[id].name, n);
 		c->placed[id] = n;
-		log_info("role=%s instances=%d", role_rows[id].name, n);
-		role_place(c->self, (enum role_id)id, (unsigned)n);
+		c->elsewhere[id] = elsewhere;
+		role_place(
+		    c->self, (enum role_id)id, (unsigned)n, elsewhere);
 	}
 }
 

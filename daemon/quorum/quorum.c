@@ -586,6 +586,24 @@ report_serving(struct quorum *q, struct ownership_command *c)
 	return false;
 }
 
+/* A role that is not placed here has its instances' key elsewhere. */
+static bool
+report_leave(struct quorum *q, struct ownership_command *c)
+{
+	struct ownership_command leave;
+	unsigned r;
+
+	for (r = 0; r < OWNERSHIP_ROLES && q->role[r].name[0] != '\0'; r++) {
+		if (!q->role[r].leaves ||
+		    !ownership_leave(
+			&q->machine, q->server, q->role[r].name, &leave))
+			continue;
+		*c = leave;
+		return true;
+	}
+	return false;
+}
+
 /*
  * What the site knows of this server is made what is true, one command at a
  * time; asked again after every decision and at every tick, so nothing that
@@ -617,13 +635,14 @@ report(struct quorum *q)
 	c.type = OWNERSHIP_INSTANCES;
 	c.life = me->life;
 	c.report = me->report;
-	if (report_role(q, me, &c) || report_serving(q, &c))
+	if (report_role(q, me, &c) || report_serving(q, &c) ||
+	    report_leave(q, &c))
 		report_propose(q, &c);
 }
 
-void
-quorum_instance(
-    struct quorum *q, const char *role, unsigned index, uint64_t since)
+/* The place of a role of ours; a new one is taken. OWNERSHIP_ROLES: no room. */
+static unsigned
+quorum_role_place(struct quorum *q, const char *role)
 {
 	unsigned r;
 
@@ -631,9 +650,30 @@ quorum_instance(
 	     strcmp(q->role[r].name, role) != 0;
 	     r++)
 		;
+	if (r < OWNERSHIP_ROLES)
+		str_copy(q->role[r].name, sizeof q->role[r].name, role);
+	return r;
+}
+
+void
+quorum_placed(struct quorum *q, const char *role, bool placed)
+{
+	unsigned r = quorum_role_place(q, role);
+
+	if (r == OWNERSHIP_ROLES)
+		return;
+	q->role[r].leaves = !placed;
+	loop_defer(q->config.loop, &q->news);
+}
+
+void
+quorum_instance(
+    struct quorum *q, const char *role, unsigned index, uint64_t since)
+{
+	unsigned r = quorum_role_place(q, role);
+
 	if (r == OWNERSHIP_ROLES || index == 0 || index > OWNERSHIP_INDEX)
 		return;
-	str_copy(q->role[r].name, sizeof q->role[r].name, role);
 	if (q->role[r].since[index - 1] == since)
 		return;
 	q->role[r].since[index - 1] = since;

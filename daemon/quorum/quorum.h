@@ -194,6 +194,7 @@ struct quorum {
 	struct {
 		char name[OWNERSHIP_ROLE_NAME];
 		uint64_t since[OWNERSHIP_INDEX];
+		bool leaves; /* not placed here any more */
 	} role[OWNERSHIP_ROLES];
 	uint64_t log; /* id of our ship log; 0 = not known */
 	struct {
@@ -218,6 +219,8 @@ void quorum_on_up(struct quorum *, const char *server, int fd);
 void quorum_instance(
     struct quorum *, const char *role, unsigned index, uint64_t since);
 void quorum_serving(struct quorum *, const char *key, uint64_t epoch);
+/* A role is, or is not, placed on this server. */
+void quorum_placed(struct quorum *, const char *role, bool placed);
 /* The ship log has this id, and saw this epoch. */
 void quorum_log(struct quorum *, uint64_t id, uint64_t epoch);
 /*

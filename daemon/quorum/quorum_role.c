@@ -114,6 +114,12 @@ quorum_role_on_serving(struct self *self, const char *key, uint64_t epoch)
 	quorum_serving(self->state_of_role, key, epoch);
 }
 
+static void
+quorum_role_on_place(struct self *self, enum role_id role, unsigned count)
+{
+	quorum_placed(self->state_of_role, role_rows[role].name, count != 0);
+}
+
 /* ---- requests of peers -------------------------------------------------- */
 
 static void
@@ -340,6 +346,7 @@ quorum_role_start(struct self *self, struct err *e)
 		return r;
 	role_on_status(self, quorum_role_on_status);
 	role_on_serving(self, quorum_role_on_serving);
+	role_on_place(self, quorum_role_on_place);
 	quorum_role_stats(self, q);
 	role_ready(self);
 	return 0;

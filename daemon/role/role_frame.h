@@ -18,6 +18,7 @@ struct role_frame {
 	role_serving_fn *on_serving;
 	role_faulted_fn *on_faulted;
 	struct mesh *mesh; /* the last one opened; NULL = none */
+	role_place_fn *on_place;
 	bool stopping;
 };
 

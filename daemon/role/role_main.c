@@ -72,13 +72,15 @@ role_stopped(struct self *self)
 }
 
 void
-role_place(struct self *self, enum role_id id, unsigned count)
+role_place(
+    struct self *self, enum role_id id, unsigned count, bool elsewhere)
 {
 	struct role_msg m = {.type = ROLE_MSG_PLACE};
 
 	(void)self;
 	m.u.place.role = id;
 	m.u.place.count = count;
+	m.u.place.elsewhere = elsewhere;
 	role_tell(&m);
 }
 
@@ -129,6 +131,12 @@ void
 role_on_serving(struct self *self, role_serving_fn *fn)
 {
 	self->frame->on_serving = fn;
+}
+
+void
+role_on_place(struct self *self, role_place_fn *fn)
+{
+	self->frame->on_place = fn;
 }
 
 void
@@ -217,6 +225,11 @@ role_on_message(struct self *self, const struct role_msg *m, int fd)
 		if (self->frame->on_serving != NULL)
 			self->frame->on_serving(
 			    self, m->u.own.key, m->u.own.epoch);
+		break;
+	case ROLE_MSG_PLACE:
+		if (self->frame->on_place != NULL)
+			self->frame->on_place(
+			    self, m->u.place.role, m->u.place.count);
 		break;
 	default:
 		log_warnx("message %d of the supervisor: unknown", m->type);

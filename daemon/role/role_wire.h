@@ -27,7 +27,7 @@ enum role_msg_type {
 	ROLE_MSG_READY = 100,
 	ROLE_MSG_PONG,
 	ROLE_MSG_SERVING, /* and from it to quorum */
-	ROLE_MSG_PLACE,	  /* control only */
+	ROLE_MSG_PLACE,	  /* of control, and from it to quorum */
 	ROLE_MSG_RESTART, /* control only */
 	ROLE_MSG_JOIN,	  /* control only */
 	ROLE_MSG_FAULT,	  /* control only */
@@ -94,6 +94,7 @@ struct role_msg {
 		struct {
 			enum role_id role;
 			unsigned count;
+			bool elsewhere; /* other servers run it too */
 		} place;
 		char instance[ROLE_NAME]; /* RESTART */
 		struct role_join join;
@@ -138,6 +139,9 @@ void role_on_faulted(struct self *, role_faulted_fn *);
 void role_decide(struct self *, const struct owner *, bool removed);
 typedef void role_serving_fn(struct self *, const char *key, uint64_t epoch);
 void role_on_serving(struct self *, role_serving_fn *);
+/* Quorum only: so many instances of a role are placed on this server. */
+typedef void role_place_fn(struct self *, enum role_id, unsigned count);
+void role_on_place(struct self *, role_place_fn *);
 
 /* Run an operation asked over a link, or answer "statistics"; false when the
  * method is neither. */

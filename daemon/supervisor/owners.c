@@ -139,11 +139,12 @@ static void
 owners_fence(struct supervisor *s, const struct owner *o)
 {
 	struct grant *g = owners_grant_find(s, o->key);
-	struct child *to = owners_child(s, o->instance);
+	struct child *to = owners_child(s, o->instance), *old;
 
 	if (g == NULL || g->to == NULL || o->instance[0] == '\0' ||
 	    o->epoch <= g->epoch || to == g->to)
 		return;
+	old = g->to;
 	log_info("key=%s epoch=%llu went to %s: %s is killed", o->key,
 	    (unsigned long long)o->epoch, o->instance, g->to->name);
 	if (child_alive(g->to)) {
@@ -151,6 +152,7 @@ owners_fence(struct supervisor *s, const struct owner *o)
 		kill(g->to->pid, SIGKILL);
 	}
 	owners_grant_end(g);
+	old->wanted = old->wanted && supervisor_keeps(old);
 }
 
 /* A new ownership of a process of ours: tell it. */

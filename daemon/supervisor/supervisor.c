@@ -81,6 +81,27 @@ supervisor_tell_all_status(struct supervisor *s, struct child *to)
 	}
 }
 
+static void
+supervisor_tell_place(struct supervisor *s, enum role_id role)
+{
+	struct role_msg m = {.type = ROLE_MSG_PLACE};
+	struct child *quorum = &s->child[ROLE_QUORUM][1];
+
+	m.u.place.role = role;
+	m.u.place.count = s->place[role].count;
+	if (s->place[role].told && child_alive(quorum))
+		child_tell(quorum, &m, NULL, 0);
+}
+
+static void
+supervisor_tell_places(struct supervisor *s)
+{
+	unsigned role;
+
+	for (role = 0; role < ROLE_MAX; role++)
+		supervisor_tell_place(s, (enum role_id)role);
+}
+
 /* One that has just been started hears of all, the others of the one that
  * changed. */
 static void
@@ -97,8 +118,10 @@ supervisor_tell(struct child *c)
 		else
 			supervisor_tell_all_status(s, c);
 	}
-	if (c == listener[1] && c->state == CHILD_STARTING)
+	if (c == listener[1] && c->state == CHILD_STARTING) {
 		owners_tell_serving(s, c);
+		supervisor_tell_places(s);
+	}
 }
 
 /* Stop the next group of processes that is alive; the end when none is. */
@@ -156,6 +179,17 @@ supervisor_on_child(struct child *c)
 		supervisor_stop_next(s);
 }
 
+bool
+supervisor_keeps(const struct child *c)
+{
+	const struct supervisor *s = c->sup;
+
+	return c->index <= s->place[c->role].count ||
+	    (role_rows[c->role].mode == ROLE_PASSIVE &&
+		s->place[c->role].count == 0 && s->place[c->role].elsewhere &&
+		c->wanted && owners_has(c));
+}
+
 /* Bring the number of instances of a role to count. */
 static void
 supervisor_place(struct supervisor *s, enum role_id role, unsigned count)
@@ -163,11 +197,12 @@ supervisor_place(struct supervisor *s, enum role_id role, unsigned count)
 	struct child *c;
 	unsigned i;
 
+	s->place[role].count = count;
 	for (i = 1; i <= ROLE_INSTANCES; i++) {
 		c = &s->child[role][i];
-		if (c->wanted == (i <= count))
+		if (c->wanted == supervisor_keeps(c))
 			continue;
-		c->wanted = i <= count;
+		c->wanted = !c->wanted;
 		log_info("role=%s %s", c->name,
 		    c->wanted ? "placed here" : "removed");
 		if (!c->wanted)
@@ -175,6 +210,18 @@ supervisor_place(struct supervisor *s, enum role_id role, unsigned count)
 		else if (!child_alive(c))
 			child_start(c);
 	}
+}
+
+/* What control reads in the site's configuration. */
+static void
+supervisor_on_place(struct supervisor *s, const struct role_msg *m)
+{
+	enum role_id role = m->u.place.role;
+
+	s->place[role].told = true;
+	s->place[role].elsewhere = m->u.place.elsewhere;
+	supervisor_place(s, role, m->u.place.count);
+	supervisor_tell_place(s, role);
 }
 
 /* The replicator knows the highest epoch: the others may start. A witness has
@@ -257,7 +304,7 @@ supervisor_on_message(struct child *c, const struct role_msg *m)
 	} else if (m->type == ROLE_MSG_PLACE && !c->sup->conf.witness &&
 	    m->u.place.role < ROLE_MAX &&
 	    role_rows[m->u.place.role].mode != ROLE_SINGLE) {
-		supervisor_place(c->sup, m->u.place.role, m->u.place.count);
+		supervisor_on_place(c->sup, m);
 	} else if (m->type == ROLE_MSG_RESTART) {
 		supervisor_restart(c->sup, m->u.instance);
 	} else if (m->type == ROLE_MSG_JOIN) {

@@ -147,6 +147,11 @@ struct supervisor {
 	struct child child[ROLE_MAX][ROLE_INSTANCES + 1]; /* index from 1 */
 	struct grant grant[SUPERVISOR_GRANTS];
 	unsigned ngrants;
+	struct {
+		unsigned count;	 /* shall run here */
+		bool elsewhere;	 /* other servers run it too */
+		bool told;	 /* control said so: quorum is told */
+	} place[ROLE_MAX];
 	uint64_t epoch; /* the highest that the ship log has seen */
 	bool started;	/* the replicator has told the highest epoch */
 	bool complete;	/* all that shall run is ready */
@@ -168,6 +173,9 @@ struct supervisor {
 
 /* The group whose members may use the console; false when none is named. */
 bool supervisor_control_group(const struct conf *, gid_t *);
+/* Shall it run? It is placed here, or it is an owner whose role is to run on
+ * other servers only: it goes on until one of them owns, which ends it. */
+bool supervisor_keeps(const struct child *);
 void supervisor_on_message(struct child *, const struct role_msg *);
 /* As root with "user" in the boot file: the state goes to that user and so
  * do we, with every process. */

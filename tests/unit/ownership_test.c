@@ -400,6 +400,47 @@ servers_keep_their_id(void **state)
 	assert_int_equal(put("srv5", 4, false), -ERR_CONFLICT);
 }
 
+/* What a server does that runs a role no more: first another one owns, then it
+ * is no member; one that holds all alone stays. */
+static void
+a_server_leaves_by_steps(void **state)
+{
+	struct ownership_command c;
+
+	(void)state;
+	assert_false(ownership_leave(&m, "srv1", "st", &c));
+	assert_false(ownership_leave(&m, "srv1", "mg", &c));
+	assert_false(ownership_leave(&m, "srv9", "sr", &c));
+	assert_true(ownership_leave(&m, "srv1", "sr", &c));
+	assert_int_equal(c.type, OWNERSHIP_MOVE);
+	assert_string_equal(c.server, "srv2");
+	assert_int_equal(apply(&c), 0);
+	assert_string_equal(entry("sr").instance, "sr/1@srv2");
+	assert_true(ownership_leave(&m, "srv1", "sr", &c));
+	assert_int_equal(c.type, OWNERSHIP_MEMBER_REMOVE);
+	assert_int_equal(apply(&c), 0);
+	assert_string_equal(entry("sr").members, "srv2 srv3");
+	assert_false(ownership_leave(&m, "srv1", "sr", &c));
+	assert_true(ownership_leave(&m, "srv3", "sr", &c));
+	assert_int_equal(apply(&c), 0);
+	assert_int_equal(ready("srv3", "sr", 0, 0), 0);
+	/* The last one, while nobody else is in sync; then the next is. */
+	assert_false(ownership_leave(&m, "srv2", "sr", &c));
+	assert_int_equal(
+	    of_key(OWNERSHIP_MEMBER_ADD, "sr", "srv3"), -ERR_REFUSED);
+	assert_int_equal(of_key(OWNERSHIP_MEMBER_ADD, "sr", "srv1"), 0);
+	assert_true(ownership_leave(&m, "srv2", "sr", &c));
+	assert_int_equal(apply(&c), 0);
+	assert_true(ownership_leave(&m, "srv2", "sr", &c));
+	assert_int_equal(apply(&c), 0);
+	assert_string_equal(entry("sr").members, "srv1");
+	assert_string_equal(entry("sr").instance, "sr/1@srv1");
+	/* Nothing moves to where it would not stay. */
+	assert_int_equal(of_key(OWNERSHIP_MEMBER_ADD, "sr", "srv2"), 0);
+	assert_int_equal(of_server(OWNERSHIP_DRAIN, "srv2"), 0);
+	assert_false(ownership_leave(&m, "srv1", "sr", &c));
+}
+
 /* A witness runs nothing, is a member of nothing, and stays one; no other
  * server becomes one. */
 static void
@@ -542,6 +583,7 @@ main(void)
 	    cmocka_unit_test_setup(a_new_ship_log_holds_nothing, site),
 	    cmocka_unit_test_setup(recovery_is_forced, site),
 	    cmocka_unit_test_setup(servers_keep_their_id, site),
+	    cmocka_unit_test_setup(a_server_leaves_by_steps, site),
 	    cmocka_unit_test_setup(a_witness_holds_nothing, site),
 	    cmocka_unit_test_setup(voters_are_odd, site),
 	    cmocka_unit_test_setup(commands_survive_the_wire, site),
