@@ -77,6 +77,31 @@ for key in st sr; do
 	    eventually knows "$dead" $key
 done
 
+# A role that is placed no more: its server owns it no more and is no member,
+# also when it was the only one and the next begins with the same commit.
+places() {
+	lab console 1 -c "set server srv1 role sr instances $1" \
+	    -c "set server srv2 role sr instances $2" \
+	    -c "set server srv3 role sr instances $3" -c commit
+}
+held_by() {
+	rows 1 'show ownership' '.data[] | select(.key == "sr") |
+	    .state == "serving" and .members == "'"$1"'" and
+	    (.instance | split("@")[1] as $s | "'"$1"'" | contains($s))'
+}
+runs_only_on() {
+	rows 1 'show roles' '[.data[] | select(.role == "sr") | .instance |
+	    split("@")[1]] | unique == ["'"$1"'"]'
+}
+t "two servers run the registrar no more" places 0 2 0
+t "the one that is left owns it alone" eventually held_by srv2
+t "the others run none" eventually runs_only_on srv2
+t "it moves to another server in one commit" places 2 0 0
+t "that one owns it alone" eventually held_by srv1
+t "nobody else runs one" eventually runs_only_on srv1
+t "all of them run it again" places 2 2 2
+t "all of them hold it again" eventually held_by "srv1 srv2 srv3"
+
 nothing_left() {
 	lab down && [ ! -e "$TANDEM_LAB" ] &&
 	    ! ip netns list | grep -q "^tl$(printf %s "$TANDEM_LAB" | cksum |
