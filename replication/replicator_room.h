@@ -240,7 +240,7 @@ struct peer {
 	char name[SITE_NAME];
 	bool up;    /* as the owner map says */
 	bool holds; /* likewise: a server of the site, and no witness */
-	int fd;	 /* -1 when it is not connected */
+	int fd;	    /* -1 when it is not connected */
 	struct loop_fd *io;
 	bool ready; /* it has said HELLO */
 	uint64_t log;

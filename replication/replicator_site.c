@@ -513,8 +513,8 @@ status_follower(struct replicator_follower *out, const struct live *v,
 static size_t
 status_next_peer(const struct site *t, size_t peer)
 {
-	while (peer < t->npeers && !t->peer[peer]->holds &&
-	    t->peer[peer]->fd < 0)
+	while (
+	    peer < t->npeers && !t->peer[peer]->holds && t->peer[peer]->fd < 0)
 		peer++;
 	return peer + 1;
 }

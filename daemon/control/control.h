@@ -313,9 +313,9 @@ struct control {
 	struct drill_faults faults;
 	uint32_t fault_serial;
 	struct streams *streams;
-	struct join_door *joins; /* NULL: no identity */
-	struct map status;	 /* instance -> struct role_status */
-	int placed[ROLE_MAX];	 /* told to the supervisor; -1 = nothing yet */
+	struct join_door *joins;  /* NULL: no identity */
+	struct map status;	  /* instance -> struct role_status */
+	int placed[ROLE_MAX];	  /* told to the supervisor; -1 = nothing yet */
 	bool elsewhere[ROLE_MAX]; /* likewise: other servers run it too */
 	char store[OWNER_INSTANCE]; /* owner that knows our sessions ... */
 	uint64_t store_epoch;	    /* ... under this epoch */

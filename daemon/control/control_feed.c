@@ -277,4 +277,3 @@ feed_elsewhere(const struct obj *const *objs, sqlite3 *site, const char *server,
 	    0 &&
 	    f.found;
 }
-

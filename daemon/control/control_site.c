@@ -47,8 +47,7 @@ site_place(struct control *c, sqlite3 *site)
 			log_info("role=%s instances=%d", role_rows[id].name, n);
 		c->placed[id] = n;
 		c->elsewhere[id] = elsewhere;
-		role_place(
-		    c->self, (enum role_id)id, (unsigned)n, elsewhere);
+		role_place(c->self, (enum role_id)id, (unsigned)n, elsewhere);
 	}
 }
 

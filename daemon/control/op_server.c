@@ -160,7 +160,8 @@ token_run(struct op_call *call)
 	const char *name = op_arg(call, "name");
 
 	if (c->joins == NULL) {
-		op_failf(call, ERR_REFUSED, "%s", c->self->witness
+		op_failf(call, ERR_REFUSED, "%s",
+		    c->self->witness
 			? "this server is a witness: ask another one"
 			: "this server has no identity, so none can join");
 		return;

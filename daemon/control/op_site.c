@@ -87,8 +87,8 @@ servers_version(struct control *c, const char *server)
 
 /* What is known of a server without the site's configuration. */
 static void
-servers_put(struct op_call *call, const char *server, const char *inside,
-    bool witness)
+servers_put(
+    struct op_call *call, const char *server, const char *inside, bool witness)
 {
 	const struct self *self = call->self;
 	struct buf roles = BUF_INIT;

@@ -64,8 +64,7 @@ static void
 lead_welcome(struct quorum *q, const struct ownership_server *s)
 {
 	struct peer_server *p = quorum_peer(q, s->name);
-	struct ownership_command c = {
-	    .type = OWNERSHIP_SERVER_PUT,
+	struct ownership_command c = {.type = OWNERSHIP_SERVER_PUT,
 	    .inside = s->inside,
 	    .flags = s->witness};
 
@@ -205,8 +204,7 @@ lead_best(struct quorum *q, uint64_t now, uint64_t calm)
 
 	lead_read_group(q, &g);
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
-		if (!(g.voters & 1u << i) ||
-		    q->machine.server[i].id == q->id ||
+		if (!(g.voters & 1u << i) || q->machine.server[i].id == q->id ||
 		    (p = quorum_peer(q, q->machine.server[i].name)) == NULL ||
 		    p->up == 0 || now - p->up < calm ||
 		    (cost = lead_cost(q, i)) >= least)
@@ -234,10 +232,10 @@ lead_hand_over(struct quorum *q, uint64_t now)
 	if (!engine_hand_over(
 		q->engine, q->machine.server[best].id, NULL, NULL))
 		return;
-	log_info("server=%s shall lead: it owns less",
-	    q->machine.server[best].name);
+	log_info(
+	    "server=%s shall lead: it owns less", q->machine.server[best].name);
 	q->handed = now;
-	q->pause = q->pause == 0 ? LEAD_PAUSE
+	q->pause = q->pause == 0	? LEAD_PAUSE
 	    : q->pause < LEAD_PAUSE_MAX ? 2 * q->pause
 					: LEAD_PAUSE_MAX;
 }

@@ -366,8 +366,7 @@ engine_on_transferred(struct raft_transfer *req)
 }
 
 bool
-engine_hand_over(
-    struct engine *g, uint64_t id, engine_handed_fn *fn, void *arg)
+engine_hand_over(struct engine *g, uint64_t id, engine_handed_fn *fn, void *arg)
 {
 	if (g->transferring || g->raft.state != RAFT_LEADER)
 		return false;

@@ -205,8 +205,7 @@ struct role_status {
 typedef void role_status_fn(struct self *, const struct role_status *);
 void role_on_status(struct self *, role_status_fn *);
 /* How many instances of a role this server shall run. */
-void role_place(
-    struct self *, enum role_id, unsigned count, bool elsewhere);
+void role_place(struct self *, enum role_id, unsigned count, bool elsewhere);
 void role_restart(struct self *, const char *instance);
 
 #endif

@@ -72,8 +72,7 @@ role_stopped(struct self *self)
 }
 
 void
-role_place(
-    struct self *self, enum role_id id, unsigned count, bool elsewhere)
+role_place(struct self *self, enum role_id id, unsigned count, bool elsewhere)
 {
 	struct role_msg m = {.type = ROLE_MSG_PLACE};
 

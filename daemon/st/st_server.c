@@ -59,8 +59,7 @@ server_set_roles(struct st *st, const char *server, struct err *e)
 /* Is the server there already? 1, 0, or the error that it is of another kind:
  * what holds data becomes no witness, and no witness ever holds any. */
 static int
-server_known(
-    struct st *st, const struct st_server *s, const struct obj_path *p,
+server_known(struct st *st, const struct st_server *s, const struct obj_path *p,
     struct err *e)
 {
 	struct obj_row row;
@@ -93,7 +92,8 @@ st_server_edits(struct st *st, const struct st_server *s, struct err *e)
 		return r;
 	if ((known = server_known(st, s, &p, e)) < 0)
 		return known;
-	values = json_pack("{s:s, s:s}", "inside", s->inside, "port-base", base);
+	values = json_pack(
+	    "{s:s, s:s}", "inside", s->inside, "port-base", base);
 	if (s->witness)
 		json_object_set_new(values, "witness", json_string("yes"));
 	r = server_set(st, path, values, e);

@@ -45,7 +45,7 @@ int identity_blank(const char *state, struct err *);
 /* The site that a server joins. */
 struct identity_site {
 	const char *name;
-	bool witness; /* it joins to vote only */
+	bool witness;			   /* it joins to vote only */
 	const struct mesh_server *servers; /* of the site */
 	size_t n;
 };

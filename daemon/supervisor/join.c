@@ -74,8 +74,7 @@ join_take(struct join *j, const struct join_reply *r, struct err *e)
 	if (ca_print(r->ca, print, e) != 0 ||
 	    memcmp(print, j->token.print, CA_PRINT) != 0)
 		return err_set(e, ERR_REFUSED, "the answer is of another CA");
-	return identity_take(
-	    j->conf.state, j->conf.server, j->key, &g, &s, e);
+	return identity_take(j->conf.state, j->conf.server, j->key, &g, &s, e);
 }
 
 static void

@@ -148,9 +148,9 @@ struct supervisor {
 	struct grant grant[SUPERVISOR_GRANTS];
 	unsigned ngrants;
 	struct {
-		unsigned count;	 /* shall run here */
-		bool elsewhere;	 /* other servers run it too */
-		bool told;	 /* control said so: quorum is told */
+		unsigned count; /* shall run here */
+		bool elsewhere; /* other servers run it too */
+		bool told;	/* control said so: quorum is told */
 	} place[ROLE_MAX];
 	uint64_t epoch; /* the highest that the ship log has seen */
 	bool started;	/* the replicator has told the highest epoch */

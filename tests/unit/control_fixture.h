@@ -63,8 +63,7 @@ role_owner(struct self *self, const char *key)
 }
 
 void
-role_place(
-    struct self *self, enum role_id id, unsigned count, bool elsewhere)
+role_place(struct self *self, enum role_id id, unsigned count, bool elsewhere)
 {
 	(void)elsewhere;
 	size_t used = strlen(frame.placed);

@@ -130,11 +130,9 @@ gift_is_taken_whole(void **state)
 	addr_parse(&list[0].inside, "10.0.0.1", 20000);
 	scratch_make(dir);
 	assert_int_equal(identity_blank(dir, &e), 0);
-	assert_int_equal(
-	    identity_take(dir, "srv2", key, &g, &site, &e), 0);
+	assert_int_equal(identity_take(dir, "srv2", key, &g, &site, &e), 0);
 	assert_int_equal(identity_check_witness(dir, false, &e), 0);
-	assert_int_equal(
-	    identity_check_witness(dir, true, &e), -ERR_CONFLICT);
+	assert_int_equal(identity_check_witness(dir, true, &e), -ERR_CONFLICT);
 	assert_non_null(strstr(e.text, "has joined as one with data"));
 	assert_int_equal(identity_blank(dir, &e), -ERR_CONFLICT);
 	assert_int_equal(identity_load(dir, "srv2", &other, &e), 0);
@@ -176,8 +174,7 @@ gift_of_another_cluster_is_not_taken(void **state)
 	free(g.ca_key);
 	g.ca_key = strdup(other.key);
 	scratch_make(dir);
-	assert_int_not_equal(
-	    identity_take(dir, "srv2", key, &g, &site, &e), 0);
+	assert_int_not_equal(identity_take(dir, "srv2", key, &g, &site, &e), 0);
 	assert_int_equal(identity_blank(dir, &e), 0);
 	cluster_forget(&other);
 	identity_gift_fini(&g);

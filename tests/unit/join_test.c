@@ -37,7 +37,7 @@ static struct site {
 	char heard[512]; /* by the store and quorum */
 	struct err store_says;
 	bool other_is_up;
-	bool witness; /* the guest's boot file says so */
+	bool witness;	       /* the guest's boot file says so */
 	bool hold;	       /* the supervisor does not answer ... */
 	struct role_join held; /* ... this */
 	uint64_t later;	       /* seconds by which its clock is ahead */
@@ -521,9 +521,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {T(blank_server_joins),
-	    T(witness_joins_as_one),
-	    T(used_token_is_refused), T(wrong_tokens_are_told_apart),
-	    T(other_cluster_is_not_trusted), T(absent_server_is_named),
+	    T(witness_joins_as_one), T(used_token_is_refused),
+	    T(wrong_tokens_are_told_apart), T(other_cluster_is_not_trusted),
+	    T(absent_server_is_named),
 	    T(corrected_boot_file_joins_with_the_same_token),
 	    T(failed_attempt_can_be_repeated),
 	    T(lost_server_comes_back_by_name), T(guest_may_leave_at_any_time),

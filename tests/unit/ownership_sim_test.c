@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/base/str.h"
 #include "replication/ownership.h"
 
 #define SCHEDULES 3000
@@ -560,12 +561,18 @@ step_operator(void)
 	unsigned at = dice(sim.n);
 	const struct ownership_key *k = &sim.server[at].machine.key[0];
 	struct ownership_command c = {.key = "sr"};
+	char leaver[OWNERSHIP_SERVER_NAME];
 
 	c.type = dice(2) ? OWNERSHIP_MOVE
 	    : dice(3)	 ? OWNERSHIP_UNDRAIN
 			 : OWNERSHIP_DRAIN;
 	c.epoch = k->epoch;
 	server_name(dice(sim.n), c.server);
+	/* A role that is to run elsewhere takes all away from here. */
+	str_copy(leaver, sizeof leaver, c.server);
+	if (dice(3) == 0 &&
+	    !ownership_leave(&sim.server[at].machine, leaver, "sr", &c))
+		return;
 	propose(&c);
 }
 

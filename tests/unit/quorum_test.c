@@ -170,10 +170,9 @@ run_realtime(void)
 		log_warn("real time");
 }
 
-static void __attribute__((noreturn))
-run_node(const char *name, const struct mesh_server *all, size_t count,
-    const union addr *inside, const char *dir, const char *identity,
-    bool witness, int s)
+static void __attribute__((noreturn)) run_node(const char *name,
+    const struct mesh_server *all, size_t count, const union addr *inside,
+    const char *dir, const char *identity, bool witness, int s)
 {
 	struct node_run n = {.s = s, .loop = loop_new()};
 	struct quorum_config c = {.loop = n.loop,
