@@ -405,7 +405,7 @@ stream_begin(struct log_stream *s, const struct ship_record *r, bool site)
 	s->file = (uint32_t)r->value[2];
 	s->foreign = (r->value[2] & STATE_FOREIGN) != 0;
 	s->based = (r->value[2] & STATE_BASED) != 0;
-	s->base = r->lsn;
+	s->base = s->begins = r->lsn;
 	s->nrecent = s->nepochs = 0;
 	s->floor = (struct log_at){0};
 	return site && r->lsn != 0 ? stream_remember(s, 0) : 0;

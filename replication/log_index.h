@@ -59,6 +59,7 @@ struct log_stream {
 	struct log_void *voids;
 	size_t nvoids;
 	bool damaged; /* its database is gone: nobody may write it */
+	uint64_t begins; /* LSN before the first that the log had of it */
 	void *live;   /* the replicator's own */
 
 	/* On a site: */

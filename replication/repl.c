@@ -26,7 +26,7 @@
 #define REPL_OUT (256u << 10) /* records encoded ahead of the socket */
 #define REPL_BUFFER (2 << 20) /* asked of the kernel */
 
-static_assert(REPL_IN > 2 * (SHIP_MSG_HEAD + 8 + SHIP_MSG_WORDS), "fits");
+static_assert(REPL_IN > 2 * (SHIP_MSG_HEAD + 32 + SHIP_MSG_WORDS), "fits");
 
 /* ---- handles ------------------------------------------------------------ */
 
@@ -97,6 +97,7 @@ repl_unlink(struct repl *r, const char *why)
 	r->in_len = 0;
 	r->writing = false;
 	buf_reset(&r->out);
+	past_unlinked(r);
 	for (i = 0; i < r->nslots; i++) {
 		if (r->slot[i].stream != NULL)
 			r->slot[i].stream->welcome = false;
@@ -209,6 +210,10 @@ repl_on_message(struct repl *r, const struct ship_msg *m, struct err *e)
 	uint32_t at = m->handle & (SHIP_HANDLES - 1);
 	struct repl_slot *slot;
 
+	if (m->type == SHIP_MSG_BUILT) {
+		past_on_built(r, m);
+		return 0;
+	}
 	if (on_stream[m->type] == NULL && m->type != SHIP_MSG_STATE)
 		return err_set(
 		    e, ERR_CORRUPT, "message %u is not for me", m->type);
@@ -350,6 +355,7 @@ repl_free(struct repl **rp)
 		close(r->fd);
 	}
 	loop_timer_free(&r->tick);
+	past_drop(r);
 	buf_fini(&r->out);
 	free(r->in);
 	free(r->slot);

@@ -35,6 +35,8 @@ struct repl {
 	uint8_t *scratch;	      /* frames on their way into a record */
 	size_t scratch_room;
 	struct loop_timer *tick;
+	struct past_ask *past; /* asked, and not told yet */
+	uint32_t past_serial;
 };
 
 #define REPL_TICK (250 * CLOCK_MS)
@@ -175,5 +177,12 @@ void stream_checkpoint_close(struct stream *);
 void reader_announce(struct reader *);
 void reader_on_state(struct reader *, const struct ship_msg *);
 bool reader_on_tick(struct reader *); /* true: try again */
+
+/* ---- past.c ----------------------------------------------------------------
+ */
+
+void past_on_built(struct repl *, const struct ship_msg *);
+void past_unlinked(struct repl *); /* nobody will answer any more */
+void past_drop(struct repl *);	   /* without calling anybody */
 
 #endif

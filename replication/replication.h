@@ -204,6 +204,27 @@ int reader_changes(
 /* The stream's position as last told by the replicator. */
 void reader_status(const struct reader *, struct stream_status *);
 
+/* ---- a stream as it was (past.c) ---------------------------------------- */
+
+struct past {
+	sqlite3 *db;   /* the callee's; past_close */
+	uint64_t lsn;  /* of the last commit in it */
+	uint64_t time; /* when this server's ship log took that, microseconds */
+};
+
+/*
+ * Have a stream of the history built as it was at a time, real clock in
+ * microseconds. fn is called once, from the loop, with a database of the
+ * callee's own, readable and writable, or with the error: -ERR_ABSENT with
+ * words when the history does not have that time; -ERR_CORRUPT with file and
+ * offset; -ERR_CLOSED when the replicator went away.
+ */
+typedef void past_fn(void *arg, struct past *, const struct err *);
+void past_ask(
+    struct repl *, const char *stream, uint64_t time, past_fn *, void *arg);
+void past_forget(struct repl *, void *arg); /* fn is not called any more */
+void past_close(struct past *); /* closes the database; it is no more */
+
 /* ---- the replicator's own side (replicator.c) -------------------------- */
 
 /* In a process that opens no stream and no reader: it opens and closes
@@ -225,6 +246,10 @@ struct replicator_config {
 	const char *log;   /* directory of the ship log */
 	uint64_t log_keep; /* bytes of ship log kept beyond what redo needs */
 	uint64_t log_segment; /* bytes of a file of it; 0 = 64 MiB */
+	/* The history of domains (history.h); NULL = none is kept. */
+	const char *history;
+	uint64_t history_keep;	/* microseconds that it shall reach back */
+	uint64_t history_bytes; /* of one stream, at most */
 	const char *boot; /* id of the machine's boot; NULL = the kernel's */
 	/* On a site: the name of this server, and who decides. Without a name
 	 * the server is alone, whatever the owner map says. */
@@ -311,6 +336,17 @@ struct replicator_alarm {
 /* Walk: *at starts at 0; NULL at the end. Borrowed until the next turn. */
 const struct replicator_alarm *replicator_next_alarm(
     const struct replicator *, size_t *at);
+/* What the history has of a stream of a domain. */
+struct replicator_span {
+	char stream[STREAM_NAME];
+	uint64_t from;	/* it can be had from here on, real clock; 0 = not */
+	uint64_t bytes; /* of its volumes, beside the ship log */
+	unsigned volumes;
+};
+/* Called once, from the loop; the spans are borrowed. */
+typedef void replicator_spans_fn(
+    void *arg, const struct replicator_span *, size_t n, const struct err *);
+void replicator_spans(struct replicator *, replicator_spans_fn *, void *arg);
 
 struct replicator_status {
 	uint64_t records, bytes; /* appended since it was opened */

@@ -178,7 +178,8 @@ replicator_open(struct loop *loop, const struct replicator_config *c,
 	r->again = loop_timer_new(loop, replicator_on_again, r);
 	r->index.site = c->server != NULL;
 	if ((ret = replicator_start(r, c, e)) != 0 ||
-	    (c->server != NULL && (ret = site_open(r, c, e)) != 0)) {
+	    (c->server != NULL && (ret = site_open(r, c, e)) != 0) ||
+	    (c->history != NULL && (ret = past_open(r, c, e)) != 0)) {
 		replicator_close(&r);
 		return ret;
 	}
@@ -201,6 +202,7 @@ replicator_close(struct replicator **rp)
 		return;
 	while ((l = r->links) != NULL)
 		link_close(&l);
+	past_close_room(r);
 	sync_worker_close(&r->worker);
 	site_close(r);
 	loop_timer_free(&r->tick);

@@ -168,7 +168,7 @@ replicator_trim(struct replicator *r)
 {
 	uint64_t need = log_index_need(&r->index), other = site_need(r);
 
-	ship_log_trim(r->log, need < other ? need : other);
+	ship_log_trim(r->log, past_trim(r, need < other ? need : other));
 	if (r->site != NULL)
 		log_index_trimmed(&r->index, r->log->seg[0].start);
 }
@@ -189,6 +189,8 @@ replicator_on_tick(void *arg)
 	}
 	replicator_trim(r);
 	tick_pinned(r);
+	if (past_tick(r, now))
+		more = true;
 	if (!r->making &&
 	    ship_log_spare_wanted(r->log, job.path, sizeof job.path) &&
 	    sync_worker_add(r->worker, &job) == 0)

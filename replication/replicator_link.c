@@ -362,6 +362,7 @@ link_on_message(struct link *l, const struct ship_msg *m, struct err *e)
 	    [SHIP_MSG_CLOSE] = link_on_close,
 	    [SHIP_MSG_READ] = link_on_read,
 	    [SHIP_MSG_UNREAD] = link_on_unread,
+	    [SHIP_MSG_PAST] = past_on_ask,
 	};
 
 	if (on[m->type] == NULL)
@@ -510,6 +511,7 @@ link_close(struct link **lp)
 			;
 		*at = l->next_flush;
 	}
+	past_drop_link(l);
 	loop_fd_close(&l->io);
 	close(l->fd);
 	buf_fini(&l->out);

@@ -2,6 +2,7 @@
 #define REPLICATOR_ROOM_H
 
 #include "apply.h"
+#include "history.h"
 #include "log_index.h"
 #include "ship_link.h"
 #include "ship_log.h"
@@ -88,6 +89,8 @@ struct live {
 	bool dirs_synced;
 	bool dirty; /* in the list of what the next sync touches */
 	struct live *next_dirty;
+	bool past; /* its history goes with the file of this number */
+	uint32_t past_file;
 	struct watch *watches;
 	uint64_t told;	  /* LSN that the writer was told to be safe */
 	unsigned holders; /* links that may have the file open for writing */
@@ -150,8 +153,9 @@ struct replicator {
 	size_t pinned; /* segments there were when it was said last */
 	bool making;   /* a segment is made in advance */
 	struct replicator_status status;
-	struct err failed; /* the log failed for good */
-	struct site *site; /* NULL on a server alone */
+	struct err failed;	/* the log failed for good */
+	struct past_room *past; /* the history; NULL = none is kept */
+	struct site *site;	/* NULL on a server alone */
 };
 
 /* replicator.c */
@@ -191,6 +195,18 @@ void link_resume(struct link *); /* go on with what was left unread */
 /* The owner before is told; nothing of it is taken from now on. */
 void link_take_over(struct live *, uint64_t epoch);
 void link_welcomed(struct live *); /* its writer has the file from now on */
+
+/* replicator_past.c: the history of domains */
+int past_open(
+    struct replicator *, const struct replicator_config *, struct err *);
+void past_close_room(struct replicator *);
+/* The log may be dropped before need: it is taken over first. Returns from
+ * where on it is kept. */
+uint64_t past_trim(struct replicator *, uint64_t need);
+bool past_tick(struct replicator *, uint64_t now); /* true: more to do */
+void past_on_job(void *, const struct sync_job *);
+int past_on_ask(struct link *, const struct ship_msg *, struct err *);
+void past_drop_link(struct link *);
 
 /* ---- a site of several servers -------------------------------------------
  */

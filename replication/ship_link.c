@@ -9,7 +9,8 @@
  *   8    4  handle: of the sender's stream or reader, or of the receiver's
  *   12   4  zero
  *   16   -  by type:
- *     OPEN, READ   0 8 epoch (READ: 0); 8 8 bytes of the name; 16 - the name
+ *     OPEN, READ,  0 8 epoch (READ: 0; PAST: real clock in microseconds);
+ *     PAST         8 8 bytes of the name; 16 - the name
  *     SHIP         a ship record
  *     WRITTEN      0 8 LSN; 8 8 1 = the file is the stream's beginning
  *     CLOSE, UNREAD nothing
@@ -21,6 +22,9 @@
  *     STATE        0 8 1 = there is such a stream; 8 8 generation; 16 8
  *                  epoch; 24 8 LSN; 32 4 number of the database file;
  *                  36 4 zero
+ *     BUILT        0 8 error, 0 = none; 8 8 number of the file; 16 8 LSN;
+ *                  24 8 real clock in microseconds; 32 256 words, ended by a
+ *                  NUL
  *
  * Both ends are one program, so there is no version: the supervisor starts
  * them together. A message that does not decode ends the link.
@@ -37,7 +41,8 @@ struct msg_row {
 	size_t (*put)(const struct ship_msg *, uint8_t *); /* body is zeroed */
 };
 
-#define MSG_BODY (8 + SHIP_MSG_WORDS)
+#define MSG_REFUSED (8 + SHIP_MSG_WORDS)
+#define MSG_BODY (32 + SHIP_MSG_WORDS)
 static_assert(MSG_BODY >= 16 + STREAM_NAME, "every body fits");
 
 static bool
@@ -200,6 +205,37 @@ state_put(const struct ship_msg *m, uint8_t *p)
 	return 40;
 }
 
+static bool
+built_get(struct ship_msg *m, const uint8_t *p, size_t n)
+{
+	struct ship_built *b = &m->u.built;
+	uint64_t code = ship_get64(p), file = ship_get64(p + 8);
+
+	(void)n;
+	if (code >= ERR_MAX || file > UINT32_MAX)
+		return false;
+	b->code = (enum err_code)code;
+	b->file = (uint32_t)file;
+	b->lsn = ship_get64(p + 16);
+	b->time = ship_get64(p + 24);
+	memcpy(b->words, p + 32, SHIP_MSG_WORDS);
+	b->words[SHIP_MSG_WORDS - 1] = '\0';
+	return true;
+}
+
+static size_t
+built_put(const struct ship_msg *m, uint8_t *p)
+{
+	const struct ship_built *b = &m->u.built;
+
+	ship_put64(p, b->code);
+	ship_put64(p + 8, b->file);
+	ship_put64(p + 16, b->lsn);
+	ship_put64(p + 24, b->time);
+	str_copy((char *)p + 32, SHIP_MSG_WORDS, b->words);
+	return MSG_BODY;
+}
+
 static const struct msg_row msg_rows[SHIP_MSGS] = {
     [SHIP_MSG_OPEN] = {24, 16 + STREAM_NAME, open_get, open_put},
     [SHIP_MSG_SHIP] = {SHIP_HEAD, SHIP_RECORD_MAX, ship_get, NULL},
@@ -208,9 +244,11 @@ static const struct msg_row msg_rows[SHIP_MSGS] = {
     [SHIP_MSG_READ] = {24, 16 + STREAM_NAME, open_get, open_put},
     [SHIP_MSG_UNREAD] = {0, 0, empty_get, empty_put},
     [SHIP_MSG_WELCOME] = {48, 48, welcome_get, welcome_put},
-    [SHIP_MSG_REFUSED] = {MSG_BODY, MSG_BODY, refused_get, refused_put},
+    [SHIP_MSG_REFUSED] = {MSG_REFUSED, MSG_REFUSED, refused_get, refused_put},
     [SHIP_MSG_ACK] = {8, 8, ack_get, ack_put},
     [SHIP_MSG_STATE] = {40, 40, state_get, state_put},
+    [SHIP_MSG_PAST] = {24, 16 + STREAM_NAME, open_get, open_put},
+    [SHIP_MSG_BUILT] = {MSG_BODY, MSG_BODY, built_get, built_put},
 };
 
 long

@@ -17,11 +17,13 @@ enum ship_msg_type {
 	SHIP_MSG_CLOSE,	   /* I write it no more */
 	SHIP_MSG_READ,	   /* tell me of this stream */
 	SHIP_MSG_UNREAD,   /* no more */
+	SHIP_MSG_PAST,	   /* build me this stream as it was at a time */
 	/* from the replicator */
 	SHIP_MSG_WELCOME, /* to OPEN: so far the log holds the stream */
 	SHIP_MSG_REFUSED, /* to OPEN, or later: you do not write it */
 	SHIP_MSG_ACK,	  /* all up to an LSN is on disk */
 	SHIP_MSG_STATE,	  /* to READ, and at every change */
+	SHIP_MSG_BUILT,	  /* to PAST */
 	SHIP_MSGS
 };
 
@@ -34,7 +36,7 @@ enum ship_msg_type {
 #define SHIP_HANDLES (1u << SHIP_HANDLE_BITS)
 
 struct ship_open {
-	uint64_t epoch; /* 0 in READ */
+	uint64_t epoch; /* 0 in READ; the time in PAST, microseconds */
 	char name[STREAM_NAME];
 };
 
@@ -65,11 +67,19 @@ struct ship_state {
 	uint32_t file;
 };
 
+/* A database that was built: root/.past/<file>.db, the asker's to remove. */
+struct ship_built {
+	enum err_code code; /* ERR_NONE = it is there */
+	uint32_t file;
+	uint64_t lsn, time; /* of the last commit in it */
+	char words[SHIP_MSG_WORDS];
+};
+
 struct ship_msg {
 	enum ship_msg_type type;
 	uint32_t handle; /* of the stream or reader, chosen by their side */
 	union {
-		struct ship_open open; /* OPEN, READ */
+		struct ship_open open; /* OPEN, READ, PAST */
 		struct {
 			const uint8_t *bytes; /* borrowed */
 			size_t n;
@@ -79,6 +89,7 @@ struct ship_msg {
 		struct ship_refused refused;
 		uint64_t ack;
 		struct ship_state state;
+		struct ship_built built;
 	} u;
 };
 

@@ -376,15 +376,30 @@ ship_log_append(struct ship_log *log, const void *record, size_t n)
 
 /* ---- retention ---------------------------------------------------------- */
 
-void
-ship_log_trim(struct ship_log *log, uint64_t need)
+/* Segments that nothing needs any more. */
+static size_t
+log_gone(const struct ship_log *log, uint64_t need)
 {
-	char path[300], spare[300];
-	size_t gone = 0, i;
+	size_t gone = 0;
 
 	while (gone + 1 < log->nseg && log->seg[gone + 1].start <= need &&
 	    log->seg[gone + 1].start + log->keep <= log->synced)
 		gone++;
+	return gone;
+}
+
+uint64_t
+ship_log_trimmed(const struct ship_log *log, uint64_t need)
+{
+	return log->seg[log_gone(log, need)].start;
+}
+
+void
+ship_log_trim(struct ship_log *log, uint64_t need)
+{
+	char path[300], spare[300];
+	size_t gone = log_gone(log, need), i;
+
 	for (i = 0; i < gone; i++) {
 		ship_log_path(log, log->seg[i].start, path, sizeof path);
 		log_spare_path(log, spare, sizeof spare);

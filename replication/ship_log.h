@@ -85,7 +85,9 @@ uint64_t ship_log_append(struct ship_log *, const void *, size_t n);
 uint64_t ship_log_segment(const struct ship_log *);
 /* Everything appended is on disk: 0, -ERR_FULL or -ERR_IO as above. */
 int ship_log_sync(struct ship_log *, struct err *);
-/* Drop segments that hold nothing at or behind the position. */
+/* Drop segments that hold nothing at or behind the position, beyond those
+ * that are kept in any case; trimmed: from where on the log would be then. */
+uint64_t ship_log_trimmed(const struct ship_log *, uint64_t need);
 void ship_log_trim(struct ship_log *, uint64_t need);
 uint64_t ship_log_bytes(const struct ship_log *);
 
@@ -108,6 +110,7 @@ int ship_log_walk(
  */
 struct ship_cursor {
 	uint64_t pos;	  /* of the next entry */
+	uint64_t time;	  /* when the last one was appended, real clock, us */
 	uint64_t segment; /* whose descriptor is open */
 	int fd;
 	uint8_t *buf; /* len bytes of the log from at on */

@@ -126,6 +126,7 @@ ship_cursor_next(struct ship_log *log, struct ship_cursor *c,
 		return -(int)e->code;
 	*bytes = p + SHIP_ENTRY;
 	*pos = c->pos;
+	c->time = entry.time;
 	if ((ret = ship_record_decode(r, *bytes, entry.length, e)) != 0)
 		return ret;
 	c->pos += SHIP_ENTRY + entry.length;

@@ -73,7 +73,9 @@ sync_database(const struct sync_job *job)
 static void
 sync_do(struct sync_job *job)
 {
-	if (job->what == SYNC_SEGMENT)
+	if (job->what == SYNC_CALL)
+		job->call(job->arg);
+	else if (job->what == SYNC_SEGMENT)
 		job->result = ship_log_spare_make(job->path, job->n);
 	else
 		job->result = sync_database(job);

@@ -12,7 +12,8 @@
 enum sync_what {
 	SYNC_DATABASE,
 	SYNC_SEGMENT,
-	SYNC_COPY /* as SYNC_DATABASE: a copy of another server's */
+	SYNC_COPY, /* as SYNC_DATABASE: a copy of another server's */
+	SYNC_CALL  /* call(arg) */
 };
 
 struct sync_job {
@@ -23,6 +24,8 @@ struct sync_job {
 	uint64_t n; /* LSN of the checkpoint; bytes of the segment; the copy's
 		     * number */
 	int result; /* 0 or -ERR_x */
+	void (*call)(void *arg);
+	void *arg; /* stays the caller's, also of a job that is dropped */
 	struct sync_job *next;
 };
 

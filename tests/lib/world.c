@@ -204,6 +204,7 @@ world_replicator(const struct world *w, int control)
 	    .propose = inside_propose};
 	struct world_inside in = {.control = control};
 	struct loop *loop = loop_new();
+	char history[96];
 	struct err e;
 
 	signal(SIGXFSZ, SIG_IGN);
@@ -213,6 +214,11 @@ world_replicator(const struct world *w, int control)
 	if (getenv("TEST_LOG") == NULL)
 		log_fd(open("/dev/null", 1));
 	c.propose_arg = &in.control;
+	snprintf(history, sizeof history, "%s/history", w->dir);
+	if (w->past_keep != 0)
+		c.history = history;
+	c.history_keep = w->past_keep;
+	c.history_bytes = w->past_bytes;
 	if (replicator_open(loop, &c, &in.r, &e) != 0) {
 		fprintf(stderr, "replicator: %s\n", e.text);
 		_exit(1);

@@ -15,6 +15,7 @@ struct world {
 	char dir[64], root[80], log[80];
 	const char *boot; /* NULL = the machine's */
 	uint64_t segment, keep;
+	uint64_t past_keep, past_bytes; /* of a history; 0 = none */
 	size_t small; /* the log on a disk of so many bytes, all but 8 MiB of
 		       * which a file "ballast" takes; if it may mount */
 	const char *server; /* its name on a site; NULL = alone */
