@@ -97,7 +97,9 @@ struct op_field {
 	const char *def;  /* canonical default, NULL = none */
 	int64_t min, max; /* of int: value; of text: characters; 0,0 = any */
 	const char *const *choices; /* of choice; NULL-ended */
-	const char *ref;	    /* of ref: name of the object referred to */
+	/* Of ref: name of the object referred to; of another type: names are
+	 * offered, and others taken too. */
+	const char *ref;
 };
 
 /* The canonical form of one value (not of a list). */

@@ -262,7 +262,7 @@ op_offer_export(
 			up.obj = o->key_of->parent;
 			obj_path_text(&up, n->ref_path, sizeof n->ref_path);
 		}
-	} else if (o->value->type == &op_type_ref) {
+	} else if (o->value->ref != NULL) {
 		n->ref = o->value->ref;
 		op_offer_ref_path(w, o->value, n->ref_path, sizeof n->ref_path);
 	}

@@ -219,6 +219,67 @@ static const struct op op_replication = {
     .run = replication_run,
 };
 
+/* ---- show history ------------------------------------------------------- */
+
+static const struct op_field history_cols[] = {
+    {.name = "stream", .type = &op_type_text, .brief = "name of the stream"},
+    {.name = "from",
+	.type = &op_type_time,
+	.brief = "it can be restored to any time since then"},
+    {.name = "bytes",
+	.type = &op_type_int,
+	.brief = "of its volumes, beside the ship log"},
+    {.name = "volumes", .type = &op_type_int, .brief = "files it has"},
+    {0},
+};
+
+static void
+history_on_spans(void *arg, const struct replicator_span *span, size_t n,
+    const struct err *e)
+{
+	struct op_call *call = arg;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		op_row(call);
+		op_put(call, "stream", span[i].stream);
+		op_put_time(call, "from", span[i].from);
+		op_put_int(call, "bytes", (int64_t)span[i].bytes);
+		op_put_int(call, "volumes", span[i].volumes);
+	}
+	if (e != NULL && n > 0) {
+		op_warn(call, "%s", e->text);
+		e = NULL;
+	}
+	op_finish(call, e);
+}
+
+static void
+history_run(struct op_call *call)
+{
+	struct self *self = call->self;
+	struct replicator_room *room = self->state_of_role;
+
+	replicator_spans(room->replicator, history_on_spans, call);
+}
+
+static const struct op op_history = {
+    .name = "show history",
+    .kind = OP_READ,
+    .access = OP_VIEWER,
+    .where = OP_EACH,
+    .role = ROLE_REPLICATOR,
+    .brief = "list how far back domains can be restored",
+    .about = "One row for every domain's stream on every server; show "
+	     "domains says which id is which domain, domain/root is the "
+	     "directory of them. Each server keeps a history of its own, "
+	     "for as long as its boot file says. Volumes hold what the ship "
+	     "log has dropped; with none of them, all is in the log.",
+    .example = "show history",
+    .cols = history_cols,
+    .run = history_run,
+};
+
 /* ---- show alarms -------------------------------------------------------- */
 
 static const struct op_field alarms_cols[] = {
@@ -271,5 +332,5 @@ static const struct op op_alarms = {
     .run = alarms_run,
 };
 
-const struct op *const replicator_ops[] = {
-    &op_streams, &op_log, &op_replication, &op_alarms, NULL};
+const struct op *const replicator_ops[] = {&op_streams, &op_log,
+    &op_replication, &op_history, &op_alarms, NULL};

@@ -10,7 +10,8 @@
  *           tandem-wal(5)); replicators of other servers (mesh.h, records as
  *           in site_link.c); quorum (JSON-RPC: in-sync sets); control
  *           (JSON-RPC: its operations); supervisor.
- * Keeps:    the ship log in STATE/log; nothing in memory that is not there.
+ * Keeps:    the ship log in STATE/log, the history of domains in
+ *           STATE/history; nothing in memory that is not there.
  * On crash: started again it reads its log; owners ship again what was not
  *           acknowledged and go on; readers read on. A log damaged before its
  *           end keeps it from starting, and says where.
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 
 #include "replicator.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 
@@ -71,13 +73,17 @@ replicator_role_start(struct self *self, struct err *e)
 	    .server = self->server,
 	    .propose = member_propose,
 	    .propose_arg = room};
-	char log[300];
+	char log[300], history[300];
 	int r;
 
 	room->self = self;
 
 	snprintf(log, sizeof log, "%s/log", self->state);
+	snprintf(history, sizeof history, "%s/history", self->state);
 	c.log = log;
+	c.history = history;
+	c.history_keep = self->history_days * 86400 * CLOCK_SEC;
+	c.history_bytes = (uint64_t)self->history_mib << 20;
 	r = replicator_open(self->loop, &c, &room->replicator, e);
 	if (r == 0)
 		r = role_mesh_open(self, MESH_REPLICATOR, replicator_role_on_up,

@@ -297,6 +297,8 @@ role_receive_start(struct self *self)
 	self->debug = s->debug;
 	self->witness = s->witness;
 	self->epoch = s->epoch;
+	self->history_days = s->history_days;
+	self->history_mib = s->history_mib;
 	if (role_rows[self->id].port != 0)
 		role_inside(self, self->id, self->index, &self->inside);
 	if (owner_map_attach(fds[0], &self->owners, &e) != 0)

@@ -47,6 +47,7 @@ struct role_msg_start {
 	bool debug;
 	bool witness;
 	uint64_t epoch; /* the highest that the ship log has seen */
+	uint32_t history_days, history_mib;
 	uint8_t key_site[CRYPT_KEY];
 	uint8_t key_auth[CRYPT_KEY];
 	uint8_t key_certificate[CRYPT_KEY];

@@ -442,6 +442,12 @@ void st_job_start(struct st_job *);   /* merge, prepare, decide, apply */
 void st_job_forward(struct st_job *); /* a decided one: apply */
 void st_job_fail(struct st_job *, const struct err *); /* ownership is lost */
 
+/* ---- st_op_restore.c: a domain as it was -----------------------------------
+ */
+
+/* Ownership is lost: the one that is under way ends. */
+void st_restore_fail(struct st *, const struct err *);
+
 /* ---- st_server.c: rows of servers -----------------------------------------
  */
 
@@ -498,6 +504,7 @@ struct st {
 	TAILQ_HEAD(st_queue, st_work) queue;
 	bool shut;
 	struct st_job *job;
+	struct restore *restore;
 	struct reader *warm[3];
 	TAILQ_HEAD(st_readers, st_calls) calls;
 	struct st_counters count;

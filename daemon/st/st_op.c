@@ -31,6 +31,22 @@ st_op_commit_stream(struct st *st)
 	return st_stream_find(st, "commit")->stream;
 }
 
+int
+st_op_candidate_empty(struct st *st, const struct op_call *call, struct err *e)
+{
+	struct pool *pool = pool_new();
+	struct st_entry *list;
+	size_t n = 0;
+	int r;
+
+	r = st_cand_list(st->view.cand, call->who.session, pool, &list, &n, e);
+	pool_free(&pool);
+	if (r == 0 && n > 0)
+		r = err_set(e, ERR_REFUSED,
+		    "the candidate has changes: commit or discard them first");
+	return r;
+}
+
 /* The first line of many, and how much there is. */
 static void
 op_put_lines(struct op_call *call, const char *col, const char *text)

@@ -208,17 +208,9 @@ static int
 rollback_admit(
     struct st *st, const struct op_call *call, int64_t rev, struct err *e)
 {
-	struct pool *pool = pool_new();
-	struct st_entry *list;
 	struct st_revision v;
-	size_t n = 0;
-	int r;
+	int r = st_op_candidate_empty(st, call, e);
 
-	r = st_cand_list(st->view.cand, call->who.session, pool, &list, &n, e);
-	pool_free(&pool);
-	if (r == 0 && n > 0)
-		r = err_set(e, ERR_REFUSED,
-		    "the candidate has changes: commit or discard them first");
 	if (r == 0)
 		r = st_revision_get(
 		    st->view.db((void *)st, "commit"), rev, &v, e);

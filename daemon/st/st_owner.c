@@ -232,6 +232,8 @@ st_resign(struct st *st, const struct err *why)
 	st_answers_fail(st, &e);
 	if (st->job != NULL)
 		st_job_fail(st->job, &e);
+	if (st->restore != NULL)
+		st_restore_fail(st, &e);
 	st_gate_fail(st, &e);
 	st_holds_fail(st, &e);
 	st_hold_close(&st->base);

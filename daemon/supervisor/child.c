@@ -136,6 +136,8 @@ child_tell_start(struct child *c)
 	s->debug = conf->debug;
 	s->witness = conf->witness;
 	s->epoch = c->sup->epoch;
+	s->history_days = conf->history_days;
+	s->history_mib = conf->history_mib;
 	if (may & KEY_SITE)
 		memcpy(s->key_site, k->site, CRYPT_KEY);
 	if (may & KEY_AUTH)

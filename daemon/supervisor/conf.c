@@ -133,6 +133,30 @@ conf_log(struct conf *c, const char *value, struct err *e)
 	return 0;
 }
 
+static int
+conf_history(struct conf *c, const char *value, struct err *e)
+{
+	int64_t days;
+
+	if (!str_int(value, 1, 3650, &days))
+		return err_set(e, ERR_INVALID,
+		    "expected days from 1 to 3650, got \"%s\"", value);
+	c->history_days = (uint32_t)days;
+	return 0;
+}
+
+static int
+conf_history_size(struct conf *c, const char *value, struct err *e)
+{
+	int64_t mib;
+
+	if (!str_int(value, 16, 1 << 20, &mib))
+		return err_set(e, ERR_INVALID,
+		    "expected MiB from 16 to 1048576, got \"%s\"", value);
+	c->history_mib = (uint32_t)mib;
+	return 0;
+}
+
 static const struct conf_key {
 	const char *name;
 	int (*set)(struct conf *, const char *value, struct err *);
@@ -147,6 +171,8 @@ static const struct conf_key {
     {"control-group", conf_control_group, false},
     {"user", conf_user, false},
     {"witness", conf_witness, false},
+    {"history", conf_history, false},
+    {"history-size", conf_history_size, false},
     {"log", conf_log, false},
 };
 
@@ -243,6 +269,8 @@ conf_parse(struct conf *c, const char *name, const char *text, struct err *e)
 	memset(c, 0, sizeof *c);
 	addr_parse(&c->inside, "127.0.0.1", 0);
 	c->port_base = 20000;
+	c->history_days = 7;
+	c->history_mib = 1024;
 	for (; *text != '\0'; text += n + (text[n] == '\n')) {
 		n = strcspn(text, "\n");
 		number++;

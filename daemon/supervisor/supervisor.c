@@ -467,7 +467,7 @@ supervisor_raise_limits(void)
 static void
 supervisor_prepare_state(struct supervisor *s)
 {
-	static const char *const shared[] = {"streams", "log"};
+	static const char *const shared[] = {"streams", "log", "history"};
 	char path[300];
 	struct err e;
 	size_t i;
@@ -481,7 +481,7 @@ supervisor_prepare_state(struct supervisor *s)
 		fatal("%s", path);
 	if (flock(s->lock, LOCK_EX | LOCK_NB) != 0)
 		fatalx("%s: another tandemd runs on this state", path);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < sizeof shared / sizeof shared[0]; i++) {
 		snprintf(path, sizeof path, "%s/%s", s->conf.state, shared[i]);
 		supervisor_mkdir(path, 0770);
 		supervisor_share(path);

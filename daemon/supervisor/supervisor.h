@@ -25,6 +25,7 @@ struct conf {
 	char control_group[33];
 	char user[33]; /* one user for all processes; "" = one per role */
 	bool witness;  /* votes, holds no data */
+	uint32_t history_days, history_mib;
 	bool debug;
 };
 int conf_read(struct conf *, const char *path, struct err *);
