@@ -25,8 +25,7 @@ extern const struct op st_op_set, st_op_delete, st_op_discard, st_op_compare,
 static const struct op *const st_ops[] = {&st_op_set, &st_op_delete,
     &st_op_discard, &st_op_compare, &st_op_check, &st_op_commit,
     &st_op_rollback, &st_op_restore, &st_op_configuration, &st_op_revisions,
-    &st_op_changes,
-    NULL};
+    &st_op_changes, NULL};
 
 struct st *
 st_of(const struct op_call *call)

@@ -22,7 +22,7 @@ struct restore {
 	struct st *st;
 	struct op_call *call;
 	uint64_t time;
-	struct past past; /* the domain's stream */
+	struct past past;   /* the domain's stream */
 	struct obj_row row; /* of the directory */
 	bool has_row;
 	char domain[OBJ_KEY];
@@ -68,7 +68,8 @@ st_restore_fail(struct st *st, const struct err *why)
 	restore_finish(st->restore, why);
 }
 
-/* ---- the comparison -------------------------------------------------------- */
+/* ---- the comparison --------------------------------------------------------
+ */
 
 static void
 restore_row(const struct restore *b)
@@ -94,8 +95,8 @@ restore_fill(struct restore *b, struct err *e)
 	if ((r = stream_join(commit, e)) != 0 ||
 	    (r = stream_mark(commit, e)) != 0)
 		return r;
-	r = st_restore_fill(&b->st->view, b->call->who.session, b->st->rev,
-	    &b->changes, e);
+	r = st_restore_fill(
+	    &b->st->view, b->call->who.session, b->st->rev, &b->changes, e);
 	if (r == 0)
 		return stream_mark_keep(commit, e);
 	stream_mark_undo(commit, NULL);
@@ -166,7 +167,8 @@ restore_compare(void *arg, const struct err *why)
 		loop_timer_set(b->next, 0);
 }
 
-/* ---- the databases ---------------------------------------------------------- */
+/* ---- the databases ----------------------------------------------------------
+ */
 
 /* A database of an older release gets what it lacks. */
 static int
@@ -205,8 +207,7 @@ restore_on_open(void *arg, const struct err *why)
 		return;
 	}
 	past_ask(st->cfg.repl, b->stream,
-	    st_restore_until(
-		st->view.db(st, "commit"), b->stream, b->time),
+	    st_restore_until(st->view.db(st, "commit"), b->stream, b->time),
 	    restore_on_domain, b);
 }
 
@@ -223,8 +224,8 @@ restore_find(struct restore *b, sqlite3 *root, struct err *e)
 	st_domain_path(b->st->cfg.objs, b->domain, &path);
 	clock_text(text, b->time);
 	if (obj_get(root, &path, &b->row, NULL) != 0)
-		return err_set(e, ERR_ABSENT,
-		    "there was no domain %s at %s", b->domain, text);
+		return err_set(e, ERR_ABSENT, "there was no domain %s at %s",
+		    b->domain, text);
 	b->has_row = true;
 	id = obj_value(&b->row, "id");
 	if (id == NULL || !st_view_known(&b->st->view, id))
@@ -270,8 +271,8 @@ restore_work(void *arg, const struct err *why)
 		return;
 	if (st->restore != NULL)
 		err_set(&e, ERR_BUSY, "another domain is being restored");
-	else if (st_restore_time(
-		     op_arg(call, "to"), clock_real(), &time, &e) == 0 &&
+	else if (st_restore_time(op_arg(call, "to"), clock_real(), &time, &e) ==
+		0 &&
 	    st_op_candidate_empty(st, call, &e) == 0)
 		e.code = ERR_NONE;
 	if (e.code != ERR_NONE) {
@@ -287,8 +288,7 @@ restore_work(void *arg, const struct err *why)
 	b->next = loop_timer_new(st->cfg.loop, restore_on_next, b);
 	st->restore = b;
 	past_ask(st->cfg.repl, ST_ROOT_STREAM,
-	    st_restore_until(
-		st->view.db(st, "commit"), ST_ROOT_STREAM, time),
+	    st_restore_until(st->view.db(st, "commit"), ST_ROOT_STREAM, time),
 	    restore_on_root, b);
 }
 

@@ -79,8 +79,7 @@ st_restore_time(const char *text, uint64_t now, uint64_t *time, struct err *e)
 int64_t
 st_restore_rev(sqlite3 *db)
 {
-	sqlite3_stmt *s =
-	    st_sql(db, NULL, "SELECT max(rev) FROM _applied", "");
+	sqlite3_stmt *s = st_sql(db, NULL, "SELECT max(rev) FROM _applied", "");
 	int64_t rev = 0;
 
 	if (s != NULL && sqlite3_step(s) == SQLITE_ROW)
@@ -111,7 +110,8 @@ st_restore_until(sqlite3 *commit, const char *stream, uint64_t time)
 	return until;
 }
 
-/* ---- the difference ------------------------------------------------------- */
+/* ---- the difference -------------------------------------------------------
+ */
 
 static bool
 restore_keeps(const struct op_field *f)
@@ -130,8 +130,7 @@ restore_made(struct st_changes *c, const char *stream, const char *path,
 	for (i = 0; was->path.obj->fields[i].name != NULL; i++) {
 		if (was->value[i] != NULL)
 			st_changes_add(c, stream, path,
-			    was->path.obj->fields[i].name, NULL,
-			    was->value[i]);
+			    was->path.obj->fields[i].name, NULL, was->value[i]);
 	}
 }
 
@@ -145,8 +144,8 @@ restore_changed(struct st_changes *c, const char *stream, const char *path,
 	for (i = 0; f[i].name != NULL; i++) {
 		if (!restore_keeps(&f[i]) &&
 		    !str_equal(was->value[i], is->value[i]))
-			st_changes_add(c, stream, path, f[i].name,
-			    is->value[i], was->value[i]);
+			st_changes_add(c, stream, path, f[i].name, is->value[i],
+			    was->value[i]);
 	}
 }
 
@@ -184,8 +183,7 @@ restore_was(void *arg, struct obj_row *was, struct err *e)
 	} else {
 		return r;
 	}
-	str_copy(w->after, sizeof w->after,
-	    was->path.key[was->path.nkeys - 1]);
+	str_copy(w->after, sizeof w->after, was->path.key[was->path.nkeys - 1]);
 	w->budget--;
 	return 0;
 }
@@ -244,7 +242,8 @@ st_restore_step(struct st_restore_walk *w, unsigned rows, struct err *e)
 	return 1;
 }
 
-/* ---- the candidate --------------------------------------------------------- */
+/* ---- the candidate ---------------------------------------------------------
+ */
 
 int
 st_restore_fill(const struct st_view *v, const char *session, int64_t rev,

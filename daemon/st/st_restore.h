@@ -41,8 +41,7 @@ struct st_restore_walk {
 	unsigned budget;
 };
 /* So many rows more: 1; 0 at the end. */
-int st_restore_step(
-    struct st_restore_walk *, unsigned rows, struct err *);
+int st_restore_step(struct st_restore_walk *, unsigned rows, struct err *);
 /* The row of the domain in the directory. is NULL: it is deleted now. */
 int st_restore_domain(struct st_changes *, const struct obj_row *was,
     const struct obj_row *is, struct err *);

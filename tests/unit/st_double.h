@@ -402,6 +402,82 @@ reader_changes(
 	return 0;
 }
 
+/* ---- the past: one moment, kept as files ---------------------------------
+ */
+
+/* From now on the past is what a stream is at this moment. */
+static inline void
+double_remember(struct repl *r, const char *name)
+{
+	char path[PATH_MAX + 80], sql[PATH_MAX + 160];
+	struct stream *s = r->streams;
+
+	while (s != NULL && strcmp(s->name, name) != 0)
+		s = s->next;
+	assert_non_null(s);
+	double_path(r, name, path, sizeof path - 8);
+	strcat(path, ".then");
+	unlink(path);
+	snprintf(sql, sizeof sql, "VACUUM INTO '%s'", path);
+	assert_int_equal(sqlite3_exec(s->db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+struct double_past {
+	struct repl *repl;
+	char name[STREAM_NAME];
+	uint64_t time;
+	past_fn *fn;
+	void *arg;
+	struct loop_defer tell;
+};
+static struct double_past double_past;
+
+static inline void
+double_past_tell(void *arg)
+{
+	struct double_past *d = arg;
+	char path[PATH_MAX + 80];
+	struct past p = {.lsn = 1, .time = d->time};
+	struct err e;
+
+	double_path(d->repl, d->name, path, sizeof path - 8);
+	strcat(path, ".then");
+	if (access(path, R_OK) != 0) {
+		err_set(&e, ERR_ABSENT, "no past of %s", d->name);
+		d->fn(d->arg, NULL, &e);
+		return;
+	}
+	assert_int_equal(sqlite3_open(path, &p.db), SQLITE_OK);
+	d->fn(d->arg, &p, NULL);
+}
+
+void
+past_ask(
+    struct repl *r, const char *stream, uint64_t time, past_fn *fn, void *arg)
+{
+	double_past = (struct double_past){.repl = r,
+	    .time = time,
+	    .fn = fn,
+	    .arg = arg,
+	    .tell = {.fn = double_past_tell, .arg = &double_past}};
+	str_copy(double_past.name, sizeof double_past.name, stream);
+	loop_defer(r->loop, &double_past.tell);
+}
+
+void
+past_forget(struct repl *r, void *arg)
+{
+	if (double_past.arg == arg)
+		loop_defer_cancel(r->loop, &double_past.tell);
+}
+
+void
+past_close(struct past *p)
+{
+	sqlite3_close_v2(p->db);
+	p->db = NULL;
+}
+
 /* ---- owner map: one B2BUA -------------------------------------------------
  */
 
