@@ -302,6 +302,31 @@ fold_record(
 	return history_write(f->db, r, e);
 }
 
+static int
+fold_last(void *arg, const struct ship_record *r, uint64_t time, struct err *e)
+{
+	struct fold *f = arg;
+
+	(void)e;
+	f->time = time;
+	f->sum = r->sum;
+	return 1;
+}
+
+/* When the last commit was, if the log still says so: the copy may hold it
+ * already. */
+static int
+fold_look(struct history_job *job, struct fold *f, struct err *e)
+{
+	struct history_walk w = {.job = job,
+	    .stream = f->stream,
+	    .fn = fold_last,
+	    .arg = f,
+	    .lsn = f->stream->upto - 1};
+
+	return walk_log(&w, e);
+}
+
 /* The copy becomes what the stream was at upto. */
 static int
 fold_exact(struct history_job *job, struct fold *f, struct err *e)
@@ -315,7 +340,7 @@ fold_exact(struct history_job *job, struct fold *f, struct err *e)
 	struct stat st;
 	int r;
 
-	if ((r = walk_log(&w, e)) != 0)
+	if ((r = fold_look(job, f, e)) != 0 || (r = walk_log(&w, e)) != 0)
 		return r;
 	if (w.lsn < s->upto)
 		return err_set(e, ERR_ABSENT,

@@ -230,11 +230,12 @@ history_build(struct history *h, struct history_job *job)
 	    .stream = job->stream,
 	    .walk = {.history = h, .job = job, .stream = job->stream}};
 	struct volume_reader v = {.fd = -1};
+	struct err e;
 
-	if (build_run(&b, &v, &job->err) == 0) {
-		job->lsn = b.lsn;
-		job->at = b.at;
-	}
+	if (build_run(&b, &v, &e) != 0)
+		job->err = e;
+	job->lsn = b.lsn;
+	job->at = b.at;
 	volume_close(&v);
 }
 
