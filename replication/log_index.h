@@ -58,9 +58,9 @@ struct log_stream {
 	size_t nneed, need_room, needed;
 	struct log_void *voids;
 	size_t nvoids;
-	bool damaged; /* its database is gone: nobody may write it */
+	bool damaged;	 /* its database is gone: nobody may write it */
 	uint64_t begins; /* LSN before the first that the log had of it */
-	void *live;   /* the replicator's own */
+	void *live;	 /* the replicator's own */
 
 	/* On a site: */
 	bool foreign;	       /* another server wrote under the epoch */

@@ -29,8 +29,7 @@ fit(uint8_t *p, size_t n)
 		if (length < SHIP_HEAD || length % 8 != 0 ||
 		    length > n - off - VOLUME_ENTRY)
 			return;
-		volume_entry_put(
-		    p + off, off, ship_get64(p + off + 8), length);
+		volume_entry_put(p + off, off, ship_get64(p + off + 8), length);
 		memcpy(p + off + VOLUME_ENTRY, "TSR1", 4);
 		ship_put32(p + off + VOLUME_ENTRY + 4, (uint32_t)length);
 		ship_record_sum(p + off + VOLUME_ENTRY, length);

@@ -149,8 +149,8 @@ check_fields(struct laws *l, const char *kind, const struct op_field *f)
 
 static const char *const verbs[] = {"show", "monitor", "trace", "test", "clear",
     "request", "set", "delete", "rename", "copy", "insert", "annotate",
-    "compare", "check", "commit", "confirm", "rollback", "update", "discard",
-    "apply", "export", NULL};
+    "compare", "check", "commit", "confirm", "rollback", "restore", "update",
+    "discard", "apply", "export", NULL};
 
 /* The verb is one of the closed list. */
 static void

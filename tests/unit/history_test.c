@@ -485,7 +485,8 @@ history_reaches_back_as_long_as_it_shall(void **state)
 		uint64_t t = b.now - back * HOUR;
 
 		assert_int_equal(bench_at(&b, t, &e), (uint8_t)(i - back));
-		assert_int_equal(bench_at(&b, t - 1, &e), (uint8_t)(i - back - 1));
+		assert_int_equal(
+		    bench_at(&b, t - 1, &e), (uint8_t)(i - back - 1));
 	}
 	assert_int_equal(bench_at(&b, first, &e), -1);
 	assert_int_equal(e.code, ERR_ABSENT);
@@ -510,8 +511,8 @@ history_takes_no_more_than_it_may(void **state)
 	}
 	assert_in_range(bench_volumes(&b), 2, 4);
 	assert_int_equal(bench_at(&b, b.now, &e), (uint8_t)(i - 1));
-	assert_int_equal(bench_at(&b, b.now - 40 * CLOCK_SEC, &e),
-	    (uint8_t)(i - 40));
+	assert_int_equal(
+	    bench_at(&b, b.now - 40 * CLOCK_SEC, &e), (uint8_t)(i - 40));
 	bench_remove(&b);
 	bench_make(&b, 7 * DAY, 1); /* less than one takes */
 	for (i = 0; i < 100; i++) {
@@ -585,7 +586,7 @@ a_torn_tail_is_cut(void **state)
 	assert_int_equal(truncate(path, size_of(path) - 100), 0);
 	history_close(&b.h);
 	assert_int_equal(history_open(&(struct history_config){b.dir, 7 * DAY,
-				      UINT64_C(1) << 40},
+					  UINT64_C(1) << 40},
 			     &b.h, &e),
 	    0);
 	assert_non_null(b.shelf = shelf_get(b.h, STREAM, &e));
