@@ -5,6 +5,7 @@
  * What a load generator measures: latencies, failures, processor time of the
  * processes under load. Part of a program of one file, hence all static.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -26,16 +27,21 @@ die(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	fputs("sip_load: ", stderr);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
 	exit(2);
 }
 
-/* Processes whose time is told per operation. */
-static pid_t load_pids[PIDS_MAX];
-static unsigned load_npids;
+/* Processes whose time is told per operation; others, whose time is told
+ * apart. */
+struct load_set {
+	pid_t pid[PIDS_MAX];
+	unsigned n;
+	uint64_t begin;
+};
+static struct load_set load_pids, load_others;
 static bool load_json;
 static uint64_t retransmissions, timeouts;
 
@@ -47,7 +53,7 @@ static struct {
 	uint64_t bucket[BUCKETS];
 	uint64_t done, failed, challenges, started;
 	uint64_t status[700];
-	uint64_t begin, end, cpu_begin, own_begin;
+	uint64_t begin, end, own_begin;
 } got;
 
 static unsigned
@@ -103,13 +109,13 @@ cpu_of(pid_t pid)
 }
 
 static uint64_t
-cpu_of_all(void)
+cpu_of_all(const struct load_set *set)
 {
 	uint64_t sum = 0;
 	unsigned i;
 
-	for (i = 0; i < load_npids; i++)
-		sum += cpu_of(load_pids[i]);
+	for (i = 0; i < set->n; i++)
+		sum += cpu_of(set->pid[i]);
 	return sum;
 }
 
@@ -118,23 +124,31 @@ measure_begin(void)
 {
 	memset(&got, 0, sizeof got);
 	retransmissions = timeouts = 0;
-	got.cpu_begin = cpu_of_all();
+	load_pids.begin = cpu_of_all(&load_pids);
+	load_others.begin = cpu_of_all(&load_others);
 	got.own_begin = cpu_of(getpid());
 	got.begin = clock_mono();
 }
 
-/* One operation is over. */
+/* Operations are over that were answered together. */
 static void
-measure(int status, uint64_t us)
+measure_many(int status, uint64_t us, unsigned n)
 {
 	if (status != 200) {
-		got.failed++;
+		got.failed += n;
 		if (status >= 0 && status < 700)
-			got.status[status]++;
+			got.status[status] += n;
 		return;
 	}
-	got.done++;
-	got.bucket[bucket_of(us)]++;
+	got.done += n;
+	got.bucket[bucket_of(us)] += n;
+}
+
+/* One operation is over. */
+static inline void
+measure(int status, uint64_t us)
+{
+	measure_many(status, us, 1);
 }
 
 /* Failures by status; 0 is a timeout. */
@@ -155,7 +169,9 @@ report(const char *what)
 {
 	double s = (double)(got.end - got.begin) / 1e6;
 	double n = got.done != 0 ? (double)got.done : 1;
-	double cpu = (double)(cpu_of_all() - got.cpu_begin) / n;
+	double cpu = (double)(cpu_of_all(&load_pids) - load_pids.begin) / n;
+	double other = (double)(cpu_of_all(&load_others) - load_others.begin) /
+	    n;
 	double own = (double)(cpu_of(getpid()) - got.own_begin) / n;
 	uint64_t p50 = percentile(0.5), p99 = percentile(0.99);
 
@@ -164,9 +180,9 @@ report(const char *what)
 		       ",\"failed\":%" PRIu64 ",\"seconds\":%.3f,\"rate\":%.0f"
 		       ",\"p50_us\":%" PRIu64 ",\"p99_us\":%" PRIu64
 		       ",\"retransmissions\":%" PRIu64 ",\"cpu_us\":%.2f"
-		       ",\"own_cpu_us\":%.2f}\n",
+		       ",\"other_cpu_us\":%.2f,\"own_cpu_us\":%.2f}\n",
 		    what, got.done, got.failed, s, (double)got.done / s, p50,
-		    p99, retransmissions, load_npids != 0 ? cpu : 0.0, own);
+		    p99, retransmissions, cpu, other, own);
 		return;
 	}
 	printf("%s: %" PRIu64 " in %.2f s = %.0f/s, p50 %" PRIu64
@@ -174,22 +190,24 @@ report(const char *what)
 	       ", sent again %" PRIu64,
 	    what, got.done, s, (double)got.done / s, p50, p99, got.failed,
 	    retransmissions);
-	if (load_npids != 0)
+	if (load_pids.n != 0)
 		printf(", %.2f us CPU each", cpu);
+	if (load_others.n != 0)
+		printf(", %.2f us of others", other);
 	printf(" (generator %.2f)\n", own);
 	report_failures();
 }
 
 /* "P,P,..." */
 static void
-take_pids(const char *s)
+take_pids(struct load_set *set, const char *s)
 {
 	char *end;
 
 	for (; *s != '\0'; s = *end == ',' ? end + 1 : end) {
-		if (load_npids == PIDS_MAX)
+		if (set->n == PIDS_MAX)
 			die("--pids: at most %d", PIDS_MAX);
-		load_pids[load_npids++] = (pid_t)strtol(s, &end, 10);
+		set->pid[set->n++] = (pid_t)strtol(s, &end, 10);
 		if (end == s || (*end != ',' && *end != '\0'))
 			die("--pids: expected P,P,.. not %s", s);
 	}

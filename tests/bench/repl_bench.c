@@ -1,296 +1,326 @@
 /*
- * Throughput of the replication core: upserts of a registration-like row,
- * each batch one commit, acknowledged after the sync of the ship log, on real
- * files. Prints CPU of both processes and the durability.
+ * Replication: groups of upserts of a registration-like row, each group one
+ * transaction, acknowledged when it is on disk here and at every follower.
  *
- * usage: repl_bench [directory [seconds of each row]]
+ *   repl_bench tandem     an owner in this process, its replicator and those
+ *                         of 0 to 3 followers in processes of their own, TLS
+ *                         with certificates of a cluster between them
+ *   repl_bench postgres   the same load for a PostgreSQL that runs already
+ *   repl_bench copy       a database of so many MB is copied to a new
+ *                         follower while the load goes on
+ *
+ *   -f N   followers (1)         -b N   upserts of a group (1)
+ *   -g N   groups under way (1)  -t S   seconds (2)
+ *   -m N   MB to be copied (1024)
+ *   -c S   of libpq: where PostgreSQL is
+ *   -p P,..  -o P,..  processes whose time is told; others, told apart
+ *                     (of PostgreSQL; with their children)
+ *   -j     one line of JSON
+ *
+ * Files are under $TMPDIR. With $TEST_LOG replicators log to stderr.
  */
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "daemon/base/clock.h"
-#include "daemon/base/log.h"
-#include "replication/replication.h"
+#include "tests/bench/repl_load.h"
+#include "tests/bench/repl_postgres.h"
+#include "tests/lib/world.h"
 
-#define BENCH_KEYS 50000
-#define BENCH_DEPTH 64
-#define BENCH_SAMPLES 1000000
+#define SCHEMA                                                           \
+	"CREATE TABLE binding(aor TEXT PRIMARY KEY, contact TEXT, "      \
+	"expires INTEGER); CREATE TABLE ballast(k INTEGER PRIMARY KEY, " \
+	"pad BLOB)"
+#define BALLAST 900	  /* bytes of a row, about a page */
+#define BALLAST_ROWS 4096 /* of a transaction */
 
-struct bench;
-struct batch {
-	struct bench *bench;
-	struct stream_ack ack;
-	uint64_t begun;
-};
+static struct {
+	const char *what, *where;
+	unsigned followers, mb;
+} opt = {.followers = 1, .mb = 1024};
 
-struct bench {
-	struct loop *loop;
+static struct {
+	struct world_site site;
+	struct repl *repl;
 	struct stream *stream;
 	sqlite3_stmt *put;
-	unsigned size, depth;
-	uint64_t end;
-	struct batch batch[BENCH_DEPTH];
-	unsigned open;
-	uint64_t upserts, commits;
-	uint32_t *sample;
-	size_t samples;
-	uint64_t random;
-	int ready;
-};
+	struct stream_ack ack[LOAD_GROUPS];
+	/* of a copy */
+	struct loop_timer *poll;
+	uint64_t copy_begun, copy_over;
+} own;
+
+/* ---- the load on a stream ----------------------------------------------- */
 
 static void
-bench_die(const struct err *e)
+own_check(int r, const struct err *e)
 {
-	fprintf(stderr, "repl_bench: %s\n", e->text);
-	exit(1);
+	if (r != 0)
+		die("%s", e->text);
 }
 
-static void bench_go(struct batch *);
-
 static void
-bench_on_ack(void *arg, const struct err *e)
+own_on_ack(void *arg, const struct err *e)
 {
-	struct batch *t = arg;
-	struct bench *b = t->bench;
-	uint64_t now = clock_mono();
-
 	if (e != NULL)
-		bench_die(e);
-	b->upserts += b->size;
-	b->commits++;
-	if (b->samples < BENCH_SAMPLES)
-		b->sample[b->samples++] = (uint32_t)(now - t->begun);
-	if (now < b->end)
-		bench_go(t);
-	else if (--b->open == 0)
-		loop_stop(b->loop);
+		die("%s", e->text);
+	load_done(arg);
 }
 
-/* Phones register in no order: each upsert hits a page of its own. */
-static unsigned
-bench_random(struct bench *b)
-{
-	b->random ^= b->random << 13;
-	b->random ^= b->random >> 7;
-	b->random ^= b->random << 17;
-	return (unsigned)(b->random % BENCH_KEYS);
-}
-
-/* One batch: its upserts and the commit. */
 static void
-bench_go(struct batch *t)
+own_go(struct load_group *g)
 {
-	struct bench *b = t->bench;
-	char key[32], contact[64];
+	struct stream_ack *ack = g->with;
 	struct err e;
-	unsigned i, k;
+	unsigned i;
 
-	t->begun = clock_mono();
-	for (i = 0; i < b->size; i++) {
-		if (stream_join(b->stream, &e) != 0)
-			bench_die(&e);
-		k = bench_random(b);
-		snprintf(key, sizeof key, "user%06u@demo.test", k);
-		snprintf(contact, sizeof contact,
-		    "<sip:user%06u@192.0.2.%03u:5060>", k, i & 255);
-		sqlite3_bind_text(b->put, 1, key, -1, SQLITE_STATIC);
-		sqlite3_bind_text(b->put, 2, contact, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(b->put, 3, (sqlite3_int64)t->begun);
-		if (sqlite3_step(b->put) != SQLITE_DONE) {
-			err_set(&e, ERR_IO, "%s",
-			    sqlite3_errmsg(stream_db(b->stream)));
-			bench_die(&e);
-		}
-		sqlite3_reset(b->put);
+	own_check(stream_join(own.stream, &e), &e);
+	for (i = 0; i < g->n; i++) {
+		sqlite3_bind_text(own.put, 1, g->row[i].key, -1, SQLITE_STATIC);
+		sqlite3_bind_text(
+		    own.put, 2, g->row[i].contact, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(own.put, 3, (sqlite3_int64)g->begun);
+		if (sqlite3_step(own.put) != SQLITE_DONE)
+			die("%s", sqlite3_errmsg(stream_db(own.stream)));
+		sqlite3_reset(own.put);
 	}
-	t->ack.fn = bench_on_ack;
-	t->ack.arg = t;
-	stream_on_ack(b->stream, &t->ack);
-	if (stream_commit(b->stream, &e) != 0)
-		bench_die(&e);
+	ack->fn = own_on_ack;
+	ack->arg = g;
+	stream_on_ack(own.stream, ack);
+	own_check(stream_commit(own.stream, &e), &e);
 }
 
+/* One transaction, acknowledged. */
 static void
-bench_on_ready(void *arg, struct stream *s, const struct err *e)
+own_exec(const char *sql)
 {
-	struct bench *b = arg;
-
-	(void)s;
-	if (e != NULL)
-		bench_die(e);
-	loop_stop(b->loop);
-}
-
-static void
-bench_replicator(const char *dir, int fd)
-{
-	char root[300], log[300];
-	struct replicator_config c = {
-	    .root = root, .log = log, .log_keep = 64 << 20};
-	struct loop *loop = loop_new();
-	struct replicator *r;
 	struct err e;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	snprintf(root, sizeof root, "%s/streams", dir);
-	snprintf(log, sizeof log, "%s/log", dir);
-	if (replicator_open(loop, &c, &r, &e) != 0)
-		bench_die(&e);
-	replicator_serve(r, fd, "bench");
-	loop_run(loop);
-	_exit(0);
+	own_check(stream_join(own.stream, &e), &e);
+	if (sqlite3_exec(stream_db(own.stream), sql, NULL, NULL, NULL) !=
+	    SQLITE_OK)
+		die("%s", sqlite3_errmsg(stream_db(own.stream)));
+	own_check(stream_commit(own.stream, &e), &e);
+	world_settle(load.loop, own.stream);
 }
 
 /* All rows there from the beginning, in an order of their own. */
 static void
-bench_fill(struct bench *b)
+own_fill(void)
 {
-	struct err e;
+	char sql[500];
 
-	b->random = 88172645463325252u;
-	if (stream_join(b->stream, &e) != 0)
-		bench_die(&e);
-	sqlite3_exec(stream_db(b->stream),
+	snprintf(sql, sizeof sql,
 	    "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n "
-	    "WHERE i < 49999) INSERT INTO binding SELECT "
-	    "printf('user%06u@demo.test', i), "
-	    "printf('<sip:user%06u@192.0.2.000:5060>', i), 0 FROM n ORDER BY "
-	    "random()",
-	    NULL, NULL, NULL);
-	if (stream_commit(b->stream, &e) != 0)
-		bench_die(&e);
+	    "WHERE i < %u) INSERT INTO binding SELECT "
+	    "printf('user%%06u@demo.test', i), "
+	    "printf('<sip:user%%06u@192.0.2.000:5060>', i), 0 FROM n "
+	    "ORDER BY random()",
+	    LOAD_KEYS - 1);
+	own_exec(sql);
 }
 
-/* User and system time of a process, in microseconds, from its stat file. */
-static uint64_t
-bench_cpu(pid_t pid)
+/* The first server owns the stream and is its only member yet. */
+static void
+own_open(unsigned servers)
 {
-	char path[64], line[1024], *p;
-	unsigned long long user = 0, sys = 0;
-	FILE *f;
+	struct world_site *t = &own.site;
+	unsigned i;
 
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	if ((f = fopen(path, "r")) == NULL)
-		return 0;
-	if (fgets(line, sizeof line, f) != NULL &&
-	    (p = strrchr(line, ')')) != NULL)
-		sscanf(p + 2,
-		    "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
-		    &user, &sys);
-	fclose(f);
-	return (user + sys) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
-}
-
-static int
-bench_by_size(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
+	world_site_make_tls(t, load.loop, servers);
+	own.repl = repl_new(load.loop, t->w[0].root);
+	repl_link(own.repl, world_link(&t->w[0], "sr/1"));
+	load_pids = (struct load_set){
+	    .pid = {getpid(), t->w[0].replicator}, .n = 2};
+	for (i = 1; i < servers; i++)
+		load_others.pid[load_others.n++] = t->w[i].replicator;
+	load.go = own_go;
+	for (i = 0; i < load.groups; i++)
+		load.group[i].with = &own.ack[i];
 }
 
 static void
-bench_row(
-    struct bench *b, unsigned size, unsigned depth, double seconds, pid_t other)
+own_stream(void)
 {
-	uint64_t begun, us, mine, his;
+	uint64_t epoch = world_site_own(&own.site, "sr", 0, "srv1");
+
+	own.stream = world_stream(
+	    own.repl, load.loop, "location", epoch, SCHEMA, 1024);
+	sqlite3_prepare_v3(stream_db(own.stream),
+	    "INSERT INTO binding VALUES(?1, ?2, ?3) ON CONFLICT(aor) DO UPDATE"
+	    " SET contact = excluded.contact, expires = excluded.expires",
+	    -1, SQLITE_PREPARE_PERSISTENT, &own.put, NULL);
+	own_fill();
+}
+
+static void
+own_close(void)
+{
+	sqlite3_finalize(own.put);
+	stream_close(&own.stream);
+	repl_free(&own.repl);
+	world_site_remove(&own.site);
+}
+
+static void
+tandem_run(void)
+{
 	unsigned i;
 
-	b->size = size;
-	b->depth = depth;
-	b->upserts = b->commits = b->samples = 0;
-	mine = bench_cpu(getpid());
-	his = bench_cpu(other);
-	begun = clock_mono();
-	b->end = begun + (uint64_t)(seconds * 1e6);
-	b->open = depth;
-	for (i = 0; i < depth; i++) {
-		b->batch[i].bench = b;
-		bench_go(&b->batch[i]);
+	own_open(opt.followers + 1);
+	own_stream();
+	for (i = 1; i <= opt.followers; i++)
+		world_site_wait_member(&own.site, "sr", i, true);
+	load_run(load.seconds / 5);
+	load_run(load.seconds);
+	report("tandem");
+	own_close();
+}
+
+/* ---- a copy under load -------------------------------------------------- */
+
+static void
+copy_ballast(void)
+{
+	unsigned rows = opt.mb * 1024, at;
+	char sql[300];
+
+	for (at = 0; at < rows; at += BALLAST_ROWS) {
+		snprintf(sql, sizeof sql,
+		    "WITH RECURSIVE n(i) AS (SELECT %u UNION ALL SELECT i + 1 "
+		    "FROM n WHERE i < %u) INSERT INTO ballast SELECT i, "
+		    "randomblob(%d) FROM n",
+		    at, at + BALLAST_ROWS - 1, BALLAST);
+		own_exec(sql);
 	}
-	loop_run(b->loop);
-	us = clock_mono() - begun;
-	mine = bench_cpu(getpid()) - mine;
-	his = bench_cpu(other) - his;
-	qsort(b->sample, b->samples, sizeof *b->sample, bench_by_size);
-	printf("%5u %9u %9.0f %9.0f %8.2f %8.2f %8u %8u\n", size, depth,
-	    (double)b->upserts * 1e6 / (double)us,
-	    (double)b->commits * 1e6 / (double)us,
-	    (double)mine / (double)b->upserts, (double)his / (double)b->upserts,
-	    b->sample[b->samples / 2], b->sample[b->samples * 99 / 100]);
-	fflush(stdout);
+}
+
+/* The load ends when the new server has become a member. */
+static void
+copy_on_poll(void *arg)
+{
+	(void)arg;
+	if (world_site_is_member(&own.site, "sr", 1)) {
+		own.copy_over = clock_mono();
+		load.end = own.copy_over;
+	} else {
+		loop_timer_set(own.poll, CLOCK_MS);
+	}
+}
+
+static void
+copy_report(double before, uint64_t before_gap)
+{
+	double s = (double)(own.copy_over - own.copy_begun) / 1e6;
+	double rate = (double)got.done * 1e6 / (double)(got.end - got.begin);
+
+	if (load_json) {
+		printf("{\"mb\":%u,\"seconds\":%.2f,\"mb_s\":%.1f,"
+		       "\"rate_before\":%.0f,\"gap_before_ms\":%.1f,"
+		       "\"rate\":%.0f,\"gap_ms\":%.1f,\"p99_us\":%" PRIu64
+		       "}\n",
+		    opt.mb, s, opt.mb / s, before, (double)before_gap / 1e3,
+		    rate, (double)load.gap / 1e3, percentile(0.99));
+		return;
+	}
+	printf("copy of %u MB: %.2f s = %.1f MB/s; upserts %.0f/s (%.0f/s "
+	       "before), longest time between acknowledgements %.1f ms (%.1f "
+	       "before), p99 %" PRIu64 " us\n",
+	    opt.mb, s, opt.mb / s, rate, before, (double)load.gap / 1e3,
+	    (double)before_gap / 1e3, percentile(0.99));
+}
+
+static void
+copy_run(void)
+{
+	double before;
+	uint64_t gap;
+
+	own_open(2);
+	world_site_stop(&own.site, 1, SIGKILL);
+	load_others.n = 0;
+	own_stream();
+	copy_ballast();
+	load_run(load.seconds);
+	before = (double)got.done * 1e6 / (double)(got.end - got.begin);
+	gap = load.gap;
+	own.poll = loop_timer_new(load.loop, copy_on_poll, NULL);
+	own.copy_begun = clock_mono();
+	world_site_start(&own.site, 1);
+	loop_timer_set(own.poll, CLOCK_MS);
+	load_run(3600);
+	copy_report(before, gap);
+	loop_timer_free(&own.poll);
+	own_close();
+}
+
+/* ---- options ------------------------------------------------------------ */
+
+static unsigned
+number(const char *s, unsigned lo, unsigned hi)
+{
+	char *end;
+	unsigned long n = strtoul(s, &end, 10);
+
+	if (end == s || *end != '\0' || n < lo || n > hi)
+		die("%s: expected %u..%u", s, lo, hi);
+	return (unsigned)n;
+}
+
+static void
+take_option(int c)
+{
+	switch (c) {
+	case 'f':
+		opt.followers = number(optarg, 0, WORLD_SERVERS - 1);
+		break;
+	case 'b':
+		load.batch = number(optarg, 1, LOAD_BATCH);
+		break;
+	case 'g':
+		load.groups = number(optarg, 1, LOAD_GROUPS);
+		break;
+	case 't':
+		load.seconds = number(optarg, 1, 3600);
+		break;
+	case 'm':
+		opt.mb = number(optarg, 1, 100000);
+		break;
+	case 'c':
+		opt.where = optarg;
+		break;
+	case 'p':
+		take_pids(&load_pids, optarg);
+		break;
+	case 'o':
+		take_pids(&load_others, optarg);
+		break;
+	case 'j':
+		load_json = true;
+		break;
+	default:
+		die("-f N -b N -g N -t S -m MB -c WHERE -p P,.. -o P,.. -j "
+		    "tandem|postgres|copy");
+	}
 }
 
 int
 main(int argc, char **argv)
 {
-	static const unsigned sizes[] = {1, 16, 64, 256};
-	static struct bench b;
-	struct stream_config c = {.name = "location",
-	    .epoch = 1,
-	    .page_size = 1024,
-	    .schema = "CREATE TABLE binding(aor TEXT PRIMARY KEY,"
-		      " contact TEXT, expires INTEGER)",
-	    .on_ready = bench_on_ready,
-	    .arg = &b};
-	char dir[200] = "/tmp/repl-bench-XXXXXX", root[300];
-	double seconds = argc > 2 ? atof(argv[2]) : 2;
-	struct repl *repl;
-	struct err e;
-	pid_t pid;
-	unsigned i;
-	int s[2];
+	int c;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (argc > 1)
-		snprintf(dir, sizeof dir, "%.150s/repl-bench-XXXXXX", argv[1]);
-	if (mkdtemp(dir) == NULL ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s) != 0) {
-		perror(dir);
-		return 1;
-	}
-	snprintf(root, sizeof root, "%s/streams", dir);
-	mkdir(root, 0770);
-	if ((pid = fork()) == 0) {
-		close(s[0]);
-		bench_replicator(dir, s[1]);
-	}
-	close(s[1]);
-	b.loop = loop_new();
-	b.sample = malloc(BENCH_SAMPLES * sizeof *b.sample);
-	repl = repl_new(b.loop, root);
-	repl_link(repl, s[0]);
-	if (stream_open(repl, &c, &b.stream, &e) != 0)
-		bench_die(&e);
-	loop_run(b.loop);
-	sqlite3_prepare_v3(stream_db(b.stream),
-	    "INSERT INTO binding VALUES(?1, ?2, ?3) ON CONFLICT(aor) DO UPDATE"
-	    " SET contact = excluded.contact, expires = excluded.expires",
-	    -1, SQLITE_PREPARE_PERSISTENT, &b.put, NULL);
-	printf("page size 1024, TEXT key, %d rows; acknowledged = ship log "
-	       "synced (fdatasync) in %s\n",
-	    BENCH_KEYS, dir);
-	bench_fill(&b);
-	printf("batch in-flight upserts/s commits/s us owner  us repl   p50 us"
-	       "   p99 us\n");
-	for (i = 0; i < 4; i++)
-		bench_row(&b, sizes[i], 1, seconds, pid);
-	for (i = 0; i < 4; i++)
-		bench_row(&b, sizes[i], 4, seconds, pid);
-	sqlite3_finalize(b.put);
-	stream_close(&b.stream);
-	repl_free(&repl);
-	loop_free(&b.loop);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	snprintf(root, sizeof root, "rm -rf '%s'", dir);
-	return system(root) != 0;
+	while ((c = getopt(argc, argv, "f:b:g:t:m:c:p:o:j")) != -1)
+		take_option(c);
+	opt.what = optind + 1 == argc ? argv[optind] : "";
+	load.loop = loop_new();
+	if (strcmp(opt.what, "tandem") == 0)
+		tandem_run();
+	else if (strcmp(opt.what, "copy") == 0)
+		copy_run();
+	else if (strcmp(opt.what, "postgres") == 0 && opt.where != NULL)
+		pg_run(opt.where);
+	else
+		take_option('?');
+	loop_free(&load.loop);
+	return 0;
 }

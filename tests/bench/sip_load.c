@@ -704,6 +704,7 @@ static const char usage[] =
     "  --expires S    of REGISTER\n"
     "  --hold MS      of a call\n"
     "  --pids P,P     processes whose CPU time is told per operation\n"
+    "  --others P,P   other processes whose CPU time is told apart\n"
     "  --json         one object for each phase\n";
 
 /* A number between bounds, or the end. */
@@ -760,7 +761,9 @@ take_option(const char *name, const char *value)
 	else if (strcmp(name, "until") == 0)
 		opt.until = value;
 	else if (strcmp(name, "pids") == 0)
-		take_pids(value);
+		take_pids(&load_pids, value);
+	else if (strcmp(name, "others") == 0)
+		take_pids(&load_others, value);
 	else if (strcmp(name, "count") == 0)
 		opt.count = number(name, value, 1, COUNT_MAX);
 	else if (strcmp(name, "json") == 0)
@@ -792,6 +795,7 @@ take_options(int argc, char **argv)
 	    {"hold", required_argument, NULL, 0},
 	    {"pids", required_argument, NULL, 0},
 	    {"until", required_argument, NULL, 0},
+	    {"others", required_argument, NULL, 0},
 	    {"spread", no_argument, NULL, 0},
 	    {"json", no_argument, NULL, 0},
 	    {NULL, 0, NULL, 0},

@@ -18,8 +18,12 @@ scratch_die(const char *what)
 void
 scratch_make(char path[64])
 {
-	snprintf(path, 64, "/tmp/tandem-test-XXXXXX");
-	if (mkdtemp(path) == NULL)
+	const char *tmp = getenv("TMPDIR");
+
+	if (tmp == NULL)
+		tmp = "/tmp";
+	if (snprintf(path, 64, "%s/tandem-test-XXXXXX", tmp) >= 64 ||
+	    mkdtemp(path) == NULL)
 		scratch_die(path);
 }
 

@@ -14,9 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cluster.h"
 #include "scratch.h"
 #include "world.h"
 #include "daemon/base/log.h"
+#include "daemon/base/mesh.h"
 
 #define WORLD_LIMIT 60 /* seconds that an event may be waited for */
 
@@ -78,6 +80,9 @@ struct world_inside {
 	struct replicator *r;
 	struct owner_map *map;
 	int control;
+	struct mesh *mesh; /* with TLS */
+	struct mesh_server server[WORLD_SERVERS];
+	size_t servers;
 };
 
 static void inside_say(int s, const char *fmt, ...)
@@ -146,6 +151,54 @@ inside_status(struct world_inside *in)
 	inside_say(in->control, "E");
 }
 
+static void
+inside_on_up(void *arg, const char *server, int fd)
+{
+	replicator_join(((struct world_inside *)arg)->r, fd, server);
+}
+
+/* A mesh of its own, whose address the test tells the others. */
+static void
+inside_mesh(struct world_inside *in, struct loop *loop, const struct world *w)
+{
+	struct mesh_config c = {.self = w->server,
+	    .identity = w->identity,
+	    .port_offset = MESH_REPLICATOR,
+	    .on_up = inside_on_up,
+	    .arg = in};
+	char text[ADDR_TEXT];
+	union addr a;
+	struct err e;
+
+	addr_parse(&c.listen, "127.0.0.1", 0);
+	if (mesh_open(loop, &c, &in->mesh, &e) != 0) {
+		fprintf(stderr, "mesh: %s\n", e.text);
+		_exit(1);
+	}
+	mesh_address(in->mesh, &a);
+	addr_text(text, &a);
+	inside_say(in->control, "M %s", text);
+}
+
+/* Another server, and the port at which its mesh listens. */
+static void
+inside_server(struct world_inside *in, const char *line)
+{
+	struct mesh_server *s = in->server;
+	char name[MESH_NAME];
+	unsigned port;
+
+	if (in->mesh == NULL || sscanf(line, "%32s %u", name, &port) != 2)
+		return;
+	while (s < in->server + in->servers && strcmp(s->name, name) != 0)
+		s++;
+	if (s == in->server + in->servers)
+		in->servers++;
+	snprintf(s->name, sizeof s->name, "%s", name);
+	addr_parse(&s->inside, "127.0.0.1", (uint16_t)(port - MESH_REPLICATOR));
+	mesh_set(in->mesh, in->server, in->servers);
+}
+
 /* A socket comes over the control socket; its end is the world's end. */
 static void
 world_on_control(void *arg, int s, int events)
@@ -157,6 +210,7 @@ world_on_control(void *arg, int s, int events)
 
 	(void)events;
 	if (len <= 0) {
+		mesh_close(&in->mesh);
 		replicator_close(&in->r);
 		_exit(0);
 	}
@@ -166,6 +220,8 @@ world_on_control(void *arg, int s, int events)
 		inside_decided(in, who + 1);
 	else if (who[0] == '#')
 		inside_status(in);
+	else if (who[0] == '%')
+		inside_server(in, who + 1);
 	else if (n == 1 && who[0] == '@')
 		replicator_join(in->r, fd, who + 1);
 	else if (n == 1)
@@ -223,6 +279,8 @@ world_replicator(const struct world *w, int control)
 		fprintf(stderr, "replicator: %s\n", e.text);
 		_exit(1);
 	}
+	if (w->identity != NULL)
+		inside_mesh(&in, loop, w);
 	loop_fd_open(loop, control, LOOP_READ, world_on_control, &in);
 	loop_run(loop);
 	_exit(0);
@@ -510,6 +568,29 @@ site_on_row(struct world_site *t, const char *line)
 	t->rows = true;
 }
 
+/* A server listens at "127.0.0.1:PORT": it and the others are told. */
+static void
+site_on_address(struct world_site *t, unsigned from, const char *line)
+{
+	char say[64];
+	unsigned i, j;
+
+	snprintf(
+	    t->port[from], sizeof t->port[from], "%s", strrchr(line, ':') + 1);
+	for (i = 0; i < t->n; i++) {
+		for (j = 0; j < t->n; j++) {
+			if (i == j || (i != from && j != from) || !t->up[i] ||
+			    !t->up[j] || t->port[j][0] == '\0')
+				continue;
+			snprintf(say, sizeof say, "%%%s %s", world_names[j],
+			    t->port[j]);
+			if (send(t->w[i].control, say, strlen(say) + 1,
+				MSG_NOSIGNAL) < 0)
+				world_die("address");
+		}
+	}
+}
+
 static void
 site_on_control(void *arg, int s, int events)
 {
@@ -529,6 +610,8 @@ site_on_control(void *arg, int s, int events)
 	line[n] = '\0';
 	if (line[0] == 'P')
 		site_on_proposal(t, i, line + 2);
+	else if (line[0] == 'M')
+		site_on_address(t, i, line + 2);
 	else if (line[0] == 'R')
 		site_on_row(t, line + 2);
 	else if (line[0] == 'E')
@@ -548,8 +631,20 @@ site_put_server(struct world_site *t, unsigned i)
 	owner_map_put(t->map, &o);
 }
 
-void
-world_site_make(struct world_site *t, struct loop *loop, unsigned n)
+static void
+site_identities(struct world_site *t)
+{
+	struct cluster c;
+	unsigned i;
+
+	cluster_make(&c);
+	for (i = 0; i < t->n; i++)
+		t->identity[i] = cluster_identity(&c, world_names[i]);
+	cluster_forget(&c);
+}
+
+static void
+site_make(struct world_site *t, struct loop *loop, unsigned n, bool tls)
 {
 	struct err e;
 	unsigned i, j;
@@ -557,6 +652,8 @@ world_site_make(struct world_site *t, struct loop *loop, unsigned n)
 	memset(t, 0, sizeof *t);
 	t->loop = loop;
 	t->n = n;
+	if (tls)
+		site_identities(t);
 	if (owner_map_create(NULL, &t->map, &e) != 0)
 		world_die(e.text);
 	for (i = 0; i < WORLD_SERVERS; i++) {
@@ -566,11 +663,24 @@ world_site_make(struct world_site *t, struct loop *loop, unsigned n)
 	for (i = 0; i < n; i++) {
 		world_make(&t->w[i]);
 		t->w[i].server = world_names[i];
-		t->w[i].segment = 1 << 20;
+		t->w[i].identity = t->identity[i];
+		t->w[i].segment = tls ? 0 : 1 << 20;
 		t->w[i].keep = 64 << 20;
 	}
 	for (i = 0; i < n; i++)
 		world_site_start(t, i);
+}
+
+void
+world_site_make(struct world_site *t, struct loop *loop, unsigned n)
+{
+	site_make(t, loop, n, false);
+}
+
+void
+world_site_make_tls(struct world_site *t, struct loop *loop, unsigned n)
+{
+	site_make(t, loop, n, true);
 }
 
 void
@@ -582,6 +692,7 @@ world_site_remove(struct world_site *t)
 		if (t->up[i])
 			world_site_stop(t, i, 0); /* an orderly end */
 		world_remove(&t->w[i]);
+		free(t->identity[i]);
 	}
 	owner_map_close(&t->map);
 }
@@ -600,7 +711,7 @@ world_site_start(struct world_site *t, unsigned i)
 	t->io[i] = loop_fd_open(
 	    t->loop, t->w[i].control, LOOP_READ, site_on_control, t);
 	site_owners_changed(t);
-	for (j = 0; j < t->n; j++) {
+	for (j = 0; j < t->n && t->identity[i] == NULL; j++) {
 		if (j != i && t->up[j])
 			world_site_join(t, i, j);
 	}
@@ -614,6 +725,7 @@ world_site_stop(struct world_site *t, unsigned i, int signo)
 	loop_fd_close(&t->io[i]);
 	world_stop(&t->w[i], signo);
 	t->up[i] = false;
+	t->port[i][0] = '\0';
 	site_put_server(t, i);
 	for (j = 0; j < t->n; j++) {
 		if (j != i)

@@ -18,7 +18,8 @@ struct world {
 	uint64_t past_keep, past_bytes; /* of a history; 0 = none */
 	size_t small; /* the log on a disk of so many bytes, all but 8 MiB of
 		       * which a file "ballast" takes; if it may mount */
-	const char *server; /* its name on a site; NULL = alone */
+	const char *server;   /* its name on a site; NULL = alone */
+	const char *identity; /* of the cluster; NULL = wires, see below */
 	pid_t replicator;
 	int control; /* passes sockets to it */
 };
@@ -35,8 +36,10 @@ int world_link_by(int control, const char *who);
 
 /*
  * Servers of a site: a world each, joined by wires whose bytes pass through
- * the test's process, which can cut or stop them. The test is also the quorum:
- * it keeps the owner map and answers proposals from its loop.
+ * the test's process, which can cut or stop them; or, made by
+ * world_site_make_tls, by the TLS of a cluster of their own on loopback, as in
+ * production. The test is also the quorum: it keeps the owner map and answers
+ * proposals from its loop.
  */
 #define WORLD_SERVERS 4
 
@@ -62,6 +65,8 @@ struct world_site {
 	unsigned n;
 	struct world w[WORLD_SERVERS];
 	bool up[WORLD_SERVERS], deaf[WORLD_SERVERS];
+	char *identity[WORLD_SERVERS]; /* with TLS */
+	char port[WORLD_SERVERS][8];   /* where its mesh listens; or "" */
 	struct loop_fd *io[WORLD_SERVERS];
 	struct owner_map *map;
 	struct world_wire wire[WORLD_SERVERS][WORLD_SERVERS]; /* from < to */
@@ -76,6 +81,7 @@ struct world_site {
 };
 
 void world_site_make(struct world_site *, struct loop *, unsigned servers);
+void world_site_make_tls(struct world_site *, struct loop *, unsigned servers);
 void world_site_remove(struct world_site *);
 void world_site_start(struct world_site *, unsigned); /* and its wires */
 void world_site_stop(struct world_site *, unsigned, int signo);
