@@ -87,10 +87,14 @@ struct live {
 	bool syncing;	     /* a sync of the file is under way */
 	bool sync_failed;    /* never note a checkpoint again */
 	bool dirs_synced;
-	bool dirty; /* in the list of what the next sync touches */
+	bool dirty; /* in the list of what the end of the turn looks at */
 	struct live *next_dirty;
 	bool past; /* its history goes with the file of this number */
 	uint32_t past_file;
+	uint64_t noted; /* position behind its last note in the log */
+	bool in_sync;	/* in the list of what the sync under way covers */
+	uint64_t syncs; /* up to this LSN */
+	struct live *next_sync;
 	struct watch *watches;
 	uint64_t told;	  /* LSN that the writer was told to be safe */
 	unsigned holders; /* links that may have the file open for writing */
@@ -141,10 +145,13 @@ struct replicator {
 	struct ship_log *log;
 	struct sync_worker *worker;
 	struct link *links;
-	struct link *flush;	  /* links with something to send */
-	struct watch *due;	  /* to be told when the gap is over */
-	struct live *dirty;	  /* streams that the next sync acknowledges */
-	struct loop_defer turn;	  /* the end of a turn: sync, answer */
+	struct link *flush;	/* links with something to send */
+	struct watch *due;	/* to be told when the gap is over */
+	struct live *dirty;	/* streams that something has come to pass of */
+	struct live *sync;	/* those of the sync under way */
+	uint64_t sync_pos;	/* and the position that it reaches */
+	struct loop_fd *synced; /* one is over; NULL on a server alone */
+	struct loop_defer turn; /* the end of a turn: sync, answer */
 	struct loop_timer *tick;  /* checkpoints, retention */
 	struct loop_timer *tell;  /* watches told a moment ago */
 	struct loop_timer *again; /* the disk was full */
@@ -164,7 +171,8 @@ struct live *replicator_live(struct replicator *, const char *name);
 void replicator_generation(const struct replicator *, struct live *);
 
 /* replicator_turn.c */
-void replicator_touch(struct replicator *, struct live *); /* in next sync */
+/* Looked at when the turn ends, and again when its records are on disk. */
+void replicator_touch(struct replicator *, struct live *);
 /* Room for a note or record, or the pause or failure that follows. */
 int replicator_room(struct replicator *, size_t n, struct err *);
 /* Append the one note in the buffer, and free it. */
@@ -176,6 +184,7 @@ void site_settle(struct replicator *, struct live *, uint64_t now);
 /* What an error of the log leads to; returns its code. */
 int replicator_trouble(struct replicator *, const struct err *);
 void replicator_on_turn(void *);
+void replicator_on_synced(void *, int fd, int events);
 void replicator_on_tell(void *);
 void replicator_on_again(void *);
 

@@ -394,6 +394,7 @@ site_open(
 	struct log_stream *s;
 	struct site *t;
 	size_t at = 0;
+	int event;
 
 	if ((t = calloc(1, sizeof *t)) == NULL)
 		return err_set(e, ERR_NOMEM, "replicator");
@@ -413,6 +414,10 @@ site_open(
 	}
 	loop_timer_set(t->tick, SITE_TICK);
 	t->alarms = alarms_open(r);
+	if (ship_log_syncer_open(r->log, &event, e) != 0)
+		return -(int)e->code;
+	r->synced = loop_fd_open(
+	    r->loop, event, LOOP_READ, replicator_on_synced, r);
 	return 0;
 }
 
@@ -428,6 +433,7 @@ site_close(struct replicator *r)
 
 	if (t == NULL)
 		return;
+	loop_fd_close(&r->synced);
 	for (i = 0; i < t->npeers; i++)
 		peer_close(t->peer[i], NULL);
 	while (t->nlives > 0) {

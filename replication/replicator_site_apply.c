@@ -205,12 +205,13 @@ file_is_unknown(struct live *v)
 	return !v->file.looked;
 }
 
-/* True when the database is ours to write. */
+/* True when the database is ours to write, and on disk that it is the one. */
 static bool
 file_is_free(const struct live *v)
 {
 	return v->holders == 0 && !v->lead.lost && !v->log->damaged &&
-	    (v->writer == NULL || v->welcome);
+	    (v->writer == NULL || v->welcome) &&
+	    v->noted <= v->key->site->r->log->synced;
 }
 
 void

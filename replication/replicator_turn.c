@@ -3,10 +3,18 @@
  * all that arrived in it, then the acknowledgements and what readers are
  * told; and what happens when the log cannot take more.
  *
+ * With other servers connected the sync is a thread's: records go out to them
+ * and their acknowledgements come in meanwhile, and what arrives during one
+ * sync is in the next. A stream is acknowledged as far as it had got when the
+ * sync began; and when a note about it (a claim, a copy) was appended since,
+ * not before that is on disk too.
+ *
  * A full disk pauses: links are left unread, so owners wait, and the log is
  * asked again. A log that failed is final: every owner is told, and loses its
  * streams, until the replicator is started again.
  */
+#include <unistd.h>
+
 #include "replicator_room.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -82,6 +90,22 @@ replicator_room(struct replicator *r, size_t n, struct err *e)
 	return 0;
 }
 
+/* A note may have cut off records that are on disk. */
+static void
+note_taken(struct replicator *r, const char *name)
+{
+	struct log_stream *s = log_index_find(&r->index, name);
+	struct live *v = s != NULL ? s->live : NULL;
+
+	loop_defer(r->loop, &r->turn);
+	if (v == NULL)
+		return;
+	v->noted = r->log->end;
+	if (v->synced > s->last.lsn)
+		v->synced = s->last.lsn;
+	replicator_touch(r, v);
+}
+
 /* Append the one note in the buffer, and free it. */
 int
 replicator_note(struct replicator *r, struct buf *b, struct err *e)
@@ -97,7 +121,7 @@ replicator_note(struct replicator *r, struct buf *b, struct err *e)
 	    (ret = log_index_add(&r->index, &rec, r->log->end,
 		 ship_log_segment(r->log), NULL, e)) == 0) {
 		ship_log_append(r->log, b->data, b->len);
-		loop_defer(r->loop, &r->turn);
+		note_taken(r, rec.name);
 	}
 	buf_fini(b);
 	return ret;
@@ -203,7 +227,6 @@ replicator_tell_writer(struct live *v, uint64_t lsn)
 static void
 replicator_ack(struct replicator *r, struct live *v, uint64_t now)
 {
-	v->synced = v->log->last.lsn;
 	if (r->site != NULL) {
 		site_settle(r, v, now);
 		return;
@@ -242,18 +265,126 @@ site_settle(struct replicator *r, struct live *v, uint64_t now)
 	file_seen(r, v, now);
 }
 
+/* A sync is over that covers what it was begun with. */
 static void
-replicator_ack_all(struct replicator *r)
+turn_synced(struct replicator *r, uint64_t now)
 {
-	uint64_t now = clock_mono();
 	struct live *v;
+
+	while ((v = r->sync) != NULL) {
+		r->sync = v->next_sync;
+		v->in_sync = false;
+		if (v->noted > r->sync_pos)
+			continue; /* it is looked at with that note */
+		v->synced = v->syncs;
+		replicator_ack(r, v, now);
+	}
+}
+
+/* Everything is on disk. */
+static void
+turn_all_synced(struct replicator *r, uint64_t now)
+{
+	struct live *v;
+
+	turn_synced(r, now);
+	while ((v = r->dirty) != NULL) {
+		r->dirty = v->next_dirty;
+		v->dirty = false;
+		v->synced = v->log->last.lsn;
+		replicator_ack(r, v, now);
+	}
+	replicator_tick_soon(r);
+}
+
+/* What was touched and waits for no sync is settled; the rest stays. */
+static void
+turn_settle(struct replicator *r, uint64_t now)
+{
+	struct live *v, *stays = NULL;
 
 	while ((v = r->dirty) != NULL) {
 		r->dirty = v->next_dirty;
 		v->dirty = false;
-		replicator_ack(r, v, now);
+		if (v->noted <= r->log->synced)
+			replicator_ack(r, v, now);
+		if (v->dirty ||
+		    (v->synced == v->log->last.lsn &&
+			v->noted <= r->log->synced))
+			continue;
+		v->dirty = true;
+		v->next_dirty = stays;
+		stays = v;
 	}
+	while ((v = stays) != NULL) {
+		stays = v->next_dirty;
+		v->next_dirty = r->dirty;
+		r->dirty = v;
+	}
+}
+
+static int
+turn_begin(struct replicator *r, struct err *e)
+{
+	struct live *v;
+	int ret;
+
+	if ((ret = ship_log_sync_begin(r->log, e)) != 0)
+		return ret;
+	r->sync_pos = r->log->end;
+	while ((v = r->dirty) != NULL) {
+		r->dirty = v->next_dirty;
+		v->dirty = false;
+		v->in_sync = true;
+		v->syncs = v->log->last.lsn;
+		v->next_sync = r->sync;
+		r->sync = v;
+	}
+	return 0;
+}
+
+static bool
+turn_has_peers(const struct replicator *r)
+{
+	unsigned i;
+
+	for (i = 0; r->synced != NULL && i < r->site->npeers; i++) {
+		if (r->site->peer[i]->ready)
+			return true;
+	}
+	return false;
+}
+
+static int
+turn_log(struct replicator *r, uint64_t now, struct err *e)
+{
+	int ret;
+
+	if (!turn_has_peers(r)) {
+		if ((ret = ship_log_sync(r->log, e)) == 0)
+			turn_all_synced(r, now);
+		return ret;
+	}
+	if ((ret = ship_log_sync_end(r->log, false, e)) != 0)
+		return ret;
+	if (r->sync != NULL && r->log->synced >= r->sync_pos)
+		turn_synced(r, now);
+	turn_settle(r, now);
 	replicator_tick_soon(r);
+	if (ship_log_is_syncing(r->log) || r->log->synced == r->log->end)
+		return ship_log_write(r->log, e);
+	return turn_begin(r, e);
+}
+
+void
+replicator_on_synced(void *arg, int fd, int events)
+{
+	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
+	uint64_t count;
+
+	(void)events;
+	if (read(fd, &count, sizeof count) == sizeof count)
+		loop_defer(r->loop, &r->turn);
 }
 
 static void
@@ -274,12 +405,8 @@ replicator_on_turn(void *arg)
 	struct err e;
 
 	replicator_flush_peers(r);
-	if (r->failed.code == ERR_NONE) {
-		if (ship_log_sync(r->log, &e) != 0)
-			replicator_trouble(r, &e);
-		else
-			replicator_ack_all(r);
-	}
+	if (r->failed.code == ERR_NONE && turn_log(r, clock_mono(), &e) != 0)
+		replicator_trouble(r, &e);
 	while ((l = r->flush) != NULL) {
 		r->flush = l->next_flush;
 		l->flush = false;

@@ -160,9 +160,8 @@ log_write_all(int fd, const uint8_t *p, size_t n, uint64_t off)
 	return 0;
 }
 
-/* Hand the stage to the kernel. */
-static int
-log_write(struct ship_log *log, struct err *e)
+int
+ship_log_write(struct ship_log *log, struct err *e)
 {
 	uint64_t from = log->end - log->staged;
 
@@ -179,26 +178,35 @@ log_write(struct ship_log *log, struct err *e)
 }
 
 int
-ship_log_sync(struct ship_log *log, struct err *e)
+ship_log_synced(struct ship_log *log, uint64_t pos, uint64_t us, struct err *e)
 {
-	uint64_t before = clock_mono(), us;
-	int r;
-
-	if ((r = log_write(log, e)) != 0)
-		return r;
-	if (log->synced == log->end)
-		return 0;
-	if (fdatasync(log->fd) != 0) {
+	if (errno != 0) {
 		log->failed = true;
 		return err_errno(e, ERR_IO, "ship log: sync");
 	}
-	us = clock_mono() - before;
 	log->syncs++;
 	log->sync_us += us;
 	if (us > log->sync_us_max)
 		log->sync_us_max = us;
-	log->synced = log->end;
+	log->synced = pos;
 	return 0;
+}
+
+int
+ship_log_sync(struct ship_log *log, struct err *e)
+{
+	uint64_t before;
+	int r;
+
+	if ((r = ship_log_sync_end(log, true, e)) != 0 ||
+	    (r = ship_log_write(log, e)) != 0)
+		return r;
+	if (log->synced == log->end)
+		return 0;
+	before = clock_mono();
+	if (fdatasync(log->fd) == 0)
+		errno = 0;
+	return ship_log_synced(log, log->end, clock_mono() - before, e);
 }
 
 /* Put a record behind the stage; the stage has room for it. */
@@ -344,7 +352,7 @@ log_roll(struct ship_log *log, size_t n, struct err *e)
 		}
 		log_stage_states(log, &states);
 		if (log->staged > LOG_STAGE / 2)
-			r = log_write(log, e);
+			r = ship_log_write(log, e);
 	}
 	free(stage);
 	buf_fini(&states);
@@ -360,7 +368,7 @@ ship_log_room(struct ship_log *log, size_t n, struct err *e)
 	if (log->failed)
 		return err_set(e, ERR_IO, "ship log: failed before");
 	if (log->staged + SHIP_ENTRY + n > LOG_STAGE &&
-	    (r = log_write(log, e)) != 0)
+	    (r = ship_log_write(log, e)) != 0)
 		return r;
 	last = &log->seg[log->nseg - 1];
 	if (log->end + SHIP_ENTRY + n <= last->start + last->size)
@@ -593,6 +601,7 @@ ship_log_close(struct ship_log **logp)
 	*logp = NULL;
 	if (log == NULL)
 		return;
+	ship_log_syncer_close(log);
 	if (log->fd >= 0)
 		close(log->fd);
 	if (log->dirfd >= 0)

@@ -54,6 +54,7 @@ struct ship_log {
 	bool failed;	 /* a write or sync failed: nothing is taken any more */
 	ship_log_state_fn *states;
 	void *states_arg;
+	struct ship_syncer *syncer; /* NULL = the loop syncs itself */
 	uint64_t records, bytes, syncs, sync_us, sync_us_max;
 };
 
@@ -85,6 +86,21 @@ uint64_t ship_log_append(struct ship_log *, const void *, size_t n);
 uint64_t ship_log_segment(const struct ship_log *);
 /* Everything appended is on disk: 0, -ERR_FULL or -ERR_IO as above. */
 int ship_log_sync(struct ship_log *, struct err *);
+/* What is appended is handed to the kernel, and cursors see it. */
+int ship_log_write(struct ship_log *, struct err *);
+
+/*
+ * The same without waiting (ship_log_sync.c). open: a thread for it, and the
+ * descriptor that becomes readable when a sync is over. begin: what is
+ * appended so far, when none is under way. end: takes its result, if it is
+ * over or after waiting for it; log->synced then says how far the disk is.
+ * ship_log_sync and ship_log_room, which may sync, wait for it first.
+ */
+int ship_log_syncer_open(struct ship_log *, int *event, struct err *);
+void ship_log_syncer_close(struct ship_log *);
+bool ship_log_is_syncing(const struct ship_log *);
+int ship_log_sync_begin(struct ship_log *, struct err *);
+int ship_log_sync_end(struct ship_log *, bool wait, struct err *);
 /* Drop segments that hold nothing at or behind the position, beyond those
  * that are kept in any case; trimmed: from where on the log would be then. */
 uint64_t ship_log_trimmed(const struct ship_log *, uint64_t need);
@@ -140,6 +156,8 @@ struct ship_entry {
 /* False when it is no entry of this log that stands at the position. */
 bool ship_entry_get(const struct ship_log *, struct ship_entry *,
     const uint8_t *, uint64_t pos);
+/* A sync up to a position is over, errno = 0 or why it failed. */
+int ship_log_synced(struct ship_log *, uint64_t pos, uint64_t us, struct err *);
 int ship_log_path(
     const struct ship_log *, uint64_t start, char *path, size_t size);
 int ship_log_find(struct ship_log *, struct err *); /* fills seg */
