@@ -94,6 +94,8 @@ replicator_on_job(void *arg, const struct sync_job *job)
 		copy_on_synced(r, job);
 		return;
 	}
+	if (job->what == SYNC_BEGIN)
+		return;
 	r->making = false;
 	if (job->result == 0)
 		ship_log_spare_take(r->log, job->path);

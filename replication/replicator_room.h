@@ -46,6 +46,7 @@ struct site_lead_of {
 	uint32_t number; /* of its file */
 	struct site_copy copy;
 	uint64_t whole, pages;
+	size_t held; /* bytes that the disk was not asked to write yet */
 };
 
 /* This server's database of a stream that it does not write. */
@@ -226,7 +227,7 @@ void past_drop_link(struct link *);
 #define SITE_TICK (50 * CLOCK_MS)
 #define SITE_AGAIN CLOCK_SEC	   /* what was refused is asked again */
 #define SITE_OUT_MAX (8u << 20)	   /* records sent ahead of a follower */
-#define SITE_OUT_PUMP (512u << 10) /* of catching up and copies */
+#define SITE_OUT_PUMP (512u << 10) /* of catching up */
 #define SITE_PUMP (1u << 20)	   /* bytes of log read in a turn for one */
 #define SITE_APPLY (2u << 20)	   /* bytes applied in a turn */
 #define SITE_APPLIES 64		   /* databases open at a time */
@@ -319,7 +320,8 @@ struct site {
 	struct live **live; /* by handle */
 	uint32_t nlives, live_room;
 	struct loop_timer *tick;
-	struct loop_timer *more; /* goes on with what took too long */
+	struct loop_timer *more;    /* goes on with what took too long */
+	struct loop_timer *copying; /* the next slices of what is copied */
 	struct live *work, **work_last;
 	bool worked; /* as much as may be in this turn of the loop */
 	struct live *open[SITE_APPLIES];
@@ -375,7 +377,7 @@ void seat_tick(struct site *, struct site_key *, uint64_t now);
 
 /* replicator_site_copy.c */
 void copy_stop(struct follow *);
-void copy_pump(struct peer *);
+void copy_on_tick(void *site);
 void copy_abort(struct live *); /* what is being received */
 void copy_on_synced(struct replicator *, const struct sync_job *);
 int copy_on_copy(struct peer *, const struct site_msg *, struct err *);

@@ -339,7 +339,8 @@ site_on_more(void *arg)
 	t->worked = false;
 	for (i = 0; i < t->npeers; i++) {
 		lead_pump(t->peer[i]);
-		copy_pump(t->peer[i]);
+		if (t->peer[i]->queued > 0 && !loop_timer_is_set(t->copying))
+			loop_timer_set(t->copying, 0);
 	}
 	loop_defer(t->r->loop, &t->r->turn);
 }
@@ -405,6 +406,7 @@ site_open(
 	ship_cursor_init(&t->cursor);
 	t->tick = loop_timer_new(r->loop, site_on_tick, t);
 	t->more = loop_timer_new(r->loop, site_on_more, t);
+	t->copying = loop_timer_new(r->loop, copy_on_tick, t);
 	r->site = t;
 	if (!str_copy(t->server, sizeof t->server, c->server))
 		return err_set(e, ERR_TOOBIG, "%s: name", c->server);
@@ -456,6 +458,7 @@ site_close(struct replicator *r)
 	loop_timer_free(&t->tick);
 	loop_timer_free(&t->more);
 	alarms_close(&t->alarms);
+	loop_timer_free(&t->copying);
 	free(t);
 	r->site = NULL;
 }

@@ -11,9 +11,11 @@
  * ship log makes it the stream's; so a crash leaves the one or the other. The
  * file before stays for those who read it until the new one can be shown.
  *
- * One database at a time goes to a server, and no more of it than the socket
- * takes and records leave room for. SQLite's locks are not asked: pages are
- * only read.
+ * One database at a time goes to a server: COPY_SLICE in a COPY_TICK at most,
+ * and only while nothing else waits for the socket, so owners and members keep
+ * the processor, the network and the disk. The receiver hands what it has to
+ * the disk as it comes, so the sync at the end finds little to write. SQLite's
+ * locks are not asked: pages are only read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +29,10 @@
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
 
-#define COPY_AGAIN CLOCK_SEC /* after one that could not begin */
+#define COPY_AGAIN CLOCK_SEC	 /* after one that could not begin */
+#define COPY_TICK (4 * CLOCK_MS) /* 64 MB/s with the slice */
+#define COPY_SLICE (256u << 10)
+#define COPY_HELD (8u << 20) /* received and not yet on its way to the disk */
 
 /* ---- sending ------------------------------------------------------------ */
 
@@ -168,18 +173,38 @@ copy_next(struct peer *p)
 	return NULL;
 }
 
-void
-copy_pump(struct peer *p)
+/* A slice of the copy that goes to the peer; true while there is one. */
+static bool
+copy_slice(struct peer *p)
 {
 	struct follow *f;
+	size_t most = peer_backlog(p) + COPY_SLICE;
 
 	while (p->ready && p->copy == NULL && p->queued > 0 &&
 	    (f = copy_next(p)) != NULL)
 		copy_begin(f);
-	f = p->copy;
-	while (f != NULL && f->fd >= 0 && peer_backlog(p) < SITE_OUT_PUMP &&
-	    copy_pages(f))
+	if ((f = p->copy) == NULL || f->fd < 0)
+		return p->queued > 0;
+	if (peer_backlog(p) > 0)
+		return true; /* the socket is full */
+	while (peer_backlog(p) < most && copy_pages(f))
 		;
+	return f->fd >= 0 || p->queued > 0;
+}
+
+void
+copy_on_tick(void *arg)
+{
+	struct site *t = arg;
+	bool more = false;
+	unsigned i;
+
+	if (t->r->failed.code != ERR_NONE)
+		return;
+	for (i = 0; i < t->npeers && !t->r->paused; i++)
+		more |= copy_slice(t->peer[i]);
+	if (more || t->r->paused)
+		loop_timer_set(t->copying, COPY_TICK);
 }
 
 /* ---- receiving ---------------------------------------------------------- */
@@ -248,11 +273,25 @@ copy_on_copy(struct peer *p, const struct site_msg *m, struct err *e)
 	copy_abort(v);
 	v->lead.number = v->log->file + 1;
 	v->lead.copy = *c;
+	v->lead.held = 0;
 	if (copy_create(v, e) != 0)
 		return copy_fail(v, e);
 	v->lead.state = LEAD_COPIES;
 	log_info("stream=%s is copied from server=%s", v->log->name, p->name);
 	return 0;
+}
+
+/* So much more is in memory only; now and then it begins to be written. */
+static void
+copy_hold(struct live *v, size_t n)
+{
+	struct sync_job job = {.what = SYNC_BEGIN};
+
+	if ((v->lead.held += n) < COPY_HELD)
+		return;
+	v->lead.held = 0;
+	if (copy_path(v, job.path, NULL) == 0)
+		sync_worker_add(v->key->site->r->worker, &job);
 }
 
 int
@@ -273,6 +312,7 @@ copy_on_pages(struct peer *p, const struct site_msg *m, struct err *e)
 		err_errno(e, ERR_IO, "%s", v->log->name);
 		return copy_fail(v, e);
 	}
+	copy_hold(v, s->size);
 	return 0;
 }
 

@@ -75,8 +75,7 @@ peer_flush(struct peer *p)
 		buf_eat(&p->out, p->out_at);
 		p->out_at = 0;
 	}
-	if (peer_backlog(p) < SITE_OUT_PUMP &&
-	    (p->behind > 0 || (p->copy != NULL && p->copy->fd >= 0)))
+	if (peer_backlog(p) < SITE_OUT_PUMP && p->behind > 0)
 		site_more(p->r->site);
 	writing = peer_backlog(p) > 0;
 	if (writing == p->writing)

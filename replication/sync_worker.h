@@ -13,6 +13,7 @@ enum sync_what {
 	SYNC_DATABASE,
 	SYNC_SEGMENT,
 	SYNC_COPY, /* as SYNC_DATABASE: a copy of another server's */
+	SYNC_BEGIN, /* have the kernel write what it holds of it; no promise */
 	SYNC_CALL  /* call(arg) */
 };
 
