@@ -99,6 +99,42 @@ a_dead_member_is_removed_first(void **state)
 	stream_close(&s);
 }
 
+/* A member whose disk is full stops acknowledging and is removed; it lives on,
+ * and is a member again when there is room. */
+static void
+a_member_with_a_full_disk_is_removed(void **state)
+{
+	struct stream *s;
+	char path[200];
+	int i;
+
+	(void)state;
+	world_site_stop(&site, 1, SIGKILL);
+	site.w[1].small = 80 << 20;
+	world_site_start(&site, 1);
+	link_to(1);
+	s = site_stream("location");
+	snprintf(path, sizeof path, "/proc/%d/root%s/ballast",
+	    (int)site.w[1].replicator, site.w[1].log);
+	if (access(path, F_OK) != 0) {
+		stream_close(&s);
+		skip(); /* no rights to mount a small disk */
+	}
+	for (i = 0; site.removed == 0 && i < 30000; i++) {
+		put(s, i, i, 900);
+		if (i % 16 == 0)
+			world_settle(loop, s);
+	}
+	world_settle(loop, s);
+	assert_int_equal(site.removed, 1);
+	assert_false(world_site_is_member(&site, "sr", 1));
+	assert_int_equal(waitpid(site.w[1].replicator, NULL, WNOHANG), 0);
+	assert_int_equal(unlink(path), 0);
+	world_site_wait_member(&site, "sr", 1, true);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
 /* A member that is there but silent is removed like a dead one; a refusal of
  * that lets everything wait on. */
 static void
@@ -655,6 +691,7 @@ main(void)
 	    T2(one_server_is_enough),
 	    T2(a_follower_becomes_a_member),
 	    T2(a_dead_member_is_removed_first),
+	    T2(a_member_with_a_full_disk_is_removed),
 	    T2(a_silent_member_is_removed),
 	    T2(an_unknown_outcome_is_a_yes),
 	    T2(a_new_replicator_doubts_the_map),
