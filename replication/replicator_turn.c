@@ -344,12 +344,24 @@ turn_begin(struct replicator *r, struct err *e)
 }
 
 static bool
-turn_has_peers(const struct replicator *r)
+peer_is_ready(const struct peer *p)
+{
+	return p->ready;
+}
+
+static bool
+peer_is_behind(const struct peer *p)
+{
+	return p->behind > 0;
+}
+
+static bool
+turn_has(const struct replicator *r, bool (*is)(const struct peer *))
 {
 	unsigned i;
 
 	for (i = 0; r->synced != NULL && i < r->site->npeers; i++) {
-		if (r->site->peer[i]->ready)
+		if (is(r->site->peer[i]))
 			return true;
 	}
 	return false;
@@ -360,7 +372,7 @@ turn_log(struct replicator *r, uint64_t now, struct err *e)
 {
 	int ret;
 
-	if (!turn_has_peers(r)) {
+	if (!turn_has(r, peer_is_ready)) {
 		if ((ret = ship_log_sync(r->log, e)) == 0)
 			turn_all_synced(r, now);
 		return ret;
@@ -371,9 +383,10 @@ turn_log(struct replicator *r, uint64_t now, struct err *e)
 		turn_synced(r, now);
 	turn_settle(r, now);
 	replicator_tick_soon(r);
-	if (ship_log_is_syncing(r->log) || r->log->synced == r->log->end)
-		return ship_log_write(r->log, e);
-	return turn_begin(r, e);
+	if (!ship_log_is_syncing(r->log) && r->log->synced != r->log->end)
+		return turn_begin(r, e);
+	/* Who catches up reads what is written. */
+	return turn_has(r, peer_is_behind) ? ship_log_write(r->log, e) : 0;
 }
 
 void
