@@ -12,9 +12,9 @@
 enum sync_what {
 	SYNC_DATABASE,
 	SYNC_SEGMENT,
-	SYNC_COPY, /* as SYNC_DATABASE: a copy of another server's */
+	SYNC_COPY,  /* as SYNC_DATABASE: a copy of another server's */
 	SYNC_BEGIN, /* have the kernel write what it holds of it; no promise */
-	SYNC_CALL  /* call(arg) */
+	SYNC_CALL   /* call(arg) */
 };
 
 struct sync_job {
