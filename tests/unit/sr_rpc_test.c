@@ -394,7 +394,6 @@ test_drill(void **state)
 	assert_string_equal(drill("abc", -1, 1, false), "invalid");
 	assert_string_equal(
 	    ask_rpc("drill", json_pack("{s:s}", "as", "abc")), "invalid");
-	assert_string_equal(ask_rpc("locate", NULL), "permission");
 }
 
 /* The record's example is a whole command, and its arguments are the
