@@ -393,12 +393,11 @@ store_prepare_all(struct call_store *st, struct err *err)
 	sqlite3_stmt *s;
 	int rc;
 
-	if ((rc = store_prepare(
-		 st, "SELECT count(*) FROM cdr", &s, err)) != 0)
+	if ((rc = store_prepare(st, "SELECT count(*) FROM cdr", &s, err)) != 0)
 		return rc;
 	if (sqlite3_step(s) == SQLITE_ROW)
-		st->b2bua->count.cdr_waiting =
-		    (uint64_t)sqlite3_column_int64(s, 0);
+		st->b2bua->count.cdr_waiting = (uint64_t)sqlite3_column_int64(
+		    s, 0);
 	sqlite3_finalize(s);
 	if ((rc = store_prepare(st,
 		 "INSERT INTO call (id, record) VALUES (?1, ?2)"

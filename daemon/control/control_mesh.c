@@ -136,8 +136,8 @@ far_relay_to(struct control *c, struct rpc_request *q, struct rpc *rpc,
 	r->request = q;
 	r->rpc = rpc;
 	TAILQ_INSERT_TAIL(&c->relays, r, entry);
-	rpc_call(rpc, method, json_incref(params), timeout, far_relay_on_reply,
-	    r);
+	rpc_call(
+	    rpc, method, json_incref(params), timeout, far_relay_on_reply, r);
 }
 
 /* Without an owner here the other control looks again. */

@@ -80,8 +80,8 @@ const struct op control_op_version = {
 /* The key an instance may own, by which its owner is found; its own entry
  * when it can own nothing. */
 static void
-role_key(char *out, size_t size, enum role_id id, unsigned index,
-    const char *server)
+role_key(
+    char *out, size_t size, enum role_id id, unsigned index, const char *server)
 {
 	if (role_rows[id].mode == ROLE_PASSIVE)
 		str_copy(out, size, role_rows[id].name);

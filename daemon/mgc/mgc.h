@@ -113,8 +113,9 @@ void mgc_gates_read(struct mgc *); /* the owner map has changed */
 void mgc_gates_free(struct mgc *);
 struct mgc_gate *mgc_gate_find(struct mgc *, const char *key);
 /* Of the serving gates, those that do not drain first, then those on the host
- * of near (may be NULL), then the one with the fewest sessions; among equals the one that the call's name chooses;
- * none of those tried already. NULL = none. */
+ * of near (may be NULL), then the one with the fewest sessions; among equals
+ * the one that the call's name chooses; none of those tried already. NULL =
+ * none. */
 struct mgc_gate *mgc_gate_pick(struct mgc *, const char *id,
     const union addr *near, struct mgc_gate *const *tried, unsigned n);
 

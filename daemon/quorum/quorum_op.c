@@ -252,5 +252,4 @@ static const struct op op_recover = {
     .run = recover_run,
 };
 
-const struct op *const quorum_ops[] = {
-    &op_quorum, &op_move, &op_recover, NULL};
+const struct op *const quorum_ops[] = {&op_quorum, &op_move, &op_recover, NULL};

@@ -136,7 +136,7 @@ struct sg_owner {
 	uint32_t hash;	      /* of the key */
 	union addr addr;
 	uint64_t epoch;
-	bool here; /* of this server */
+	bool here;  /* of this server */
 	bool drain; /* keeps what it has, gets no new calls */
 	bool serving;
 	bool fresh;	/* began to serve, and nobody has looked since */

@@ -93,7 +93,7 @@ role_peer_next(struct self *self, enum role_id id, unsigned *at)
 }
 
 struct peer *
-role_owner(struct self *self, const char *key)
+role_way(struct self *self, const char *key)
 {
 	(void)self;
 	(void)key;

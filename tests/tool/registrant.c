@@ -18,8 +18,8 @@
 #include "tests/bench/load_sip.h"
 #include "tests/lib/phone.h"
 
-#define WAIT 500	  /* ms between two looks, and sendings */
-#define PACE 50		  /* ms between two rounds */
+#define WAIT 500 /* ms between two looks, and sendings */
+#define PACE 50	 /* ms between two rounds */
 #define USERS_MAX 100
 
 struct user {

@@ -117,15 +117,15 @@ what_is_deleted_takes_along_what_is_below(void **state)
 	set(w, "s1", "server srv2 role sg", json_pack("{s:i}", "instances", 1));
 	set(w, "s1", "server srv2", json_pack("{s:s}", "description", "new"));
 	for (i = 0; i < 2; i++) {
-		snprintf(path, sizeof path, "server srv2 listener %s",
-		    names[i]);
+		snprintf(
+		    path, sizeof path, "server srv2 listener %s", names[i]);
 		set(w, "s1", path,
 		    json_pack("{s:s, s:s, s:i}", "transport", "udp", "address",
 			"127.0.0.1", "port", 5060 + i));
 	}
 	commit(w, "s1");
-	assert_int_equal(call(w, "s1", "delete",
-			     json_pack("{s:s}", "path", "server srv2")),
+	assert_int_equal(
+	    call(w, "s1", "delete", json_pack("{s:s}", "path", "server srv2")),
 	    0);
 	commit(w, "s1");
 	assert_null(strstr(shown(w, NULL, "server"), "srv2"));
