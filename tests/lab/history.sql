@@ -53,19 +53,21 @@ WHERE op = 'r' AND (value < floor OR value > max(ifnull(top, 0),
 
 -- No server takes a record of an owner once it knows of the next one, save
 -- those that the next one names as part of the stream.
+CREATE TABLE claimed AS SELECT *, max(CASE WHEN kind = 'C' THEN pos END) OVER
+    (PARTITION BY server, stream ORDER BY pos) AS claim FROM log;
 SELECT 'WRONG', 'server', r.server, r.stream, 'LSN', r.lsn, 'of epoch',
     r.epoch, 'after the claim of', c.epoch
-FROM log r JOIN log c ON c.server = r.server AND c.stream = r.stream AND
-    c.kind = 'C' AND c.pos < r.pos AND c.epoch > r.epoch AND r.lsn > c.base
-WHERE r.kind = 'P';
+FROM claimed r JOIN log c ON c.server = r.server AND c.stream = r.stream AND
+    c.pos = r.claim
+WHERE r.kind = 'P' AND c.epoch > r.epoch AND r.lsn > c.base;
 
 -- In the end all servers have the same chain: the record of an LSN that no
 -- later claim or base of the server has made void is the same everywhere.
-CREATE TABLE chain AS SELECT server, stream, lsn, epoch, sum, pos FROM log r
-WHERE kind = 'P' AND NOT EXISTS (SELECT 1 FROM log c WHERE
-    c.server = r.server AND c.stream = r.stream AND c.pos > r.pos AND
-    (c.kind = 'B' OR (c.kind = 'C' AND c.lsn < r.lsn) OR
-    (c.kind = 'P' AND c.lsn = r.lsn)));
+CREATE TABLE chain AS SELECT * FROM (SELECT *, min(CASE kind WHEN 'B' THEN -1
+    WHEN 'C' THEN lsn END) OVER (PARTITION BY server, stream ORDER BY pos DESC)
+    AS void, row_number() OVER (PARTITION BY server, stream, kind, lsn
+    ORDER BY pos DESC) AS again FROM log)
+WHERE kind = 'P' AND again = 1 AND (void IS NULL OR lsn <= void);
 SELECT 'WRONG', stream, 'LSN', lsn, 'differs:', group_concat(server || ':' ||
     epoch || ':' || sum) FROM chain GROUP BY stream, lsn
 HAVING count(DISTINCT sum) > 1;
