@@ -48,7 +48,7 @@ struct owner {
 	/* Of an ownership: the servers whose acknowledgement every write needs
 	 * (its in-sync set), names joined by a space. */
 	char members[OWNER_MEMBERS];
-	bool drain; /* its server drains: nothing new shall begin there */
+	bool drain;   /* its server drains: nothing new shall begin there */
 	bool witness; /* of a server: it votes and holds no data */
 };
 

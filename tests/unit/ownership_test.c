@@ -463,6 +463,7 @@ a_witness_holds_nothing(void **state)
 	assert_int_equal(of_server(OWNERSHIP_SERVER_DOWN, "srv3"), 0);
 	assert_string_equal(entry("sr").instance, "");
 	assert_int_equal(of_key(OWNERSHIP_RECOVER, "sr", "wit"), -ERR_REFUSED);
+	assert_int_equal(of_server(OWNERSHIP_DRAIN, "wit"), 0);
 	assert_int_equal(of_server(OWNERSHIP_SERVER_REMOVE, "wit"), 0);
 }
 
