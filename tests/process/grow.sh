@@ -111,7 +111,11 @@ calls=0
 eve_calls_fay() {
 	calls=$((calls + 1))
 	phone_do eve dial sip:106@demo.test
-	phone_await eve CALL_ESTABLISHED $calls || return 1
+	phone_await eve CALL_ESTABLISHED $calls || {
+		rows 1 'show cdr domain demo.test last 10000' '.data[] |
+		    select(.caller == "105") | [.code, .reason, .instance]'
+		return 1
+	}
 	phone_do "$1" hangup
 	phone_await eve CALL_CLOSED $calls && phone_await fay CALL_CLOSED $calls
 }
