@@ -332,5 +332,5 @@ static const struct op op_alarms = {
     .run = alarms_run,
 };
 
-const struct op *const replicator_ops[] = {&op_streams, &op_log,
-    &op_replication, &op_history, &op_alarms, NULL};
+const struct op *const replicator_ops[] = {
+    &op_streams, &op_log, &op_replication, &op_history, &op_alarms, NULL};

@@ -92,7 +92,7 @@ struct self {
 	char *identity;
 	uint64_t epoch; /* the highest that any stream had at our start */
 	bool debug;
-	bool witness;	  /* of a server that votes and holds no data */
+	bool witness; /* of a server that votes and holds no data */
 	/* The history of domains: how far back, how much for each. */
 	uint32_t history_days, history_mib;
 	uint64_t started; /* real clock, us */
