@@ -138,7 +138,7 @@ alarm_degraded(struct alarms *a, const struct site *t, const struct site_key *k)
 	if (!k->mine || str_prefix(k->name, "calls/"))
 		return;
 	while (owner_map_next(t->owners, &at, &o))
-		want += str_prefix(o.key, "server/") &&
+		want += str_prefix(o.key, "server/") && !o.witness &&
 		    alarm_could(t, k->name, o.key + 7);
 	if (want > 7)
 		want = 7;

@@ -40,6 +40,17 @@ proposal_take(struct quorum *q, uint64_t tag)
 	return NULL;
 }
 
+/* When what it is about was noticed; 0 = it is forgotten. */
+static uint64_t
+proposal_noticed(const struct quorum *q, uint64_t tag)
+{
+	const struct proposal *p = q->proposals;
+
+	while (p != NULL && p->tag != tag)
+		p = p->next;
+	return p != NULL ? p->noticed : 0;
+}
+
 /* Tell whoever proposed it; it may propose again from there. */
 static void
 proposal_end(struct quorum *q, uint64_t tag, const struct err *e)
@@ -173,10 +184,12 @@ quorum_propose(struct quorum *q, const struct ownership_command *c,
 	p = xcalloc(1, sizeof *p);
 	*p = (struct proposal){.tag = tag,
 	    .until = clock_mono() + QUORUM_PATIENCE,
+	    .noticed = q->noticed != 0 ? q->noticed : clock_mono(),
 	    .fn = fn,
 	    .arg = arg,
 	    .next = q->proposals};
 	q->proposals = p;
+	q->noticed = 0;
 	if (quorum_send(q, tag, bytes, QUORUM_ENVELOPE + (size_t)n, &e) == 0)
 		return;
 	free(proposal_take(q, tag));
@@ -470,8 +483,11 @@ quorum_on_apply(void *arg, const uint8_t *p, size_t n)
 		q->refused++;
 	else
 		q->decided++;
-	if (r == 0)
+	if (r == 0) {
 		q->moved = clock_mono();
+		switch_look(q, c.type,
+		    ours ? proposal_noticed(q, ship_get64(p + 8)) : 0);
+	}
 	if (r == 0 && c.type != OWNERSHIP_INSTANCES)
 		log_info("decided: %s%s%s%s%s", ownership_type_name(c.type),
 		    c.key[0] != '\0' ? " " : "", c.key,
@@ -502,6 +518,7 @@ quorum_on_load(void *arg, const uint8_t *p, size_t n, struct err *e)
 	struct quorum *q = arg;
 	int r = ownership_load(&q->machine, p, n, e);
 
+	switch_look(q, OWNERSHIP_TYPES, 0);
 	if (r == 0 && q->engine != NULL)
 		quorum_news(q);
 	return r;
@@ -676,6 +693,8 @@ quorum_instance(
 		return;
 	if (q->role[r].since[index - 1] == since)
 		return;
+	if (since == 0)
+		q->noticed = clock_mono();
 	q->role[r].since[index - 1] = since;
 	loop_defer(q->config.loop, &q->news);
 }

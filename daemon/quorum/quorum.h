@@ -131,6 +131,7 @@ struct proposal {
 	uint64_t tag;
 	uint64_t until;			/* monotonic clock */
 	char to[OWNERSHIP_SERVER_NAME]; /* the leader it was sent to; "" = us */
+	uint64_t noticed; /* monotonic clock of what it is about */
 	quorum_done_fn *fn;
 	void *arg;
 	struct proposal *next;
@@ -144,6 +145,27 @@ struct peer_server {
 	uint64_t heard; /* monotonic clock of its last frame; 0 = never */
 	uint64_t down;	/* since when it is thought gone; 0 = it is not */
 	uint64_t up;	/* since when it is thought up; 0 = it is not */
+};
+
+#define SWITCH_EVENTS 64
+
+/* A change of owner; monotonic clock but for at. */
+struct switch_event {
+	char key[OWNER_KEY];
+	char from[OWNER_INSTANCE], to[OWNER_INSTANCE];
+	uint64_t epoch;
+	enum ownership_type cause;
+	uint64_t at;			    /* real clock of the decision */
+	uint64_t noticed, decided, serving; /* serving 0 = not yet */
+};
+struct switch_seen {
+	uint64_t epoch;
+	char owner[OWNER_INSTANCE];
+};
+struct switches {
+	struct switch_event event[SWITCH_EVENTS];
+	uint64_t n; /* events ever */
+	struct switch_seen seen[OWNERSHIP_KEYS];
 };
 
 /* Copied, what it points to too. */
@@ -206,6 +228,8 @@ struct quorum {
 	 * is history, of which nobody is told. */
 	bool current;
 	uint64_t target; /* how far the leader was when it was first heard */
+	struct switches switches;
+	uint64_t noticed; /* what the next proposal is about; 0 = now */
 	/* What the process counts. */
 	uint64_t decided, refused, downs, elections;
 	uint64_t pushed; /* of those decided */
@@ -263,6 +287,13 @@ int file_id(const char *dir, uint64_t *id, struct err *);
 size_t file_servers(const char *dir, struct mesh_server *, size_t room);
 int file_servers_write(
     const char *dir, const struct mesh_server *, size_t n, struct err *);
+
+/* ---- quorum_switch.c: how long changes of owners took ------------------- */
+
+/* A decision was applied: it may have given keys to others. noticed: what led
+ * to it (monotonic clock), when it was proposed here; else 0. */
+void switch_look(struct quorum *, enum ownership_type cause, uint64_t noticed);
+extern const struct op switch_op;
 
 /* ---- quorum_op.c -------------------------------------------------------- */
 

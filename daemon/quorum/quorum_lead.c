@@ -53,6 +53,7 @@ lead_judge(struct quorum *q, const struct ownership_server *s, uint64_t now)
 	str_copy(c.server, sizeof c.server, s->name);
 	if (!heard) {
 		q->downs++;
+		q->noticed = last;
 		log_warnx("server=%s not heard for %llu ms", s->name,
 		    (unsigned long long)((now - last) / CLOCK_MS));
 	}

@@ -252,4 +252,5 @@ static const struct op op_recover = {
     .run = recover_run,
 };
 
-const struct op *const quorum_ops[] = {&op_quorum, &op_move, &op_recover, NULL};
+const struct op *const quorum_ops[] = {
+    &op_quorum, &switch_op, &op_move, &op_recover, NULL};
