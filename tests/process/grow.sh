@@ -79,7 +79,7 @@ load_start() {
 }
 t_leave() {
 	touch "$dir"/end.{1,2,3,4}
-	wait $loads
+	[ -z "$loads" ] || wait $loads # of nothing would be of all phones
 }
 trap 't_leave; phone_stop_all; t_end' EXIT
 # none_failed FILE: something was done, and nothing of it failed.
