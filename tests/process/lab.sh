@@ -71,10 +71,28 @@ for key in st sr; do
 		    -c commit
 	}
 	t "the two that are left go on committing" eventually commits_there
+	alarms_told() {
+		rows $seen 'show alarms' '[.data[] | "\(.alarm) \(.subject)"] |
+		    sort == ["degraded mgc", "degraded sr", "degraded st",
+		    "server-down srv'"$dead"'"]'
+	}
+	t "alarms name the dead server and what it holds no more" \
+	    eventually alarms_told
 	lab heal
 	t "it comes back and serves" lab start "$dead"
 	t "it knows what was committed without it" \
 	    eventually knows "$dead" $key
+	quiet() {
+		rows 1 'show alarms' '.data == []'
+	}
+	t "no alarm is left" eventually quiet
+	switched() {
+		rows $seen 'show switches' 'any(.data[]; .key == "'$key'" and
+		    (.from | endswith("@srv'"$dead"'")) and
+		    .cause == "server-down" and .decided > 0 and
+		    .serving > .decided)'
+	}
+	t "the switch is told with its phases" eventually switched
 done
 
 # A role that is placed no more: its server owns it no more and is no member,
