@@ -298,6 +298,7 @@ struct follow {
 	struct live *live;
 	struct peer *peer;
 	enum follow_state state;
+	uint64_t asked; /* the lower epoch of the last LEAD */
 	uint64_t serial;
 	uint64_t epoch, acked; /* on its disk */
 	uint64_t sent, told;

@@ -95,6 +95,8 @@ lead_ask(struct follow *f)
 
 	str_copy(m.u.lead.name, sizeof m.u.lead.name, v->log->name);
 	lead_state(f, FOLLOW_ASKED);
+	f->asked = v->log->epoch < v->key->epoch ? v->log->epoch
+						 : v->key->epoch;
 	f->need = 0;
 	if (f->since == 0)
 		f->since = clock_mono();
@@ -285,7 +287,9 @@ lead_on_refused(struct peer *p, const struct site_msg *m, struct err *e)
 {
 	struct follow *f = lead_find(p, m->handle);
 
-	if (f == NULL || f->state == FOLLOW_NONE)
+	/* It may be the answer to a LEAD before the last one, which this server
+	 * sent before it had heard of its own ownership. */
+	if (f == NULL || f->state == FOLLOW_NONE || m->u.refused <= f->asked)
 		return 0;
 	return lead_not(f, m->u.refused, e);
 }

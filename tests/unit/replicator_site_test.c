@@ -233,6 +233,41 @@ move(struct stream **s, unsigned to, const char *members)
 	return *s;
 }
 
+/* The new owner's process claims before its replicator has heard that the
+ * key is its own: a follower that knows already refuses that, and must not
+ * be left alone for it when the next word is right. */
+static void
+a_refusal_counts_for_what_it_answers(void **state)
+{
+	struct stream *s = site_stream("location");
+	struct replicator_follower f;
+	struct fate fate;
+	uint64_t epoch;
+	int away = 0;
+
+	(void)state;
+	world_settle(loop, s);
+	stream_close(&s);
+	world_site_deaf(&site, 0, true);
+	epoch = world_site_own(&site, "sr", 0, "srv1 srv2");
+	world_pass(loop, 20000);
+	world_site_hang(&site, 0, 1, true);
+	s = open_fate(0, epoch, &fate);
+	world_pass(loop, 20000);
+	world_site_deaf(&site, 0, false);
+	world_pass(loop, 20000);
+	world_site_hang(&site, 0, 1, false);
+	while (!fate.ready) {
+		world_pass(loop, 1000);
+		assert_true(
+		    world_site_status(&site, 0, "location", "srv2", &f));
+		away += strcmp(f.state, "away") == 0;
+	}
+	assert_int_equal(fate.ready, 1);
+	assert_int_equal(away, 0);
+	stream_close(&s);
+}
+
 /* The ownership goes from server to server; each goes on where the one before
  * was, and everybody has the same. */
 static void
@@ -695,6 +730,7 @@ main(void)
 	    T2(a_silent_member_is_removed),
 	    T2(an_unknown_outcome_is_a_yes),
 	    T2(a_new_replicator_doubts_the_map),
+	    T2(a_refusal_counts_for_what_it_answers),
 	    T3(owners_change_servers),
 	    T2(an_owner_that_was_cut_off_is_undone),
 	    T3(a_follower_that_is_ahead_goes_back),
