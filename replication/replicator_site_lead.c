@@ -289,7 +289,8 @@ lead_on_refused(struct peer *p, const struct site_msg *m, struct err *e)
 
 	/* It may be the answer to a LEAD before the last one, which this server
 	 * sent before it had heard of its own ownership. */
-	if (f == NULL || f->state == FOLLOW_NONE || m->u.refused <= f->asked)
+	if (f == NULL || f->state == FOLLOW_NONE ||
+	    (m->u.refused != 0 && m->u.refused <= f->asked))
 		return 0;
 	return lead_not(f, m->u.refused, e);
 }

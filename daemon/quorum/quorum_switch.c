@@ -96,7 +96,7 @@ static const struct op_field switches_cols[] = {
     {.name = "to", .type = &op_type_text, .brief = "owner since"},
     {.name = "cause",
 	.type = &op_type_text,
-	.brief = "decision that led to it: server-down, instances, move, ..."},
+	.brief = "decision that led to it, as server-down, instances, move"},
     {.name = "decided",
 	.type = &op_type_int,
 	.brief = "microseconds from what was noticed to the decision"},
