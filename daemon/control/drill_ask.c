@@ -11,6 +11,8 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
+#define DRILL_ASK_PATIENCE (5 * CLOCK_SEC) /* for quorum to decide */
+
 struct drill_ask {
 	LIST_ENTRY(drill_ask) entry;
 	struct drill *drill; /* NULL: nobody waits */
@@ -148,6 +150,34 @@ ask_move(struct drill *d, const char *key, const char *server, bool gathers)
 	    ask_new(d, gathers));
 }
 
+static void
+ask_on_server(void *arg, json_t *result, const struct err *e)
+{
+	struct drill_ask a;
+	struct drill *d = ask_end(arg, &a);
+
+	(void)result;
+	if (d != NULL && e != NULL)
+		ask_refused(d, &a, e);
+}
+
+/* A decision about the drilled server, as op_drain.c asks for it. */
+static void
+ask_server(struct drill *d, const char *method, struct drill_ask *a)
+{
+	unsigned at = 0;
+	struct peer *p = role_peer_next(d->control->self, ROLE_QUORUM, &at);
+	struct err e;
+
+	if (p == NULL) {
+		err_set(&e, ERR_NOOWNER, "quorum does not run here now");
+		ask_on_server(a, NULL, &e);
+		return;
+	}
+	rpc_call(p->rpc, method, json_pack("{s:s}", "server", d->server),
+	    DRILL_ASK_PATIENCE, ask_on_server, a);
+}
+
 void
 drill_gather(struct drill *d)
 {
@@ -187,8 +217,7 @@ drill_strike(struct drill *d)
 		ask_move(d, d->key[0].name, other, false);
 		return;
 	case DRILL_DRAIN:
-		ask_quorum(d, "request server drain",
-		    json_pack("{s:s}", "server", d->server), ask_new(d, false));
+		ask_server(d, "server-drain", ask_new(d, false));
 		return;
 	}
 }
@@ -197,6 +226,5 @@ void
 drill_mend(struct drill *d)
 {
 	if (d->kind == DRILL_DRAIN)
-		ask_quorum(d, "request server undrain",
-		    json_pack("{s:s}", "server", d->server), ask_new(d, true));
+		ask_server(d, "server-undrain", ask_new(d, true));
 }

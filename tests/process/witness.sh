@@ -137,6 +137,15 @@ alone() {
 	    (.instance | endswith("@srv'"$1"'")) and
 	    .members == "srv'"$1"'")] | length == 3'
 }
+# After a cut the connections need a while.
+hears_all() {
+	local i
+	for i in 1 2 3; do
+		rows $i 'show servers' '[.data[] | select(.state == "up")] |
+		    length == 3' && rows $i 'show server links' \
+		    '[.data[].state] == ["up", "up"]' || return 1
+	done
+}
 # goes_on I: of the writer at server I more is acknowledged than before.
 noted() {
 	cat "$dir/$1" | grep -c "^$2[0-9][0-9][0-9][0-9]$"
@@ -183,6 +192,7 @@ done
 for how in kill cut; do
 	for i in 1 2; do
 		t "both servers hold all" eventually whole $((3 - i))
+		t "each hears the others" eventually hears_all
 		t "$how server $i" take_away $how $i
 		t "the other one owns all" eventually alone $((3 - i))
 		t "it commits and registers" goes_on $((3 - i))
