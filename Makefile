@@ -16,7 +16,7 @@ DEPS	 = build-essential pkg-config libevent-dev libedit-dev libncurses-dev \
 	libwslay-dev libseccomp-dev libraft-dev libuv1-dev openssl jq
 DEPS_TEST = libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
 	mandoc sip-tester baresip netcat-openbsd iproute2 iptables sqlite3 tmux \
-	procps \
+	procps python3 \
 	kamailio kamailio-sqlite-modules rtpengine-daemon
 JOBS	?= $(shell nproc)
 
