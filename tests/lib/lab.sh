@@ -6,6 +6,8 @@
 #   owner I KEY        number of the server that owns a key, as I sees it
 #   listens_at I...    lines that make the gates of servers listen to UDP, on
 #                      loopback and on the wire, port $sip
+#   gates_of_two USER...  servers 1 and 2 listen so, and demo.test has users
+#                      with passwords secretUSER
 #   phone_at I         phones started from here on (phone.sh) are in the
 #                      network of server I and register at its gate
 set -u
@@ -56,6 +58,18 @@ listens_at() {
 		echo "set server srv$i listener wire transport udp" \
 		    "address 10.77.0.$i port $sip"
 	done
+}
+
+gates_of_two() {
+	local user
+	{
+		listens_at 1 2
+		echo 'set domain demo.test description "Two servers"'
+		for user in "$@"; do
+			echo "set domain demo.test user $user password secret$user"
+		done
+		echo commit
+	} | lab console 2 -q -f -
 }
 
 phone_at() {

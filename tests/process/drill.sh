@@ -2,51 +2,7 @@
 # request drill on a site of three servers: each kind of fault, a few trials;
 # nothing that was acknowledged is lost, the site is whole afterwards and
 # nothing of the drill is left. Prints the times, asserts none. Needs root.
-cd "$(dirname "$0")/../.." || exit 2
-if [ "$(id -u)" -ne 0 ]; then
-	echo "ok skipped: the lab needs root"
-	exit 0
-fi
-dir=$(mktemp -d "${TMPDIR:-/var/tmp}/tandem-test.XXXXXX")
-chmod 755 "$dir"
-export TANDEM_LAB=$dir/lab
-bin=${TANDEM_BIN:-$PWD/build}
-
-lab() {
-	tests/lab/lab "$@"
-}
-lab_end() {
-	if [ -n "${t_failed:-}" ]; then
-		for log in "$TANDEM_LAB"/srv*/tandemd.log; do
-			echo "--- $log"
-			tail -n 25 "$log"
-		done
-	fi
-	[ ! -e "$TANDEM_LAB/servers" ] || lab down
-	rm -rf "$dir"
-}
-trap lab_end EXIT
-
-t() {
-	local words=$1
-	shift
-	if "$@" > "$dir/t.out" 2>&1; then
-		echo "ok $words"
-	else
-		echo "exit status $? of: $*"
-		tail -n 20 "$dir/t.out"
-		echo "not ok $words"
-		t_failed=1
-	fi
-}
-
-eventually() {
-	local end=$((SECONDS + 20))
-	until "$@" > /dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || { "$@"; return 1; }
-		sleep 0.05
-	done
-}
+cd "$(dirname "$0")/../.." && . tests/lib/lab.sh
 
 # epoch KEY: of its ownership, as server 1 sees it.
 epoch() {

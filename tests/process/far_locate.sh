@@ -7,17 +7,7 @@ cd "$(dirname "$0")/../.." && . tests/lib/lab.sh
 
 t "two servers come up as one site" lab up 2
 [ -z "${t_failed:-}" ] || exit 1
-configure() {
-	{
-		listens_at 1 2
-		echo 'set domain demo.test description "Two servers"'
-		echo 'set domain demo.test user 101 password secret101'
-		echo 'set domain demo.test user 102 password secret102'
-		echo 'set domain demo.test user 103 password secret103'
-		echo commit
-	} | lab console 2 -q -f -
-}
-t "gates listen on both, with a domain" configure
+t "gates listen on both, with a domain" gates_of_two 101 102 103
 phone_at 1
 phone_start alice 101 secret101 440 "answermode=auto"
 t "the caller registers at server 1" phone_registered alice

@@ -1,15 +1,11 @@
 #!/bin/bash
-# One domain back to a point in time, on one server and on several, while the
-# others stay as they are. The second half needs root (network namespaces).
+# One domain back to a point in time while the others stay as they are;
+# restore_site.sh has several servers.
 cd "$(dirname "$0")/../.." && . tests/lib/t.sh
 
 t "the site comes up with its demo domain" site_up
 [ -z "${t_failed:-}" ] || exit 1
 
-# A moment between commits, as the console says times.
-moment() {
-	date -u +%Y-%m-%dT%H:%M:%S.%3NZ
-}
 # The users of a domain with their names, as one line.
 users() {
 	rows "show users domain $1" '[.data[] | "\(.user)=\(.name)"] | join(" ")'
@@ -134,66 +130,3 @@ later() {
 }
 t "the replicator is killed, and restores" eventually later
 t "what was first" eventually are one.test '201=Ann'
-
-[ "$(id -u)" -eq 0 ] || {
-	echo "ok skipped: the lab needs root"
-	exit 0
-}
-lab_dir=$(mktemp -d "${TMPDIR:-/var/tmp}/tandem-test.XXXXXX")
-chmod 755 "$lab_dir"
-export TANDEM_LAB=$lab_dir/lab
-lab() {
-	tests/lab/lab "$@"
-}
-lab_end() {
-	if [ -n "${t_failed:-}" ]; then
-		for log in "$TANDEM_LAB"/srv*/tandemd.log; do
-			echo "--- $log"
-			tail -n 25 "$log"
-		done
-	fi
-	[ ! -e "$TANDEM_LAB/servers" ] || lab down
-	rm -rf "$lab_dir"
-	t_end
-}
-trap lab_end EXIT
-t "two servers come up as one site" lab up 2
-[ -z "${t_failed:-}" ] || exit 1
-# rows I OP FILTER, on server I of the lab
-rows() {
-	lab console "$1" --json -c "$2" | jq -ec "$3"
-}
-lab_users() {
-	rows "$1" "show users domain lab.test" \
-	    "[.data[] | \"\\(.user)=\\(.name)\"] | join(\" \") == \"$2\""
-}
-t "a domain is made" lab console 1 -c 'set domain lab.test' \
-    -c 'set domain lab.test user 201 name Ann' -c commit
-first=$(moment)
-t "and changed on the other" lab console 2 \
-    -c 'set domain lab.test user 201 name Eve' \
-    -c 'set domain lab.test user 202 name Carl' -c commit
-second=$(moment)
-for i in 1 2; do
-	t "server $i restores" lab console $i \
-	    -c "restore domain lab.test to $first" -c commit
-	for j in 1 2; do
-		t "server $j sees it" eventually lab_users $j '201=Ann'
-	done
-	t "server $i restores forward" lab console $i \
-	    -c "restore domain lab.test to $second" -c commit
-done
-# The store moves: the history of the other server is as good.
-t "the other server's copy is in step" eventually rows 1 'show replication' \
-    '[.data[] | select(.state == "behind" or .state == "copying")] == []'
-owner=$(rows 1 'show ownership' '.data[] | select(.key == "st") | .instance |
-    split("@srv")[1]' | tr -d '"')
-t "the store moves to the other server" eventually lab console 1 \
-    -c "request ownership move st srv$((3 - owner))"
-moved() {
-	lab console "$owner" -c "restore domain lab.test to $first" -c commit
-}
-t "which restores from its own history" eventually moved
-for j in 1 2; do
-	t "server $j sees that" eventually lab_users $j '201=Ann'
-done

@@ -3,60 +3,10 @@
 # is killed and cut off in turn under a load of commits and registrations. Who
 # is left serves on, and nothing that was acknowledged is lost. Needs root
 # (network namespaces).
-cd "$(dirname "$0")/../.." || exit 2
-if [ "$(id -u)" -ne 0 ]; then
-	echo "ok skipped: the lab needs root"
-	exit 0
-fi
-bin=${TANDEM_BIN:-$PWD/build}
-dir=$(mktemp -d "${TMPDIR:-/var/tmp}/tandem-test.XXXXXX")
-chmod 755 "$dir"
-export TANDEM_LAB=$dir/lab
+cd "$(dirname "$0")/../.." && . tests/lib/lab.sh
+patience=30
 writers=
-
-lab() {
-	tests/lab/lab "$@"
-}
-
-lab_end() {
-	if [ -n "${t_failed:-}" ]; then
-		for log in "$TANDEM_LAB"/srv*/tandemd.log; do
-			echo "--- $log"
-			tail -n 25 "$log"
-		done
-	fi
-	touch "$dir/end"
-	wait
-	[ ! -e "$TANDEM_LAB/servers" ] || lab down
-	rm -rf "$dir"
-}
-trap lab_end EXIT
-
-t() {
-	local words=$1
-	shift
-	if "$@" > "$dir/t.out" 2>&1; then
-		echo "ok $words"
-	else
-		echo "exit status $? of: $*"
-		tail -n 20 "$dir/t.out"
-		echo "not ok $words"
-		t_failed=1
-	fi
-}
-
-eventually() {
-	local end=$((SECONDS + 30))
-	until "$@" > /dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.05
-	done
-}
-
-# rows I OP FILTER: JSON of an operation asked on server I, through jq.
-rows() {
-	lab console "$1" --json -c "$2" | jq -ec "$3"
-}
+trap 'touch "$dir/end"; wait; t_end' EXIT
 
 # ---- what a witness is ---------------------------------------------------
 

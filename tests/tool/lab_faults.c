@@ -545,10 +545,12 @@ heal(void)
 	write_heal(begin);
 }
 
+/* word: "" for both ways, " oneway" for what the owner's server says; then it
+ * hears all others. */
 static void
-do_cut(struct fault *f)
+be_apart(struct fault *f, const char *word)
 {
-	cut_off(f, "");
+	cut_off(f, word);
 	self.server[f->server].apart = true;
 	strike_end(f);
 	await_others(f, LIMIT);
@@ -557,17 +559,16 @@ do_cut(struct fault *f)
 	self.server[f->server].apart = false;
 }
 
-/* What the owner's server says is lost; it hears all others. */
+static void
+do_cut(struct fault *f)
+{
+	be_apart(f, "");
+}
+
 static void
 do_oneway(struct fault *f)
 {
-	cut_off(f, " oneway");
-	self.server[f->server].apart = true;
-	strike_end(f);
-	await_others(f, LIMIT);
-	pause_us(dice(200) * CLOCK_MS);
-	heal();
-	self.server[f->server].apart = false;
+	be_apart(f, " oneway");
 }
 
 /* Late and lossy, between the owner's server and one other. */
