@@ -19,8 +19,8 @@
 #include "replication/replication.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/world.h"
+#include "tests/unit/kv_fixture.h"
 
-#define SCHEMA "CREATE TABLE kv(k INTEGER PRIMARY KEY, v INTEGER, pad BLOB)"
 #define DAY (UINT64_C(86400) * CLOCK_SEC)
 #define STREAM "domain/0000aaaa"
 #define OTHER "domain/0000bbbb"
@@ -55,20 +55,6 @@ teardown(void **state)
 	loop_free(&loop);
 	world_remove(&w);
 	return 0;
-}
-
-static void
-put(struct stream *s, int k, int v, int pad)
-{
-	char sql[128];
-	struct err e;
-
-	assert_int_equal(stream_join(s, &e), 0);
-	snprintf(sql, sizeof sql,
-	    "INSERT OR REPLACE INTO kv VALUES(%d, %d, randomblob(%d))", k, v,
-	    pad);
-	assert_int_equal(
-	    sqlite3_exec(stream_db(s), sql, NULL, NULL, NULL), SQLITE_OK);
 }
 
 /* All values of a table as one number. */
@@ -161,7 +147,7 @@ write_steps(struct stream *s, struct step *steps, int n, int from)
 	int i;
 
 	for (i = 0; i < n; i++) {
-		put(s, (from + i) % 50, from + i, 20000);
+		kv_put(s, (from + i) % 50, from + i, 20000);
 		world_settle(loop, s);
 		steps[i].sum = dump(stream_db(s));
 		steps[i].time = clock_real();
@@ -213,14 +199,14 @@ static void
 every_commit_can_be_had_again(void **state)
 {
 	struct step steps[STEPS];
-	struct stream *s = world_stream(repl, loop, STREAM, 1, SCHEMA, 4096);
-	struct stream *o = world_stream(repl, loop, OTHER, 1, SCHEMA, 4096);
+	struct stream *s = world_stream(repl, loop, STREAM, 1, KV_SCHEMA, 4096);
+	struct stream *o = world_stream(repl, loop, OTHER, 1, KV_SCHEMA, 4096);
 	int i;
 
 	(void)state;
 	for (i = 0; i < STEPS; i += 10) {
 		write_steps(s, steps + i, 10, i);
-		put(o, i, i, 100);
+		kv_put(o, i, i, 100);
 		world_settle(loop, o);
 	}
 	check_steps(steps, STEPS);
@@ -242,9 +228,9 @@ what_cannot_be_had_is_said(void **state)
 {
 	struct step steps[2];
 	uint64_t before = clock_real();
-	struct stream *s = world_stream(repl, loop, STREAM, 1, SCHEMA, 4096);
+	struct stream *s = world_stream(repl, loop, STREAM, 1, KV_SCHEMA, 4096);
 	struct stream *l = world_stream(
-	    repl, loop, "location", 1, SCHEMA, 1024);
+	    repl, loop, "location", 1, KV_SCHEMA, 1024);
 	struct got g;
 
 	(void)state;
@@ -294,7 +280,7 @@ static void
 a_changed_byte_is_found(void **state)
 {
 	struct step steps[60];
-	struct stream *s = world_stream(repl, loop, STREAM, 1, SCHEMA, 4096);
+	struct stream *s = world_stream(repl, loop, STREAM, 1, KV_SCHEMA, 4096);
 	struct got g;
 	char path[300];
 	off_t size;
@@ -326,7 +312,7 @@ static void
 history_begins_with_a_copy(void **state)
 {
 	struct step steps[90];
-	struct stream *s = world_stream(repl, loop, STREAM, 1, SCHEMA, 4096);
+	struct stream *s = world_stream(repl, loop, STREAM, 1, KV_SCHEMA, 4096);
 	char command[200];
 	struct got g;
 

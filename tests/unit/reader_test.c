@@ -12,6 +12,7 @@
 
 #include "replication/replication.h"
 #include "tests/lib/world.h"
+#include "tests/unit/kv_fixture.h"
 
 #define SCHEMA "CREATE TABLE pair(id INTEGER PRIMARY KEY, a INT, b INT)"
 
@@ -92,19 +93,6 @@ reading(const char *name, struct seen *s)
 	assert_int_equal(reader_open(other, name, on_event, s, &rd, &e), 0);
 	assert_int_equal(s->any, 0);
 	return rd;
-}
-
-static int64_t
-number(sqlite3 *db, const char *sql)
-{
-	sqlite3_stmt *st;
-	int64_t n = -1;
-
-	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		n = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	return n;
 }
 
 static void

@@ -3,36 +3,23 @@
  * added and fall silent under load a hundred times, and nothing is missing. */
 #include "site_fixture.h"
 
-static struct stream *
-all_members(const char *name)
-{
-	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
-	struct stream *s = world_stream(
-	    repl[0], loop, name, epoch, SCHEMA, 1024);
-	unsigned i;
-
-	for (i = 1; i < site.n; i++)
-		world_site_wait_member(&site, "sr", i, true);
-	return s;
-}
-
 /* A record that a member lacks is shown to no reader of another one. */
 static void
 what_one_member_lacks_is_not_applied(void **state)
 {
-	struct stream *s = all_members("location");
+	struct stream *s = site_stream("location");
 	struct replicator_follower f;
 	struct stream_status st;
 	int i;
 
 	(void)state;
-	put(s, 1, 1, 10);
+	kv_put(s, 1, 1, 10);
 	world_settle(loop, s);
 	world_site_wait_applied(&site, 2, "location", lsn_of(s));
 	site.answer = WORLD_LOST;
 	world_site_hang(&site, 0, 1, true);
 	for (i = 0; i < 20; i++) {
-		put(s, 2, i, 100);
+		kv_put(s, 2, i, 100);
 		assert_int_equal(stream_commit(s, NULL), 0);
 		world_pass(loop, 5000);
 	}
@@ -58,7 +45,7 @@ what_one_member_lacks_is_not_applied(void **state)
 static void
 an_epoch_ends_the_one_before(void **state)
 {
-	struct stream *s = all_members("location");
+	struct stream *s = site_stream("location");
 	struct replicator_follower f;
 	struct stream_status st;
 	struct ack a;
@@ -66,12 +53,12 @@ an_epoch_ends_the_one_before(void **state)
 	(void)state;
 	stream_close(&s);
 	s = world_stream(repl[0], loop, "location",
-	    world_site_own(&site, "sr", 0, NULL), SCHEMA, 1024);
-	put(s, 1, 1, 10);
+	    world_site_own(&site, "sr", 0, NULL), KV_SCHEMA, 1024);
+	kv_put(s, 1, 1, 10);
 	world_settle(loop, s);
 	world_site_own(&site, "sr", 0, NULL);
 	world_pass(loop, 20000);
-	put(s, 2, 2, 10);
+	kv_put(s, 2, 2, 10);
 	ask(s, &a);
 	assert_int_equal(stream_commit(s, NULL), 0);
 	do
@@ -90,11 +77,11 @@ an_epoch_ends_the_one_before(void **state)
 static void
 a_word_to_the_owner_before_does_not_count(void **state)
 {
-	struct stream *s = all_members("location");
+	struct stream *s = site_stream("location");
 	struct fate fate;
 
 	(void)state;
-	put(s, 1, 1, 10);
+	kv_put(s, 1, 1, 10);
 	world_settle(loop, s);
 	stream_close(&s);
 	site.answer = WORLD_LOST;
@@ -107,7 +94,7 @@ a_word_to_the_owner_before_does_not_count(void **state)
 	world_run(loop, &fate.ready);
 	assert_int_equal(fate.ready, 1);
 	site.answer = WORLD_YES;
-	put(s, 2, 2, 10);
+	kv_put(s, 2, 2, 10);
 	same_as(s, 1, "location");
 	stream_close(&s);
 }
@@ -133,7 +120,7 @@ load_on_ack(void *arg, const struct err *e)
 		return;
 	}
 	l->n++;
-	put(l->s, l->n, l->n, 200);
+	kv_put(l->s, l->n, l->n, 200);
 	stream_on_ack(l->s, &l->ack);
 }
 
@@ -149,7 +136,7 @@ load_start(struct load *l, struct stream *s)
 static void
 a_follower_is_added_a_hundred_times(void **state)
 {
-	struct stream *s = all_members("location");
+	struct stream *s = site_stream("location");
 	struct load l;
 	int round;
 
@@ -176,7 +163,7 @@ a_follower_is_added_a_hundred_times(void **state)
 	same_as(s, 1, "location");
 	stream_close(&s);
 	s = world_stream(repl[1], loop, "location",
-	    world_site_own(&site, "sr", 1, NULL), SCHEMA, 1024);
+	    world_site_own(&site, "sr", 1, NULL), KV_SCHEMA, 1024);
 	assert_int_equal(
 	    number(stream_db(s), "SELECT count(*) FROM kv"), l.acked);
 	print_message("          %d commits\n", l.acked);
@@ -188,14 +175,14 @@ a_follower_is_added_a_hundred_times(void **state)
 static void
 owners_die_while_they_begin(void **state)
 {
-	struct stream *s = all_members("location");
+	struct stream *s = site_stream("location");
 	struct fate fate;
 	int round, rows = 0;
 	unsigned at;
 
 	(void)state;
 	for (round = 0; round < 30; round++) {
-		put(s, ++rows, round, 300);
+		kv_put(s, ++rows, round, 300);
 		world_settle(loop, s);
 		stream_close(&s);
 		at = (unsigned)round % 2;
@@ -207,7 +194,8 @@ owners_die_while_they_begin(void **state)
 		link_to(at);
 		at = (unsigned)(round / 2) % 2;
 		s = world_stream(repl[at], loop, "location",
-		    world_site_own(&site, "sr", at, "srv1 srv2"), SCHEMA, 1024);
+		    world_site_own(&site, "sr", at, "srv1 srv2"), KV_SCHEMA,
+		    1024);
 		assert_int_equal(
 		    number(stream_db(s), "SELECT count(*) FROM kv"), rows);
 	}

@@ -10,12 +10,12 @@ one_server_is_enough(void **state)
 {
 	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
 	struct stream *s = world_stream(
-	    repl[0], loop, "location", epoch, SCHEMA, 1024);
+	    repl[0], loop, "location", epoch, KV_SCHEMA, 1024);
 	int i;
 
 	(void)state;
 	for (i = 0; i < 100; i++)
-		put(s, i, i, 10);
+		kv_put(s, i, i, 10);
 	world_settle(loop, s);
 	stream_close(&s);
 }
@@ -27,14 +27,14 @@ a_follower_becomes_a_member(void **state)
 {
 	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
 	struct stream *s = world_stream(
-	    repl[0], loop, "location", epoch, SCHEMA, 1024);
+	    repl[0], loop, "location", epoch, KV_SCHEMA, 1024);
 	struct replicator_follower f;
 	int i;
 
 	(void)state;
 	world_site_wait_member(&site, "sr", 1, true);
 	for (i = 0; i < 300; i++) {
-		put(s, i, i, 100);
+		kv_put(s, i, i, 100);
 		if (i % 7 == 0)
 			world_settle(loop, s);
 		if (i % 50 == 0) {
@@ -51,20 +51,6 @@ a_follower_becomes_a_member(void **state)
 	stream_close(&s);
 }
 
-/* The owner on server 0, its stream, and all others members. */
-static struct stream *
-site_stream(const char *name)
-{
-	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
-	struct stream *s = world_stream(
-	    repl[0], loop, name, epoch, SCHEMA, 1024);
-	unsigned i;
-
-	for (i = 1; i < site.n; i++)
-		world_site_wait_member(&site, "sr", i, true);
-	return s;
-}
-
 /* While a member is gone nothing is acknowledged until its removal is
  * decided; when it is back it catches up and becomes a member again. */
 static void
@@ -75,11 +61,11 @@ a_dead_member_is_removed_first(void **state)
 	int i;
 
 	(void)state;
-	put(s, 1, 1, 10);
+	kv_put(s, 1, 1, 10);
 	world_settle(loop, s);
 	site.answer = WORLD_LOST;
 	world_site_stop(&site, 1, SIGKILL);
-	put(s, 2, 2, 10);
+	kv_put(s, 2, 2, 10);
 	ask(s, &a);
 	world_pass(loop, 500000);
 	assert_int_equal(a.done, 0);
@@ -90,7 +76,7 @@ a_dead_member_is_removed_first(void **state)
 	assert_int_equal(a.done, 1);
 	assert_int_equal(site.removed, 1);
 	for (i = 0; i < 500; i++)
-		put(s, i, -i, 200);
+		kv_put(s, i, -i, 200);
 	world_settle(loop, s);
 	world_site_start(&site, 1);
 	link_to(1);
@@ -121,7 +107,7 @@ a_member_with_a_full_disk_is_removed(void **state)
 		skip(); /* no rights to mount a small disk */
 	}
 	for (i = 0; site.removed == 0 && i < 30000; i++) {
-		put(s, i, i, 900);
+		kv_put(s, i, i, 900);
 		if (i % 16 == 0)
 			world_settle(loop, s);
 	}
@@ -146,7 +132,7 @@ a_silent_member_is_removed(void **state)
 	(void)state;
 	site.answer = WORLD_REFUSE;
 	world_site_hang(&site, 0, 1, true);
-	put(s, 1, 1, 10);
+	kv_put(s, 1, 1, 10);
 	ask(s, &a);
 	world_pass(loop, 400000);
 	assert_int_equal(a.done, 0);
@@ -157,7 +143,7 @@ a_silent_member_is_removed(void **state)
 	assert_true(world_site_is_member(&site, "sr", 1));
 	site.answer = WORLD_YES;
 	world_site_hang(&site, 0, 1, true);
-	put(s, 2, 2, 10);
+	kv_put(s, 2, 2, 10);
 	world_settle(loop, s);
 	assert_false(world_site_is_member(&site, "sr", 1));
 	world_site_hang(&site, 0, 1, false);
@@ -166,50 +152,28 @@ a_silent_member_is_removed(void **state)
 	stream_close(&s);
 }
 
-/* A proposal to add whose outcome nobody tells counts as a yes: everything
- * waits for that server, until the map or a removal says what is so. */
-static void
-an_unknown_outcome_is_a_yes(void **state)
+/* The owner on server 0, whose proposal to add server 1 nobody decides. */
+static struct stream *
+lost_proposal(void)
 {
 	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
 	struct stream *s;
-	struct ack a;
 
-	(void)state;
 	site.answer = WORLD_LOST;
-	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
+	s = world_stream(repl[0], loop, "location", epoch, KV_SCHEMA, 1024);
 	while (site.proposals == 0)
 		world_pass(loop, 1000);
-	world_site_stop(&site, 1, SIGKILL);
-	put(s, 1, 1, 1);
-	ask(s, &a);
-	world_pass(loop, 400000);
-	assert_int_equal(a.done, 0);
-	site.answer = WORLD_YES;
-	world_run(loop, &a.done);
-	assert_int_equal(a.done, 1);
-	stream_close(&s);
+	return s;
 }
 
-/* So does one that the replicator before this one made, of which the new one
- * knows nothing: the map that it reads may be older than the decision. */
+/* A row is acknowledged when it is decided that server 1 is no member, and
+ * not before. */
 static void
-a_new_replicator_doubts_the_map(void **state)
+removal_is_waited_for(struct stream *s)
 {
-	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
-	struct stream *s;
 	struct ack a;
 
-	(void)state;
-	site.answer = WORLD_LOST;
-	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
-	while (site.proposals == 0)
-		world_pass(loop, 1000);
-	world_site_stop(&site, 1, SIGKILL);
-	world_site_stop(&site, 0, SIGKILL);
-	world_site_start(&site, 0);
-	link_to(0);
-	put(s, 1, 1, 1);
+	kv_put(s, 1, 1, 1);
 	ask(s, &a);
 	world_pass(loop, 400000);
 	assert_int_equal(a.done, 0);
@@ -221,6 +185,33 @@ a_new_replicator_doubts_the_map(void **state)
 	stream_close(&s);
 }
 
+/* A proposal to add whose outcome nobody tells counts as a yes: everything
+ * waits for that server, until the map or a removal says what is so. */
+static void
+an_unknown_outcome_is_a_yes(void **state)
+{
+	struct stream *s = lost_proposal();
+
+	(void)state;
+	world_site_stop(&site, 1, SIGKILL);
+	removal_is_waited_for(s);
+}
+
+/* So does one that the replicator before this one made, of which the new one
+ * knows nothing: the map that it reads may be older than the decision. */
+static void
+a_new_replicator_doubts_the_map(void **state)
+{
+	struct stream *s = lost_proposal();
+
+	(void)state;
+	world_site_stop(&site, 1, SIGKILL);
+	world_site_stop(&site, 0, SIGKILL);
+	world_site_start(&site, 0);
+	link_to(0);
+	removal_is_waited_for(s);
+}
+
 static struct stream *
 move(struct stream **s, unsigned to, const char *members)
 {
@@ -229,7 +220,7 @@ move(struct stream **s, unsigned to, const char *members)
 	if (*s != NULL)
 		stream_close(s);
 	epoch = world_site_own(&site, "sr", to, members);
-	*s = world_stream(repl[to], loop, "location", epoch, SCHEMA, 1024);
+	*s = world_stream(repl[to], loop, "location", epoch, KV_SCHEMA, 1024);
 	return *s;
 }
 
@@ -281,7 +272,7 @@ owners_change_servers(void **state)
 	(void)state;
 	for (round = 0; round < 12; round++) {
 		for (i = 0; i < 40; i++) {
-			put(s, n % 97, n, 300);
+			kv_put(s, n % 97, n, 300);
 			n++;
 			if (i % 5 == 0)
 				world_settle(loop, s);
@@ -328,21 +319,21 @@ an_owner_that_was_cut_off_is_undone(void **state)
 	epoch = world_site_own(&site, "sr", 0, NULL);
 	old = open_fate(0, epoch, &fate);
 	world_run(loop, &fate.ready);
-	put(old, 1, 1, 10);
+	kv_put(old, 1, 1, 10);
 	world_settle(loop, old);
 	reading(&seen, 0, "location");
 	site.answer = WORLD_LOST;
 	world_site_cut(&site, 0, 1);
 	for (i = 0; i < 20; i++) {
-		put(old, 2, 1000 + i, 100);
+		kv_put(old, 2, 1000 + i, 100);
 		assert_int_equal(stream_commit(old, NULL), 0);
 	}
 	ask(old, &a);
 	world_pass(loop, 100000);
 	assert_int_equal(a.done, 0);
 	epoch = world_site_own(&site, "sr", 1, "srv2");
-	s = world_stream(repl[1], loop, "location", epoch, SCHEMA, 1024);
-	put(s, 3, 3, 10);
+	s = world_stream(repl[1], loop, "location", epoch, KV_SCHEMA, 1024);
+	kv_put(s, 3, 3, 10);
 	world_settle(loop, s);
 	world_pass(loop, 50000);
 	assert_int_equal(a.done, 0);
@@ -353,7 +344,7 @@ an_owner_that_was_cut_off_is_undone(void **state)
 	assert_int_equal(a.done, -1);
 	stream_close(&old);
 	world_site_wait_member(&site, "sr", 0, true);
-	put(s, 4, 4, 10);
+	kv_put(s, 4, 4, 10);
 	same_as(s, 0, "location");
 	world_run(loop, &seen.reload);
 	assert_int_equal(
@@ -364,7 +355,7 @@ an_owner_that_was_cut_off_is_undone(void **state)
 		world_pass(loop, 10000);
 	move(&s, 0, NULL);
 	assert_int_equal(number(stream_db(s), "SELECT max(v) FROM kv"), 4);
-	put(s, 5, 5, 10);
+	kv_put(s, 5, 5, 10);
 	same_as(s, 1, "location");
 	stream_close(&s);
 }
@@ -382,12 +373,12 @@ a_follower_that_is_ahead_goes_back(void **state)
 	int i;
 
 	(void)state;
-	put(s, 1, 1, 10);
+	kv_put(s, 1, 1, 10);
 	world_settle(loop, s);
 	world_site_hang(&site, 0, 1, true);
 	site.answer = WORLD_LOST;
 	for (i = 0; i < 20; i++) {
-		put(s, 2, 1000 + i, 100);
+		kv_put(s, 2, 1000 + i, 100);
 		assert_int_equal(stream_commit(s, NULL), 0);
 	}
 	do
@@ -403,13 +394,13 @@ a_follower_that_is_ahead_goes_back(void **state)
 	world_run(loop, &fate.ready);
 	assert_int_equal(fate.ready, 1);
 	assert_int_equal(lsn_of(s), st.acked);
-	put(s, 3, 3, 10);
+	kv_put(s, 3, 3, 10);
 	same_as(s, 2, "location");
 	assert_true(exists(2, "location.db"));
 	assert_false(exists(2, "location~1.db"));
 	/* Again after it was started again: what is void stays void. */
 	world_site_stop(&site, 2, SIGKILL);
-	put(s, 4, 4, 10);
+	kv_put(s, 4, 4, 10);
 	world_settle(loop, s);
 	world_site_start(&site, 2);
 	link_to(2);
@@ -439,7 +430,7 @@ load_go(struct load_batch *b)
 	int i;
 
 	for (i = 0; i < t->rows; i++, t->k = (t->k + 7919) % 20011)
-		put(t->s, t->k, t->left, t->pad);
+		kv_put(t->s, t->k, t->left, t->pad);
 	stream_on_ack(t->s, &b->ack);
 	assert_int_equal(stream_commit(t->s, NULL), 0);
 }
@@ -492,7 +483,7 @@ a_new_server_is_sent_the_database(void **state)
 	world_site_start(&site, 0);
 	link_to(0);
 	epoch = world_site_own(&site, "sr", 0, "srv1");
-	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
+	s = world_stream(repl[0], loop, "location", epoch, KV_SCHEMA, 1024);
 	for (round = 0; round < 3; round++) {
 		load_start(&t, s, 700, 32, 900);
 		world_run(loop, &t.done);
@@ -519,7 +510,7 @@ a_new_server_is_sent_the_database(void **state)
 	    (unsigned long long)(us / CLOCK_MS));
 	reader_close(&seen.rd);
 	move(&s, 1, NULL);
-	put(s, 1, 1, 1);
+	kv_put(s, 1, 1, 1);
 	same_as(s, 0, "location");
 	stream_close(&s);
 }
@@ -542,7 +533,7 @@ a_copy_may_be_broken_off(void **state)
 	world_site_start(&site, 0);
 	link_to(0);
 	epoch = world_site_own(&site, "sr", 0, "srv1");
-	s = world_stream(repl[0], loop, "location", epoch, SCHEMA, 1024);
+	s = world_stream(repl[0], loop, "location", epoch, KV_SCHEMA, 1024);
 	load_start(&t, s, 500, 32, 900);
 	world_run(loop, &t.done);
 	world_pass(loop, 1100000);
@@ -555,7 +546,7 @@ a_copy_may_be_broken_off(void **state)
 		}
 		world_site_start(&site, 1);
 		world_pass(loop, dice(60000));
-		put(s, round, round, 100);
+		kv_put(s, round, round, 100);
 		if (round % 5 == 4) {
 			world_site_stop(&site, 0, SIGKILL);
 			world_pass(loop, 3000);
@@ -584,11 +575,11 @@ an_owner_outlives_its_replicator(void **state)
 	(void)state;
 	for (round = 0; round < 5; round++) {
 		for (i = 0; i < 50; i++)
-			put(s, i, round, 200);
+			kv_put(s, i, round, 200);
 		if (round % 2 == 0)
 			world_settle(loop, s);
 		world_site_stop(&site, 0, SIGKILL);
-		put(s, 100, round, 100);
+		kv_put(s, 100, round, 100);
 		stream_commit(s, NULL);
 		world_site_start(&site, 0);
 		link_to(0);
@@ -631,8 +622,8 @@ large_commits_come_in_parts(void **state)
 
 	(void)state;
 	small = world_stream(repl[0], loop, "x",
-	    world_site_own(&site, "st", 0, "srv1 srv2"), SCHEMA, 4096);
-	put(s, 1, 1, 1);
+	    world_site_own(&site, "st", 0, "srv1 srv2"), KV_SCHEMA, 4096);
+	kv_put(s, 1, 1, 1);
 	world_settle(loop, s);
 	world_site_wait_applied(&site, 1, "location", lsn_of(s));
 	reading(&seen, 1, "location");
@@ -640,7 +631,7 @@ large_commits_come_in_parts(void **state)
 		put_many(s, 12000, round);
 		ask(s, &a);
 		assert_int_equal(stream_commit(s, &e), 0);
-		put(small, round, round, 10);
+		kv_put(small, round, round, 10);
 		ask(small, &b);
 		assert_int_equal(stream_commit(small, &e), 0);
 		world_run(loop, &b.done);
@@ -699,12 +690,12 @@ many_streams_share_few_files(void **state)
 		for (i = 0; i < MANY; i++) {
 			snprintf(name, sizeof name, "domain/%d", i);
 			s[i] = world_stream(
-			    repl[at], loop, name, epoch, SCHEMA, 1024);
-			put(s[i], turn, i, 100);
+			    repl[at], loop, name, epoch, KV_SCHEMA, 1024);
+			kv_put(s[i], turn, i, 100);
 		}
 		world_site_wait_member(&site, "st", !at, true);
 		for (i = 0; i < MANY; i++) {
-			put(s[i], turn + 10, i, 100);
+			kv_put(s[i], turn + 10, i, 100);
 			world_settle(loop, s[i]);
 		}
 		for (i = 0; i < MANY; i++) {

@@ -17,8 +17,7 @@
 #include "daemon/base/clock.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/world.h"
-
-#define SCHEMA "CREATE TABLE kv(k INTEGER PRIMARY KEY, v INTEGER, pad BLOB)"
+#include "tests/unit/kv_fixture.h"
 
 static struct world_site site;
 static struct loop *loop;
@@ -79,20 +78,6 @@ teardown(void **state)
 	return 0;
 }
 
-static inline void
-put(struct stream *s, int k, int v, int pad)
-{
-	char sql[128];
-	struct err e;
-
-	assert_int_equal(stream_join(s, &e), 0);
-	snprintf(sql, sizeof sql,
-	    "INSERT OR REPLACE INTO kv VALUES(%d, %d, randomblob(%d))", k, v,
-	    pad);
-	assert_int_equal(
-	    sqlite3_exec(stream_db(s), sql, NULL, NULL, NULL), SQLITE_OK);
-}
-
 static inline uint64_t
 lsn_of(struct stream *s)
 {
@@ -102,17 +87,18 @@ lsn_of(struct stream *s)
 	return st.lsn;
 }
 
-static inline int64_t
-number(sqlite3 *db, const char *sql)
+/* The owner on server 0, its stream, and all others members. */
+static inline struct stream *
+site_stream(const char *name)
 {
-	sqlite3_stmt *st;
-	int64_t n = -1;
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s = world_stream(
+	    repl[0], loop, name, epoch, KV_SCHEMA, 1024);
+	unsigned i;
 
-	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		n = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	return n;
+	for (i = 1; i < site.n; i++)
+		world_site_wait_member(&site, "sr", i, true);
+	return s;
 }
 
 /* Every value of the table, as one text. */
@@ -235,7 +221,7 @@ open_fate(unsigned server, uint64_t epoch, struct fate *f)
 	struct stream_config c = {.name = "location",
 	    .epoch = epoch,
 	    .page_size = 1024,
-	    .schema = SCHEMA,
+	    .schema = KV_SCHEMA,
 	    .on_ready = on_fate_ready,
 	    .on_lost = on_fate_lost,
 	    .arg = f};

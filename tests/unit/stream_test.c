@@ -16,6 +16,7 @@
 #include "tests/lib/replay.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/world.h"
+#include "tests/unit/kv_fixture.h"
 
 #define SCHEMA "CREATE TABLE kv(k TEXT PRIMARY KEY, v INTEGER, pad BLOB)"
 
@@ -55,19 +56,6 @@ put(struct stream *s, int k, int v)
 	    "INSERT OR REPLACE INTO kv VALUES('key%d', %d, NULL)", k, v);
 	assert_int_equal(
 	    sqlite3_exec(stream_db(s), sql, NULL, NULL, NULL), SQLITE_OK);
-}
-
-static int64_t
-number(sqlite3 *db, const char *sql)
-{
-	sqlite3_stmt *st;
-	int64_t n = -1;
-
-	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		n = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	return n;
 }
 
 struct note {

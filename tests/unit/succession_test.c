@@ -18,6 +18,7 @@
 #include "tests/lib/replay.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/world.h"
+#include "tests/unit/kv_fixture.h"
 
 #define SCHEMA "CREATE TABLE row(n INTEGER PRIMARY KEY, pad TEXT)"
 #define DEPTH 5 /* commits under way */
@@ -57,19 +58,6 @@ teardown(void **state)
 	loop_free(&loop);
 	world_remove(&w);
 	return 0;
-}
-
-static int64_t
-number(sqlite3 *db, const char *sql)
-{
-	sqlite3_stmt *st;
-	int64_t n = -1;
-
-	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
-	if (sqlite3_step(st) == SQLITE_ROW)
-		n = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	return n;
 }
 
 /* ---- the writer, a process of its own ----------------------------------- */
