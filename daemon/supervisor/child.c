@@ -262,6 +262,13 @@ child_stop(struct child *c)
 	child_set_state(c, CHILD_STOPPING);
 }
 
+void
+child_kill(struct child *c)
+{
+	c->fenced = true;
+	kill(c->pid, SIGKILL);
+}
+
 static void
 child_log_exit(const struct child *c, int status)
 {

@@ -25,30 +25,14 @@ static void
 fault_cut(struct supervisor *s, bool cut)
 {
 	struct role_msg m = {.type = ROLE_MSG_CUT};
-	unsigned role;
+	struct child *c;
+	unsigned at = 0;
 
 	s->fault.cut = m.u.cut = cut;
-	for (role = 0; role < ROLE_MAX; role++) {
-		if (role_rows[role].keys & KEY_LINK &&
-		    child_alive(&s->child[role][1]))
-			child_tell(&s->child[role][1], &m, NULL, 0);
+	while ((c = supervisor_next(s, &at)) != NULL) {
+		if (role_rows[c->role].keys & KEY_LINK && child_alive(c))
+			child_tell(c, &m, NULL, 0);
 	}
-}
-
-/* The process that is stopped; NULL when there is none, or it has died. Its
- * number may be another's by then: it is looked for among ours. */
-static struct child *
-fault_stopped(struct supervisor *s)
-{
-	unsigned role, i;
-
-	for (role = 0; s->fault.stopped != 0 && role < ROLE_MAX; role++) {
-		for (i = 1; i <= ROLE_INSTANCES; i++) {
-			if (s->child[role][i].pid == s->fault.stopped)
-				return &s->child[role][i];
-		}
-	}
-	return NULL;
 }
 
 /* The stopped process goes on, the server is heard again. */
@@ -56,7 +40,8 @@ static void
 fault_on_timer(void *arg)
 {
 	struct supervisor *s = arg;
-	struct child *c = fault_stopped(s);
+	/* Its number may be another's by now: it is looked for among ours. */
+	struct child *c = supervisor_child(s, s->fault.stopped);
 
 	if (s->fault.cut)
 		fault_cut(s, false);
@@ -70,7 +55,7 @@ fault_on_timer(void *arg)
 static bool
 fault_lasts(struct supervisor *s)
 {
-	return s->fault.cut || fault_stopped(s) != NULL;
+	return s->fault.cut || supervisor_child(s, s->fault.stopped) != NULL;
 }
 
 static void
@@ -79,14 +64,6 @@ fault_set_timer(struct supervisor *s, uint32_t ms)
 	if (s->fault.timer == NULL)
 		s->fault.timer = loop_timer_new(s->loop, fault_on_timer, s);
 	loop_timer_set(s->fault.timer, ms * CLOCK_MS);
-}
-
-/* No death of its own: it does not make the next start wait. */
-static void
-fault_kill(struct child *c)
-{
-	c->fenced = true;
-	kill(c->pid, SIGKILL);
 }
 
 static enum err_code
@@ -101,7 +78,7 @@ fault_instance(struct supervisor *s, const struct role_fault *f)
 		return ERR_ABSENT;
 	c = &s->child[role][index];
 	if (f->kind == ROLE_FAULT_KILL) {
-		fault_kill(c);
+		child_kill(c);
 		return ERR_NONE;
 	}
 	if (fault_lasts(s))
@@ -117,14 +94,13 @@ fault_instance(struct supervisor *s, const struct role_fault *f)
 static void
 fault_server(struct supervisor *s, uint32_t ms)
 {
-	unsigned role, i;
+	struct child *c;
+	unsigned at = 0;
 
 	s->fault.until = clock_mono() + ms * CLOCK_MS;
-	for (role = 0; role < ROLE_MAX; role++) {
-		for (i = 1; i <= ROLE_INSTANCES; i++) {
-			if (child_alive(&s->child[role][i]))
-				fault_kill(&s->child[role][i]);
-		}
+	while ((c = supervisor_next(s, &at)) != NULL) {
+		if (child_alive(c))
+			child_kill(c);
 	}
 }
 

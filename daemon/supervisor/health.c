@@ -89,18 +89,15 @@ health_on_tick(void *arg)
 {
 	struct supervisor *s = arg;
 	uint64_t now = clock_mono(), late = now - s->health_at;
-	unsigned role, i;
+	struct child *c;
+	unsigned at = 0;
 
 	late = late > 2 * HEALTH_TICK ? late - HEALTH_TICK : 0;
 	s->health_at = now;
-	for (role = 0; role < ROLE_MAX; role++) {
-		for (i = 1; i <= ROLE_INSTANCES; i++) {
-			struct child *c = &s->child[role][i];
-
-			if (c->asked != 0)
-				c->asked += late;
-			health_child(c, now);
-		}
+	while ((c = supervisor_next(s, &at)) != NULL) {
+		if (c->asked != 0)
+			c->asked += late;
+		health_child(c, now);
 	}
 	loop_timer_set(s->health, HEALTH_TICK);
 }

@@ -5,7 +5,6 @@
  * one that does not any more. That an instance of this server has died it
  * knows earlier than quorum, and says so in the map at once.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,16 +17,12 @@ void
 owners_wake(struct supervisor *s)
 {
 	uint64_t one = 1;
-	unsigned role, i;
+	unsigned at = 0;
 	struct child *c;
 
-	for (role = 0; role < ROLE_MAX; role++) {
-		for (i = 1; i <= ROLE_INSTANCES; i++) {
-			c = &s->child[role][i];
-			if (child_alive(c) &&
-			    write(c->owners_fd, &one, sizeof one) < 0)
-				log_warn("role=%s owner map", c->name);
-		}
+	while ((c = supervisor_next(s, &at)) != NULL) {
+		if (child_alive(c) && write(c->owners_fd, &one, sizeof one) < 0)
+			log_warn("role=%s owner map", c->name);
 	}
 }
 
@@ -35,14 +30,12 @@ owners_wake(struct supervisor *s)
 static struct child *
 owners_child(struct supervisor *s, const char *instance)
 {
-	char name[ROLE_NAME];
-	const char *at = strchr(instance, '@');
+	const char *server;
 	enum role_id role;
 	unsigned index;
 
-	if (at == NULL || strcmp(at + 1, s->conf.server) != 0 ||
-	    !str_ncopy(name, sizeof name, instance, (size_t)(at - instance)) ||
-	    !role_name_parse(name, &role, &index))
+	if (!role_full_parse(instance, &role, &index, &server) ||
+	    !str_equal(server, s->conf.server))
 		return NULL;
 	return &s->child[role][index];
 }
@@ -147,10 +140,8 @@ owners_fence(struct supervisor *s, const struct owner *o)
 	old = g->to;
 	log_info("key=%s epoch=%llu went to %s: %s is killed", o->key,
 	    (unsigned long long)o->epoch, o->instance, g->to->name);
-	if (child_alive(g->to)) {
-		g->to->fenced = true;
-		kill(g->to->pid, SIGKILL);
-	}
+	if (child_alive(g->to))
+		child_kill(g->to);
 	owners_grant_end(g);
 	old->wanted = old->wanted && supervisor_keeps(old);
 }

@@ -35,6 +35,31 @@ static const enum role_id supervisor_stop_order[] = {ROLE_SG, ROLE_B2BUA,
     ROLE_MGC, ROLE_MG, ROLE_SR, ROLE_CONTROL, ROLE_ST, ROLE_QUORUM,
     ROLE_REPLICATOR};
 
+/* ---- processes ---------------------------------------------------------- */
+
+struct child *
+supervisor_next(struct supervisor *s, unsigned *at)
+{
+	unsigned i = (*at)++;
+
+	return i < ROLE_MAX * ROLE_INSTANCES
+	    ? &s->child[i / ROLE_INSTANCES][i % ROLE_INSTANCES + 1]
+	    : NULL;
+}
+
+struct child *
+supervisor_child(struct supervisor *s, pid_t pid)
+{
+	struct child *c;
+	unsigned at = 0;
+
+	while (pid != 0 && (c = supervisor_next(s, &at)) != NULL) {
+		if (c->pid == pid)
+			return c;
+	}
+	return NULL;
+}
+
 /* ---- events ------------------------------------------------------------- */
 
 /* What quorum is told. It takes work from whoever is not ready: a process
@@ -71,13 +96,12 @@ supervisor_tell_status(const struct child *c, struct child *to)
 static void
 supervisor_tell_all_status(struct supervisor *s, struct child *to)
 {
-	unsigned role, i;
+	const struct child *c;
+	unsigned at = 0;
 
-	for (role = 0; role < ROLE_MAX; role++) {
-		for (i = 1; i <= ROLE_INSTANCES; i++) {
-			if (s->child[role][i].starts > 0)
-				supervisor_tell_status(&s->child[role][i], to);
-		}
+	while ((c = supervisor_next(s, &at)) != NULL) {
+		if (c->starts > 0)
+			supervisor_tell_status(c, to);
 	}
 }
 
@@ -152,13 +176,11 @@ static void
 supervisor_say_ready(struct supervisor *s)
 {
 	bool all = s->started && !s->stopping;
-	unsigned role, i;
+	const struct child *c;
+	unsigned at = 0;
 
-	for (role = 0; role < ROLE_MAX; role++) {
-		for (i = 1; i <= ROLE_INSTANCES; i++)
-			all &= !s->child[role][i].wanted ||
-			    s->child[role][i].state == CHILD_READY;
-	}
+	while ((c = supervisor_next(s, &at)) != NULL)
+		all &= !c->wanted || c->state == CHILD_READY;
 	if (all && !s->complete)
 		log_info("all processes ready");
 	s->complete = all;
@@ -319,18 +341,13 @@ static void
 supervisor_on_sigchld(void *arg)
 {
 	struct supervisor *s = arg;
-	unsigned role, i;
+	struct child *c;
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (role = 0; role < ROLE_MAX; role++) {
-			for (i = 1; i <= ROLE_INSTANCES; i++) {
-				if (s->child[role][i].pid == pid)
-					child_on_exit(
-					    &s->child[role][i], status);
-			}
-		}
+		if ((c = supervisor_child(s, pid)) != NULL)
+			child_on_exit(c, status);
 	}
 }
 

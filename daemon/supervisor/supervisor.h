@@ -76,6 +76,8 @@ struct child {
 
 void child_start(struct child *);
 void child_stop(struct child *); /* asks; SIGKILL when its patience ends */
+/* At once; no death of its own, so its next start is not delayed. */
+void child_kill(struct child *);
 void child_on_exit(struct child *, int status); /* it has been reaped */
 bool child_alive(const struct child *);
 void child_tell(struct child *, const struct role_msg *, const int *fds, int n);
@@ -177,6 +179,10 @@ bool supervisor_control_group(const struct conf *, gid_t *);
 /* Shall it run? It is placed here, or it is an owner whose role is to run on
  * other servers only: it goes on until one of them owns, which ends it. */
 bool supervisor_keeps(const struct child *);
+/* Walk all processes there may be: *at starts at 0; NULL at the end. */
+struct child *supervisor_next(struct supervisor *, unsigned *at);
+/* The one with this process id; NULL when it is none of ours (any more). */
+struct child *supervisor_child(struct supervisor *, pid_t);
 void supervisor_on_message(struct child *, const struct role_msg *);
 /* As root with "user" in the boot file: the state goes to that user and so
  * do we, with every process. */
