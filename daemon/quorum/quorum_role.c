@@ -148,25 +148,14 @@ quorum_role_member(struct quorum *q, struct rpc_request *r,
 		    q, type, key, (uint64_t)epoch, server, quorum_role_done, r);
 }
 
-static void
-quorum_role_member_add(struct quorum *q, struct rpc_request *r, json_t *params)
-{
-	quorum_role_member(q, r, OWNERSHIP_MEMBER_ADD, params);
-}
-
-static void
-quorum_role_member_remove(
-    struct quorum *q, struct rpc_request *r, json_t *params)
-{
-	quorum_role_member(q, r, OWNERSHIP_MEMBER_REMOVE, params);
-}
-
 /* {id, epoch}: of the ship log, whenever it is a new one. */
 static void
-quorum_role_log(struct quorum *q, struct rpc_request *r, json_t *params)
+quorum_role_log(struct quorum *q, struct rpc_request *r,
+    enum ownership_type none, json_t *params)
 {
 	json_int_t id, epoch;
 
+	(void)none;
 	if (json_unpack(params, "{s:I, s:I}", "id", &id, "epoch", &epoch) !=
 	    0) {
 		rpc_failf(r, ERR_INVALID, "expected id, epoch");
@@ -178,9 +167,10 @@ quorum_role_log(struct quorum *q, struct rpc_request *r, json_t *params)
 
 /* {name, inside, port-base, witness} */
 static void
-quorum_role_server_put(struct quorum *q, struct rpc_request *r, json_t *params)
+quorum_role_server_put(struct quorum *q, struct rpc_request *r,
+    enum ownership_type type, json_t *params)
 {
-	struct ownership_command c = {.type = OWNERSHIP_SERVER_PUT};
+	struct ownership_command c = {.type = type};
 	const char *name, *inside;
 	int port, witness = 0;
 
@@ -211,39 +201,22 @@ quorum_role_server(struct quorum *q, struct rpc_request *r,
 		quorum_propose(q, &c, quorum_role_done, r);
 }
 
-static void
-quorum_role_server_drain(
-    struct quorum *q, struct rpc_request *r, json_t *params)
-{
-	quorum_role_server(q, r, OWNERSHIP_DRAIN, params);
-}
-
-static void
-quorum_role_server_undrain(
-    struct quorum *q, struct rpc_request *r, json_t *params)
-{
-	quorum_role_server(q, r, OWNERSHIP_UNDRAIN, params);
-}
-
-static void
-quorum_role_server_remove(
-    struct quorum *q, struct rpc_request *r, json_t *params)
-{
-	quorum_role_server(q, r, OWNERSHIP_SERVER_REMOVE, params);
-}
-
 static const struct {
 	const char *method;
 	enum role_id from;
-	void (*fn)(struct quorum *, struct rpc_request *, json_t *params);
+	void (*fn)(struct quorum *, struct rpc_request *, enum ownership_type,
+	    json_t *params);
+	enum ownership_type type;
 } quorum_methods[] = {
-    {"member-add", ROLE_REPLICATOR, quorum_role_member_add},
-    {"member-remove", ROLE_REPLICATOR, quorum_role_member_remove},
-    {"log", ROLE_REPLICATOR, quorum_role_log},
-    {"server-put", ROLE_CONTROL, quorum_role_server_put},
-    {"server-drain", ROLE_CONTROL, quorum_role_server_drain},
-    {"server-undrain", ROLE_CONTROL, quorum_role_server_undrain},
-    {"server-remove", ROLE_CONTROL, quorum_role_server_remove},
+    {"member-add", ROLE_REPLICATOR, quorum_role_member, OWNERSHIP_MEMBER_ADD},
+    {"member-remove", ROLE_REPLICATOR, quorum_role_member,
+	OWNERSHIP_MEMBER_REMOVE},
+    {"log", ROLE_REPLICATOR, quorum_role_log, 0},
+    {"server-put", ROLE_CONTROL, quorum_role_server_put, OWNERSHIP_SERVER_PUT},
+    {"server-drain", ROLE_CONTROL, quorum_role_server, OWNERSHIP_DRAIN},
+    {"server-undrain", ROLE_CONTROL, quorum_role_server, OWNERSHIP_UNDRAIN},
+    {"server-remove", ROLE_CONTROL, quorum_role_server,
+	OWNERSHIP_SERVER_REMOVE},
 };
 
 static void
@@ -258,7 +231,8 @@ quorum_role_on_request(struct self *self, struct peer *p, struct rpc_request *r,
 		if (strcmp(quorum_methods[i].method, method) != 0 ||
 		    quorum_methods[i].from != p->role)
 			continue;
-		quorum_methods[i].fn(self->state_of_role, r, params);
+		quorum_methods[i].fn(
+		    self->state_of_role, r, quorum_methods[i].type, params);
 		return;
 	}
 	if (r != NULL)
