@@ -38,6 +38,8 @@ sqlite3_stmt *st_sql(
 /* Prepare, bind, run to the end. */
 int st_sql_run(
     sqlite3 *, struct err *, const char *sql, const char *types, ...);
+/* The first value of a query without parameters; 0 when there is none. */
+int64_t st_sql_number(sqlite3 *, const char *sql);
 /* Bind a kept statement anew and run it to the end. */
 int st_stmt_run(sqlite3_stmt *, struct err *, const char *types, ...);
 /* Bind a kept statement anew; rows follow with sqlite3_step. */

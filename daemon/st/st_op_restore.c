@@ -258,6 +258,19 @@ restore_on_root(void *arg, struct past *p, const struct err *why)
 	st_hold_go(b->hold);
 }
 
+/* One at a time, into an empty candidate; the time is read. */
+static int
+restore_admit(
+    struct st *st, const struct op_call *call, uint64_t *time, struct err *e)
+{
+	int r;
+
+	if (st->restore != NULL)
+		return err_set(e, ERR_BUSY, "another domain is being restored");
+	r = st_restore_time(op_arg(call, "to"), clock_real(), time, e);
+	return r != 0 ? r : st_op_candidate_empty(st, call, e);
+}
+
 static void
 restore_work(void *arg, const struct err *why)
 {
@@ -269,13 +282,7 @@ restore_work(void *arg, const struct err *why)
 
 	if (st_op_refuse(st, call, why))
 		return;
-	if (st->restore != NULL)
-		err_set(&e, ERR_BUSY, "another domain is being restored");
-	else if (st_restore_time(op_arg(call, "to"), clock_real(), &time, &e) ==
-		0 &&
-	    st_op_candidate_empty(st, call, &e) == 0)
-		e.code = ERR_NONE;
-	if (e.code != ERR_NONE) {
+	if (restore_admit(st, call, &time, &e) != 0) {
 		op_finish(call, &e);
 		return;
 	}

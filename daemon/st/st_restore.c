@@ -79,13 +79,7 @@ st_restore_time(const char *text, uint64_t now, uint64_t *time, struct err *e)
 int64_t
 st_restore_rev(sqlite3 *db)
 {
-	sqlite3_stmt *s = st_sql(db, NULL, "SELECT max(rev) FROM _applied", "");
-	int64_t rev = 0;
-
-	if (s != NULL && sqlite3_step(s) == SQLITE_ROW)
-		rev = sqlite3_column_int64(s, 0);
-	sqlite3_finalize(s);
-	return rev;
+	return st_sql_number(db, "SELECT max(rev) FROM _applied");
 }
 
 uint64_t

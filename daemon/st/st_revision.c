@@ -49,13 +49,7 @@ revision_first(sqlite3_stmt *s, struct st_revision *r, struct err *e)
 int64_t
 st_revision_last(sqlite3 *db)
 {
-	sqlite3_stmt *s = st_sql(db, NULL, "SELECT max(rev) FROM revision", "");
-	int64_t rev = 0;
-
-	if (s != NULL && sqlite3_step(s) == SQLITE_ROW)
-		rev = sqlite3_column_int64(s, 0);
-	sqlite3_finalize(s);
-	return rev;
+	return st_sql_number(db, "SELECT max(rev) FROM revision");
 }
 
 /* The steps, numbered in the order in which they are carried out. */

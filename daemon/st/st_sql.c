@@ -81,6 +81,18 @@ st_sql_run(sqlite3 *db, struct err *e, const char *sql, const char *types, ...)
 	return r;
 }
 
+int64_t
+st_sql_number(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *s = st_sql(db, NULL, sql, "");
+	int64_t n = 0;
+
+	if (s != NULL && sqlite3_step(s) == SQLITE_ROW)
+		n = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return n;
+}
+
 void
 st_stmt_bind(sqlite3_stmt *s, const char *types, ...)
 {
