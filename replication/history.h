@@ -103,8 +103,6 @@ struct history {
 #define HISTORY_PATH 512
 
 /* history_shelf.c */
-int shelf_path(const struct history *, const char *name, const char *file,
-    char path[HISTORY_PATH], struct err *);
 int shelf_volume(const struct history *, const char *name, uint32_t number,
     char path[HISTORY_PATH], struct err *);
 /* The numbers of its volumes, the oldest first; *list is freed by the

@@ -22,7 +22,7 @@
 
 /* ---- names -------------------------------------------------------------- */
 
-int
+static int
 shelf_path(const struct history *h, const char *name, const char *file,
     char path[HISTORY_PATH], struct err *e)
 {

@@ -92,7 +92,8 @@ volume_entry_put(
 	ship_put64(p + 24, ship_sum(0, p, 24));
 }
 
-bool
+/* False when no entry of a volume stands at the offset. */
+static bool
 volume_entry_get(
     struct volume_entry *entry, const uint8_t p[VOLUME_ENTRY], uint64_t offset)
 {

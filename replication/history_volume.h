@@ -34,9 +34,6 @@ int volume_head_get(
     struct volume_head *, const uint8_t in[VOLUME_HEAD], struct err *);
 void volume_entry_put(
     uint8_t out[VOLUME_ENTRY], uint64_t offset, uint64_t time, size_t length);
-/* False when no entry of a volume stands at the offset. */
-bool volume_entry_get(
-    struct volume_entry *, const uint8_t in[VOLUME_ENTRY], uint64_t offset);
 
 /* Reads a volume from its head to its end. */
 struct volume_reader {

@@ -35,26 +35,17 @@ past_remove(struct past_ask *a)
 	loop_defer_cancel(a->repl->loop, &a->tell);
 }
 
-static int
-past_path(const struct repl *r, uint32_t file, char path[STREAM_PATH])
-{
-	return snprintf(path, STREAM_PATH, "%s/.past/%u.db", r->root, file) <
-		STREAM_PATH
-	    ? 0
-	    : -ERR_TOOBIG;
-}
-
 /* A database that nobody else knows: nothing of it need outlive us. */
 static int
 past_open_db(const struct past_ask *a, struct past *p, struct err *e)
 {
 	char path[STREAM_PATH];
-	int r = 0;
+	int r;
 
 	p->lsn = a->answer.lsn;
 	p->time = a->answer.time;
-	if (past_path(a->repl, a->answer.file, path) != 0)
-		return err_set(e, ERR_TOOBIG, "%s: path", a->repl->root);
+	if ((r = stream_path_past(path, a->repl->root, a->answer.file, e)) != 0)
+		return r;
 	if (sqlite3_open_v2(path, &p->db, SQLITE_OPEN_READWRITE, NULL) !=
 		SQLITE_OK ||
 	    sqlite3_exec(p->db,
@@ -150,7 +141,7 @@ past_on_built(struct repl *r, const struct ship_msg *m)
 		a = a->next;
 	if (a == NULL) {
 		if (m->u.built.code == ERR_NONE &&
-		    past_path(r, m->u.built.file, path) == 0)
+		    stream_path_past(path, r->root, m->u.built.file, NULL) == 0)
 			unlink(path);
 		return;
 	}

@@ -69,6 +69,11 @@ bool owner_map_find(const struct owner_map *, const char *key, struct owner *);
 /* Walk: *at starts at 0; false at the end. */
 bool owner_map_next(const struct owner_map *, unsigned *at, struct owner *);
 uint64_t owner_map_version(const struct owner_map *); /* grows with changes */
+/* The server in the name of an instance or of its calls, what stands behind
+ * the '@'; "" when there is none. Borrowed. */
+const char *owner_server(const char *instance);
+/* How many members an entry names. */
+unsigned owner_count_members(const char *members);
 
 /* ---- this process and its replicator (repl.c) -------------------------- */
 

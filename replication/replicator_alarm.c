@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "ownership.h"
 #include "replicator_room.h"
 #include "stream_path.h"
 #include "daemon/base/clock.h"
@@ -49,11 +50,11 @@ static void __attribute__((format(printf, 4, 5))) alarm_put(struct alarms *a,
 
 /* ---- the site ----------------------------------------------------------- */
 
+/* Not a server, an instance, or the calls of one: those go with the server. */
 static bool
 alarm_is_key(const struct owner *o)
 {
-	return strcmp(o->key, "sr") == 0 || strcmp(o->key, "st") == 0 ||
-	    strcmp(o->key, "mgc") == 0;
+	return strchr(o->key, '/') == NULL;
 }
 
 /* Does this server speak for the site? One that is about to come back does
@@ -109,7 +110,7 @@ alarm_could(const struct site *t, const char *key, const char *server)
 	snprintf(name, sizeof name, "server/%.32s", server);
 	if (owner_map_find(t->owners, name, &o) && o.state == OWNER_DOWN)
 		return true;
-	for (i = 1; i <= 8; i++) {
+	for (i = 1; i <= OWNERSHIP_INDEX; i++) {
 		snprintf(name, sizeof name, "%.8s/%u@%.32s", key, i, server);
 		if (owner_map_find(t->owners, name, &o))
 			return true;
@@ -117,22 +118,11 @@ alarm_could(const struct site *t, const char *key, const char *server)
 	return false;
 }
 
-/* The names of a space-separated list. */
-static unsigned
-alarm_words(const char *list)
-{
-	unsigned n = list[0] != '\0';
-
-	for (; *list != '\0'; list++)
-		n += *list == ' ';
-	return n;
-}
-
 /* Fewer servers hold what is acknowledged than could. */
 static void
 alarm_degraded(struct alarms *a, const struct site *t, const struct site_key *k)
 {
-	unsigned want = 0, have = alarm_words(k->members), at = 0;
+	unsigned want = 0, have = owner_count_members(k->members), at = 0;
 	struct owner o;
 
 	if (!k->mine || str_prefix(k->name, "calls/"))
@@ -140,8 +130,8 @@ alarm_degraded(struct alarms *a, const struct site *t, const struct site_key *k)
 	while (owner_map_next(t->owners, &at, &o))
 		want += str_prefix(o.key, "server/") && !o.witness &&
 		    alarm_could(t, k->name, o.key + 7);
-	if (want > 7)
-		want = 7;
+	if (want > OWNERSHIP_MEMBERS)
+		want = OWNERSHIP_MEMBERS;
 	if (have < want)
 		alarm_put(a, "degraded", k->name,
 		    "%u of %u servers hold what is acknowledged: %s", have,
@@ -177,7 +167,9 @@ alarm_wal(struct alarms *a, const struct replicator *r, const struct live *v)
 	char path[STREAM_PATH + 5];
 	struct stat st;
 
-	if (stream_path(path, r->root, v->log->name, v->log->file, NULL) != 0)
+	/* What nobody has open has none. */
+	if ((v->writer == NULL && v->file.apply == NULL) ||
+	    stream_path(path, r->root, v->log->name, v->log->file, NULL) != 0)
 		return;
 	strcat(path, "-wal");
 	if (stat(path, &st) == 0 && st.st_size > ALARM_WAL)

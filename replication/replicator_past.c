@@ -202,8 +202,8 @@ past_build_job(struct replicator *r, struct past_want *w, struct err *e)
 	}
 	job->stream->upto = past_upto(r, s->live);
 	job->time = w->time;
-	snprintf(job->path, sizeof job->path, "%s/.past/%u.db", r->root,
-	    ++r->past->file);
+	if (stream_path_past(job->path, r->root, ++r->past->file, e) != 0)
+		history_job_free(&job);
 	return job;
 }
 
@@ -485,15 +485,14 @@ past_go(struct replicator *r)
 bool
 past_tick(struct replicator *r, uint64_t now)
 {
-	(void)now;
 	if (r->past == NULL)
 		return false;
 	past_go(r);
 	return r->past->job != NULL || r->past->folding[0] != '\0' ||
-	    r->past->again != 0;
+	    r->past->again > now;
 }
 
-void
+static void
 past_on_job(void *arg, const struct sync_job *done)
 {
 	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
@@ -529,7 +528,7 @@ past_directory(struct replicator *r, struct err *e)
 	struct dirent *d;
 	DIR *dir;
 
-	snprintf(path, sizeof path, "%s/.past", r->root);
+	snprintf(path, sizeof path, "%s/" STREAM_PAST, r->root);
 	if ((mkdir(path, 0770) != 0 && errno != EEXIST) ||
 	    chmod(path, 02770) != 0 || (dir = opendir(path)) == NULL)
 		return err_errno(e, ERR_IO, "%s", path);

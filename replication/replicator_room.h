@@ -214,7 +214,6 @@ void past_close_room(struct replicator *);
  * where on it is kept. */
 uint64_t past_trim(struct replicator *, uint64_t need);
 bool past_tick(struct replicator *, uint64_t now); /* true: more to do */
-void past_on_job(void *, const struct sync_job *);
 int past_on_ask(struct link *, const struct ship_msg *, struct err *);
 void past_drop_link(struct link *);
 

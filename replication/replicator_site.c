@@ -71,15 +71,6 @@ site_peer(struct site *t, const char *name)
 
 /* ---- keys --------------------------------------------------------------- */
 
-/* The server of an instance: what stands behind the '@'. */
-static const char *
-site_server_of(const char *instance)
-{
-	const char *at = strrchr(instance, '@');
-
-	return at != NULL ? at + 1 : "";
-}
-
 /* Who is a member; one that became or is no longer one needs nothing more. */
 static void
 key_members(struct site *t, struct site_key *k, const char *members)
@@ -162,7 +153,7 @@ key_doubt(struct site *t, struct site_key *k)
 static void
 key_take(struct site *t, struct site_key *k, const struct owner *o)
 {
-	bool mine = str_equal(site_server_of(o->instance), t->server);
+	bool mine = str_equal(owner_server(o->instance), t->server);
 	bool turned = o->epoch != k->epoch || mine != k->mine;
 	bool first = k->epoch == 0;
 	struct live *v;
@@ -552,7 +543,7 @@ replicator_next_follower(
 	str_copy(out->members, sizeof out->members, v->key->members);
 	str_copy(out->leader, sizeof out->leader,
 	    v->lead.peer != NULL ? v->lead.peer->name
-				 : site_server_of(v->key->owner));
+				 : owner_server(v->key->owner));
 	out->epoch = s->epoch;
 	out->lsn = s->last.lsn;
 	out->acked = v->held;

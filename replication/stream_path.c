@@ -23,6 +23,16 @@ stream_path(char path[STREAM_PATH], const char *root, const char *name,
 	return 0;
 }
 
+int
+stream_path_past(
+    char path[STREAM_PATH], const char *root, uint32_t file, struct err *e)
+{
+	if (snprintf(path, STREAM_PATH, "%s/" STREAM_PAST "/%u.db", root,
+		file) >= STREAM_PATH)
+		return err_set(e, ERR_TOOBIG, "%s: path", root);
+	return 0;
+}
+
 /*
  * Every connection in WAL mode holds a lock on these bytes of the database
  * (sqlite.org/lockingv3.html); so whoever can lock them all is alone. One that

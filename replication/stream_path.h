@@ -18,6 +18,11 @@
 
 int stream_path(char path[STREAM_PATH], const char *root, const char *name,
     uint32_t file, struct err *);
+/* Where a database is built as it was once: <root>/.past/<file>.db. No name
+ * of a stream begins with a '.'. */
+#define STREAM_PAST ".past"
+int stream_path_past(
+    char path[STREAM_PATH], const char *root, uint32_t file, struct err *);
 /*
  * Remove a database that nothing names any more, with its -wal and -shm: 0,
  * also when there is none; -ERR_BUSY while a connection of SQLite has it.

@@ -332,6 +332,10 @@ struct control *control_of(const struct op_call *);
 void control_session_over(struct control *, const char *session);
 /* The link to who owns a role now, or to the control beside it, or NULL. */
 struct rpc *control_owner(void *control, unsigned role);
+/* Ask quorum to decide something about a server: 0, and fn is called once; or
+ * -ERR_NOOWNER while quorum does not run here. */
+int control_decide(struct control *, const char *method, const char *server,
+    rpc_reply_fn *, void *arg, struct err *);
 /* Owners, or links to their servers, are others than before. */
 void control_owners_changed(struct control *);
 

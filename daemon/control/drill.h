@@ -165,8 +165,6 @@ void drill_site_note(struct drill *);
 /* The first member that is not the owner's server; false = there is none. */
 bool drill_site_other(
     const struct drill *, const struct drill_key *, char out[MESH_NAME]);
-/* The server in "sr/1@srv2". */
-const char *drill_server_of(const char *instance);
 
 /* ---- drill.c: one drill -------------------------------------------------- */
 

@@ -11,8 +11,6 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-#define DRILL_ASK_PATIENCE (5 * CLOCK_SEC) /* for quorum to decide */
-
 struct drill_ask {
 	LIST_ENTRY(drill_ask) entry;
 	struct drill *drill; /* NULL: nobody waits */
@@ -98,7 +96,7 @@ ask_fault(struct drill *d)
 	if (d->kind == DRILL_CUT)
 		f.kind = ROLE_FAULT_CUT;
 	if (server[0] == '\0') {
-		server = drill_server_of(d->key[0].from);
+		server = owner_server(d->key[0].from);
 		f.kind = d->kind == DRILL_STALL ? ROLE_FAULT_STOP
 						: ROLE_FAULT_KILL;
 		str_ncopy(f.instance, sizeof f.instance, d->key[0].from,
@@ -161,21 +159,14 @@ ask_on_server(void *arg, json_t *result, const struct err *e)
 		ask_refused(d, &a, e);
 }
 
-/* A decision about the drilled server, as op_drain.c asks for it. */
 static void
 ask_server(struct drill *d, const char *method, struct drill_ask *a)
 {
-	unsigned at = 0;
-	struct peer *p = role_peer_next(d->control->self, ROLE_QUORUM, &at);
 	struct err e;
 
-	if (p == NULL) {
-		err_set(&e, ERR_NOOWNER, "quorum does not run here now");
+	if (control_decide(
+		d->control, method, d->server, ask_on_server, a, &e) != 0)
 		ask_on_server(a, NULL, &e);
-		return;
-	}
-	rpc_call(p->rpc, method, json_pack("{s:s}", "server", d->server),
-	    DRILL_ASK_PATIENCE, ask_on_server, a);
 }
 
 void
@@ -190,7 +181,7 @@ drill_gather(struct drill *d)
 	for (i = 0; i < d->nkeys; i++) {
 		if (owner_map_find(
 			d->control->self->owners, d->key[i].name, &o) &&
-		    strcmp(drill_server_of(o.instance), d->server) != 0)
+		    strcmp(owner_server(o.instance), d->server) != 0)
 			ask_move(d, d->key[i].name, d->server, true);
 	}
 }

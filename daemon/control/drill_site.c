@@ -8,14 +8,6 @@
 #include "drill.h"
 #include "daemon/base/str.h"
 
-const char *
-drill_server_of(const char *instance)
-{
-	const char *at = strchr(instance, '@');
-
-	return at != NULL ? at + 1 : "";
-}
-
 /* An instance, by its own name or by its calls. */
 static bool
 site_is_instance(const struct drill *d, const struct owner *o)
@@ -27,16 +19,6 @@ site_is_instance(const struct drill *d, const struct owner *o)
 		return false;
 	return d->server[0] != '\0' ||
 	    (strncmp(o->key, role, n) == 0 && o->key[n] == '/');
-}
-
-static unsigned
-site_words(const char *text)
-{
-	unsigned n = *text != '\0';
-
-	for (; *text != '\0'; text++)
-		n += *text == ' ';
-	return n;
 }
 
 static void
@@ -53,7 +35,7 @@ site_count(const struct drill *d, struct drill_site *out)
 		out->instances += site_is_instance(d, &o);
 		for (i = 0; i < d->nkeys; i++) {
 			if (strcmp(o.key, d->key[i].name) == 0)
-				out->members += site_words(o.members);
+				out->members += owner_count_members(o.members);
 		}
 	}
 }
@@ -71,11 +53,11 @@ site_members(const struct drill *d, const char *role)
 		if (o.state != OWNER_SERVING || !str_prefix(o.key, name))
 			continue;
 		for (i = 0; i < n; i++) {
-			if (strcmp(seen[i], drill_server_of(o.key)) == 0)
+			if (strcmp(seen[i], owner_server(o.key)) == 0)
 				break;
 		}
 		if (i == n && n < OWNERSHIP_SERVERS)
-			str_copy(seen[n++], MESH_NAME, drill_server_of(o.key));
+			str_copy(seen[n++], MESH_NAME, owner_server(o.key));
 	}
 	return n < OWNERSHIP_MEMBERS ? n : OWNERSHIP_MEMBERS;
 }
@@ -148,7 +130,7 @@ drill_site_is_at(struct drill *d, const char *server)
 		if (!owner_map_find(
 			d->control->self->owners, d->key[i].name, &o) ||
 		    o.state != OWNER_SERVING ||
-		    strcmp(drill_server_of(o.instance), server) != 0)
+		    strcmp(owner_server(o.instance), server) != 0)
 			return false;
 	}
 	return true;
@@ -193,7 +175,7 @@ drill_site_note(struct drill *d)
 	}
 	while (all && owner_map_next(d->control->self->owners, &at, &o)) {
 		if (!str_prefix(o.key, "calls/") &&
-		    strcmp(drill_server_of(o.key), d->server) == 0)
+		    strcmp(owner_server(o.key), d->server) == 0)
 			site_note_start(d, o.key);
 	}
 }
@@ -209,7 +191,7 @@ drill_site_other(
 		return false;
 	for (word = strtok_r(o.members, " ", &rest); word != NULL;
 	     word = strtok_r(NULL, " ", &rest)) {
-		if (strcmp(word, drill_server_of(o.instance)) != 0)
+		if (strcmp(word, owner_server(o.instance)) != 0)
 			return str_copy(out, MESH_NAME, word);
 	}
 	return false;

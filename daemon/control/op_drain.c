@@ -15,7 +15,7 @@
 #include "daemon/base/str.h"
 #include "daemon/role/role_wire.h"
 
-#define DRAIN_PATIENCE (5 * CLOCK_SEC) /* for quorum to decide */
+#define DECIDE_PATIENCE (5 * CLOCK_SEC) /* for quorum to decide */
 
 /* What a server still has; counted from its processes' statistics. */
 struct drain_left {
@@ -34,20 +34,28 @@ static const struct {
 
 /* ---- what quorum decides ------------------------------------------------- */
 
-/* Ask quorum for a decision about the server of the call. */
-static void
-drain_decide(struct op_call *call, const char *method, rpc_reply_fn *fn)
+int
+control_decide(struct control *c, const char *method, const char *server,
+    rpc_reply_fn *fn, void *arg, struct err *e)
 {
-	struct control *c = control_of(call);
 	unsigned at = 0;
 	struct peer *p = role_peer_next(c->self, ROLE_QUORUM, &at);
 
 	if (p == NULL)
-		op_failf(call, ERR_NOOWNER, "quorum does not run here now");
-	else
-		rpc_call(p->rpc, method,
-		    json_pack("{s:s}", "server", op_arg(call, "server")),
-		    DRAIN_PATIENCE, fn, call);
+		return err_set(e, ERR_NOOWNER, "quorum does not run here now");
+	rpc_call(p->rpc, method, json_pack("{s:s}", "server", server),
+	    DECIDE_PATIENCE, fn, arg);
+	return 0;
+}
+
+static void
+drain_decide(struct op_call *call, const char *method, rpc_reply_fn *fn)
+{
+	struct err e;
+
+	if (control_decide(control_of(call), method, op_arg(call, "server"), fn,
+		call, &e) != 0)
+		op_finish(call, &e);
 }
 
 static void

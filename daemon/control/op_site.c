@@ -63,15 +63,13 @@ servers_roles(const struct self *self, const char *server, struct buf *out)
 {
 	struct owner o;
 	unsigned at = 0;
-	const char *mark;
 
 	while (owner_map_next(self->owners, &at, &o)) {
-		mark = strchr(o.key, '@');
-		if (mark == NULL || strcmp(mark + 1, server) != 0 ||
+		if (strcmp(owner_server(o.key), server) != 0 ||
 		    o.state != OWNER_SERVING || str_prefix(o.key, "calls/"))
 			continue;
 		buf_fmt(out, "%s%.*s", out->len > 0 ? " " : "",
-		    (int)(mark - o.key), o.key);
+		    (int)strcspn(o.key, "@"), o.key);
 	}
 }
 

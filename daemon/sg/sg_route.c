@@ -62,9 +62,7 @@ sg_route_name(char out[OWNER_KEY], const char *key)
 static bool
 sg_route_is_here(const struct sg_route *r, const char *key)
 {
-	const char *at = strchr(key, '@');
-
-	return at != NULL && str_equal(at + 1, r->server);
+	return str_equal(owner_server(key), r->server);
 }
 
 /* One entry of the map, with what we knew of it before. */
