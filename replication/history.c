@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "history.h"
 #include "daemon/base/str.h"
 
@@ -221,14 +222,14 @@ copy_bytes(int from, int to, struct err *e)
 	if (bytes == NULL)
 		return err_set(e, ERR_NOMEM, "history");
 	while ((n = pread(from, bytes, COPY_ROOM, off)) > 0) {
-		if (pwrite(to, bytes, (size_t)n, off) != n) {
+		if (disk_write(to, bytes, (size_t)n, (uint64_t)off) != 0) {
 			n = -1;
 			break;
 		}
 		off += n;
 	}
 	if (n < 0)
-		err_errno(e, errno == ENOSPC ? ERR_FULL : ERR_IO, "history");
+		err_errno(e, disk_code(), "history");
 	free(bytes);
 	return n < 0 ? -(int)e->code : 0;
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "history.h"
 #include "daemon/base/str.h"
 
@@ -244,10 +245,8 @@ shelf_make(struct history *h, struct shelf *s, int fd, int db,
 	(void)h;
 	head->records = (uint64_t)end;
 	volume_head_put(head, bytes);
-	if (pwrite(fd, bytes, sizeof bytes, 0) != sizeof bytes ||
-	    fdatasync(fd) != 0)
-		return err_errno(e, errno == ENOSPC ? ERR_FULL : ERR_IO,
-		    "history of %s", s->name);
+	if (disk_write(fd, bytes, sizeof bytes, 0) != 0 || fdatasync(fd) != 0)
+		return err_errno(e, disk_code(), "history of %s", s->name);
 	return 0;
 }
 

@@ -35,6 +35,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "history_volume.h"
 #include "daemon/base/str.h"
 
@@ -184,37 +185,16 @@ volume_next(struct volume_reader *v, struct ship_record *r, uint64_t *time,
 
 /* ---- writing ------------------------------------------------------------ */
 
-static int
-volume_write(int fd, const uint8_t *p, size_t n, uint64_t off, struct err *e)
-{
-	while (n > 0) {
-		ssize_t done = pwrite(fd, p, n, (off_t)off);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return err_errno(e,
-			    errno == ENOSPC || errno == EDQUOT ? ERR_FULL
-							       : ERR_IO,
-			    "history");
-		p += done;
-		n -= (size_t)done;
-		off += (uint64_t)done;
-	}
-	return 0;
-}
-
 long
 volume_append(int fd, uint64_t offset, uint64_t time, const uint8_t *bytes,
     size_t n, struct err *e)
 {
 	uint8_t head[VOLUME_ENTRY];
-	int r;
 
 	volume_entry_put(head, offset, time, n);
-	if ((r = volume_write(fd, head, sizeof head, offset, e)) != 0 ||
-	    (r = volume_write(fd, bytes, n, offset + VOLUME_ENTRY, e)) != 0)
-		return r;
+	if (disk_write(fd, head, sizeof head, offset) != 0 ||
+	    disk_write(fd, bytes, n, offset + VOLUME_ENTRY) != 0)
+		return err_errno(e, disk_code(), "history");
 	return (long)(VOLUME_ENTRY + n);
 }
 

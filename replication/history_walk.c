@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "history.h"
 #include "daemon/base/str.h"
 
@@ -15,18 +16,8 @@
 int
 history_write(int db, const struct ship_record *r, struct err *e)
 {
-	uint32_t i;
-
-	for (i = 0; i < r->npages; i++) {
-		if (pwrite(db, r->pages + (size_t)i * r->page_size,
-			r->page_size,
-			(off_t)(ship_record_page(r, i) - 1) * r->page_size) !=
-		    (ssize_t)r->page_size)
-			return err_errno(e,
-			    errno == ENOSPC || errno == EDQUOT ? ERR_FULL
-							       : ERR_IO,
-			    "%s: history", r->name);
-	}
+	if (disk_write_pages(db, r) != 0)
+		return err_errno(e, disk_code(), "%s: history", r->name);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "redo.h"
 #include "stream_path.h"
 #include "daemon/base/log.h"
@@ -131,7 +132,6 @@ redo_record(void *arg, const struct ship_record *r, const uint8_t *bytes,
 {
 	struct redo *redo = arg;
 	struct log_stream *s;
-	uint32_t i;
 	int fd;
 
 	(void)bytes;
@@ -144,13 +144,8 @@ redo_record(void *arg, const struct ship_record *r, const uint8_t *bytes,
 		return 0;
 	if ((fd = redo_file(redo, s, e)) < 0)
 		return s->damaged ? 0 : fd;
-	for (i = 0; i < r->npages; i++) {
-		if (pwrite(fd, r->pages + (size_t)i * r->page_size,
-			r->page_size,
-			(off_t)(ship_record_page(r, i) - 1) * r->page_size) !=
-		    (ssize_t)r->page_size)
-			return err_errno(e, ERR_IO, "%s: redo", s->name);
-	}
+	if (disk_write_pages(fd, r) != 0)
+		return err_errno(e, ERR_IO, "%s: redo", s->name);
 	redo->done->records++;
 	redo->done->pages += r->npages;
 	return 0;

@@ -46,6 +46,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "ship_log.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -137,27 +138,10 @@ ship_log_segment_check(struct ship_log *log, int fd, const char *path,
 static int
 log_failure(struct ship_log *log, struct err *e, const char *what)
 {
-	if (errno == ENOSPC || errno == EDQUOT)
+	if (disk_code() == ERR_FULL)
 		return err_errno(e, ERR_FULL, "ship log: %s", what);
 	log->failed = true;
 	return err_errno(e, ERR_IO, "ship log: %s", what);
-}
-
-static int
-log_write_all(int fd, const uint8_t *p, size_t n, uint64_t off)
-{
-	while (n > 0) {
-		ssize_t done = pwrite(fd, p, n, (off_t)off);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -1;
-		p += done;
-		n -= (size_t)done;
-		off += (uint64_t)done;
-	}
-	return 0;
 }
 
 int
@@ -169,7 +153,7 @@ ship_log_write(struct ship_log *log, struct err *e)
 		return err_set(e, ERR_IO, "ship log: failed before");
 	if (log->staged == 0)
 		return 0;
-	if (log_write_all(log->fd, log->stage, log->staged,
+	if (disk_write(log->fd, log->stage, log->staged,
 		from - ship_log_segment(log)) != 0)
 		return log_failure(log, e, "write");
 	log->bytes += log->staged;
@@ -291,9 +275,9 @@ log_segment_new(
 		return log_failure(log, e, "new segment");
 	segment_head_put(log, head, start);
 	ship_log_path(log, start, path, sizeof path);
-	if (log_write_all(fd, head, sizeof head, 0) != 0 ||
-	    fdatasync(fd) != 0 || fstat(fd, &st) != 0 ||
-	    rename(made, path) != 0 || fsync(log->dirfd) != 0) {
+	if (disk_write(fd, head, sizeof head, 0) != 0 || fdatasync(fd) != 0 ||
+	    fstat(fd, &st) != 0 || rename(made, path) != 0 ||
+	    fsync(log->dirfd) != 0) {
 		int r = log_failure(log, e, "new segment");
 
 		close(fd);
@@ -453,8 +437,8 @@ ship_log_spare_make(const char *path, uint64_t size)
 		size_t n = size - at < sizeof zero ? (size_t)(size - at)
 						   : sizeof zero;
 
-		if (log_write_all(fd, zero, n, at) != 0)
-			r = errno == ENOSPC ? -ERR_FULL : -ERR_IO;
+		if (disk_write(fd, zero, n, at) != 0)
+			r = -(int)disk_code();
 	}
 	if (r == 0 && fdatasync(fd) != 0)
 		r = -ERR_IO;
@@ -536,7 +520,7 @@ log_renew_tail(struct ship_log *log, struct err *e)
 					      : LOG_STAGE;
 		if (pread(log->fd, log->stage, n, (off_t)(at - seg)) !=
 			(ssize_t)n ||
-		    log_write_all(log->fd, log->stage, n, at - seg) != 0)
+		    disk_write(log->fd, log->stage, n, at - seg) != 0)
 			return log_failure(log, e, "tail");
 	}
 	if (fdatasync(log->fd) != 0)
