@@ -153,7 +153,9 @@ struct call {
 };
 void call_request(
     struct session *, struct rpc_request *, const char *method, json_t *params);
-/* The params of an operation as a role takes them; a txid is put in where
+/* The params of an operation as a role takes them; args is taken. */
+json_t *call_pack(json_t *args, const struct op_who *);
+/* The same from what a console gave; a txid is put in where
  * the record has that argument and the console gave none. */
 json_t *call_params(const struct op *, json_t *args, const struct op_who *);
 /* Why a request cannot be served at all; ERR_NONE = it can. Pure. */

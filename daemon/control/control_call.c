@@ -43,6 +43,14 @@ call_on_done(void *arg, struct op_call *op, const struct err *e)
 }
 
 json_t *
+call_pack(json_t *args, const struct op_who *who)
+{
+	return json_pack("{s:o, s:{s:s, s:i, s:s, s:s}}", "args", args, "who",
+	    "name", who->name, "access", (int)who->access, "session",
+	    who->session, "from", who->from);
+}
+
+json_t *
 call_params(const struct op *op, json_t *args, const struct op_who *who)
 {
 	json_t *copy = args != NULL ? json_copy(args) : json_object();
@@ -53,9 +61,7 @@ call_params(const struct op *op, json_t *args, const struct op_who *who)
 		rand_hex(txid, 16);
 		json_object_set_new(copy, "txid", json_string(txid));
 	}
-	return json_pack("{s:o, s:{s:s, s:i, s:s, s:s}}", "args", copy, "who",
-	    "name", who->name, "access", (int)who->access, "session",
-	    who->session, "from", who->from);
+	return call_pack(copy, who);
 }
 
 enum err_code

@@ -132,9 +132,7 @@ ask_quorum(struct drill *d, const char *op, json_t *args, struct drill_ask *a)
 	struct control *c = d->control;
 	struct each_target to[1 + FAR_MAX];
 	size_t n = control_targets(c, ROLE_QUORUM, to, 1);
-	json_t *params = json_pack("{s:o, s:{s:s, s:i, s:s, s:s}}", "args",
-	    args, "who", "name", d->who.name, "access", (int)d->who.access,
-	    "session", d->who.session, "from", d->who.from);
+	json_t *params = call_pack(args, &d->who);
 
 	n += far_targets(c, to + n, FAR_MAX);
 	each_call(&c->eaches, op, params, to, n, ask_on_quorum, a);

@@ -28,15 +28,6 @@ struct drill_probe {
 
 /* ---- what is sent -------------------------------------------------------- */
 
-/* An operation of the store, as a console would ask it. */
-static json_t *
-probe_params(const struct drill *d, json_t *args)
-{
-	return json_pack("{s:o, s:{s:s, s:i, s:s, s:s}}", "args", args, "who",
-	    "name", d->who.name, "access", (int)d->who.access, "session",
-	    d->who.session, "from", d->who.from);
-}
-
 static void
 probe_call(struct drill_probe *p, rpc_reply_fn *fn)
 {
@@ -54,14 +45,14 @@ probe_call(struct drill_probe *p, rpc_reply_fn *fn)
 		return;
 	}
 	if (remove) {
-		rpc_call(p->rpc, "discard", probe_params(d, json_object()),
+		rpc_call(p->rpc, "discard", call_pack(json_object(), &d->who),
 		    PROBE_TIMEOUT, fn, p);
 		return;
 	}
 	snprintf(path, sizeof path, "domain n%llu.drill.invalid",
 	    (unsigned long long)p->number);
 	rpc_call(p->rpc, "set",
-	    probe_params(d, json_pack("{s:s}", "path", path)), PROBE_TIMEOUT,
+	    call_pack(json_pack("{s:s}", "path", path), &d->who), PROBE_TIMEOUT,
 	    fn, p);
 }
 
