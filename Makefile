@@ -132,29 +132,32 @@ FUZZ_TIME ?= 10
 # GCC warns falsely of code that the sanitizers add: no -Werror there.
 ASAN	= SAN='-fsanitize=address,undefined -fno-omit-frame-pointer' \
 	OPT='-O1 -g' WERROR=
-CHECK	= $(UNIT) $(sort $(wildcard tests/process/*.sh))
+PROCESS	= $(sort $(wildcard tests/process/*.sh))
 
 check: DEPS_WANTED = $(DEPS_TEST)
 check: deps-there
 	@$(MAKE) -s -j$(JOBS) all unit-programs tools
-	@$(MAKE) -s -j$(JOBS) B=build/asan $(ASAN) unit-programs all
-	@$(MAKE) -s -j$(JOBS) B=build/fuzz CC=clang $(FUZZ_SAN) fuzz-programs
-	@tests/run $(CHECK) tests/lint/asan.sh tests/lint/fuzz.sh \
-	    tests/lint/lint.sh
+	@tests/run -b tests/lint/lint.sh -b tests/lint/asan.sh \
+	    -b tests/lint/fuzz.sh $(UNIT) $(PROCESS)
 
 check-unit: unit-programs
 	@tests/run $(UNIT)
 
 check-process: all tools
-	@tests/run $(sort $(wildcard tests/process/*.sh))
+	@tests/run $(PROCESS)
+
+# Their scripts build these first.
+asan-build:
+	@$(MAKE) -s -j$(JOBS) B=build/asan $(ASAN) unit-programs all
 
 asan:
-	@$(MAKE) -s -j$(JOBS) B=build/asan $(ASAN) unit-programs all
 	@tests/run tests/lint/asan.sh
 
 FUZZ_SAN = SAN='-fsanitize=fuzzer-no-link,address,undefined' OPT='-O1 -g'
-fuzz:
+fuzz-build:
 	@$(MAKE) -s -j$(JOBS) B=build/fuzz CC=clang $(FUZZ_SAN) fuzz-programs
+
+fuzz:
 	@FUZZ_TIME=$(FUZZ_TIME) tests/run -v tests/lint/fuzz.sh
 
 lint:
@@ -228,5 +231,5 @@ help:
 
 .SECONDARY:
 .PHONY: all unit-programs fuzz-programs tools deps deps-there run demo check \
-	check-unit check-process asan fuzz lint faults drill bench man install \
+	check-unit check-process asan asan-build fuzz fuzz-build lint faults drill bench man install \
 	uninstall clean help

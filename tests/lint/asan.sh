@@ -1,6 +1,7 @@
 #!/bin/bash
 # Every unit test once more, under AddressSanitizer and UBSan (build/asan),
 # as many at a time as there are cores.
+make -s asan-build || exit 1
 one() {
 	name=$(basename "$1")
 	if "$1" > "build/log/$name.asan" 2>&1; then

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Every fuzz target from its seeds for FUZZ_TIME seconds (default 10), as many
 # at a time as there are cores.
+make -s fuzz-build || exit 1
 one() {
 	name=$(basename "$1" _fuzz)
 	corpus=build/fuzz/corpus/$name log=build/log/$name.fuzz
