@@ -137,8 +137,9 @@ PROCESS	= $(sort $(wildcard tests/process/*.sh))
 check: DEPS_WANTED = $(DEPS_TEST)
 check: deps-there
 	@$(MAKE) -s -j$(JOBS) all unit-programs tools
-	@tests/run -b tests/lint/lint.sh -b tests/lint/asan.sh \
-	    -b tests/lint/fuzz.sh $(UNIT) $(PROCESS)
+	@nice -n 19 $(MAKE) -s asan-build & \
+	    tests/run -b tests/lint/lint.sh -b tests/lint/fuzz.sh \
+	    $(UNIT) $(PROCESS) tests/lint/asan.sh
 
 check-unit: unit-programs
 	@tests/run $(UNIT)
@@ -148,7 +149,8 @@ check-process: all tools
 
 # Their scripts build these first.
 asan-build:
-	@$(MAKE) -s -j$(JOBS) B=build/asan $(ASAN) unit-programs all
+	@mkdir -p build/asan
+	@flock build/asan $(MAKE) -s -j$(JOBS) B=build/asan $(ASAN) unit-programs all
 
 asan:
 	@tests/run tests/lint/asan.sh
@@ -231,5 +233,5 @@ help:
 
 .SECONDARY:
 .PHONY: all unit-programs fuzz-programs tools deps deps-there run demo check \
-	check-unit check-process asan asan-build fuzz fuzz-build lint faults drill bench man install \
-	uninstall clean help
+	check-unit check-process asan asan-build fuzz fuzz-build lint \
+	faults drill bench man install uninstall clean help

@@ -27,8 +27,6 @@
 #include "daemon/base/str.h"
 #include "daemon/role/role_wire.h"
 
-#define QUORUM_PRIORITY 10 /* of SCHED_RR */
-
 /* ---- time --------------------------------------------------------------- */
 
 /* Memory that is never paged out, if the limit allows all we may ever use. */
@@ -46,7 +44,7 @@ quorum_lock_memory(void)
 static bool
 quorum_realtime(void)
 {
-	struct sched_param p = {.sched_priority = QUORUM_PRIORITY};
+	struct sched_param p = {.sched_priority = ROLE_PRIORITY};
 
 	if (!quorum_lock_memory())
 		log_info("memory is not locked: no right to");

@@ -11,6 +11,9 @@
  */
 #define ROLE_SUPERVISOR_FD 3
 
+/* Of SCHED_RR, for supervisor and quorum where they may have it. */
+#define ROLE_PRIORITY 10
+
 enum role_msg_type {
 	/* to the process */
 	ROLE_MSG_START = 1, /* descriptors: owner map, its eventfd */

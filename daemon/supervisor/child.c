@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,17 @@ child_drop_rights(const struct child *c)
 		fatal("user %s", pw->pw_name);
 }
 
+/* Only quorum keeps the supervisor's priority (supervisor_hurry). */
+static void
+child_calm_down(const struct child *c)
+{
+	const struct sched_param p = {.sched_priority = 0};
+
+	if (c->role != ROLE_QUORUM &&
+	    sched_setscheduler(0, SCHED_OTHER, &p) != 0)
+		fatal("priority");
+}
+
 /* In the new process: our end at descriptor 3, then the program anew. */
 static void
 child_exec(const struct child *c, int end)
@@ -106,6 +118,7 @@ child_exec(const struct child *c, int end)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(end, ROLE_SUPERVISOR_FD) < 0)
 		fatal("descriptor %d", ROLE_SUPERVISOR_FD);
+	child_calm_down(c);
 	child_drop_rights(c);
 	umask(0007);
 	fexecve(c->sup->binary, argv, environ);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -454,22 +455,28 @@ supervisor_share(const char *path)
 		fatal("%s", path);
 }
 
-/* Media and flows need a descriptor each: take as many as we may have. Quorum
- * finds dead servers sooner when nothing keeps it waiting; as root we can give
- * it the right to real-time priority and locked memory, which no other
- * process's sandbox lets it use. */
+/* Quorum finds dead servers sooner when nothing keeps it waiting. Real-time
+ * priority is taken here, while we have the right to it, with our own use: dead
+ * processes are replaced at once. Quorum inherits it, other children put it
+ * away (child.c). Locked memory no other process's sandbox lets it use. */
+static void
+supervisor_hurry(void)
+{
+	const struct sched_param p = {.sched_priority = ROLE_PRIORITY};
+	const struct rlimit memory = {RLIM_INFINITY, RLIM_INFINITY};
+
+	if (sched_setscheduler(0, SCHED_RR, &p) != 0)
+		log_debug(
+		    "no right to real-time priority: %s", strerror(errno));
+	if (geteuid() == 0 && setrlimit(RLIMIT_MEMLOCK, &memory) != 0)
+		log_debug("no right to lock memory: %s", strerror(errno));
+}
+
+/* Media and flows need a descriptor each: take as many as we may have. */
 static void
 supervisor_raise_limits(void)
 {
-	const struct rlimit priority = {10, 10},
-			    memory = {RLIM_INFINITY, RLIM_INFINITY};
 	struct rlimit r;
-
-	if (geteuid() == 0 &&
-	    (setrlimit(RLIMIT_RTPRIO, &priority) != 0 ||
-		setrlimit(RLIMIT_MEMLOCK, &memory) != 0))
-		log_debug(
-		    "no right to real-time priority: %s", strerror(errno));
 
 	if (getrlimit(RLIMIT_NOFILE, &r) != 0)
 		fatal("limit of descriptors");
@@ -578,6 +585,7 @@ supervisor_main(const char *path, bool debug)
 	s->boot_uid = getuid();
 	s->binary = supervisor_open_binary();
 	umask(0007);
+	supervisor_hurry();
 	supervisor_raise_limits();
 	supervisor_prepare_state(s);
 	supervisor_make_children(s);
