@@ -167,13 +167,16 @@ lint:
 
 # Not in `make check`: more faults than its few (tests/lab/faults).
 N	?= 100
+SEED	?= 1
+SERVERS	?= 3
 faults: DEPS_WANTED = $(DEPS_TEST)
 faults: deps-there
 	@$(MAKE) -s -j$(JOBS) all tools
-	@tests/lab/faults $(N)
+	@tests/lab/faults $(N) $(SEED) $(SERVERS) $(WITNESS)
 
 drill:
 	@$(MAKE) -s faults N=1000
+	@$(MAKE) -s faults N=1000 SERVERS=2 WITNESS=witness
 
 bench: DEPS_WANTED = $(DEPS_TEST)
 bench: deps-there
@@ -222,7 +225,7 @@ help:
 	@echo 'make lint          format, static analysis, floors, sizes, manual pages'
 	@echo 'make asan          unit tests under ASan and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_TIME=10 seconds'
-	@echo 'make faults        N=100 faults under load on three servers (root)'
+	@echo 'make faults        N=100 faults under load on SERVERS=3 WITNESS= (root)'
 	@echo 'make drill         a thousand of them'
 	@echo 'make bench         our load generators beside the installed rivals'
 	@echo 'make man           manual pages, checked'

@@ -7,8 +7,10 @@
 #include "table.h"
 #include "daemon/base/buf.h"
 #include "daemon/base/log.h"
+#include "daemon/base/mem.h"
 #include "daemon/supervisor/identity.h"
 #include "daemon/supervisor/supervisor.h"
+#include "replication/ownership.h"
 
 #define CONF_DEFAULT "/etc/tandem/tandem.conf"
 
@@ -92,6 +94,7 @@ main_usage(FILE *to)
 	fprintf(to,
 	    "usage: tandemd [-d] [-n] [-f FILE]\n"
 	    "       tandemd join TOKEN [-d] [-f FILE]\n"
+	    "       tandemd recover LOST-SERVER... [-d] [-f FILE]\n"
 	    "       tandemd -x ops | man | roles | sandbox\n"
 	    "       tandemd -V\n"
 	    "  -f FILE  boot file (default " CONF_DEFAULT ")\n"
@@ -99,6 +102,7 @@ main_usage(FILE *to)
 	    "  -d       log more\n"
 	    "  -V       print the version\n"
 	    "  join     make this server, which is blank, one of a site\n"
+	    "  recover  go on without the others, which are lost for good\n"
 	    "  -x WHAT  print, and end:\n");
 	for (i = 0; i < MAIN_PRINTS; i++)
 		fprintf(to, "           %-8s %s\n", main_prints[i].name,
@@ -123,31 +127,53 @@ main_print(const char *name)
 	return 2;
 }
 
-/* tandemd join TOKEN: the token is the first word behind it. */
+/* A command with words behind it, among which options may stand. */
+struct main_words {
+	const char *conf, **word;
+	size_t n;
+	bool debug;
+};
+
+static int
+main_words(
+    struct main_words *w, int argc, char **argv, size_t least, size_t most)
+{
+	int c;
+
+	*w = (struct main_words){.conf = CONF_DEFAULT,
+	    .word = xcalloc((size_t)argc, sizeof *w->word)};
+	while ((c = getopt(argc, argv, "-df:")) != -1 && c != '?') {
+		if (c == 'd')
+			w->debug = true;
+		else if (c == 'f')
+			w->conf = optarg;
+		else
+			w->word[w->n++] = optarg;
+	}
+	if (c != '?' && w->n >= least && w->n <= most)
+		return 0;
+	main_usage(stderr);
+	return 2;
+}
+
 static int
 main_join(int argc, char **argv)
 {
-	const char *conf = CONF_DEFAULT, *token = NULL;
-	bool debug = false;
-	int c;
+	struct main_words w;
 
-	while ((c = getopt(argc, argv, "-df:")) != -1) {
-		if (c == 'd') {
-			debug = true;
-		} else if (c == 'f') {
-			conf = optarg;
-		} else if (c == 1 && token == NULL) {
-			token = optarg;
-		} else {
-			token = NULL;
-			break;
-		}
-	}
-	if (token == NULL) {
-		main_usage(stderr);
-		return 2;
-	}
-	return join_main(token, conf, debug);
+	return main_words(&w, argc, argv, 1, 1) != 0
+	    ? 2
+	    : join_main(w.word[0], w.conf, w.debug);
+}
+
+static int
+main_recover(int argc, char **argv)
+{
+	struct main_words w;
+
+	return main_words(&w, argc, argv, 1, OWNERSHIP_SERVERS) != 0
+	    ? 2
+	    : recover_main(w.word, w.n, w.conf, w.debug);
 }
 
 int
@@ -164,6 +190,8 @@ main(int argc, char **argv)
 	}
 	if (argc > 1 && strcmp(argv[1], "join") == 0)
 		return main_join(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "recover") == 0)
+		return main_recover(argc - 1, argv + 1);
 	while ((c = getopt(argc, argv, "df:hnr:Vx:")) != -1) {
 		switch (c) {
 		case 'd':

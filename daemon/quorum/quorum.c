@@ -9,6 +9,7 @@
  * so whoever proposed it sees what became of it when it applies it itself:
  * what it then tells its replicator is already told to its supervisor.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -405,6 +406,7 @@ news_servers(struct quorum *q)
 		const struct ownership_server *m = &q->machine.server[i];
 
 		if (m->name[0] == '\0' ||
+		    (q->recovering && strcmp(m->name, q->server) != 0) ||
 		    ((s = servers_find(q, m->name)) != NULL &&
 			addr_equal(&s->inside, &m->inside)) ||
 		    (s == NULL && q->nservers == OWNERSHIP_SERVERS))
@@ -768,6 +770,7 @@ quorum_engine(struct quorum *q, struct err *e)
 	    .id = q->id,
 	    .name = q->server,
 	    .bootstrap = quorum_is_alone(q),
+	    .recover = q->recovering,
 	    .heartbeat = q->config.realtime ? 20 : 50,
 	    .election = q->config.realtime ? 100 : 500,
 	    .on_apply = quorum_on_apply,
@@ -787,11 +790,28 @@ quorum_first_servers(struct quorum *q, const struct quorum_config *c)
 	size_t n = c->nothers < OWNERSHIP_SERVERS ? c->nothers
 						  : OWNERSHIP_SERVERS;
 
+	if (q->recovering)
+		return;
 	q->nservers = file_servers(c->dir, q->servers, OWNERSHIP_SERVERS);
 	if (q->nservers != 0 || n == 0)
 		return;
 	q->nservers = n;
 	memcpy(q->servers, c->others, n * sizeof *c->others);
+}
+
+/* What our supervisor believes before we tell it: those that were there when
+ * this server joined. Who has left since is told to be gone. */
+static void
+quorum_first_told(struct quorum *q, const struct quorum_config *c)
+{
+	size_t i;
+
+	q->ntold = c->nothers;
+	q->told = xcalloc(q->ntold + 1, sizeof *q->told);
+	for (i = 0; i < q->ntold; i++)
+		snprintf(q->told[i].key, sizeof q->told[i].key, "server/%.32s",
+		    c->others[i].name);
+	qsort(q->told, q->ntold, sizeof *q->told, entry_order);
 }
 
 int
@@ -812,6 +832,8 @@ quorum_open(const struct quorum_config *c, struct quorum **qp, struct err *e)
 	ownership_init(&q->machine);
 	if (mkdir(c->dir, 0700) != 0 && access(c->dir, X_OK) != 0)
 		return err_errno(e, ERR_IO, "%s", c->dir);
+	quorum_first_told(q, c);
+	q->recovering = quorum_recover_asked(c->dir);
 	quorum_first_servers(q, c);
 	if ((r = file_id(c->dir, &q->id, e)) != 0 ||
 	    (r = quorum_engine(q, e)) != 0)

@@ -27,6 +27,7 @@ struct engine_config {
 	uint64_t id;
 	const char *name;
 	bool bootstrap; /* a group of this server alone, if the log is new */
+	bool recover;	/* the same, whatever the log says */
 	unsigned heartbeat, election; /* ms */
 	/* An entry is decided, here as everywhere. */
 	void (*on_apply)(void *arg, const uint8_t *, size_t n);
@@ -145,6 +146,7 @@ struct peer_server {
 	uint64_t heard; /* monotonic clock of its last frame; 0 = never */
 	uint64_t down;	/* since when it is thought gone; 0 = it is not */
 	uint64_t up;	/* since when it is thought up; 0 = it is not */
+	bool kept;	/* a recovery could not take it out */
 };
 
 #define SWITCH_EVENTS 64
@@ -224,6 +226,7 @@ struct quorum {
 		uint64_t epoch;
 	} serving[OWNERSHIP_FIXED + OWNERSHIP_INDEX];
 	bool reporting;
+	bool recovering; /* no others are heard until they are taken out */
 	/* What the log holds from before is applied: until then the machine
 	 * is history, of which nobody is told. */
 	bool current;
@@ -287,6 +290,18 @@ int file_id(const char *dir, uint64_t *id, struct err *);
 size_t file_servers(const char *dir, struct mesh_server *, size_t room);
 int file_servers_write(
     const char *dir, const struct mesh_server *, size_t n, struct err *);
+/* A file of that directory: the new text, whole and on disk, or the old. */
+int file_write(
+    const char *dir, const char *name, const char *, size_t n, struct err *);
+
+/* ---- quorum_recover.c: the majority is lost for good -------------------- */
+
+/* Leave the note; ERR_INVALID unless those named are all the others. */
+int quorum_recover_note(const char *dir, const char *self,
+    const char *const *lost, size_t n, struct err *);
+bool quorum_recover_asked(const char *dir);
+/* As the leader: one step. */
+void quorum_recover_tick(struct quorum *);
 
 /* ---- quorum_switch.c: how long changes of owners took ------------------- */
 

@@ -47,7 +47,7 @@ file_sync_dir(const char *dir)
 }
 
 /* Written beside and put in place, so that it is whole or the old one. */
-static int
+int
 file_write(const char *dir, const char *name, const char *text, size_t n,
     struct err *e)
 {

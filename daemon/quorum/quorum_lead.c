@@ -292,6 +292,7 @@ quorum_lead_tick(struct quorum *q)
 		lead_welcome(q, &q->machine.server[i]);
 		lead_judge(q, &q->machine.server[i], now);
 	}
+	quorum_recover_tick(q);
 	lead_change(q, now);
 	lead_hand_over(q, now);
 }

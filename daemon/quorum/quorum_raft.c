@@ -246,6 +246,21 @@ engine_bootstrap(struct engine *g, struct err *e)
 	return 0;
 }
 
+/* Raft itself must be told, since a majority never will be. */
+static int
+engine_recover(struct engine *g, struct err *e)
+{
+	struct raft_configuration c;
+	int r;
+
+	raft_configuration_init(&c);
+	r = raft_configuration_add(&c, g->c.id, g->name, RAFT_VOTER);
+	if (r == 0)
+		r = raft_recover(&g->raft, &c);
+	raft_configuration_close(&c);
+	return r == 0 ? 0 : engine_wrong(g, "recover", r, e);
+}
+
 static int
 engine_init(struct engine *g, struct err *e)
 {
@@ -289,7 +304,8 @@ engine_open(const struct engine_config *c, struct engine **gp, struct err *e)
 		fatalx("raft: no loop");
 	engine_threads(g);
 	if ((r = engine_init(g, e)) != 0 ||
-	    (c->bootstrap && (r = engine_bootstrap(g, e)) != 0))
+	    (c->bootstrap && (r = engine_bootstrap(g, e)) != 0) ||
+	    (c->recover && (r = engine_recover(g, e)) != 0))
 		return r;
 	if ((r = raft_start(&g->raft)) != 0)
 		return engine_wrong(g, "start", r, e);

@@ -111,4 +111,10 @@ void admit(const char *state, const struct role_join *, uint64_t now,
 /* Join a cluster with a token, as the boot file says; exit status. */
 int join_main(const char *token, const char *conf_path, bool debug);
 
+/* ---- recover.c: tandemd recover ----------------------------------------- */
+
+/* Of the site's servers all n others are lost; exit status. */
+int recover_main(
+    const char *const *lost, size_t n, const char *conf_path, bool debug);
+
 #endif

@@ -5,11 +5,9 @@
  * here nothing is written but the directory and its lock.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -197,19 +195,13 @@ join_connect(struct join *j, struct err *e)
 static int
 join_claim_state(struct join *j, struct err *e)
 {
-	char path[300];
 	int fd;
 
 	if (mkdir(j->conf.state, 0750) != 0 && errno != EEXIST)
 		return err_errno(e, ERR_IO, "%s", j->conf.state);
 	supervisor_become(&j->conf);
-	snprintf(path, sizeof path, "%s/lock", j->conf.state);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_errno(e, ERR_IO, "%s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		return err_set(
-		    e, ERR_CONFLICT, "%s: tandemd runs on this state", path);
+	if ((fd = supervisor_lock(j->conf.state, e)) < 0)
+		return fd;
 	return identity_blank(j->conf.state, e);
 }
 

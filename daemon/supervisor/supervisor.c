@@ -488,6 +488,22 @@ supervisor_raise_limits(void)
 		    (unsigned long long)r.rlim_cur);
 }
 
+int
+supervisor_lock(const char *state, struct err *e)
+{
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/lock", state);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(e, ERR_IO, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	close(fd);
+	return err_set(e, ERR_CONFLICT, "%s: tandemd runs on this state", path);
+}
+
 static void
 supervisor_prepare_state(struct supervisor *s)
 {
@@ -499,12 +515,8 @@ supervisor_prepare_state(struct supervisor *s)
 	supervisor_mkdir(s->conf.state, 0750);
 	supervisor_socket_dir(&s->conf);
 	supervisor_become(&s->conf);
-	snprintf(path, sizeof path, "%s/lock", s->conf.state);
-	s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (s->lock < 0)
-		fatal("%s", path);
-	if (flock(s->lock, LOCK_EX | LOCK_NB) != 0)
-		fatalx("%s: another tandemd runs on this state", path);
+	if ((s->lock = supervisor_lock(s->conf.state, &e)) < 0)
+		fatalx("%s", e.text);
 	for (i = 0; i < sizeof shared / sizeof shared[0]; i++) {
 		snprintf(path, sizeof path, "%s/%s", s->conf.state, shared[i]);
 		supervisor_mkdir(path, 0770);

@@ -187,6 +187,9 @@ void supervisor_on_message(struct child *, const struct role_msg *);
 /* As root with "user" in the boot file: the state goes to that user and so
  * do we, with every process. */
 void supervisor_become(const struct conf *);
+/* No other tandemd works on this state until the descriptor that is returned
+ * is closed. ERR_IO, ERR_CONFLICT. */
+int supervisor_lock(const char *state, struct err *);
 /* A process came, went or changed: owner map, links and control follow. */
 void supervisor_on_child(struct child *);
 

@@ -6,7 +6,8 @@
  * server. Whatever the probes (lab_probe) were answered they write down
  * themselves; here is only waited until one was.
  *
- * usage: lab_faults LAB-PROGRAM LAB SERVERS COUNT SEED OUT BOARD
+ * usage: lab_faults LAB-PROGRAM LAB SERVERS WITNESSES COUNT SEED OUT BOARD
+ * A witness (0 or 1) is the server behind the others: it owns nothing.
  * Lines of OUT, times of the machine's monotonic clock in us:
  *   N KIND KEY INSTANCE EPOCH BEGIN DONE     a fault that hits the key's owner
  *   N KIND - - 0 BEGIN DONE                  one that hits no owner
@@ -40,10 +41,11 @@ struct server {
 static struct drill {
 	const char *lab;
 	FILE *to_lab, *from_lab;
-	unsigned servers, n;
+	unsigned servers, all; /* without and with the witness */
+	unsigned n;
 	FILE *out;
 	struct probe_board *board;
-	struct server server[PROBES];
+	struct server server[PROBES + 1];
 	bool cut; /* something is to be healed */
 } self;
 
@@ -176,10 +178,10 @@ servers_up(void)
 	struct owner o;
 	unsigned i, j;
 
-	for (i = 1; i <= self.servers; i++) {
+	for (i = 1; i <= self.all; i++) {
 		if (self.server[i].apart || (map = server_map(i)) == NULL)
 			return false;
-		for (j = 1; j <= self.servers; j++) {
+		for (j = 1; j <= self.all; j++) {
 			snprintf(key, sizeof key, "server/srv%u", j);
 			if (!owner_map_find(map, key, &o) ||
 			    o.state != OWNER_SERVING)
@@ -528,7 +530,7 @@ cut_off(struct fault *f, const char *word)
 {
 	unsigned i;
 
-	for (i = 1; i <= self.servers; i++) {
+	for (i = 1; i <= self.all; i++) {
 		if (i != f->server)
 			lab("cut %u %u%s", f->server, i, word);
 	}
@@ -611,22 +613,48 @@ do_clock(struct fault *f)
 	strike_end(f);
 }
 
+/* Nothing passes between the owner's server and one other, while both hear
+ * the third: one of the two must give way. */
+static void
+do_link(struct fault *f)
+{
+	lab("cut %u %u", f->server, f->server % self.servers + 1);
+	strike_end(f);
+	await_answers(f);
+	pause_us((500 + dice(1000)) * CLOCK_MS);
+	heal();
+}
+
+/* The witness dies, and nobody may notice. */
+static void
+do_witness(struct fault *f)
+{
+	signal_server(self.all, SIGKILL);
+	self.server[self.all].apart = true;
+	strike_end(f);
+	await_answers(f);
+	pause_us((500 + dice(1000)) * CLOCK_MS);
+	start_server(self.all);
+	self.server[self.all].apart = false;
+}
+
 /* All servers at once. */
 static void
 do_site(struct fault *f)
 {
 	unsigned i;
 
-	for (i = 1; i <= self.servers; i++)
+	for (i = 1; i <= self.all; i++)
 		signal_server(i, SIGKILL);
 	strike_end(f);
-	for (i = 1; i <= self.servers; i++)
+	for (i = 1; i <= self.all; i++)
 		lab("boot %u", i);
-	for (i = 1; i <= self.servers; i++)
+	for (i = 1; i <= self.all; i++)
 		start_server(i);
 }
 
-enum { WIDE = 1, ALL = 2 }; /* all servers up before; all keys are hit */
+/* All servers up before; all keys are hit; with a witness only. */
+enum { WIDE = 1, ALL = 2, WITNESS = 4 };
 
 static const struct kind {
 	const char *name;
@@ -639,13 +667,23 @@ static const struct kind {
     {"freeze", do_freeze, 12, WIDE},
     {"cut", do_cut, 14, WIDE},
     {"oneway", do_oneway, 8, WIDE},
+    {"link", do_link, 6, WIDE},
     {"slow", do_slow, 6, WIDE},
     {"storm", do_storm, 4, 0},
     {"clock", do_clock, 4, 0},
+    {"witness", do_witness, 6, WIDE | WITNESS},
     {"site", do_site, 2, WIDE | ALL},
 };
 
 #define KINDS (sizeof kinds / sizeof kinds[0])
+
+static unsigned
+kind_weight(unsigned i)
+{
+	return kinds[i].flags & WITNESS && self.all == self.servers
+	    ? 0
+	    : kinds[i].weight;
+}
 
 static const struct kind *
 kind_choose(void)
@@ -653,10 +691,10 @@ kind_choose(void)
 	unsigned i, sum = 0, at;
 
 	for (i = 0; i < KINDS; i++)
-		sum += kinds[i].weight;
+		sum += kind_weight(i);
 	at = dice(sum);
-	for (i = 0; at >= kinds[i].weight; i++)
-		at -= kinds[i].weight;
+	for (i = 0; at >= kind_weight(i); i++)
+		at -= kind_weight(i);
 	return &kinds[i];
 }
 
@@ -671,9 +709,10 @@ fault_aim(struct fault *f, const struct kind *kind)
 		site_find(probe_keys[k], &f->before[k]);
 	f->server = server_of(f->before[f->key].instance);
 	for (k = 0; k < PROBE_KEYS; k++)
-		f->hit[k] = kind->flags & ALL || k == f->key ||
-		    (kind->flags & WIDE &&
-			server_of(f->before[k].instance) == f->server);
+		f->hit[k] = !(kind->flags & WITNESS) &&
+		    (kind->flags & ALL || k == f->key ||
+			(kind->flags & WIDE &&
+			    server_of(f->before[k].instance) == f->server));
 }
 
 static void
@@ -702,19 +741,21 @@ main(int argc, char **argv)
 	unsigned count;
 	int fd;
 
-	if (argc != 8) {
+	if (argc != 9) {
 		fprintf(stderr,
-		    "usage: lab_faults LAB-PROGRAM LAB SERVERS "
+		    "usage: lab_faults LAB-PROGRAM LAB SERVERS WITNESSES "
 		    "COUNT SEED OUT BOARD\n");
 		return 2;
 	}
 	self.lab = argv[2];
 	self.servers = (unsigned)atoi(argv[3]);
-	count = (unsigned)atoi(argv[4]);
-	srand48(atol(argv[5]));
+	self.all = self.servers + (unsigned)atoi(argv[4]);
+	count = (unsigned)atoi(argv[5]);
+	srand48(atol(argv[6]));
 	if (self.servers < 2 || self.servers >= PROBES ||
-	    (self.out = fopen(argv[6], "a")) == NULL ||
-	    (fd = open(argv[7], O_RDWR | O_CREAT, 0600)) < 0 ||
+	    self.all > self.servers + 1 ||
+	    (self.out = fopen(argv[7], "a")) == NULL ||
+	    (fd = open(argv[8], O_RDWR | O_CREAT, 0600)) < 0 ||
 	    ftruncate(fd, sizeof *self.board) != 0)
 		drill_die("%s", strerror(errno));
 	self.board = mmap(
