@@ -84,7 +84,7 @@ $(TOOL): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libtandem.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-# The machine as servers of a lab see it (tests/lab/machine.c).
+# The machine as servers of a lab see it (tests/lab/machine.c, power.c).
 $(B)/tests/lab/%.so: tests/lab/%.c
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
@@ -96,7 +96,7 @@ $(FUZZ): $(B)/%: $(B)/%.o $(B)/libtandem.a
 
 unit-programs: $(UNIT)
 fuzz-programs: $(FUZZ)
-tools: $(TOOL) $(B)/tests/lab/machine.so
+tools: $(TOOL) $(B)/tests/lab/machine.so $(B)/tests/lab/power.so
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

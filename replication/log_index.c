@@ -191,6 +191,12 @@ log_stream_commit(const struct log_stream *s, uint64_t lsn)
 	return lsn > s->floor.mark.lsn ? s->floor.mark.lsn : 0;
 }
 
+bool
+log_stream_is_midst(const struct log_stream *s)
+{
+	return s->last.lsn != s->commit.lsn || s->base > s->last.lsn;
+}
+
 uint64_t
 log_stream_pos(const struct log_stream *s, uint64_t lsn)
 {
@@ -259,8 +265,18 @@ stream_cut(struct log_stream *s)
 	}
 }
 
+/* A place before all that this log holds of a stream, and not yet on disk when
+ * it was written: the segments in front of a STATE are gone since. */
+static bool
+stream_is_gone(const struct log_stream *s, uint64_t lsn)
+{
+	return s->nrecent > 0 && lsn < s->recent[0].mark.lsn && lsn != 0 &&
+	    lsn != s->floor.mark.lsn;
+}
+
 /* Go back to a record, given by its LSN and sum: everything behind it, up to
- * the position, is void. */
+ * the position, is void. Of one that is gone only that is known; the STATE
+ * behind the claim tells the rest. */
 static int
 stream_rewind(struct log_stream *s, uint64_t lsn, uint64_t sum, uint64_t pos,
     struct err *e)
@@ -278,6 +294,11 @@ stream_rewind(struct log_stream *s, uint64_t lsn, uint64_t sum, uint64_t pos,
 		last = to;
 	else if (at != NULL)
 		last = at->mark;
+	if (last.lsn != lsn && lsn >= s->checkpoint && stream_is_gone(s, lsn)) {
+		last = (struct log_mark){.lsn = lsn, .sum = sum};
+		to = to.lsn == 0 ? last : to;
+		s->unsure = true;
+	}
 	if (last.lsn != lsn || last.sum != sum || (lsn != 0 && to.lsn == 0) ||
 	    lsn < s->checkpoint)
 		return err_set(e, ERR_CORRUPT,
@@ -343,6 +364,7 @@ index_add_pages(struct log_index *ix, struct log_stream *s,
 	if (r->db_pages != 0) {
 		s->commit = s->last;
 		s->db_pages = r->db_pages;
+		s->unsure = false;
 	}
 	if (!s->foreign) {
 		s->own = s->last;
@@ -417,13 +439,14 @@ index_add_state(struct log_index *ix, struct log_stream *s,
 {
 	(void)pos;
 	(void)segment;
-	if (s->epoch != 0 && s->commit.lsn != r->lsn)
+	if (s->epoch != 0 && !s->unsure && s->commit.lsn != r->lsn)
 		return err_set(e, ERR_CORRUPT,
 		    "%s: stands at LSN %llu, not %llu", s->name,
 		    (unsigned long long)s->commit.lsn,
 		    (unsigned long long)r->lsn);
-	if (s->epoch != 0)
+	if (s->epoch != 0 && !s->unsure)
 		return 0;
+	s->unsure = false;
 	s->checkpoint = r->value[0];
 	if (stream_begin(s, r, ix->site) != 0)
 		return err_set(e, ERR_NOMEM, "ship log");
@@ -728,7 +751,7 @@ log_put_boot(struct buf *b, const uint8_t boot[16])
 
 /* The place in the -wal is that of this server's own file, if that stands at
  * the commit. */
-static void
+void
 log_put_state(struct buf *b, const struct log_stream *s)
 {
 	struct ship_record r = {.kind = SHIP_STATE,
@@ -752,7 +775,7 @@ log_put_state(struct buf *b, const struct log_stream *s)
 	log_put(b, &r);
 }
 
-static void
+void
 log_put_midst(struct buf *b, const struct log_stream *s)
 {
 	struct ship_record r = {.kind = SHIP_MIDST,
@@ -777,7 +800,7 @@ log_put_states(void *arg, struct buf *b)
 	while ((s = log_index_next(ix, &at)) != NULL) {
 		if (s->epoch != 0)
 			log_put_state(b, s);
-		if (s->last.lsn != s->commit.lsn || s->base > s->last.lsn)
+		if (log_stream_is_midst(s))
 			log_put_midst(b, s);
 	}
 }

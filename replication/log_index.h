@@ -58,6 +58,7 @@ struct log_stream {
 	size_t nneed, need_room, needed;
 	struct log_void *voids;
 	size_t nvoids;
+	bool unsure;	 /* it went back to before what the log holds */
 	bool damaged;	 /* its database is gone: nobody may write it */
 	uint64_t begins; /* LSN before the first that the log had of it */
 	void *live;	 /* the replicator's own */
@@ -106,6 +107,8 @@ bool log_stream_is_cut(const struct log_stream *, uint64_t pos, uint64_t lsn);
 const struct log_at *log_stream_at(const struct log_stream *, uint64_t lsn);
 /* The last whole commit at or before an LSN; 0 = not known. */
 uint64_t log_stream_commit(const struct log_stream *, uint64_t lsn);
+/* Its last commit is not whole yet, or records of epochs before may come. */
+bool log_stream_is_midst(const struct log_stream *);
 /* A position at or before the stream's record of the LSN; UINT64_MAX when
  * the log does not hold it any more. */
 uint64_t log_stream_pos(const struct log_stream *, uint64_t lsn);
@@ -136,6 +139,10 @@ void log_put_place(
     struct buf *, const struct log_stream *, const struct log_mark *);
 void log_put_checkpoint(struct buf *, const struct log_stream *, uint64_t lsn);
 void log_put_boot(struct buf *, const uint8_t boot[16]);
+/* Where a stream stands, for who reads the log from here on; if it is in the
+ * midst of something, MIDST behind STATE. */
+void log_put_state(struct buf *, const struct log_stream *);
+void log_put_midst(struct buf *, const struct log_stream *);
 /* For struct ship_log: arg is the index. */
 void log_put_states(void *arg, struct buf *);
 

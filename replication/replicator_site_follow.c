@@ -169,9 +169,7 @@ follow_mark(const struct log_stream *s, uint64_t lsn, struct log_mark *out)
 static int
 start_claim(struct live *v, const struct site_start *start, struct err *e)
 {
-	struct replicator *r = v->key->site->r;
 	struct log_stream *s = v->log;
-	struct buf b = BUF_INIT;
 	struct log_mark at;
 
 	if (start->epoch == s->epoch && start->lsn == s->last.lsn &&
@@ -180,8 +178,8 @@ start_claim(struct live *v, const struct site_start *start, struct err *e)
 	if (!follow_mark(s, start->lsn, &at))
 		return err_set(e, ERR_CORRUPT, "LSN %llu is not known here",
 		    (unsigned long long)start->lsn);
-	log_put_claim(&b, s, start->epoch, &at, start->base, true);
-	return replicator_note(r, &b, e);
+	return replicator_note_claim(
+	    v->key->site->r, v, start->epoch, &at, start->base, true, e);
 }
 
 int

@@ -482,11 +482,9 @@ lead_claim(struct replicator *r, struct live *v, uint64_t epoch, struct err *e)
 {
 	struct log_stream *s = v->log;
 	const struct log_mark *at = s->foreign ? &s->commit : &s->last;
-	struct buf b = BUF_INIT;
-	int ret;
+	int ret = replicator_note_claim(r, v, epoch, at, at->lsn, false, e);
 
-	log_put_claim(&b, s, epoch, at, at->lsn, false);
-	if ((ret = replicator_note(r, &b, e)) != 0)
+	if (ret != 0)
 		return ret;
 	if (r->site != NULL) {
 		follow_leave(v);

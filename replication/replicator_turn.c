@@ -21,6 +21,7 @@
 #include "daemon/base/mem.h"
 
 #define AGAIN (CLOCK_SEC / 2)
+#define NOTES_MOST ((size_t)3 * (SHIP_HEAD + STREAM_NAME))
 #define TELL_GAP (5 * CLOCK_MS) /* a reader is told at most so often */
 
 /* ---- the log ------------------------------------------------------------ */
@@ -124,6 +125,34 @@ replicator_note(struct replicator *r, struct buf *b, struct err *e)
 		note_taken(r, rec.name);
 	}
 	buf_fini(b);
+	return ret;
+}
+
+/* A claim that goes back may go back to before the segment that it stands in,
+ * and those in front of that may be gone when the log is read: so behind such
+ * a claim stands what the stream is then. */
+int
+replicator_note_claim(struct replicator *r, struct live *v, uint64_t epoch,
+    const struct log_mark *at, uint64_t base, bool foreign, struct err *e)
+{
+	const struct log_stream *s = v->log;
+	bool back = at->lsn < s->last.lsn;
+	struct buf b = BUF_INIT;
+	int ret;
+
+	/* All of it in one segment. */
+	if ((ret = replicator_room(r, NOTES_MOST, e)) != 0)
+		return ret;
+	log_put_claim(&b, s, epoch, at, base, foreign);
+	ret = replicator_note(r, &b, e);
+	if (ret == 0 && back) {
+		log_put_state(&b, s);
+		ret = replicator_note(r, &b, e);
+	}
+	if (ret == 0 && back && log_stream_is_midst(s)) {
+		log_put_midst(&b, s);
+		ret = replicator_note(r, &b, e);
+	}
 	return ret;
 }
 

@@ -513,6 +513,20 @@ do_server(struct fault *f)
 	self.server[f->server].apart = false;
 }
 
+/* As do_server, and what it had not synced is lost. */
+static void
+do_power(struct fault *f)
+{
+	signal_server(f->server, SIGKILL);
+	self.server[f->server].apart = true;
+	strike_end(f);
+	lab("power %u", f->server);
+	await_others(f, LIMIT);
+	pause_us(dice(200) * CLOCK_MS);
+	start_server(f->server);
+	self.server[f->server].apart = false;
+}
+
 static void
 do_freeze(struct fault *f)
 {
@@ -638,7 +652,7 @@ do_witness(struct fault *f)
 	self.server[self.all].apart = false;
 }
 
-/* All servers at once. */
+/* All servers lose power at once. */
 static void
 do_site(struct fault *f)
 {
@@ -648,7 +662,7 @@ do_site(struct fault *f)
 		signal_server(i, SIGKILL);
 	strike_end(f);
 	for (i = 1; i <= self.all; i++)
-		lab("boot %u", i);
+		lab("power %u", i);
 	for (i = 1; i <= self.all; i++)
 		start_server(i);
 }
@@ -663,8 +677,9 @@ static const struct kind {
 } kinds[] = {
     {"process", do_process, 26, 0},
     {"stop", do_stop, 8, 0},
-    {"server", do_server, 16, WIDE},
-    {"freeze", do_freeze, 12, WIDE},
+    {"server", do_server, 12, WIDE},
+    {"power", do_power, 8, WIDE},
+    {"freeze", do_freeze, 8, WIDE},
     {"cut", do_cut, 14, WIDE},
     {"oneway", do_oneway, 8, WIDE},
     {"link", do_link, 6, WIDE},

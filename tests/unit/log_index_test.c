@@ -104,10 +104,60 @@ nothing_else_is_a_place_to_go_back_to(void **state)
 {
 	(void)state;
 	assert_int_equal(add_pages(3, 66, 650, 2620), 0);
-	assert_int_equal(add_claim(4, 64, 640), -ERR_CORRUPT);
+	assert_int_equal(add_claim(4, 65, 651), -ERR_CORRUPT);
 	assert_int_equal(add_claim(4, 63, 631), -ERR_CORRUPT);
+	assert_int_equal(at->last.lsn, 66);
+	assert_int_equal(add((struct ship_record){
+			     .kind = SHIP_CHECKPOINT, .epoch = 3, .lsn = 63}),
+	    0);
 	assert_int_equal(add_claim(4, 62, 620), -ERR_CORRUPT);
 	assert_int_equal(at->last.lsn, 66);
+}
+
+/* Segments in front of this one are gone since: what the claim goes back to
+ * stood there. The STATE behind it tells what the stream was then. */
+static void
+place_may_be_gone(void **state)
+{
+	(void)state;
+	assert_int_equal(add_pages(3, 66, 650, 2620), 0);
+	assert_int_equal(add_claim(4, 61, 610), 0);
+	assert_int_equal(at->last.lsn, 61);
+	assert_int_equal(add((struct ship_record){.kind = SHIP_STATE,
+			     .epoch = 2,
+			     .lsn = 60,
+			     .prev = 600,
+			     .page_size = 1024,
+			     .db_pages = 160,
+			     .value = {43, 4}}),
+	    0);
+	assert_int_equal(add((struct ship_record){.kind = SHIP_MIDST,
+			     .epoch = 2,
+			     .lsn = 61,
+			     .prev = 610,
+			     .value = {61}}),
+	    0);
+	assert_int_equal(at->commit.lsn, 60);
+	assert_int_equal(at->db_pages, 160);
+	assert_int_equal(at->checkpoint, 43);
+	assert_int_equal(at->last.lsn, 61);
+	assert_int_equal(at->last.epoch, 2);
+	assert_int_equal(add_pages(4, 62, 610, 161), 0);
+	assert_int_equal(at->commit.lsn, 62);
+	assert_int_equal(add_claim(5, 60, 600), 0);
+	assert_int_equal(at->commit.lsn, 60);
+}
+
+/* A part of a commit that began in front of this log. */
+static void
+part_may_be_gone(void **state)
+{
+	(void)state;
+	assert_int_equal(add_claim(4, 64, 640), 0);
+	assert_int_equal(at->last.lsn, 64);
+	assert_int_equal(at->commit.lsn, 63);
+	assert_int_equal(add_pages(4, 65, 640, 170), 0);
+	assert_int_equal(at->commit.lsn, 65);
 }
 
 int
@@ -118,6 +168,8 @@ main(void)
 	    T(whole_commit_may_be_void),
 	    T(parts_may_be_void),
 	    T(nothing_else_is_a_place_to_go_back_to),
+	    T(place_may_be_gone),
+	    T(part_may_be_gone),
 	};
 
 	return cmocka_run_group_tests_name("log_index", tests, NULL, NULL);
