@@ -87,6 +87,15 @@ power_look(int fd, uint64_t *size)
 	return f->ours ? f->key : NULL;
 }
 
+static uint64_t
+power_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* What stands at off is about to go. */
 static void
 power_remember(
@@ -98,7 +107,6 @@ power_remember(
 	    .len = len,
 	    .old_size = size,
 	    .old_len = (uint32_t)(len < most ? len : most)};
-	struct timespec now;
 	char path[400];
 	char *old = malloc(e.old_len + 1);
 	struct iovec iov[2] = {{&e, sizeof e}, {old, e.old_len}};
@@ -107,8 +115,7 @@ power_remember(
 	snprintf(path, sizeof path, "%s/power/%s", power_dir, key);
 	journal = (int)syscall(SYS_openat, AT_FDCWD, path,
 	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	e.at = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	e.at = power_now();
 	if (journal < 0 || old == NULL ||
 	    (e.old_len != 0 &&
 		pread(fd, old, e.old_len, (off_t)off) != e.old_len) ||
@@ -171,26 +178,42 @@ ftruncate64(int fd, off_t to)
 	return ftruncate(fd, to);
 }
 
-/* What was written until now is safe when the sync has been done. */
+/* What was written before now is safe. */
+static void
+power_note_sync(const char *key, uint64_t now)
+{
+	char path[400];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/power/%s" POWER_SYNCED, power_dir, key);
+	fd = (int)syscall(SYS_openat, AT_FDCWD, path,
+	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (fd < 0 || write(fd, &now, sizeof now) != sizeof now)
+		abort();
+	close(fd);
+}
+
 static int
 power_sync(int fd, long call)
 {
 	static __thread unsigned n;
 	char from[400], to[440];
-	uint64_t size;
+	uint64_t size, now = power_now();
 	const char *key = power_look(fd, &size);
-	bool moved = false;
+	bool moved;
 	int r;
 
-	if (key != NULL) {
-		snprintf(from, sizeof from, "%s/power/%s", power_dir, key);
-		snprintf(
-		    to, sizeof to, "%s.%ld.%u", from, syscall(SYS_gettid), n++);
-		moved = rename(from, to) == 0;
-	}
+	if (key == NULL)
+		return (int)syscall(call, fd);
+	snprintf(from, sizeof from, "%s/power/%s", power_dir, key);
+	snprintf(to, sizeof to, "%s.%ld.%u", from, syscall(SYS_gettid), n++);
+	moved = rename(from, to) == 0;
 	r = (int)syscall(call, fd);
-	if (moved && r == 0)
-		unlink(to);
+	if (r == 0) {
+		power_note_sync(key, now);
+		if (moved)
+			unlink(to);
+	}
 	return r;
 }
 

@@ -9,8 +9,9 @@
 /*
  * What a file held before a write that was not synced since: written by
  * power.so in front of the write, read by lab_power. A journal of the file has
- * the name POWER_KEY says in the directory "power" of the server, and another
- * behind a point while a sync of it is under way.
+ * the name POWER_KEY says in the directory "power" of the server; a sync moves
+ * it to KEY.TID.N until it is done, when the time at which the sync began is
+ * appended to KEY.synced: what was remembered before that is on disk.
  */
 struct power_entry {
 	uint32_t magic;
@@ -19,6 +20,7 @@ struct power_entry {
 	uint64_t off, len;
 	uint64_t old_size; /* of the file */
 };
+#define POWER_SYNCED ".synced"
 #define POWER_MAGIC 0x504f5752u
 
 /* The file, and not another that got its number later. */

@@ -28,6 +28,7 @@ struct file {
 	char key[POWER_KEY];
 	struct entry *entry;
 	size_t n;
+	uint64_t synced; /* when the last sync began that was done */
 };
 
 static struct power {
@@ -101,6 +102,21 @@ journal_read(const char *path, struct file *f)
 	}
 }
 
+static void
+synced_read(const char *path, struct file *f)
+{
+	FILE *in = fopen(path, "r");
+	uint64_t at;
+
+	if (in == NULL)
+		die(path);
+	while (fread(&at, sizeof at, 1, in) == 1) {
+		if (at > f->synced)
+			f->synced = at;
+	}
+	fclose(in);
+}
+
 static int
 entry_order(const void *a, const void *b)
 {
@@ -110,12 +126,29 @@ entry_order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* What is on disk is not lost; the rest in the order in which it was written.
+ */
+static void
+file_sort(struct file *f)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < f->n; i++) {
+		if (f->entry[i].head.at >= f->synced)
+			f->entry[n++] = f->entry[i];
+	}
+	f->n = n;
+	if (n != 0)
+		qsort(f->entry, n, sizeof *f->entry, entry_order);
+}
+
 static void
 journals_read(void)
 {
 	char path[600], key[POWER_KEY];
 	struct dirent *d;
 	struct file *f;
+	size_t i;
 	DIR *dir;
 
 	snprintf(path, sizeof path, "%s/power", self.state);
@@ -129,12 +162,15 @@ journals_read(void)
 		snprintf(
 		    path, sizeof path, "%s/power/%s", self.state, d->d_name);
 		f = file_of(key);
-		journal_read(path, f);
-		if (f->n != 0)
-			qsort(f->entry, f->n, sizeof *f->entry, entry_order);
+		if (strstr(d->d_name, POWER_SYNCED) != NULL)
+			synced_read(path, f);
+		else
+			journal_read(path, f);
 		unlink(path);
 	}
 	closedir(dir);
+	for (i = 0; i < self.n; i++)
+		file_sort(&self.file[i]);
 }
 
 /* ---- losses ------------------------------------------------------------- */
