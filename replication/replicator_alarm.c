@@ -96,6 +96,37 @@ alarm_site(struct alarms *a, const struct site *t)
 	}
 }
 
+static bool
+alarm_reaches(const struct site *t, const char *server)
+{
+	unsigned i;
+
+	for (i = 0; i < t->npeers; i++) {
+		if (strcmp(t->peer[i]->name, server) == 0)
+			return t->peer[i]->ready;
+	}
+	return false;
+}
+
+/* What the site says of a server is not what this one sees. When the majority
+ * of the voters is gone nobody says anything new, and only this tells. */
+static void
+alarm_unreached(struct alarms *a, const struct site *t)
+{
+	struct owner o;
+	unsigned at = 0;
+
+	while (owner_map_next(t->owners, &at, &o)) {
+		if (str_prefix(o.key, "server/") && o.state == OWNER_SERVING &&
+		    !o.witness && strcmp(o.key + 7, t->server) != 0 &&
+		    !alarm_reaches(t, o.key + 7))
+			alarm_put(a, "unreached", o.key + 7,
+			    "no connection from here, though nobody has decided "
+			    "that it is down: a broken link, or too few voters "
+			    "are left to decide");
+	}
+}
+
 /* ---- keys of ours ------------------------------------------------------- */
 
 /* Has the server an instance that could own the key? A server that is down
@@ -256,6 +287,7 @@ alarm_on_tick(void *arg)
 	if (t->owners != NULL) {
 		if (alarm_speaks(t))
 			alarm_site(a, t);
+		alarm_unreached(a, t);
 		while ((k = map_next(&t->keys, &at, NULL, NULL)) != NULL)
 			alarm_degraded(a, t, k);
 		alarm_streams(a, t);

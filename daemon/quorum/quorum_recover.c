@@ -22,16 +22,30 @@
 
 /* ---- the note ----------------------------------------------------------- */
 
-static bool
-recover_is_named(const char *name, const char *const *list, size_t n)
+/* Those named are others of the site, each once. */
+static int
+recover_check_names(const struct mesh_server *s, size_t have, const char *self,
+    const char *const *lost, size_t n, struct err *e)
 {
-	size_t i;
+	size_t i, j;
 
 	for (i = 0; i < n; i++) {
-		if (strcmp(list[i], name) == 0)
-			return true;
+		for (j = 0; j < have && strcmp(s[j].name, lost[i]) != 0; j++)
+			;
+		if (strcmp(lost[i], self) == 0)
+			return err_set(e, ERR_INVALID,
+			    "%s is this server: name those that are lost",
+			    self);
+		if (j == have)
+			return err_set(e, ERR_INVALID,
+			    "server %s is not of this site", lost[i]);
+		for (j = 0; j < i; j++) {
+			if (strcmp(lost[i], lost[j]) == 0)
+				return err_set(e, ERR_INVALID,
+				    "server %s is named twice", lost[i]);
+		}
 	}
-	return false;
+	return 0;
 }
 
 int
@@ -39,26 +53,24 @@ quorum_recover_note(const char *dir, const char *self, const char *const *lost,
     size_t n, struct err *e)
 {
 	struct mesh_server s[OWNERSHIP_SERVERS];
-	size_t i, others = 0, have = file_servers(dir, s, OWNERSHIP_SERVERS);
+	size_t have = file_servers(dir, s, OWNERSHIP_SERVERS), i, j;
+	int r;
 
+	if (have < 2)
+		return err_set(e, ERR_ABSENT,
+		    "this server knows no others: there is nothing to recover "
+		    "from");
+	if ((r = recover_check_names(s, have, self, lost, n, e)) != 0)
+		return r;
 	for (i = 0; i < have; i++) {
-		if (strcmp(s[i].name, self) == 0)
-			continue;
-		others++;
-		if (!recover_is_named(s[i].name, lost, n))
+		for (j = 0; j < n && strcmp(s[i].name, lost[j]) != 0; j++)
+			;
+		if (j == n && strcmp(s[i].name, self) != 0)
 			return err_set(e, ERR_INVALID,
 			    "server %s is of the site and was not named; name "
 			    "all that are lost, which must be all but this one",
 			    s[i].name);
 	}
-	if (others == 0)
-		return err_set(e, ERR_ABSENT,
-		    "this server knows no others: there is nothing to recover "
-		    "from");
-	if (n != others)
-		return err_set(e, ERR_INVALID,
-		    "%zu servers were named; the site has %zu others", n,
-		    others);
 	return file_write(dir, RECOVER_NOTE, "alone\n", 6, e);
 }
 

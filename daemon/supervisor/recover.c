@@ -19,6 +19,10 @@ recover_run(
 	char dir[300];
 	int fd, r;
 
+	if (conf->witness)
+		return err_set(e, ERR_REFUSED,
+		    "this server is a witness and holds no data: recover one "
+		    "that does");
 	snprintf(dir, sizeof dir, "%s/raft", conf->state);
 	if (access(dir, F_OK) != 0)
 		return err_errno(e, ERR_ABSENT, "%s", dir);

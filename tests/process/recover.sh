@@ -27,9 +27,15 @@ t "both are members of everything" eventually all_members
 
 t "a server that runs is not recovered" says 'tandemd runs on this state' srv1
 lab kill 1
+tells() {
+	rows 2 'show alarms' '[.data[] | "\(.alarm) \(.subject)"] |
+	    index("unreached srv1") != null'
+}
+t "that nobody decides any more is told" eventually tells
 lab kill 2
-t "a name that is missing is asked for" says 'server srv1 is of the site' srv3
-t "a name too many is refused" says 'the site has 1 others' srv1 srv3
+t "a name that is unknown is refused" says 'srv3 is not of this site' srv1 srv3
+t "its own name is refused" says 'srv2 is this server' srv1 srv2
+t "a name may not come twice" says 'srv1 is named twice' srv1 srv1
 t "somebody else's state is not there" says 'No such file' srv1 \
     -f "$dir/absent"
 t "without names the usage is shown" says 'usage: tandemd'

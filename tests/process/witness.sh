@@ -51,9 +51,12 @@ other_kind() {
 	sed 's/^witness yes//' "$TANDEM_LAB/srv3/tandem.conf" > "$dir/conf" &&
 	    lab kill 3 && ! lab exec 3 "$bin/tandemd" -f "$dir/conf" \
 	    2> "$dir/words" && grep -q 'joined as a witness' "$dir/words" &&
+	    ! "$bin/tandemd" recover srv1 srv2 \
+	    -f "$TANDEM_LAB/srv3/tandem.conf" 2> "$dir/words" &&
+	    grep -q 'is a witness and holds no data' "$dir/words" &&
 	    lab start 3
 }
-t "it does not start as another kind of server" other_kind
+t "it is no other kind of server, and cannot be recovered" other_kind
 
 # ---- faults under load -----------------------------------------------------
 
