@@ -8,6 +8,7 @@
 #include "daemon/base/buf.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/quorum/quorum.h"
 #include "daemon/supervisor/identity.h"
 #include "daemon/supervisor/supervisor.h"
 #include "replication/ownership.h"
@@ -173,7 +174,7 @@ main_recover(int argc, char **argv)
 
 	return main_words(&w, argc, argv, 1, OWNERSHIP_SERVERS) != 0
 	    ? 2
-	    : recover_main(w.word, w.n, w.conf, w.debug);
+	    : recover_main(w.word, w.n, w.conf, w.debug, quorum_recover_note);
 }
 
 int

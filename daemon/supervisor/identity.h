@@ -113,8 +113,11 @@ int join_main(const char *token, const char *conf_path, bool debug);
 
 /* ---- recover.c: tandemd recover ----------------------------------------- */
 
+/* The note for quorum's next start, which lies in a room above this one. */
+typedef int recover_note_fn(const char *dir, const char *self,
+    const char *const *lost, size_t n, struct err *);
 /* Of the site's servers all n others are lost; exit status. */
-int recover_main(
-    const char *const *lost, size_t n, const char *conf_path, bool debug);
+int recover_main(const char *const *lost, size_t n, const char *conf_path,
+    bool debug, recover_note_fn *);
 
 #endif

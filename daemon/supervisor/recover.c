@@ -10,11 +10,10 @@
 #include "identity.h"
 #include "supervisor.h"
 #include "daemon/base/log.h"
-#include "daemon/quorum/quorum.h"
 
 static int
-recover_run(
-    const struct conf *conf, const char *const *lost, size_t n, struct err *e)
+recover_run(const struct conf *conf, const char *const *lost, size_t n,
+    recover_note_fn *note, struct err *e)
 {
 	char dir[300];
 	int fd, r;
@@ -29,20 +28,21 @@ recover_run(
 	supervisor_become(conf);
 	if ((fd = supervisor_lock(conf->state, e)) < 0)
 		return fd;
-	r = quorum_recover_note(dir, conf->server, lost, n, e);
+	r = note(dir, conf->server, lost, n, e);
 	close(fd);
 	return r;
 }
 
 int
-recover_main(const char *const *lost, size_t n, const char *path, bool debug)
+recover_main(const char *const *lost, size_t n, const char *path, bool debug,
+    recover_note_fn *note)
 {
 	struct conf conf = {0};
 	struct err e = {0};
 
 	log_init("tandemd recover", debug);
 	if (conf_read(&conf, path, &e) != 0 ||
-	    recover_run(&conf, lost, n, &e) != 0) {
+	    recover_run(&conf, lost, n, note, &e) != 0) {
 		fprintf(stderr, "tandemd recover: %s\n", e.text);
 		return e.code == ERR_SYNTAX ? 2 : 1;
 	}
