@@ -502,23 +502,25 @@ apply_member_add(struct ownership_machine *m, const struct ownership_command *c,
 	return 0;
 }
 
+/* A server that is not of the site is a member of nothing, which is what was
+ * asked for: whoever waits to hear that must not wait for ever. */
 static int
 apply_member_remove(struct ownership_machine *m,
     const struct ownership_command *c, struct err *e)
 {
 	struct ownership_key *k = command_key(m, c, e);
-	const struct ownership_server *s;
+	int at = machine_server(m, c->server);
 
-	if (k == NULL || (s = command_server(m, c, e)) == NULL)
+	if (k == NULL)
 		return -(int)e->code;
 	if (k->state == OWNER_DOWN)
 		return err_set(e, ERR_NOOWNER, "key %s: no owner", c->key);
-	if (k->server == (unsigned)(s - m->server))
+	if (at >= 0 && k->server == (unsigned)at)
 		return err_set(
 		    e, ERR_REFUSED, "key %s: %s owns it", c->key, c->server);
 	if (!command_turn(k, c, e))
 		return -ERR_CONFLICT;
-	key_members(k, k->members & ~(1u << (s - m->server)));
+	key_members(k, at < 0 ? k->members : k->members & ~(1u << at));
 	return 0;
 }
 

@@ -254,6 +254,10 @@ members_are_those_who_could_own(void **state)
 	assert_int_equal(of_key(OWNERSHIP_MEMBER_REMOVE, "sr", "srv2"), 0);
 	assert_int_equal(
 	    of_key(OWNERSHIP_MEMBER_ADD, "sr", "srv2"), -ERR_REFUSED);
+	/* One that left the site is none: asked for in the midst of it. */
+	assert_int_equal(
+	    of_key(OWNERSHIP_MEMBER_ADD, "sr", "gone"), -ERR_ABSENT);
+	assert_int_equal(of_key(OWNERSHIP_MEMBER_REMOVE, "sr", "gone"), 0);
 	for (i = 20; i < 26; i++) {
 		snprintf(name, sizeof name, "srv%u", i);
 		assert_int_equal(put(name, i, false), 0);
