@@ -150,10 +150,9 @@ check-unit: unit-programs
 check-process: all tools
 	@tests/run $(PROCESS)
 
-# Their scripts build these first.
+# What the scripts of the two run: they build it first.
 asan-build:
-	@mkdir -p build/asan
-	@flock build/asan $(MAKE) -s -j$(JOBS) B=build/asan $(ASAN) unit-programs all
+	@$(MAKE) -s -j$(JOBS) B=build/asan $(ASAN) unit-programs all
 
 asan:
 	@tests/run tests/lint/asan.sh
@@ -229,7 +228,7 @@ help:
 	@echo 'make asan          unit tests under ASan and UBSan'
 	@echo 'make fuzz          every fuzz target for FUZZ_TIME=10 seconds'
 	@echo 'make faults        N=100 faults under load on SERVERS=3 WITNESS= (root)'
-	@echo 'make drill         a thousand of them'
+	@echo 'make drill         a thousand of them, and a thousand with a witness'
 	@echo 'make bench         our load generators beside the installed rivals'
 	@echo 'make man           manual pages, checked'
 	@echo 'make deps          install Debian packages (root)'

@@ -96,31 +96,18 @@ alarm_site(struct alarms *a, const struct site *t)
 	}
 }
 
-static bool
-alarm_reaches(const struct site *t, const char *server)
-{
-	unsigned i;
-
-	for (i = 0; i < t->npeers; i++) {
-		if (strcmp(t->peer[i]->name, server) == 0)
-			return t->peer[i]->ready;
-	}
-	return false;
-}
-
 /* What the site says of a server is not what this one sees. When the majority
  * of the voters is gone nobody says anything new, and only this tells. */
 static void
 alarm_unreached(struct alarms *a, const struct site *t)
 {
-	struct owner o;
-	unsigned at = 0;
+	const struct peer *p;
+	unsigned i;
 
-	while (owner_map_next(t->owners, &at, &o)) {
-		if (str_prefix(o.key, "server/") && o.state == OWNER_SERVING &&
-		    !o.witness && strcmp(o.key + 7, t->server) != 0 &&
-		    !alarm_reaches(t, o.key + 7))
-			alarm_put(a, "unreached", o.key + 7,
+	for (i = 0; i < t->npeers; i++) {
+		p = t->peer[i];
+		if (p->holds && p->up && !p->ready)
+			alarm_put(a, "unreached", p->name,
 			    "no connection from here, though nobody has decided "
 			    "that it is down: a broken link, or too few voters "
 			    "are left to decide");

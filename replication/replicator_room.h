@@ -178,6 +178,8 @@ void replicator_touch(struct replicator *, struct live *);
 int replicator_room(struct replicator *, size_t n, struct err *);
 /* Append the one note in the buffer, and free it. */
 int replicator_note(struct replicator *, struct buf *, struct err *);
+/* The same for the claim of an epoch, and for where the stream stands when the
+ * claim goes back; see log_put_claim. */
 int replicator_note_claim(struct replicator *, struct live *, uint64_t epoch,
     const struct log_mark *at, uint64_t base, bool foreign, struct err *);
 void replicator_tell(struct watch *);

@@ -229,9 +229,13 @@ engine_wrong(struct engine *g, const char *what, int r, struct err *e)
 					  : raft_strerror(r));
 }
 
-/* A group of this server alone; nothing when the log has a group already. */
+/* A group of this server alone. raft_bootstrap makes nothing when the log has a
+ * group already; raft_recover, told so by an operator, makes it all the same.
+ */
 static int
-engine_bootstrap(struct engine *g, struct err *e)
+engine_alone(struct engine *g, const char *what,
+    int (*make)(struct raft *, const struct raft_configuration *),
+    struct err *e)
 {
 	struct raft_configuration c;
 	int r;
@@ -239,26 +243,11 @@ engine_bootstrap(struct engine *g, struct err *e)
 	raft_configuration_init(&c);
 	r = raft_configuration_add(&c, g->c.id, g->name, RAFT_VOTER);
 	if (r == 0)
-		r = raft_bootstrap(&g->raft, &c);
+		r = make(&g->raft, &c);
 	raft_configuration_close(&c);
 	if (r != 0 && r != RAFT_CANTBOOTSTRAP)
-		return engine_wrong(g, "bootstrap", r, e);
+		return engine_wrong(g, what, r, e);
 	return 0;
-}
-
-/* Raft itself must be told, since a majority never will be. */
-static int
-engine_recover(struct engine *g, struct err *e)
-{
-	struct raft_configuration c;
-	int r;
-
-	raft_configuration_init(&c);
-	r = raft_configuration_add(&c, g->c.id, g->name, RAFT_VOTER);
-	if (r == 0)
-		r = raft_recover(&g->raft, &c);
-	raft_configuration_close(&c);
-	return r == 0 ? 0 : engine_wrong(g, "recover", r, e);
 }
 
 static int
@@ -304,8 +293,10 @@ engine_open(const struct engine_config *c, struct engine **gp, struct err *e)
 		fatalx("raft: no loop");
 	engine_threads(g);
 	if ((r = engine_init(g, e)) != 0 ||
-	    (c->bootstrap && (r = engine_bootstrap(g, e)) != 0) ||
-	    (c->recover && (r = engine_recover(g, e)) != 0))
+	    (c->bootstrap &&
+		(r = engine_alone(g, "bootstrap", raft_bootstrap, e)) != 0) ||
+	    (c->recover &&
+		(r = engine_alone(g, "recover", raft_recover, e)) != 0))
 		return r;
 	if ((r = raft_start(&g->raft)) != 0)
 		return engine_wrong(g, "start", r, e);

@@ -501,42 +501,41 @@ do_stop(struct fault *f)
 		kill(pid, SIGCONT);
 }
 
+/* The owner's server is gone until another has taken over, and comes back;
+ * power: with the loss of what it had not synced. */
 static void
-do_server(struct fault *f)
+be_gone(struct fault *f, int signo, bool power)
 {
-	signal_server(f->server, SIGKILL);
+	signal_server(f->server, signo);
 	self.server[f->server].apart = true;
 	strike_end(f);
+	if (power)
+		lab("power %u", f->server);
 	await_others(f, LIMIT);
 	pause_us(dice(200) * CLOCK_MS);
-	start_server(f->server);
+	if (signo == SIGSTOP)
+		signal_server(f->server, SIGCONT);
+	else
+		start_server(f->server);
 	self.server[f->server].apart = false;
 }
 
-/* As do_server, and what it had not synced is lost. */
+static void
+do_server(struct fault *f)
+{
+	be_gone(f, SIGKILL, false);
+}
+
 static void
 do_power(struct fault *f)
 {
-	signal_server(f->server, SIGKILL);
-	self.server[f->server].apart = true;
-	strike_end(f);
-	lab("power %u", f->server);
-	await_others(f, LIMIT);
-	pause_us(dice(200) * CLOCK_MS);
-	start_server(f->server);
-	self.server[f->server].apart = false;
+	be_gone(f, SIGKILL, true);
 }
 
 static void
 do_freeze(struct fault *f)
 {
-	signal_server(f->server, SIGSTOP);
-	self.server[f->server].apart = true;
-	strike_end(f);
-	await_others(f, LIMIT);
-	pause_us(dice(200) * CLOCK_MS);
-	signal_server(f->server, SIGCONT);
-	self.server[f->server].apart = false;
+	be_gone(f, SIGSTOP, false);
 }
 
 static void
