@@ -69,8 +69,11 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# Unit tests see malloc fail where they ask for it (tests/lib/fault.h).
-WRAP	= -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+# Unit tests see malloc and the disk fail where they ask for it
+# (tests/lib/fault.h).
+WRAPPED	= malloc calloc realloc strdup fallocate
+WRAP	= $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPPED))
+comma	= ,
 $(B)/libtest.a: $(call obj,$(TEST_LIB))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^

@@ -1,6 +1,8 @@
-/* Allocation faults, by the linker's --wrap. */
+/* Faults of allocation, in memory and on disk, by the linker's --wrap. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "fault.h"
 
@@ -11,9 +13,12 @@ void *__wrap_malloc(size_t);
 void *__wrap_calloc(size_t, size_t);
 void *__wrap_realloc(void *, size_t);
 char *__wrap_strdup(const char *);
+int __real_fallocate(int, int, off_t, off_t);
+int __wrap_fallocate(int, int, off_t, off_t);
 
 static long fault_countdown = -1;
 static int fault_struck;
+static bool fault_full;
 
 void
 fault_alloc_at(long n)
@@ -71,4 +76,19 @@ __wrap_strdup(const char *s)
 	char *copy = __wrap_malloc(n);
 
 	return copy != NULL ? memcpy(copy, s, n) : NULL;
+}
+
+void
+fault_disk_full(bool full)
+{
+	fault_full = full;
+}
+
+int
+__wrap_fallocate(int fd, int mode, off_t off, off_t n)
+{
+	if (!fault_full)
+		return __real_fallocate(fd, mode, off, n);
+	errno = ENOSPC;
+	return -1;
 }
