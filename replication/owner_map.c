@@ -3,7 +3,7 @@
  * read-only by all others of the server.
  *
  * Layout, in the byte order of the machine (the file never leaves it):
- *   0   8  magic "TDMOWN3" and a NUL
+ *   0   8  magic "TDMOWN4" and a NUL
  *   8   4  entries there is room for
  *   12  4  entries ever used: a walk ends there
  *   16  8  version, grows with every change
@@ -29,7 +29,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-#define OWNER_MAP_WORD "TDMOWN3"
+#define OWNER_MAP_WORD "TDMOWN4"
 #define OWNER_MAP_MAGIC 0x6f776e32u
 /* A writer that died inside an entry must not hold its readers for ever. */
 #define OWNER_MAP_TRIES 10000
@@ -44,8 +44,8 @@ struct owner_slot {
 	char instance[OWNER_INSTANCE];
 	union addr inside;
 	char members[OWNER_MEMBERS];
-	uint32_t witness;
-	char room[60];
+	uint8_t witness, may_part, apart;
+	char room[61];
 };
 static_assert(sizeof(struct owner_slot) == 512, "entries of 512 bytes");
 
@@ -256,6 +256,8 @@ owner_map_put(struct owner_map *m, const struct owner *o)
 	s->state = (uint16_t)o->state;
 	s->drain = o->drain;
 	s->witness = o->witness;
+	s->may_part = o->may_part;
+	s->apart = o->apart;
 	s->used = 1;
 	owner_map_end(m, s);
 	return 0;
@@ -308,6 +310,8 @@ owner_map_copy(const struct owner_slot *s, struct owner *o)
 	o->drain = copy.drain != 0;
 	o->state = copy.state <= OWNER_SERVING ? copy.state : OWNER_DOWN;
 	o->witness = copy.witness != 0;
+	o->may_part = copy.may_part != 0;
+	o->apart = copy.apart != 0;
 	return true;
 }
 

@@ -213,13 +213,25 @@ key_members(struct ownership_key *k, uint32_t members)
 	k->turn++;
 }
 
+/* The next epoch; where two may decide alone each has its own half of them. */
+static uint64_t
+machine_epoch(const struct ownership_machine *m, unsigned server)
+{
+	uint64_t next = m->highest + 1;
+	unsigned i, before = 0;
+
+	for (i = 0; i < server; i++)
+		before += m->server[i].name[0] != '\0';
+	return next + (m->availability && (next & 1) != (before & 1));
+}
+
 static void
 key_grant(struct ownership_machine *m, struct ownership_key *k, unsigned server,
     unsigned index)
 {
 	k->server = (uint8_t)server;
 	k->index = (uint8_t)index;
-	k->epoch = ++m->highest;
+	k->epoch = m->highest = machine_epoch(m, server);
 	k->state = OWNER_CLAIMING;
 	key_members(k, k->members | 1u << server);
 }
@@ -266,6 +278,20 @@ server_leave(struct ownership_machine *m, unsigned server, bool lost)
 	}
 }
 
+/* It is not heard any more: what it runs is as good as dead. */
+static void
+server_gone(struct ownership_machine *m, struct ownership_server *s)
+{
+	unsigned r, i;
+
+	s->up = false;
+	for (r = 0; r < OWNERSHIP_ROLES; r++) {
+		for (i = 0; i < OWNERSHIP_INDEX; i++)
+			s->instance[r][i].since = 0;
+	}
+	server_leave(m, (unsigned)(s - m->server), false);
+}
+
 /* ---- commands ----------------------------------------------------------- */
 
 static int
@@ -288,7 +314,8 @@ apply_server_put(struct ownership_machine *m, const struct ownership_command *c,
 		return err_set(e, ERR_FULL, "server %s: a site has at most %d",
 		    c->server, OWNERSHIP_SERVERS);
 	s = &m->server[at];
-	if (s->id != 0 && c->id != 0 && s->id != c->id)
+	if (s->id != 0 && c->id != 0 && s->id != c->id &&
+	    s->parted != OWNERSHIP_BACK)
 		return err_set(e, ERR_CONFLICT,
 		    "server %s: has lost its raft data; remove it first",
 		    c->server);
@@ -298,8 +325,10 @@ apply_server_put(struct ownership_machine *m, const struct ownership_command *c,
 		    s->witness ? "a" : "no");
 	s->witness = c->flags != 0;
 	str_copy(s->name, sizeof s->name, c->server);
-	if (c->id != 0)
+	if (c->id != 0 && c->id != s->id) {
 		s->id = c->id;
+		s->parted = OWNERSHIP_WHOLE;
+	}
 	s->inside = c->inside;
 	return 0;
 }
@@ -355,6 +384,9 @@ apply_server_up(struct ownership_machine *m, const struct ownership_command *c,
 		return -ERR_ABSENT;
 	if (!command_life(s, c, false, e))
 		return -ERR_CONFLICT;
+	if (s->parted != OWNERSHIP_WHOLE)
+		return err_set(e, ERR_CONFLICT,
+		    "server %s: decides for itself", s->name);
 	s->up = true;
 	s->life++;
 	return 0;
@@ -365,18 +397,12 @@ apply_server_down(struct ownership_machine *m,
     const struct ownership_command *c, struct err *e)
 {
 	struct ownership_server *s = command_server(m, c, e);
-	unsigned r, i;
 
 	if (s == NULL)
 		return -ERR_ABSENT;
 	if (!command_life(s, c, true, e))
 		return -ERR_CONFLICT;
-	s->up = false;
-	for (r = 0; r < OWNERSHIP_ROLES; r++) {
-		for (i = 0; i < OWNERSHIP_INDEX; i++)
-			s->instance[r][i].since = 0;
-	}
-	server_leave(m, (unsigned)(s - m->server), false);
+	server_gone(m, s);
 	return 0;
 }
 
@@ -587,6 +613,41 @@ apply_recover(struct ownership_machine *m, const struct ownership_command *c,
 	return 0;
 }
 
+static int
+apply_prefer(struct ownership_machine *m, const struct ownership_command *c,
+    struct err *e)
+{
+	(void)e;
+	m->availability = c->flags != 0;
+	return 0;
+}
+
+static int
+apply_part(struct ownership_machine *m, const struct ownership_command *c,
+    struct err *e)
+{
+	struct ownership_server *s = command_server(m, c, e);
+	unsigned i;
+
+	if (s == NULL)
+		return -ERR_ABSENT;
+	server_gone(m, s);
+	if (s->parted == OWNERSHIP_WHOLE)
+		s->parted = OWNERSHIP_APART;
+	if (c->floor == 0)
+		return 0;
+	s->parted = OWNERSHIP_BACK;
+	if (c->floor > m->highest)
+		m->highest = c->floor;
+	for (i = 0; i < OWNERSHIP_FIXED; i++) {
+		struct ownership_key *k = &m->key[i];
+
+		if (k->state != OWNER_DOWN && &m->server[k->server] != s)
+			key_grant(m, k, k->server, k->index);
+	}
+	return 0;
+}
+
 typedef int apply_fn(
     struct ownership_machine *, const struct ownership_command *, struct err *);
 static const struct {
@@ -605,6 +666,8 @@ static const struct {
     [OWNERSHIP_DRAIN] = {"drain", apply_drain},
     [OWNERSHIP_UNDRAIN] = {"undrain", apply_drain},
     [OWNERSHIP_RECOVER] = {"recover", apply_recover},
+    [OWNERSHIP_PREFER] = {"prefer", apply_prefer},
+    [OWNERSHIP_PART] = {"part", apply_part},
 };
 
 const char *

@@ -17,6 +17,13 @@
  *  - members other than a last one are up; once a key had a member it always
  *    has one: the last never leaves but by OWNERSHIP_RECOVER;
  *  - keys calls/... are owned by the instance of their name only.
+ *
+ * Two servers without a witness may prefer availability (SEMANTICS D29): then
+ * each may decide alone while it does not hear the other, and so there are two
+ * machines that have parted. Epochs are even on the first server and odd on
+ * the second, so none is given twice. When they meet one server gives up its
+ * machine (daemon/quorum/quorum_part.c); in the other one OWNERSHIP_PART lifts
+ * all epochs above those that were given there.
  */
 
 #define OWNERSHIP_SERVERS 32
@@ -33,6 +40,12 @@ struct ownership_instance {
 	uint64_t epoch; /* counts its starts */
 };
 
+enum ownership_parted {
+	OWNERSHIP_WHOLE,
+	OWNERSHIP_APART, /* this side has decided something without it */
+	OWNERSHIP_BACK /* it has given up what it decided; a new id may come */
+};
+
 struct ownership_server {
 	char name[OWNERSHIP_SERVER_NAME]; /* "" = no such server */
 	uint64_t id;			  /* in the raft group */
@@ -43,6 +56,8 @@ struct ownership_server {
 	bool up;
 	bool witness; /* votes, holds no data */
 	bool drain;   /* owns nothing that another may own */
+	/* It may decide alone, as this side does. */
+	enum ownership_parted parted;
 	struct ownership_instance instance[OWNERSHIP_ROLES][OWNERSHIP_INDEX];
 };
 
@@ -64,6 +79,7 @@ struct ownership_key {
 struct ownership_machine {
 	uint64_t highest; /* epoch ever given or seen */
 	uint64_t changes; /* commands that were not refused */
+	bool availability; /* preferred: one of two servers may decide alone */
 	char role[OWNERSHIP_ROLES][OWNERSHIP_ROLE_NAME];
 	struct ownership_server server[OWNERSHIP_SERVERS];
 	struct ownership_key key[OWNERSHIP_KEYS];
@@ -113,6 +129,12 @@ enum ownership_type {
 	 * only member. What it does not hold is lost: the result names who
 	 * held everything. */
 	OWNERSHIP_RECOVER, /* key epoch server */
+	/* Two servers without a witness: availability before consistency. */
+	OWNERSHIP_PREFER, /* flags(availability) */
+	/* This side decides without the server, which is down. With a floor, the
+	 * highest epoch of what it decided itself: it has given that up, all
+	 * owners claim above it, and it may come back under another id. */
+	OWNERSHIP_PART, /* server floor */
 	OWNERSHIP_TYPES
 };
 
@@ -151,6 +173,11 @@ int ownership_decode(
 int ownership_apply(struct ownership_machine *,
     const struct ownership_command *, struct err *e);
 const char *ownership_type_name(enum ownership_type); /* "member-add" */
+
+/* May the server decide alone when it does not hear the other one? There are
+ * two, both with data, and availability is preferred. */
+bool ownership_may_part(
+    const struct ownership_machine *, const char *server);
 
 /* ---- snapshots ---------------------------------------------------------- */
 

@@ -16,14 +16,15 @@
  * An address: 1 byte 4 or 6, 2 bytes port, 4 or 16 bytes address.
  *
  * A snapshot:
- *   0   4  "TOS1"
+ *   0   4  "TOS2"
  *   4   8  highest epoch
  *   12  8  changes
- *   20  1  number of roles, then their names, texts
+ *   20  1  flags (1 availability is preferred)
+ *   21  1  number of roles, then their names, texts
  *   -   1  number of servers, then each, in rising order of slots:
  *	    slot 1, name text, id 8, address, life 8, report 8, log 8,
- *	    flags 1 (1 up, 2 witness, 4 drain), number of instances 1, then
- *	    each: role 1, index 1 (both rising), since 8, epoch 8
+ *	    flags 1 (1 up, 2 witness, 4 drain, 8 apart, 16 back), number of
+ *	    instances 1, then each: role 1, index 1 (both rising), since 8, epoch 8
  *   -   2  number of keys, then each, in rising order of places:
  *	    place 2, server 1, index 1, state 1, flags 1 (1 lost), epoch 8,
  *	    members 4, turn 8
@@ -69,6 +70,8 @@ static const struct {
     [OWNERSHIP_DRAIN] = {F_SERVER, 0},
     [OWNERSHIP_UNDRAIN] = {F_SERVER, 0},
     [OWNERSHIP_RECOVER] = {F_SERVER | F_KEY | F_EPOCH, 0},
+    [OWNERSHIP_PREFER] = {F_FLAGS, 1},
+    [OWNERSHIP_PART] = {F_SERVER | F_FLOOR, 0},
 };
 
 /* ---- pieces ------------------------------------------------------------- */
@@ -382,7 +385,7 @@ save_server(const struct ownership_server *s, unsigned slot, struct buf *b)
 	put_u64(b, s->log);
 	put_u8(b,
 	    (unsigned)s->up | (unsigned)s->witness << 1 |
-		(unsigned)s->drain << 2);
+		(unsigned)s->drain << 2 | (unsigned)s->parted << 3);
 	save_instances(s, b);
 }
 
@@ -404,9 +407,10 @@ ownership_save(const struct ownership_machine *m, struct buf *b)
 {
 	unsigned i, n;
 
-	buf_add(b, "TOS1", 4);
+	buf_add(b, "TOS2", 4);
 	put_u64(b, m->highest);
 	put_u64(b, m->changes);
+	put_u8(b, m->availability);
 	for (n = 0; n < OWNERSHIP_ROLES && m->role[n][0] != '\0'; n++)
 		;
 	put_u8(b, n);
@@ -472,10 +476,11 @@ load_servers(struct ownership_machine *m, struct code_in *in)
 		s->life = get_u64(in);
 		s->report = get_u64(in);
 		s->log = get_u64(in);
-		flags = get_u8(in, 7);
+		flags = get_u8(in, 7 | OWNERSHIP_BACK << 3);
 		s->up = flags & 1;
 		s->witness = flags & 2;
 		s->drain = flags & 4;
+		s->parted = flags >> 3;
 		load_instances(s, in);
 	}
 }
@@ -556,10 +561,11 @@ ownership_load(
 	const char *law = NULL;
 
 	ownership_init(m);
-	if (memcmp(get_bytes(&in, 4), "TOS1", 4) != 0)
+	if (memcmp(get_bytes(&in, 4), "TOS2", 4) != 0)
 		return err_set(e, ERR_CORRUPT, "snapshot: not one");
 	m->highest = get_u64(&in);
 	m->changes = get_u64(&in);
+	m->availability = get_u8(&in, 1) != 0;
 	if (m->highest >= EPOCH_MAX)
 		in.bad = true;
 	load_roles(m, &in);

@@ -47,6 +47,19 @@ ownership_instances(const struct ownership_machine *m,
 	return NULL;
 }
 
+bool
+ownership_may_part(const struct ownership_machine *m, const char *server)
+{
+	const struct ownership_server *s = ownership_server_find(m, server);
+	unsigned i, n = 0, witnesses = 0;
+
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		n += m->server[i].name[0] != '\0';
+		witnesses += m->server[i].witness;
+	}
+	return m->availability && s != NULL && n == 2 && witnesses == 0;
+}
+
 /* ---- the owner map ------------------------------------------------------ */
 
 /* The names of the members that are kept, joined by a space. */
@@ -94,7 +107,8 @@ entry_key(const struct ownership_machine *m, const struct ownership_key *k,
 }
 
 static bool
-entry_server(const struct ownership_server *s, struct owner *o)
+entry_server(const struct ownership_machine *m,
+    const struct ownership_server *s, struct owner *o)
 {
 	if (s->name[0] == '\0')
 		return false;
@@ -104,6 +118,8 @@ entry_server(const struct ownership_server *s, struct owner *o)
 	o->drain = s->drain;
 	o->inside = s->inside;
 	o->witness = s->witness;
+	o->apart = s->parted == OWNERSHIP_APART;
+	o->may_part = ownership_may_part(m, s->name);
 	return true;
 }
 
@@ -144,7 +160,7 @@ ownership_next(const struct ownership_machine *m, unsigned *at, struct owner *o)
 		memset(o, 0, sizeof *o);
 		there = i < ENTRY_SERVERS ? entry_key(m, &m->key[i], o)
 		    : i < ENTRY_INSTANCES
-		    ? entry_server(&m->server[i - ENTRY_SERVERS], o)
+		    ? entry_server(m, &m->server[i - ENTRY_SERVERS], o)
 		    : entry_ready(m, i - ENTRY_INSTANCES, o);
 	}
 	return there;
@@ -341,6 +357,8 @@ ownership_check(const struct ownership_machine *m)
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
 		const struct ownership_server *s = &m->server[i];
 
+		if (s->up && s->parted != OWNERSHIP_WHOLE)
+			return "a server is up that decides for itself";
 		for (r = 0; r < OWNERSHIP_ROLES; r++) {
 			for (n = 0; n < OWNERSHIP_INDEX; n++) {
 				if (s->instance[r][n].since != 0 &&

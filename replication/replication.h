@@ -50,6 +50,9 @@ struct owner {
 	char members[OWNER_MEMBERS];
 	bool drain;   /* its server drains: nothing new shall begin there */
 	bool witness; /* of a server: it votes and holds no data */
+	/* Of a server, where availability is preferred (ownership.h): it may
+	 * decide alone; and this side does, without it. */
+	bool may_part, apart;
 };
 
 struct owner_map;

@@ -211,6 +211,8 @@ json_t *feed_gate(const struct obj *const *objs, sqlite3 *site, sqlite3 *root,
 json_t *feed_domain(
     const struct obj *const *objs, sqlite3 *root, const char *name);
 /* Addresses and ports for an instance of mg: its share of the server's. */
+/* For quorum: {availability}. */
+json_t *feed_quorum(const struct obj *const *objs, sqlite3 *site);
 json_t *feed_media(const struct obj *const *objs, sqlite3 *site,
     const char *server, unsigned index, unsigned count);
 /* Is the server in the site's stream already? At the first start the store

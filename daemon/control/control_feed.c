@@ -170,6 +170,23 @@ feed_gate(const struct obj *const *objs, sqlite3 *site, sqlite3 *root,
 	    f.list, "gate", feed_limits(objs, site));
 }
 
+json_t *
+feed_quorum(const struct obj *const *objs, sqlite3 *site)
+{
+	struct obj_row row = {0};
+	struct obj_path p;
+	const char *prefer;
+	json_t *o;
+
+	if (feed_path(objs, &p, "site", "default", NULL, NULL))
+		obj_get(site, &p, &row, NULL);
+	prefer = obj_value(&row, "prefer");
+	o = json_pack("{s:b}", "availability",
+	    prefer != NULL && strcmp(prefer, "availability") == 0);
+	obj_row_fini(&row);
+	return o;
+}
+
 /* ---- media and placement
  * ------------------------------------------------------ */
 

@@ -112,12 +112,14 @@ site_feed(struct control *c, struct peer *p)
 		site_feed_gate(c, p, site);
 	else if (p->role == ROLE_MG)
 		site_feed_media(c, p, site);
+	else if (p->role == ROLE_QUORUM)
+		site_tell(c, p, feed_quorum(c->self->table->objs, site));
 }
 
 static void
 site_feed_all(struct control *c)
 {
-	static const enum role_id fed[] = {ROLE_SG, ROLE_MG};
+	static const enum role_id fed[] = {ROLE_SG, ROLE_MG, ROLE_QUORUM};
 	struct peer *p;
 	unsigned at;
 	size_t i;

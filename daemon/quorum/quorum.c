@@ -304,8 +304,10 @@ quorum_on_hello(struct quorum *q, const char *server, uint64_t id)
 	struct peer_server *s = quorum_peer(q, server);
 
 	log_info("server=%s linked", server);
-	if (s != NULL)
-		s->id = id;
+	if (s == NULL)
+		return;
+	s->id = id;
+	quorum_part_tell(q, s);
 }
 
 /* Raft wants to connect. */
@@ -447,7 +449,7 @@ quorum_news(struct quorum *q)
 static void
 quorum_look(struct quorum *q)
 {
-	if (q->current ||
+	if (q->current || quorum_part_holds(q) ||
 	    !(engine_is_level(q->engine) ||
 		(q->target != 0 && engine_applied(q->engine) >= q->target)))
 		return;
@@ -605,6 +607,22 @@ report_serving(struct quorum *q, struct ownership_command *c)
 	return false;
 }
 
+/* The configuration prefers something else than the site knows of. Only where
+ * its owner is it is surely the newest. */
+static bool
+report_prefer(struct quorum *q, struct ownership_command *c)
+{
+	const struct ownership_key *k = ownership_key_find(&q->machine, "st");
+
+	if (q->availability == q->machine.availability ||
+	    k->state != OWNER_SERVING ||
+	    strcmp(q->machine.server[k->server].name, q->server) != 0)
+		return false;
+	*c = (struct ownership_command){
+	    .type = OWNERSHIP_PREFER, .flags = q->availability};
+	return true;
+}
+
 /* A role that is not placed here has its instances' key elsewhere. */
 static bool
 report_leave(struct quorum *q, struct ownership_command *c)
@@ -655,7 +673,7 @@ report(struct quorum *q)
 	c.life = me->life;
 	c.report = me->report;
 	if (report_role(q, me, &c) || report_serving(q, &c) ||
-	    report_leave(q, &c))
+	    report_leave(q, &c) || report_prefer(q, &c))
 		report_propose(q, &c);
 }
 
@@ -682,6 +700,13 @@ quorum_placed(struct quorum *q, const char *role, bool placed)
 	if (r == OWNERSHIP_ROLES)
 		return;
 	q->role[r].leaves = !placed;
+	loop_defer(q->config.loop, &q->news);
+}
+
+void
+quorum_prefer(struct quorum *q, bool availability)
+{
+	q->availability = availability;
 	loop_defer(q->config.loop, &q->news);
 }
 
@@ -756,6 +781,7 @@ quorum_on_tick(void *arg)
 	}
 	proposals_expire(q, clock_mono());
 	quorum_lead_tick(q);
+	quorum_part_tick(q, clock_mono());
 	report(q);
 }
 
@@ -770,7 +796,7 @@ quorum_engine(struct quorum *q, struct err *e)
 	    .id = q->id,
 	    .name = q->server,
 	    .bootstrap = quorum_is_alone(q),
-	    .recover = q->recovering,
+	    .recover = q->recovering || q->part.going,
 	    .heartbeat = q->config.realtime ? 20 : 50,
 	    .election = q->config.realtime ? 100 : 500,
 	    .on_apply = quorum_on_apply,
@@ -835,7 +861,8 @@ quorum_open(const struct quorum_config *c, struct quorum **qp, struct err *e)
 	quorum_first_told(q, c);
 	q->recovering = quorum_recover_asked(c->dir);
 	quorum_first_servers(q, c);
-	if ((r = file_id(c->dir, &q->id, e)) != 0 ||
+	if ((r = quorum_part_open(q, e)) != 0 ||
+	    (r = file_id(c->dir, &q->id, e)) != 0 ||
 	    (r = quorum_engine(q, e)) != 0)
 		return r;
 	quorum_news(q);

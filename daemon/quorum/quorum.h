@@ -89,6 +89,9 @@ void quorum_link_beat(struct quorum_link *, uint64_t applied);
 void quorum_link_propose(
     struct quorum_link *, uint64_t tag, const uint8_t *, size_t n);
 void quorum_link_answer(struct quorum_link *, uint64_t tag, const char *why);
+/* How the sender is, see quorum_part.c. */
+enum part_state { PART_WHOLE, PART_ALONE, PART_YIELDED, PART_STATES };
+void quorum_link_part(struct quorum_link *, enum part_state, uint64_t highest);
 /* A stream for raft's connection to that server; -1 while there is no hello. */
 int quorum_link_connect(struct quorum_link *);
 
@@ -102,11 +105,13 @@ enum frame_type {
 	FRAME_END,    /* the sender's stream ends, or the receiver's must */
 	FRAME_PROPOSE,
 	FRAME_FAILED,
+	FRAME_PART,
 	FRAME_MAX
 };
 struct frame {
 	enum frame_type type;
-	uint64_t number; /* id (HELLO), tag (PROPOSE, FAILED), else stream */
+	/* id (HELLO), tag (PROPOSE, FAILED), epoch (PART), else stream */
+	uint64_t number;
 	const uint8_t *bytes;
 	size_t n;
 };
@@ -147,6 +152,9 @@ struct peer_server {
 	uint64_t down;	/* since when it is thought gone; 0 = it is not */
 	uint64_t up;	/* since when it is thought up; 0 = it is not */
 	bool kept;	/* a recovery could not take it out */
+	bool told_part; /* it has said how it is; part and highest say that */
+	enum part_state part;
+	uint64_t highest; /* epoch */
 };
 
 #define SWITCH_EVENTS 64
@@ -227,6 +235,13 @@ struct quorum {
 	} serving[OWNERSHIP_FIXED + OWNERSHIP_INDEX];
 	bool reporting;
 	bool recovering; /* no others are heard until they are taken out */
+	bool availability; /* what the site's configuration prefers */
+	struct {
+		bool going;	/* the group is being made anew without others */
+		bool yielded;	/* we come back with what the other decided */
+		uint64_t floor; /* then: the highest epoch decided here */
+		uint64_t told;	/* monotonic clock */
+	} part;
 	/* What the log holds from before is applied: until then the machine
 	 * is history, of which nobody is told. */
 	bool current;
@@ -272,6 +287,23 @@ void quorum_on_propose(struct quorum *, const char *server, uint64_t tag,
 void quorum_on_failed(struct quorum *, uint64_t tag, const char *why);
 void quorum_on_gone(struct quorum *, struct quorum_link *);
 
+/* What the configuration prefers, as far as this server knows it; where the
+ * owner of st is it becomes a decision of the site. */
+void quorum_prefer(struct quorum *, bool availability);
+
+/* ---- quorum_part.c: one of two goes on alone ----------------------------- */
+
+/* Before raft is opened: carries out the notes. */
+int quorum_part_open(struct quorum *, struct err *);
+void quorum_part_tick(struct quorum *, uint64_t now);
+/* Nothing is decided nor told yet. */
+bool quorum_part_holds(struct quorum *);
+/* The server decides without us, or we without it: its raft is not ours. */
+bool quorum_part_from(const struct quorum *, const char *server);
+void quorum_part_tell(struct quorum *, struct peer_server *);
+void quorum_on_part(struct quorum *, const char *server, enum part_state,
+    uint64_t highest);
+
 /* ---- quorum_lead.c: what the leader does at each tick ------------------- */
 
 void quorum_lead_tick(struct quorum *);
@@ -285,6 +317,8 @@ uint64_t quorum_patience(const struct quorum *);
 
 /* Our id in the group, made at the first start. */
 int file_id(const char *dir, uint64_t *id, struct err *);
+/* A number that was noted; false when there is none. */
+bool file_number(const char *dir, const char *name, uint64_t *);
 /* The servers as last decided: without them nobody is reached, and without
  * others nothing is decided. */
 size_t file_servers(const char *dir, struct mesh_server *, size_t room);

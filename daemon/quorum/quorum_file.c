@@ -66,6 +66,19 @@ file_write(const char *dir, const char *name, const char *text, size_t n,
 	return 0;
 }
 
+bool
+file_number(const char *dir, const char *name, uint64_t *out)
+{
+	char text[FILE_MAX];
+	int64_t n;
+
+	if (file_read(dir, name, text) < 0)
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	*out = str_int(text, 0, INT64_MAX, &n) ? (uint64_t)n : 0;
+	return true;
+}
+
 int
 file_id(const char *dir, uint64_t *id, struct err *e)
 {

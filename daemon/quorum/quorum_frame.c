@@ -16,6 +16,9 @@
  *   6 PROPOSE  number is the sender's tag, bytes an entry of the log
  *   7 FAILED   number is the receiver's tag, bytes say why: nobody knows
  *	      whether the entry will be decided
+ *   8 PART     number is the highest epoch decided by the sender; one byte: 0
+ *	      it is part of the site, 1 it decides alone, 2 it has given up
+ *	      what it decided (quorum_part.c)
  */
 #include <string.h>
 
@@ -48,6 +51,8 @@ frame_ok(const struct frame *f)
 	case FRAME_PROPOSE:
 		return f->n >= QUORUM_ENVELOPE &&
 		    f->n <= QUORUM_ENVELOPE + OWNERSHIP_COMMAND_MAX;
+	case FRAME_PART:
+		return f->n == 1 && f->bytes[0] < PART_STATES;
 	case FRAME_BYTES:
 	case FRAME_FAILED:
 		return true;

@@ -42,7 +42,8 @@ lead_judge(struct quorum *q, const struct ownership_server *s, uint64_t now)
 		return;
 	last = p->heard != 0 ? p->heard : q->started + LEAD_GRACE;
 	heard = self ||
-	    (p->heard != 0 && p->id == s->id &&
+	    (p->heard != 0 && p->id == s->id && p->part == PART_WHOLE &&
+		s->parted == OWNERSHIP_WHOLE &&
 		now - p->heard < quorum_patience(q));
 	p->down = s->up ? 0 : p->down != 0 ? p->down : now;
 	p->up = !s->up || !heard ? 0 : p->up != 0 ? p->up : now;
@@ -60,7 +61,8 @@ lead_judge(struct quorum *q, const struct ownership_server *s, uint64_t now)
 	quorum_propose(q, &c, NULL, NULL);
 }
 
-/* One that was put into the site by name has said its id. */
+/* One that was put into the site by name, or that comes back as a new one, has
+ * said its id. */
 static void
 lead_welcome(struct quorum *q, const struct ownership_server *s)
 {
@@ -69,7 +71,8 @@ lead_welcome(struct quorum *q, const struct ownership_server *s)
 	    .inside = s->inside,
 	    .flags = s->witness};
 
-	if (s->id != 0 || p == NULL || p->id == 0)
+	if (p == NULL || p->id == 0 || p->id == s->id ||
+	    (s->id != 0 && s->parted != OWNERSHIP_BACK))
 		return;
 	c.id = p->id;
 	str_copy(c.server, sizeof c.server, s->name);
@@ -284,7 +287,7 @@ quorum_lead_tick(struct quorum *q)
 		    (unsigned long long)engine_term(q->engine));
 	}
 	q->level = q->level || engine_is_level(q->engine);
-	if (late)
+	if (late || quorum_part_holds(q))
 		return;
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
 		if (q->machine.server[i].name[0] == '\0')

@@ -197,7 +197,8 @@ quorum_link_connect(struct quorum_link *l)
 {
 	int fd;
 
-	if (!l->greeted || l->fail.queued)
+	if (!l->greeted || l->fail.queued ||
+	    quorum_part_from(l->q, l->server))
 		return -1;
 	fd = channel_pair(l, &l->to, channel_on_out);
 	l->to.number = l->numbers += 2;
@@ -210,8 +211,13 @@ quorum_link_connect(struct quorum_link *l)
 static void
 link_on_stream(struct quorum_link *l, const struct frame *f)
 {
-	int fd = channel_pair(l, &l->from, channel_on_in);
+	int fd;
 
+	if (quorum_part_from(l->q, l->server)) {
+		link_send(l, FRAME_END, f->number, NULL, 0);
+		return;
+	}
+	fd = channel_pair(l, &l->from, channel_on_in);
 	l->from.number = f->number;
 	engine_accept(l->q->engine, l->id, l->server, fd);
 }
@@ -272,6 +278,9 @@ link_on_frame(struct quorum_link *l, const struct frame *f)
 	case FRAME_FAILED:
 		str_ncopy(words, sizeof words, (const char *)f->bytes, f->n);
 		quorum_on_failed(l->q, f->number, words);
+		break;
+	case FRAME_PART:
+		quorum_on_part(l->q, l->server, f->bytes[0], f->number);
 		break;
 	default:
 		break;
@@ -366,6 +375,14 @@ quorum_link_beat(struct quorum_link *l, uint64_t applied)
 {
 	if (l->out.len == 0)
 		link_send(l, FRAME_BEAT, applied, NULL, 0);
+}
+
+void
+quorum_link_part(struct quorum_link *l, enum part_state state, uint64_t highest)
+{
+	uint8_t byte = (uint8_t)state;
+
+	link_send(l, FRAME_PART, highest, &byte, 1);
 }
 
 void

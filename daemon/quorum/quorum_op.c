@@ -41,6 +41,9 @@ static const struct op_field quorum_cols[] = {
     {.name = "down",
 	.type = &op_type_text,
 	.brief = "servers it knows as down"},
+    {.name = "apart",
+	.type = &op_type_text,
+	.brief = "a server without which it decides alone"},
     {0},
 };
 
@@ -62,10 +65,28 @@ quorum_op_vote(const struct quorum *q)
 	return "none";
 }
 
-/* The servers that are up, or that are not, joined by a space. */
+static bool
+quorum_op_is_up(const struct ownership_server *s)
+{
+	return s->up;
+}
+
+static bool
+quorum_op_is_down(const struct ownership_server *s)
+{
+	return !s->up;
+}
+
+static bool
+quorum_op_is_apart(const struct ownership_server *s)
+{
+	return s->parted == OWNERSHIP_APART;
+}
+
+/* The servers that are so, joined by a space. */
 static void
-quorum_op_servers(
-    struct op_call *call, const struct quorum *q, const char *col, bool up)
+quorum_op_servers(struct op_call *call, const struct quorum *q,
+    const char *col, bool (*is)(const struct ownership_server *))
 {
 	struct buf b = BUF_INIT;
 	unsigned i;
@@ -73,7 +94,7 @@ quorum_op_servers(
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
 		const struct ownership_server *s = &q->machine.server[i];
 
-		if (s->name[0] != '\0' && s->up == up)
+		if (s->name[0] != '\0' && is(s))
 			buf_fmt(&b, "%s%s", b.len != 0 ? " " : "", s->name);
 	}
 	if (b.len != 0 && !b.failed)
@@ -95,8 +116,9 @@ quorum_run(struct op_call *call)
 		op_put(call, "leader", leader);
 	op_put_int(call, "term", (int64_t)engine_term(q->engine));
 	op_put_int(call, "applied", (int64_t)engine_applied(q->engine));
-	quorum_op_servers(call, q, "up", true);
-	quorum_op_servers(call, q, "down", false);
+	quorum_op_servers(call, q, "up", quorum_op_is_up);
+	quorum_op_servers(call, q, "down", quorum_op_is_down);
+	quorum_op_servers(call, q, "apart", quorum_op_is_apart);
 	op_finish(call, NULL);
 }
 

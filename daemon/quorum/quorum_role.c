@@ -223,6 +223,10 @@ quorum_role_on_request(struct self *self, struct peer *p, struct rpc_request *r,
 {
 	size_t i;
 
+	/* {availability}: what the configuration prefers. */
+	if (r == NULL && p->role == ROLE_CONTROL && strcmp(method, "feed") == 0)
+		quorum_prefer(self->state_of_role,
+		    json_is_true(json_object_get(params, "availability")));
 	for (i = 0;
 	     i < sizeof quorum_methods / sizeof quorum_methods[0] && r != NULL;
 	     i++) {

@@ -130,6 +130,21 @@ check_duty(const struct st_checker *k, const struct obj_path *p,
 	}
 }
 
+/* What may be lost is said to whoever wants it so. */
+static void
+check_prefer(const struct st_checker *k, const struct obj_row *row)
+{
+	const char *prefer = obj_value(row, "prefer");
+
+	if (k->warnings == NULL || strcmp(row->path.obj->name, "site") != 0 ||
+	    prefer == NULL || strcmp(prefer, "availability") != 0)
+		return;
+	json_array_append_new(k->warnings,
+	    json_string("prefer availability: two servers without a witness may "
+			"lose acknowledged writes on a cut; a witness on any "
+			"third machine serves on and loses nothing"));
+}
+
 /* A witness runs nothing: what belongs to a server is not for it, but a role
  * of no instances. */
 static int
@@ -165,6 +180,7 @@ check_special(
 	if (check_witness(k, row, e) != 0)
 		return -ERR_CHECK;
 	check_duty(k, &row->path, row);
+	check_prefer(k, row);
 	return strcmp(row->path.obj->name, "certificate") == 0
 	    ? st_certificate_check(k, row, e)
 	    : 0;
