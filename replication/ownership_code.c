@@ -24,7 +24,8 @@
  *   -   1  number of servers, then each, in rising order of slots:
  *	    slot 1, name text, id 8, address, life 8, report 8, log 8,
  *	    flags 1 (1 up, 2 witness, 4 drain, 8 apart, 16 back), number of
- *	    instances 1, then each: role 1, index 1 (both rising), since 8, epoch 8
+ *	    instances 1, then each: role 1, index 1 (both rising), since 8,
+ *	    epoch 8
  *   -   2  number of keys, then each, in rising order of places:
  *	    place 2, server 1, index 1, state 1, flags 1 (1 lost), epoch 8,
  *	    members 4, turn 8

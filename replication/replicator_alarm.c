@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "conflict.h"
 #include "ownership.h"
 #include "replicator_room.h"
 #include "stream_path.h"
@@ -84,6 +85,10 @@ alarm_site(struct alarms *a, const struct site *t)
 	unsigned at = 0;
 
 	while (owner_map_next(t->owners, &at, &o)) {
+		if (o.apart)
+			alarm_put(a, "apart", o.key + 7,
+			    "this server decides without it; what either of "
+			    "them acknowledges now may be given up");
 		if (o.state != OWNER_DOWN)
 			continue;
 		if (str_prefix(o.key, "server/"))
@@ -222,6 +227,27 @@ alarm_log(struct alarms *a, const struct replicator *r)
 		    "the disk is full: nothing is acknowledged");
 }
 
+static int
+alarm_on_conflict(void *arg, const struct conflict *c)
+{
+	char name[CONFLICT_NAME];
+
+	conflict_name(c, name);
+	alarm_put(arg, "conflict", name,
+	    "what this server had acknowledged alone was given up and is kept "
+	    "for review: show conflicts");
+	return 0;
+}
+
+static void
+alarm_conflicts(struct alarms *a, const struct site *t)
+{
+	struct err e;
+
+	if (conflict_each(t->r->root, alarm_on_conflict, a, &e) != 0)
+		alarm_put(a, "conflict", "directory", "%s", e.text);
+}
+
 /* ---- beginnings and ends ------------------------------------------------ */
 
 static const struct replicator_alarm *
@@ -279,6 +305,7 @@ alarm_on_tick(void *arg)
 			alarm_degraded(a, t, k);
 		alarm_streams(a, t);
 	}
+	alarm_conflicts(a, t);
 	alarm_compare(&old, a);
 }
 

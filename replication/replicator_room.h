@@ -316,6 +316,7 @@ struct site {
 	struct replicator *r;
 	char server[SITE_NAME];
 	const struct owner_map *owners;
+	bool may_part; /* servers of this site may decide alone */
 	replicator_propose_fn *propose;
 	void *arg;
 	struct map keys; /* name -> struct site_key */
@@ -394,6 +395,7 @@ void follow_leave(struct live *);
 void follow_drop_peer(struct peer *);
 void follow_position(struct live *);
 void follow_lost(struct live *, const char *why);
+void follow_conflict(struct live *, uint64_t base);
 struct live *follow_of(struct peer *, uint32_t handle);
 int follow_on_lead(struct peer *, const struct site_msg *, struct err *);
 int follow_on_start(struct peer *, const struct site_msg *, struct err *);

@@ -208,10 +208,12 @@ replicator_owners(struct replicator *r, const struct owner_map *owners)
 	if (t == NULL)
 		return;
 	t->owners = owners;
+	t->may_part = false;
 	for (i = 0; i < t->npeers; i++)
 		t->peer[i]->holds = false;
 	while (owner_map_next(owners, &at, &o)) {
 		if (str_prefix(o.key, "server/")) {
+			t->may_part |= o.may_part;
 			if (!o.witness &&
 			    (p = site_peer(t, o.key + 7)) != NULL) {
 				p->up = o.state == OWNER_SERVING;

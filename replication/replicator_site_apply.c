@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "conflict.h"
 #include "replicator_room.h"
 #include "stream_path.h"
 #include "daemon/base/clock.h"
@@ -364,12 +365,20 @@ file_tick_open(struct site *t, uint64_t now)
 static void
 file_tick_stale(struct live *v)
 {
+	const char *root = v->key->site->r->root, *name = v->log->name;
 	char path[STREAM_PATH];
+	struct err e;
+	int r;
 
-	if (stream_path(path, v->key->site->r->root, v->log->name, v->file.old,
-		NULL) == 0 &&
-	    stream_path_remove(path) == 0)
-		v->file.stale = false;
+	if (conflict_noted(root, name, v->file.old)) {
+		r = conflict_keep(root, name, v->file.old, &e);
+		if (r == -ERR_IO)
+			log_warnx("stream=%s %s", name, e.text);
+	} else if ((r = stream_path(path, root, name, v->file.old, NULL)) ==
+	    0) {
+		r = stream_path_remove(path);
+	}
+	v->file.stale = r != 0;
 }
 
 void

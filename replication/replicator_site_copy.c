@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conflict.h"
 #include "replicator_room.h"
 #include "stream_path.h"
 #include "daemon/base/clock.h"
@@ -269,6 +270,10 @@ copy_on_copy(struct peer *p, const struct site_msg *m, struct err *e)
 	if (c->epoch < v->log->epoch)
 		return err_set(e, ERR_CORRUPT, "%s: COPY of epoch %llu",
 		    v->log->name, (unsigned long long)c->epoch);
+	if (!v->log->foreign &&
+	    !conflict_noted(p->r->root, v->log->name, v->log->file))
+		follow_conflict(
+		    v, 0); /* the owner does not know from where on */
 	link_take_over(v, c->epoch);
 	copy_abort(v);
 	v->lead.number = v->log->file + 1;

@@ -39,29 +39,74 @@ stream_path_past(
  * has opened the file and not yet locked it finds it empty, and never takes it
  * for a database without a -wal.
  */
-int
-stream_path_remove(const char *path)
+static bool
+path_is_ours(int fd)
 {
 	struct flock lock = {.l_type = F_WRLCK,
 	    .l_whence = SEEK_SET,
 	    .l_start = 0x40000002,
 	    .l_len = 510};
-	static const char *const ends[] = {"-wal", "-shm", "-lsn"};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+static void
+path_remove_beside(const char *path, const char *end)
+{
 	char beside[STREAM_PATH];
+
+	snprintf(beside, sizeof beside, "%.390s%s", path, end);
+	unlink(beside);
+}
+
+int
+stream_path_remove(const char *path)
+{
 	int fd = open(path, O_RDWR | O_CLOEXEC), r = 0;
-	size_t i;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -ERR_IO;
-	if (fcntl(fd, F_OFD_SETLK, &lock) != 0 || ftruncate(fd, 0) != 0 ||
-	    unlink(path) != 0) {
+	if (!path_is_ours(fd) || ftruncate(fd, 0) != 0 || unlink(path) != 0) {
 		r = -ERR_BUSY;
 	} else {
-		for (i = 0; i < 3; i++) {
-			snprintf(
-			    beside, sizeof beside, "%.390s%s", path, ends[i]);
-			unlink(beside);
-		}
+		path_remove_beside(path, "-wal");
+		path_remove_beside(path, "-shm");
+		path_remove_beside(path, "-lsn");
+	}
+	close(fd);
+	return r;
+}
+
+/* The -wal goes first: with it alone a move that was cut short is gone on with,
+ * and the database is never there without what belongs to it. */
+static int
+path_move_wal(const char *path, const char *to)
+{
+	char from_wal[STREAM_PATH], to_wal[STREAM_PATH];
+	int fd, r;
+
+	snprintf(from_wal, sizeof from_wal, "%.390s-wal", path);
+	snprintf(to_wal, sizeof to_wal, "%.390s-wal", to);
+	if ((fd = open(from_wal, O_RDWR | O_CLOEXEC)) < 0)
+		return errno == ENOENT ? 0 : -ERR_IO;
+	r = fsync(fd) == 0 && rename(from_wal, to_wal) == 0 ? 0 : -ERR_IO;
+	close(fd);
+	return r;
+}
+
+int
+stream_path_move(const char *path, const char *to)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -ERR_IO;
+	r = !path_is_ours(fd) ? -ERR_BUSY : path_move_wal(path, to);
+	if (r == 0 && rename(path, to) != 0)
+		r = -ERR_IO;
+	if (r == 0) {
+		path_remove_beside(path, "-shm");
+		path_remove_beside(path, "-lsn");
 	}
 	close(fd);
 	return r;

@@ -28,6 +28,9 @@ int stream_path_past(
  * also when there is none; -ERR_BUSY while a connection of SQLite has it.
  */
 int stream_path_remove(const char *path);
+/* Give it another name instead, with its -wal, which is synced: the same
+ * answers; -ERR_IO when it cannot be. Nothing to move is 0. */
+int stream_path_move(const char *path, const char *to);
 /* Make the directories between the root and the stream. */
 int stream_path_dirs(const char *root, const char *name, struct err *);
 /* Make the file, empty, when there is none: 1 made, 0 was there. An existing

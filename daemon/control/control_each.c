@@ -83,6 +83,16 @@ each_join(const char *const *names, json_t *const *results,
 	    "{s:o, s:i, s:o}", "data", rows, "rev", 0, "warn", warn);
 }
 
+/* Does an instance say more than another? One that has nothing to do with what
+ * was asked says least, in no words of its own (op_elsewhere). */
+static bool
+each_says_more(const struct err *e, const struct err *than)
+{
+	return than->code == ERR_ABSENT &&
+	    (e->code != ERR_ABSENT ||
+		strcmp(than->text, err_text(ERR_ABSENT)) == 0);
+}
+
 const struct err *
 each_failed(json_t *const *results, const struct err *errs, size_t n)
 {
@@ -92,7 +102,7 @@ each_failed(json_t *const *results, const struct err *errs, size_t n)
 	for (i = 0; i < n; i++) {
 		if (results[i] != NULL)
 			return NULL;
-		if (worst->code == ERR_ABSENT)
+		if (each_says_more(&errs[i], worst))
 			worst = &errs[i];
 	}
 	return worst;

@@ -178,8 +178,9 @@ feed_quorum(const struct obj *const *objs, sqlite3 *site)
 	const char *prefer;
 	json_t *o;
 
-	if (feed_path(objs, &p, "site", "default", NULL, NULL))
-		obj_get(site, &p, &row, NULL);
+	feed_path(objs, &p, "site", "default", NULL, NULL);
+	obj_get(site, &p, &row, NULL);
+	row.path = p;
 	prefer = obj_value(&row, "prefer");
 	o = json_pack("{s:b}", "availability",
 	    prefer != NULL && strcmp(prefer, "availability") == 0);

@@ -269,6 +269,8 @@ struct op_call {
 void op_run(const struct op *, json_t *args, const struct op_who *, void *self,
     op_done_fn *, void *arg);
 void op_finish(struct op_call *, const struct err *); /* NULL = done */
+/* OP_EACH: it is for another instance to answer, or there is no such thing. */
+void op_elsewhere(struct op_call *);
 void op_failf(struct op_call *, enum err_code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -291,6 +291,14 @@ op_finish(struct op_call *call, const struct err *e)
 }
 
 void
+op_elsewhere(struct op_call *c)
+{
+	struct err e = {.code = ERR_ABSENT};
+
+	op_finish(c, &e);
+}
+
+void
 op_failf(struct op_call *c, enum err_code code, const char *fmt, ...)
 {
 	struct err e = {.code = code};

@@ -42,7 +42,7 @@ lead_judge(struct quorum *q, const struct ownership_server *s, uint64_t now)
 		return;
 	last = p->heard != 0 ? p->heard : q->started + LEAD_GRACE;
 	heard = self ||
-	    (p->heard != 0 && p->id == s->id && p->part == PART_WHOLE &&
+	    (p->heard != 0 && p->id == s->id && p->part != PART_ALONE &&
 		s->parted == OWNERSHIP_WHOLE &&
 		now - p->heard < quorum_patience(q));
 	p->down = s->up ? 0 : p->down != 0 ? p->down : now;

@@ -149,7 +149,7 @@ quorum_op_leads(struct op_call *call, struct quorum *q)
 	if (engine_state(q->engine) == ENGINE_LEADER)
 		return true;
 	if (engine_leader(q->engine)[0] != '\0')
-		op_finish(call, NULL);
+		op_elsewhere(call);
 	else
 		op_failf(call, ERR_NOOWNER, "%s knows no leader", q->server);
 	return false;

@@ -20,4 +20,7 @@ void member_on_link(struct replicator_room *, struct peer *);
 /* replicator_op.c */
 extern const struct op *const replicator_ops[];
 
+/* replicator_conflict.c */
+extern const struct op conflict_op_show, conflict_op_drop;
+
 #endif

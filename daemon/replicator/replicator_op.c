@@ -323,7 +323,10 @@ static const struct op op_alarms = {
 	"no-owner: nobody owns the key, so nothing of it can be written. "
 	"degraded: fewer servers hold what is acknowledged than could; the "
 	"loss of those may lose it. behind: a follower has not answered for "
-	"two seconds. replica-lost: a database was damaged; it is made anew "
+	"two seconds. apart: this server decides alone, as of two that prefer "
+	"availability either may; what it acknowledges may be given up when "
+	"they meet. conflict: something was given up and waits to be looked "
+	"at, see show conflicts. replica-lost: a database was damaged; it is made anew "
 	"from another server's. wal: a reader that does not end keeps a "
 	"database's -wal above 64 MB. log-full, log-failed: the ship log of "
 	"the server takes nothing.",
@@ -333,4 +336,5 @@ static const struct op op_alarms = {
 };
 
 const struct op *const replicator_ops[] = {
-    &op_streams, &op_log, &op_replication, &op_history, &op_alarms, NULL};
+    &op_streams, &op_log, &op_replication, &op_history, &op_alarms,
+    &conflict_op_show, &conflict_op_drop, NULL};

@@ -10,6 +10,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/sock.h"
+#include "daemon/base/str.h"
 #include "daemon/control/control.h"
 
 static const struct op
@@ -417,6 +418,10 @@ absent_at_some_is_no_news(void **state)
 	errs[1].code = ERR_ABSENT;
 	assert_int_equal(each_failed(none, errs, 2)->code, ERR_ABSENT);
 	assert_null(each_failed(none, errs, 0));
+	/* The one that it is for has words of its own. */
+	str_copy(errs[0].text, sizeof errs[0].text, err_text(ERR_ABSENT));
+	str_copy(errs[1].text, sizeof errs[1].text, "no such key");
+	assert_ptr_equal(each_failed(none, errs, 2), &errs[1]);
 	json_decref(all);
 	json_decref(some[1]);
 }

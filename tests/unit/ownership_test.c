@@ -549,6 +549,7 @@ snapshots_hold_everything(void **state)
 	assert_int_equal(ready("srv2", "b2bua", 7, 8), 0);
 	assert_int_equal(ready("srv3", "mg", 7, 8), 0);
 	assert_int_equal(of_server(OWNERSHIP_DRAIN, "srv3"), 0);
+	m.availability = true;
 	ownership_save(&m, &b);
 	assert_int_equal(
 	    ownership_load(&back, (uint8_t *)b.data, b.len, &e), 0);
@@ -568,6 +569,57 @@ snapshots_hold_everything(void **state)
 	assert_true(again.failed);
 	buf_fini(&b);
 	buf_fini(&again);
+}
+
+/* Two servers of which each goes on alone: the side that stays claims above
+ * all that the other one decided, which comes back under another id. */
+static void
+two_may_part(void **state)
+{
+	struct ownership_command c = {.type = OWNERSHIP_PREFER, .flags = 1};
+	uint64_t sr, mgc;
+
+	(void)state;
+	ownership_init(&m);
+	assert_int_equal(put("srv1", 1, false), 0);
+	assert_int_equal(put("srv2", 2, false), 0);
+	assert_false(ownership_may_part(&m, "srv1"));
+	assert_int_equal(apply(&c), 0);
+	assert_true(ownership_may_part(&m, "srv1"));
+	assert_false(ownership_may_part(&m, "srv3"));
+	assert_int_equal(of_server(OWNERSHIP_SERVER_UP, "srv1"), 0);
+	assert_int_equal(of_server(OWNERSHIP_SERVER_UP, "srv2"), 0);
+	assert_int_equal(ready("srv2", "sr", 7, 8), 0);
+	assert_int_equal(ready("srv1", "mgc", 7, 8), 0);
+	/* Each server has its own half of the epochs. */
+	assert_int_equal(key("sr")->epoch % 2, 1);
+	assert_int_equal(key("mgc")->epoch % 2, 0);
+
+	c = (struct ownership_command){.type = OWNERSHIP_PART};
+	snprintf(c.server, sizeof c.server, "srv1");
+	mgc = key("mgc")->epoch;
+	sr = key("sr")->epoch;
+	assert_int_equal(apply(&c), 0);
+	assert_false(ownership_server_find(&m, "srv1")->up);
+	assert_int_equal(key("mgc")->state, OWNER_DOWN); /* its last member */
+	assert_int_equal(key("mgc")->epoch, mgc);
+	assert_int_equal(key("sr")->epoch, sr);
+	/* With its old id it decides for itself. */
+	assert_int_equal(of_server(OWNERSHIP_SERVER_UP, "srv1"), -ERR_CONFLICT);
+	assert_int_equal(put("srv1", 11, false), -ERR_CONFLICT);
+
+	c.floor = 100;
+	assert_int_equal(apply(&c), 0);
+	assert_true(key("sr")->epoch > 100);
+	assert_int_equal(key("sr")->epoch % 2, 1);
+	assert_int_equal(key("sr")->state, OWNER_CLAIMING);
+	assert_int_equal(put("srv1", 11, false), 0);
+	assert_int_equal(of_server(OWNERSHIP_SERVER_UP, "srv1"), 0);
+	/* A third server, or a witness, and nobody goes alone. */
+	assert_int_equal(put("srv3", 3, true), 0);
+	assert_false(ownership_may_part(&m, "srv1"));
+	snprintf(c.server, sizeof c.server, "srv9");
+	assert_int_equal(apply(&c), -ERR_ABSENT);
 }
 
 int
@@ -592,6 +644,7 @@ main(void)
 	    cmocka_unit_test_setup(voters_are_odd, site),
 	    cmocka_unit_test_setup(commands_survive_the_wire, site),
 	    cmocka_unit_test_setup(snapshots_hold_everything, site),
+	    cmocka_unit_test(two_may_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
