@@ -6,11 +6,13 @@
  *
  * set and delete are sent ahead of their replies, a window at a time: ten
  * thousand of them cost a few round trips. Anything else waits for what was
- * sent before it.
+ * sent before it. None waits for the next line (input.c): what a change is
+ * based on is what runs when its line is read.
  */
-#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "console.h"
 #include "daemon/base/mem.h"
@@ -185,7 +187,7 @@ batch_refuse(struct batch *b, const struct place *p, const struct err *e)
 			    .place = p, .at = REPORT_NOWHERE, .err = e}));
 }
 
-/* A line as it was read, without its end; refused when it is no text. */
+/* A line as it was read; refused when it is no text. */
 static bool
 batch_take_line(
     struct batch *b, const char *file, unsigned line, char *text, size_t n)
@@ -193,8 +195,7 @@ batch_take_line(
 	struct place p = {.file = file, .line = line};
 	struct err e;
 
-	while (
-	    n > 0 && strchr("\r\n", text[n - 1]) != NULL && text[n - 1] != '\0')
+	while (n > 0 && text[n - 1] == '\r')
 		text[--n] = '\0';
 	if (n <= BATCH_LINE && strlen(text) == n)
 		return true;
@@ -209,19 +210,25 @@ batch_take_line(
 
 /* Every line of a file that is a text. */
 static void
-batch_file(struct batch *b, FILE *f, const char *file)
+batch_file(struct batch *b, int fd, const char *file)
 {
 	unsigned line = 0;
-	char *text = NULL;
-	size_t size = 0;
-	ssize_t n;
+	struct input in;
+	struct err e;
+	char *text;
+	size_t n;
 
-	while (!b->stop && (n = getline(&text, &size, f)) >= 0) {
+	input_init(&in, b->s->conn.loop, fd);
+	while (!b->stop && (text = input_line(&in, &b->stop, &n)) != NULL) {
 		line++;
-		if (batch_take_line(b, file, line, text, (size_t)n))
+		if (batch_take_line(b, file, line, text, n))
 			batch_line(b, file, line, text);
 	}
-	free(text);
+	if (in.failed) {
+		err_errno(&e, ERR_INVALID, "%s", file);
+		batch_refuse(b, NULL, &e);
+	}
+	input_fini(&in);
 }
 
 /* -c first, then -f; standard input where neither is given. */
@@ -230,22 +237,22 @@ batch_read(struct batch *b)
 {
 	const struct options *opt = b->s->opt;
 	struct err e;
-	FILE *f;
+	int fd;
 
 	batch_commands(b);
 	if (b->stop || (opt->file == NULL && opt->ncommands != 0))
 		return;
 	if (opt->file == NULL || strcmp(opt->file, "-") == 0) {
-		batch_file(b, stdin, "standard input");
+		batch_file(b, STDIN_FILENO, "standard input");
 		return;
 	}
-	if ((f = fopen(opt->file, "re")) == NULL) {
+	if ((fd = open(opt->file, O_RDONLY | O_CLOEXEC)) < 0) {
 		err_errno(&e, ERR_INVALID, "%s", opt->file);
 		batch_refuse(b, NULL, &e);
 		return;
 	}
-	batch_file(b, f, opt->file);
-	fclose(f);
+	batch_file(b, fd, opt->file);
+	close(fd);
 }
 
 /* ---- the end of the batch ----------------------------------------------- */

@@ -224,6 +224,9 @@ unsigned text_width(const char *utf8);
 unsigned text_width_n(const char *utf8, size_t n);
 /* s cut to width columns, the last of them '~' when something is gone. */
 void text_fit(struct buf *, const char *s, unsigned width);
+/* The words of s over lines of width columns, as far as a word fits one; the
+ * first of them and all that follow begin at column indent. */
+void text_wrap(struct buf *, const char *s, unsigned indent, unsigned width);
 /* Each of the lines of n bytes cut so; width 0 = as they are. */
 void text_fit_lines(struct buf *, const char *s, size_t n, unsigned width);
 void text_pad(struct buf *, unsigned n);
@@ -256,6 +259,24 @@ int report(struct session *, const struct report *);
 int report_err(struct session *, const struct err *);
 void report_note(struct session *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* ---- input.c: lines of a script ----------------------------------------- */
+
+struct input {
+	struct loop *loop;
+	int fd;
+	struct buf buf;
+	size_t at;   /* where the next line begins */
+	size_t seen; /* no line ends between there and here */
+	bool ready;
+	bool failed; /* it cannot be read; errno says why */
+};
+void input_init(struct input *, struct loop *, int fd); /* fd is borrowed */
+void input_fini(struct input *);
+/* The next line without its end, and its bytes; good until the next call.
+ * While it is waited for the connection works. NULL: at the end, when it
+ * failed, or when somebody set stop meanwhile. */
+char *input_line(struct input *, const bool *stop, size_t *n);
 
 /* ---- batch.c, edit.c, pager.c ------------------------------------------- */
 

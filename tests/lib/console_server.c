@@ -413,11 +413,12 @@ text_of(int fd)
 	return buf_take(&b);
 }
 
-void
-console_run(const struct console_server *c, console_main_fn *fn,
-    const char *const *words, const char *input, struct console_result *r)
+/* The console with that standard input. */
+static void
+run_on(const struct console_server *c, console_main_fn *fn,
+    const char *const *words, int in, struct console_result *r)
 {
-	int in = file_of(input), out = file_of(NULL), err = file_of(NULL);
+	int out = file_of(NULL), err = file_of(NULL);
 	char *argv[32] = {strdup("tandem")};
 	int argc = 1, status;
 	pid_t pid;
@@ -441,6 +442,27 @@ console_run(const struct console_server *c, console_main_fn *fn,
 	r->err = text_of(err);
 	while (argc > 0)
 		free(argv[--argc]);
+}
+
+void
+console_run(const struct console_server *c, console_main_fn *fn,
+    const char *const *words, const char *input, struct console_result *r)
+{
+	run_on(c, fn, words, file_of(input), r);
+}
+
+void
+console_run_held(const struct console_server *c, console_main_fn *fn,
+    const char *const *words, const char *input, struct console_result *r)
+{
+	int ends[2];
+
+	if (pipe(ends) != 0 ||
+	    write(ends[1], input, strlen(input)) != (ssize_t)strlen(input))
+		abort();
+	run_on(c, fn, words, ends[0], r);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 void

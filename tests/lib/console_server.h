@@ -40,6 +40,10 @@ struct console_result {
 typedef int console_main_fn(int argc, char **argv);
 void console_run(const struct console_server *, console_main_fn *,
     const char *const *words, const char *input, struct console_result *);
+/* The same with a pipe that holds the input and does not end before the
+ * console does. */
+void console_run_held(const struct console_server *, console_main_fn *,
+    const char *const *words, const char *input, struct console_result *);
 void console_result_fini(struct console_result *);
 
 #endif

@@ -363,6 +363,35 @@ errors_come_in_order(void **state)
 	    strstr(got.err, "line 2, column 1: unknown word"));
 }
 
+/* No line waits for the next one: what was read is sent and its answer is
+ * heard while the input is open and silent. */
+static void
+nothing_waits_for_the_next_line(void **state)
+{
+	const char *words[] = {"--commit", "-f", "-", NULL};
+
+	(void)state;
+	console_result_fini(&got);
+	console_run_held(&server, console_main, words,
+	    "set domain a.test\nset domain denied.test\nset domain b", &got);
+	assert_int_equal(got.status, 5);
+	err_has("standard input, line 2: not permitted");
+	log_has("domain b", false);
+	log_has("discard", true);
+	log_has("commit", false);
+}
+
+/* The last line need not end; what cannot be read is an error. */
+static void
+input_ends_anywhere(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN_IN("\nshow version", "-f", "-"), 0);
+	out_is("9.9\n");
+	assert_int_equal(RUN("-f", "/"), 2);
+	err_has("tandem: /: ");
+}
+
 /* A server that was silent for the time of -T is not asked again. */
 static void
 silence_ends_the_run(void **state)
@@ -599,6 +628,8 @@ main(void)
 	    TEST(one_session_one_commit),
 	    TEST(errors_end_the_batch),
 	    TEST(errors_come_in_order),
+	    TEST(nothing_waits_for_the_next_line),
+	    TEST(input_ends_anywhere),
 	    TEST(silence_ends_the_run),
 	    TEST(going_on_commits_nothing),
 	    TEST(dry_runs_change_nothing),
