@@ -13,6 +13,7 @@
 
 #define EDIT_PASTE (1u << 20) /* characters of one paste */
 #define EDIT_LISTED 60	      /* choices shown at once */
+#define EDIT_WORDS 28	      /* columns that their words may take */
 #define EDIT_PREVIEW 12	      /* lines of a paste shown before it runs */
 
 /* ---- completion and ? --------------------------------------------------- */
@@ -45,32 +46,39 @@ edit_insert(EditLine *el, const char *text)
 	free(w);
 }
 
+/* One choice: its word, and what it is in the columns right of all words. */
+static void
+edit_list_one(struct buf *b, const struct choice *one, unsigned width)
+{
+	unsigned w = text_width(one->shown);
+	unsigned columns = text_terminal(STDOUT_FILENO);
+
+	buf_fmt(b, "  %s", one->shown);
+	if (one->brief[0] != '\0' && w > width)
+		buf_char(b, '\n');
+	if (one->brief[0] != '\0')
+		text_pad(b, w > width ? width + 4 : width + 2 - w);
+	text_wrap(b, one->brief, width + 4, columns > 20 ? columns - 1 : 79);
+	buf_char(b, '\n');
+}
+
 /* The list below the line: words left, what they are right. */
 static void
 edit_list(const struct choices *c)
 {
 	struct buf b = BUF_INIT, safe = BUF_INIT;
-	unsigned width = 8, w, columns = text_terminal(STDOUT_FILENO);
+	unsigned width = 8, w;
 	size_t i;
 
 	for (i = 0; i < c->n && i < EDIT_LISTED; i++) {
 		w = text_width(c->list[i].shown);
-		width = w > width && w < 32 ? w : width;
+		width = w > width && w <= EDIT_WORDS ? w : width;
 	}
 	buf_char(&b, '\n');
 	if (c->done_ok)
 		buf_str(&b, "  <Enter>\n");
-	for (i = 0; i < c->n && i < EDIT_LISTED; i++) {
-		struct buf line = BUF_INIT;
-
-		buf_fmt(&line, "  %s", c->list[i].shown);
-		w = text_width(c->list[i].shown);
-		text_pad(&line, w < width ? width - w : 0);
-		buf_fmt(&line, "  %s", c->list[i].brief);
-		text_fit(&b, line.data, columns > 20 ? columns - 1 : 79);
-		buf_char(&b, '\n');
-		buf_fini(&line);
-	}
+	for (i = 0; i < c->n && i < EDIT_LISTED; i++)
+		edit_list_one(&b, &c->list[i], width);
 	if (c->n > EDIT_LISTED)
 		buf_fmt(&b, "  ... %zu more\n", c->n - EDIT_LISTED);
 	if (c->n == 0 && !c->done_ok)

@@ -90,6 +90,28 @@ text_fit(struct buf *b, const char *s, unsigned width)
 }
 
 void
+text_wrap(struct buf *b, const char *s, unsigned indent, unsigned width)
+{
+	unsigned used = indent, w;
+	size_t n, space;
+
+	for (; *s != '\0'; s += n) {
+		space = strspn(s, " ");
+		n = space + strcspn(s + space, " ");
+		w = text_width_n(s, n);
+		if (used > indent && used + w > width) {
+			buf_char(b, '\n');
+			text_pad(b, used = indent);
+			s += space;
+			n -= space;
+			w -= (unsigned)space;
+		}
+		buf_add(b, s, n);
+		used += w;
+	}
+}
+
+void
 text_fit_lines(struct buf *b, const char *s, size_t n, unsigned width)
 {
 	const char *end = s + n, *nl;

@@ -185,6 +185,14 @@ question_mark_explains(void **state)
 	keys("\003");
 	expect("^C");
 	expect("anna@srv1> ");
+	keys("set domain demo.test user 101 ?");
+	expect("how long a call rings before it is given up");
+	expect(", 5..180 s;");
+	expect("default");
+	expect("30");
+	keys("\003");
+	expect("^C");
+	expect("anna@srv1> ");
 	keys("commit comment \"why?\"\r");
 	expect("CHANGES");
 	file_has(server.log, "{\"comment\":\"why?\"}", true);

@@ -50,6 +50,30 @@ cuts_are_marked(void **state)
 	fits("abc", 0, "");
 }
 
+static void
+wraps(const char *in, unsigned indent, unsigned width, const char *want)
+{
+	struct buf b = BUF_INIT;
+
+	buf_str(&b, "");
+	text_wrap(&b, in, indent, width);
+	assert_string_equal(b.data, want);
+	buf_fini(&b);
+}
+
+/* Words go on in the next line, below the first of them; none is lost. */
+static void
+words_are_wrapped(void **state)
+{
+	(void)state;
+	wraps("ab cd", 2, 7, "ab cd");
+	wraps("ab cd", 2, 6, "ab\n  cd");
+	wraps("ab: 1..9; default 5", 4, 16, "ab: 1..9;\n    default 5");
+	wraps("toolongforit b", 2, 6, "toolongforit\n  b");
+	wraps(WIDE " " WIDE, 0, 8, WIDE "\n" WIDE);
+	wraps("", 4, 8, "");
+}
+
 /* Lines stay, everything that a terminal would obey does not. */
 static void
 output_is_safe(void **state)
@@ -209,6 +233,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(widths_are_columns),
 	    cmocka_unit_test(cuts_are_marked),
+	    cmocka_unit_test(words_are_wrapped),
 	    cmocka_unit_test(output_is_safe),
 	    cmocka_unit_test(json_is_safe_too),
 	    cmocka_unit_test(text_survives_the_editor),
