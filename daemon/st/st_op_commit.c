@@ -1,5 +1,5 @@
 /*
- * Operations on the candidate as a whole: compare, check, commit. A commit is
+ * Operations that judge the candidate as a whole: check, commit. A commit is
  * named by a txid, so that asking again after a broken connection or the
  * death of the owner gives the true answer and not a second commit.
  */
@@ -155,24 +155,8 @@ commit_run(struct op_call *call)
 	st_op_enter(call, commit_work);
 }
 
-/* ---- compare and check ----------------------------------------------------
+/* ---- check ----------------------------------------------------------------
  */
-
-static void
-compare_on_done(void *arg, struct st_job *j, const struct err *e)
-{
-	struct op_call *call = arg;
-	size_t i;
-
-	call->rev = j->st->rev;
-	for (i = 0; e == NULL && i < j->changes.n; i++)
-		st_op_put_change(call, &j->changes.list[i]);
-	if (e != NULL)
-		commit_fail(j, call, e);
-	else
-		op_finish(call, NULL);
-	st_job_free(&j);
-}
 
 static void
 check_on_done(void *arg, struct st_job *j, const struct err *e)
@@ -192,20 +176,6 @@ check_on_done(void *arg, struct st_job *j, const struct err *e)
 }
 
 static void
-compare_work(void *arg, const struct err *why)
-{
-	struct op_call *call = arg;
-	struct st *st = st_of(call);
-	struct st_job *j;
-
-	if (st_op_refuse(st, call, why))
-		return;
-	j = st_job_new(st, call->who.session, compare_on_done, call);
-	j->task = ST_TASK_COMPARE;
-	st_job_start(j);
-}
-
-static void
 check_work(void *arg, const struct err *why)
 {
 	struct op_call *call = arg;
@@ -217,12 +187,6 @@ check_work(void *arg, const struct err *why)
 	j = st_job_new(st, call->who.session, check_on_done, call);
 	j->task = ST_TASK_CHECK;
 	st_job_start(j);
-}
-
-static void
-compare_run(struct op_call *call)
-{
-	st_op_enter(call, compare_work);
 }
 
 static void
@@ -275,34 +239,6 @@ const struct op st_op_commit = {
     .args = commit_args,
     .cols = commit_cols,
     .run = commit_run,
-};
-
-static const struct op_field compare_cols[] = {
-    {.name = "change",
-	.type = &op_type_choice,
-	.choices = st_change_words,
-	.brief = "made, changed or deleted"},
-    {.name = "path", .type = &op_type_path, .brief = "the object"},
-    {.name = "field",
-	.type = &op_type_name,
-	.brief = "its field; none: the object itself"},
-    {.name = "old", .type = &op_type_text, .brief = "the value that runs"},
-    {.name = "new", .type = &op_type_text, .brief = "the value wanted"},
-    {0},
-};
-
-const struct op st_op_compare = {
-    .name = "compare",
-    .kind = OP_READ,
-    .access = OP_ADMIN,
-    .where = OP_OWNER,
-    .role = ROLE_ST,
-    .brief = "what a commit would change",
-    .about = "The candidate of this session against what runs now. No rows: "
-	     "there is nothing to commit. Secrets are masked.",
-    .example = "set domain demo.test user 104 name Dora\ncompare",
-    .cols = compare_cols,
-    .run = compare_run,
 };
 
 static const struct op_field check_cols[] = {

@@ -620,6 +620,58 @@ rollback_leads_back(void **state)
 	world_free(w);
 }
 
+/* Rows of compare in short: "- domain a.test/id ". */
+static const char *
+compared(struct world *w)
+{
+	static char out[1024];
+	const char *change, *path, *field;
+	json_t *row;
+	size_t i;
+
+	assert_int_equal(call(w, "s1", "compare", json_object()), 0);
+	out[0] = '\0';
+	json_array_foreach (rows(w), i, row) {
+		field = NULL;
+		json_unpack(row, "{s:s, s:s, s?s}", "change", &change, "path",
+		    &path, "field", &field);
+		snprintf(out + strlen(out), sizeof out - strlen(out),
+		    "%s %s%s%s\n", change, path, field != NULL ? "/" : "",
+		    field != NULL ? field : "");
+	}
+	return out;
+}
+
+/* What a domain holds goes with it, and compare says so: of a domain that is
+ * deleted as of one that was not there yet. */
+static void
+compare_names_what_is_lost(void **state)
+{
+	static const char want[] = "- domain a.test\n"
+				   "- domain a.test/id\n"
+				   "- domain a.test/realm\n"
+				   "- domain a.test user 101\n"
+				   "- domain a.test number 5\n";
+	struct world *w = world_new();
+
+	(void)state;
+	world_demo(w); /* revision 2 */
+	set(w, "s1", "domain a.test number 5",
+	    json_pack("{s:s}", "user", "101"));
+	commit(w, "s1");
+	call(w, "s1", "delete", json_pack("{s:s}", "path", "domain a.test"));
+	assert_string_equal(compared(w), want);
+	call(w, "s1", "discard", json_object());
+	assert_int_equal(
+	    call(w, "s1", "rollback", json_pack("{s:i}", "rev", 1)), 0);
+	assert_string_equal(compared(w), want);
+	call(w, "s1", "discard", json_object());
+	call(w, "s1", "delete", json_pack("{s:s}", "path", "domain a.test"));
+	set(w, "s1", "domain a.test", json_object());
+	assert_non_null(strstr(compared(w), "- domain a.test user 101\n"));
+	world_free(w);
+}
+
 /* A B2BUA's stream with n records of a domain. */
 static void
 write_records(struct world *w, const char *domain, int n)
@@ -753,6 +805,7 @@ main(void)
 	    cmocka_unit_test(few_streams_stay_open),
 	    cmocka_unit_test(a_deleted_domain_keeps_its_file),
 	    cmocka_unit_test(rollback_leads_back),
+	    cmocka_unit_test(compare_names_what_is_lost),
 	    cmocka_unit_test(records_come_home),
 	    cmocka_unit_test(no_file_holds_a_secret),
 	};

@@ -1,0 +1,220 @@
+/*
+ * `compare`: the candidate's change set, a row a step. A deleted domain's
+ * stream is kept as it is, so what the domain holds is no part of the change
+ * set; it is named here all the same, for it is lost to whoever uses it. Each
+ * such stream is open only for its turn.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "st_op.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+#define COMPARE_GONE 10000 /* objects named of one domain */
+
+struct compare {
+	struct op_call *call;
+	struct st_job *job;
+	size_t at; /* the next step */
+	/* the domain that goes with the steps before it */
+	char name[OBJ_KEY];
+	char id[ST_ID];
+	unsigned gone; /* of what it holds, named so far */
+	struct st_hold *hold;
+};
+
+static void compare_next(struct compare *);
+
+static void
+compare_finish(struct compare *c, const struct err *e)
+{
+	struct op_call *call = c->call;
+
+	call->rev = c->job->st->rev;
+	st_hold_close(&c->hold);
+	st_job_free(&c->job);
+	free(c);
+	op_finish(call, e);
+}
+
+/* ---- what goes along with a domain ----------------------------------------
+ */
+
+static int
+compare_gone_row(void *arg, struct obj_row *row, struct err *e)
+{
+	struct compare *c = arg;
+	char path[OBJ_PATH];
+
+	(void)e;
+	if (c->gone++ == COMPARE_GONE)
+		return 1; /* enough */
+	obj_path_text(&row->path, path, sizeof path);
+	st_op_put_change(c->call,
+	    &(struct st_change){.path = path, .field = "", .old = "1"});
+	return 0;
+}
+
+/* All that the domain's stream holds, by name. */
+static int
+compare_gone(struct compare *c, sqlite3 *db, struct err *e)
+{
+	const struct obj *const *o = c->job->st->cfg.objs;
+	struct obj_path kind = {.nkeys = 1};
+	int r = 0;
+
+	str_copy(kind.key[0], sizeof kind.key[0], c->name);
+	c->gone = 0;
+	for (; r == 0 && *o != NULL; o++) {
+		kind.obj = *o;
+		if ((*o)->place == OBJ_DOMAIN)
+			r = obj_each(
+			    db, &kind, NULL, 0, compare_gone_row, c, e);
+	}
+	if (r > 0)
+		op_warn(c->call,
+		    "domain %s: more goes with it than the %d objects that "
+		    "are named",
+		    c->name, COMPARE_GONE);
+	return r < 0 ? r : 0;
+}
+
+static void
+compare_on_open(void *arg, const struct err *why)
+{
+	struct compare *c = arg;
+	char stream[STREAM_NAME];
+	struct err e;
+
+	st_domain_stream(stream, c->id);
+	if (why == NULL &&
+	    compare_gone(c,
+		stream_db(st_stream_find(c->job->st, stream)->stream), &e) != 0)
+		why = &e;
+	if (why != NULL) {
+		compare_finish(c, why);
+		return;
+	}
+	st_hold_close(&c->hold);
+	compare_next(c);
+}
+
+/* ---- the steps ------------------------------------------------------------
+ */
+
+/* A step that ends a domain: its id goes. */
+static bool
+compare_ends_domain(const struct compare *c, const struct st_change *step)
+{
+	return strcmp(step->stream, ST_ROOT_STREAM) == 0 &&
+	    strcmp(step->field, "id") == 0 &&
+	    step->new == NULL &&st_view_known(&c->job->st->view, step->old);
+}
+
+/* The steps of one object; true when it is a domain that goes. */
+static bool
+compare_object(struct compare *c)
+{
+	const struct st_changes *all = &c->job->changes;
+	const char *path = all->list[c->at].path;
+	const struct st_change *step;
+	struct obj_path p;
+
+	c->id[0] = '\0';
+	for (; c->at < all->n; c->at++) {
+		step = &all->list[c->at];
+		if (strcmp(step->path, path) != 0)
+			break;
+		st_op_put_change(c->call, step);
+		if (compare_ends_domain(c, step))
+			str_copy(c->id, sizeof c->id, step->old);
+	}
+	if (c->id[0] == '\0' ||
+	    obj_path_parse(c->job->st->cfg.objs, path, &p, NULL) != 0)
+		return false;
+	str_copy(c->name, sizeof c->name, p.key[0]);
+	return true;
+}
+
+/* On to the next domain that goes; its stream must be open. */
+static void
+compare_next(struct compare *c)
+{
+	char stream[STREAM_NAME];
+
+	while (c->at < c->job->changes.n) {
+		if (!compare_object(c))
+			continue;
+		st_domain_stream(stream, c->id);
+		c->hold = st_hold_new(c->job->st, compare_on_open, c);
+		st_hold_add(c->hold, stream, ST_DOMAIN);
+		st_hold_go(c->hold);
+		return;
+	}
+	compare_finish(c, NULL);
+}
+
+static void
+compare_on_done(void *arg, struct st_job *j, const struct err *e)
+{
+	struct compare *c = xcalloc(1, sizeof *c);
+
+	c->call = arg;
+	c->job = j;
+	if (e != NULL)
+		compare_finish(c, e);
+	else
+		compare_next(c);
+}
+
+static void
+compare_work(void *arg, const struct err *why)
+{
+	struct op_call *call = arg;
+	struct st *st = st_of(call);
+	struct st_job *j;
+
+	if (st_op_refuse(st, call, why))
+		return;
+	j = st_job_new(st, call->who.session, compare_on_done, call);
+	j->task = ST_TASK_COMPARE;
+	st_job_start(j);
+}
+
+static void
+compare_run(struct op_call *call)
+{
+	st_op_enter(call, compare_work);
+}
+
+static const struct op_field compare_cols[] = {
+    {.name = "change",
+	.type = &op_type_choice,
+	.choices = st_change_words,
+	.brief = "made, changed or deleted"},
+    {.name = "path", .type = &op_type_path, .brief = "the object"},
+    {.name = "field",
+	.type = &op_type_name,
+	.brief = "its field; none: the object itself"},
+    {.name = "old", .type = &op_type_text, .brief = "the value that runs"},
+    {.name = "new", .type = &op_type_text, .brief = "the value wanted"},
+    {0},
+};
+
+const struct op st_op_compare = {
+    .name = "compare",
+    .kind = OP_READ,
+    .access = OP_ADMIN,
+    .where = OP_OWNER,
+    .role = ROLE_ST,
+    .brief = "what a commit would change",
+    .about = "The candidate of this session against what runs now. No rows: "
+	     "there is nothing to commit. Secrets are masked. Of a domain "
+	     "that goes, all users, numbers and other objects that go with "
+	     "it are named, without their fields; its data stay on disk, "
+	     "and rollback or restore bring it back.",
+    .example = "set domain demo.test user 104 name Dora\ncompare",
+    .cols = compare_cols,
+    .run = compare_run,
+};
