@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "supervisor.h"
 #include "daemon/base/buf.h"
@@ -56,11 +57,19 @@ conf_site(struct conf *c, const char *value, struct err *e)
 	return conf_name(c->site, sizeof c->site, value, e);
 }
 
+/* It need not be there yet, but a directory it must be. */
 static int
 conf_state(struct conf *c, const char *value, struct err *e)
 {
+	struct stat st;
 	/* Streams lie below it, and their paths are bounded too. */
-	return conf_path(c->state, sizeof c->state - 64, value, e);
+	int r = conf_path(c->state, sizeof c->state - 64, value, e);
+
+	if (r == 0 &&
+	    (stat(value, &st) == 0 ? !S_ISDIR(st.st_mode) : errno == ENOTDIR))
+		r = err_set(
+		    e, ERR_INVALID, "expected a directory, got \"%s\"", value);
+	return r;
 }
 
 static int
@@ -230,6 +239,9 @@ conf_line(struct conf *c, char *line, bool seen[CONF_KEYS], struct err *e)
 	if (seen[i])
 		return err_set(e, ERR_INVALID, "%s: given twice", key);
 	seen[i] = true;
+	if (value[strcspn(value, " \t")] != '\0')
+		return err_set(e, ERR_INVALID,
+		    "%s: expected one word behind it, got \"%s\"", key, value);
 	if (conf_keys[i].set(c, value, e) != 0)
 		return err_wrap(e, "%s", key);
 	return 0;

@@ -29,7 +29,8 @@ struct conf {
 	bool debug;
 };
 int conf_read(struct conf *, const char *path, struct err *);
-/* The same from text; name is put in front of errors. Pure. */
+/* The same from text; name is put in front of errors. Users, groups and the
+ * state directory are looked for on this machine. */
 int conf_parse(struct conf *, const char *name, const char *text, struct err *);
 
 /* ---- keys.c: class keys of the server ----------------------------------- */
