@@ -98,7 +98,7 @@ guest_create_agent(struct nta_guest *g, const union addr *inside,
 	    NTATAG_SIP_T1X64(b2bua_times.t1x64), NTATAG_USE_NAPTR(0),
 	    NTATAG_USE_SRV(0), TAG_END());
 	if (g->agent == NULL)
-		return err_set(err, ERR_IO, "%s: cannot bind", url);
+		return err_set(err, ERR_ADDRESS, "%s: cannot bind", url);
 	leg = nta_leg_tcreate(
 	    g->agent, fn, magic, NTATAG_NO_DIALOG(1), TAG_END());
 	if (leg == NULL)

@@ -179,9 +179,9 @@ sock_bound(const union addr *a, int type, struct err *e)
 	if (a->sa.sa_family == AF_INET6)
 		setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
 	if (bind(s, &a->sa, addr_len(a)) != 0) {
-		err_errno(e, ERR_IO, "bind to %s", text);
+		err_errno(e, ERR_ADDRESS, "bind to %s", text);
 		close(s);
-		return -ERR_IO;
+		return -ERR_ADDRESS;
 	}
 	return s;
 }
@@ -196,11 +196,13 @@ int
 sock_tcp_listen(const union addr *a, struct err *e)
 {
 	int s = sock_bound(a, SOCK_STREAM, e);
+	char text[ADDR_TEXT];
 
+	addr_text(text, a);
 	if (s >= 0 && listen(s, 1024) != 0) {
-		err_errno(e, ERR_IO, "listen");
+		err_errno(e, ERR_ADDRESS, "listen on %s", text);
 		close(s);
-		return -ERR_IO;
+		return -ERR_ADDRESS;
 	}
 	return s;
 }

@@ -348,4 +348,5 @@ const struct op *const control_ops[] = {&control_op_version, &control_op_roles,
     &control_op_domains, &control_op_users, &control_op_numbers,
     &control_op_registrations, &control_op_conflict, &control_op_cdr, &control_op_token,
     &control_op_drain, &control_op_undrain, &control_op_remove,
-    &control_op_drill_role, &control_op_drill_server, NULL};
+    &control_op_drill_role, &control_op_drill_server, &control_op_alarms,
+    NULL};

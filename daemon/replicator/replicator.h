@@ -19,6 +19,7 @@ void member_on_link(struct replicator_room *, struct peer *);
 
 /* replicator_op.c */
 extern const struct op *const replicator_ops[];
+void replicator_role_alarms(struct self *, json_t *rows);
 
 /* replicator_conflict.c */
 extern const struct op conflict_op_show, conflict_op_drop;

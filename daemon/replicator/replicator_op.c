@@ -280,61 +280,18 @@ static const struct op op_history = {
     .run = history_run,
 };
 
-/* ---- show alarms -------------------------------------------------------- */
+/* ---- alarms ------------------------------------------------------------- */
 
-static const struct op_field alarms_cols[] = {
-    {.name = "since", .type = &op_type_time, .brief = "when it was found"},
-    {.name = "alarm", .type = &op_type_text, .brief = "what is wrong"},
-    {.name = "subject", .type = &op_type_text, .brief = "with what"},
-    {.name = "server", .type = &op_type_name, .brief = "that tells"},
-    {.name = "text", .type = &op_type_text, .brief = "in words"},
-    {0},
-};
-
-static void
-alarms_run(struct op_call *call)
+void
+replicator_role_alarms(struct self *self, json_t *rows)
 {
-	const struct self *self = call->self;
+	struct replicator_room *room = self->state_of_role;
 	const struct replicator_alarm *a;
 	size_t at = 0;
 
-	while (
-	    (a = replicator_next_alarm(replicator_op_of(call), &at)) != NULL) {
-		op_row(call);
-		op_put_time(call, "since", a->since);
-		op_put(call, "alarm", a->name);
-		op_put(call, "subject", a->subject);
-		op_put(call, "server", self->server);
-		op_put(call, "text", a->text);
-	}
-	op_finish(call, NULL);
+	while ((a = replicator_next_alarm(room->replicator, &at)) != NULL)
+		role_alarm(rows, a->since, a->name, a->subject, a->text);
 }
 
-static const struct op op_alarms = {
-    .name = "show alarms",
-    .kind = OP_READ,
-    .access = OP_VIEWER,
-    .where = OP_EACH,
-    .role = ROLE_REPLICATOR,
-    .brief = "list what is wrong with the site",
-    .about =
-	"Each alarm once, told by one server; looked for every second, and "
-	"logged when it begins and ends. server-down: it is not heard. "
-	"no-owner: nobody owns the key, so nothing of it can be written. "
-	"degraded: fewer servers hold what is acknowledged than could; the "
-	"loss of those may lose it. behind: a follower has not answered for "
-	"two seconds. apart: this server decides alone, as of two that prefer "
-	"availability either may; what it acknowledges may be given up when "
-	"they meet. conflict: something was given up and waits to be looked "
-	"at, see show conflicts. replica-lost: a database was damaged; it is made anew "
-	"from another server's. wal: a reader that does not end keeps a "
-	"database's -wal above 64 MB. log-full, log-failed: the ship log of "
-	"the server takes nothing.",
-    .example = "show alarms",
-    .cols = alarms_cols,
-    .run = alarms_run,
-};
-
-const struct op *const replicator_ops[] = {
-    &op_streams, &op_log, &op_replication, &op_history, &op_alarms,
-    &conflict_op_show, &conflict_op_drop, NULL};
+const struct op *const replicator_ops[] = {&op_streams, &op_log,
+    &op_replication, &op_history, &conflict_op_show, &conflict_op_drop, NULL};

@@ -143,5 +143,6 @@ const struct role replicator_role = {
     .on_socket = replicator_role_socket,
     .on_owners = replicator_role_owners,
     .on_link = replicator_role_link,
+    .alarms = replicator_role_alarms,
     .rights = RIGHT_STREAM,
 };

@@ -129,6 +129,8 @@ struct role {
 	void (*on_own)(struct self *, const char *key, uint64_t epoch);
 	/* Orderly stop: write what must be written, then role_stopped(). */
 	void (*on_stop)(struct self *);
+	/* Everything that is wrong now, a role_alarm() each: show alarms. */
+	void (*alarms)(struct self *, json_t *rows);
 	/* Replicator only: the other end of who's repl_link (taken over). */
 	void (*on_socket)(struct self *, int fd, const char *who);
 	/* The sandbox: what remains allowed after start (role_sandbox.c). */
@@ -196,6 +198,12 @@ struct role_stat {
 };
 void role_stats(struct self *, const struct role_stat *); /* {0}-ended */
 
+/* A row of what is wrong: since when (real clock), its kind, with what. */
+void role_alarm(json_t *rows, uint64_t since, const char *alarm,
+    const char *subject, const char *text);
+
+#define ROLE_WHY 240 /* bytes of why a start failed */
+
 /* Control only: what the supervisor tells and takes (role_control.c). */
 struct role_status {
 	char name[ROLE_NAME];
@@ -203,6 +211,9 @@ struct role_status {
 	char state[16]; /* starting ready owner backing-off stopped */
 	uint64_t since; /* real clock of the last start */
 	uint32_t restarts;
+	/* It cannot start: why, and since when (real clock); "" = it can. */
+	char why[ROLE_WHY];
+	uint64_t failing;
 };
 typedef void role_status_fn(struct self *, const struct role_status *);
 void role_on_status(struct self *, role_status_fn *);

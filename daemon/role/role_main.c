@@ -350,6 +350,26 @@ role_signals(void)
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
+/* The start has failed: say why to those who know the boot file, where the
+ * addresses of all processes come from. */
+static void
+role_give_up(const struct self *self, const struct err *e)
+{
+	struct role_msg m = {.type = ROLE_MSG_FAILED};
+	char host[ADDR_TEXT];
+
+	addr_host(host, &self->inside);
+	if (e->code == ERR_ADDRESS)
+		snprintf(m.u.why, sizeof m.u.why,
+		    "%.100s; it follows from \"inside %s\" and "
+		    "\"port-base %u\" of the boot file",
+		    e->text, host, self->port_base);
+	else
+		str_copy(m.u.why, sizeof m.u.why, e->text);
+	role_tell(&m);
+	fatalx("%s", m.u.why);
+}
+
 int
 role_main(const struct role *const *roles, const struct op_table *table,
     const char *instance)
@@ -375,7 +395,7 @@ role_main(const struct role *const *roles, const struct op_table *table,
 	if (role_rows[self->id].links & 1u << ROLE_REPLICATOR)
 		self->repl = repl_new(self->loop, self->root);
 	if (self->role->start(self, &e) != 0)
-		fatalx("%s", e.text);
+		role_give_up(self, &e);
 	role_sandbox(self->role->rights);
 	sock_nonblock(ROLE_SUPERVISOR_FD);
 	self->frame->supervisor = loop_fd_open(self->loop, ROLE_SUPERVISOR_FD,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "role_wire.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
 #include "role_frame.h"
@@ -57,6 +58,29 @@ role_ops_statistics(struct self *self)
 	return list;
 }
 
+void
+role_alarm(json_t *rows, uint64_t since, const char *alarm, const char *subject,
+    const char *text)
+{
+	char when[CLOCK_TEXT];
+
+	clock_text(when, since);
+	json_array_append_new(rows,
+	    json_pack("{s:s, s:s, s:s, s:s}", "since", when, "alarm", alarm,
+		"subject", subject, "text", text));
+}
+
+/* What is wrong with this process, and what it knows of. */
+static json_t *
+role_ops_alarms(struct self *self)
+{
+	json_t *rows = json_array();
+
+	if (self->role->alarms != NULL)
+		self->role->alarms(self, rows);
+	return rows;
+}
+
 bool
 role_dispatch(struct self *self, struct rpc_request *q, const char *method,
     json_t *params)
@@ -68,6 +92,10 @@ role_dispatch(struct self *self, struct rpc_request *q, const char *method,
 		return false;
 	if (strcmp(method, "statistics") == 0) {
 		rpc_reply(q, role_ops_statistics(self));
+		return true;
+	}
+	if (strcmp(method, "alarms") == 0) {
+		rpc_reply(q, role_ops_alarms(self));
 		return true;
 	}
 	op = op_find(self->table, method);

@@ -34,7 +34,8 @@ enum role_msg_type {
 	ROLE_MSG_RESTART, /* control only */
 	ROLE_MSG_JOIN,	  /* control only */
 	ROLE_MSG_FAULT,	  /* control only */
-	ROLE_MSG_OWNER	  /* quorum only */
+	ROLE_MSG_OWNER,	  /* quorum only */
+	ROLE_MSG_FAILED	  /* its last: why it cannot start */
 };
 
 struct role_msg_start {
@@ -105,6 +106,7 @@ struct role_msg {
 		struct role_joined joined;
 		struct role_fault fault; /* FAULT, FAULTED */
 		bool cut;
+		char why[ROLE_WHY]; /* FAILED */
 		struct {
 			struct owner entry; /* of the owner map */
 			bool removed;	    /* only the key counts */

@@ -182,6 +182,40 @@ child_tell_identity(struct child *c)
 	close(fd);
 }
 
+/* It says why it cannot start: the first time that is news. */
+static void
+child_failed(struct child *c, const struct role_msg *m)
+{
+	if (c->why[0] == '\0') {
+		c->failing = clock_real();
+		log_warnx(
+		    "alarm=start subject=%s %.*s", c->name, ROLE_WHY, m->u.why);
+	}
+	str_ncopy(c->why, sizeof c->why, m->u.why,
+	    strnlen(m->u.why, sizeof m->u.why));
+}
+
+/* It has started after all. */
+static void
+child_recovered(struct child *c)
+{
+	if (c->why[0] != '\0')
+		log_info("alarm=start subject=%s is over", c->name);
+	c->why[0] = '\0';
+}
+
+/* The words of one that is dead, if it could not start. */
+static void
+child_last_words(struct child *c)
+{
+	struct role_msg m;
+
+	while (recv(c->fd, &m, sizeof m, MSG_DONTWAIT) == sizeof m) {
+		if (m.type == ROLE_MSG_FAILED)
+			child_failed(c, &m);
+	}
+}
+
 /* A message of the process; its end of the socket closes before it is reaped.
  */
 static void
@@ -200,11 +234,15 @@ child_on_io(void *arg, int fd, int events)
 	}
 	if (m.type == ROLE_MSG_READY && c->state == CHILD_STARTING) {
 		c->state = CHILD_READY;
+		child_recovered(c);
 		supervisor_on_message(c, &m);
 		supervisor_on_child(c);
 		return;
 	}
-	supervisor_on_message(c, &m);
+	if (m.type == ROLE_MSG_FAILED)
+		child_failed(c, &m);
+	else
+		supervisor_on_message(c, &m);
 }
 
 void
@@ -266,6 +304,7 @@ child_stop(struct child *c)
 	if (c->state == CHILD_STOPPING || c->state == CHILD_STOPPED)
 		return;
 	if (!child_alive(c)) {
+		child_recovered(c);
 		loop_timer_cancel(c->timer);
 		child_set_state(c, CHILD_STOPPED);
 		return;
@@ -302,6 +341,7 @@ child_on_exit(struct child *c, int status)
 	uint64_t pause, least;
 
 	child_log_exit(c, status);
+	child_last_words(c);
 	loop_fd_close(&c->io);
 	close(c->fd);
 	close(c->owners_fd);
@@ -316,6 +356,7 @@ child_on_exit(struct child *c, int status)
 	else
 		c->failures++;
 	if (!c->wanted) {
+		child_recovered(c);
 		child_set_state(c, CHILD_STOPPED);
 		return;
 	}

@@ -90,6 +90,8 @@ supervisor_tell_status(const struct child *c, struct child *to)
 				     : supervisor_state_told(c));
 	m.u.status.pid = c->pid;
 	m.u.status.since = c->since;
+	str_copy(m.u.status.why, sizeof m.u.status.why, c->why);
+	m.u.status.failing = c->failing;
 	m.u.status.restarts = c->starts > 0 ? (uint32_t)(c->starts - 1) : 0;
 	child_tell(to, &m, NULL, 0);
 }

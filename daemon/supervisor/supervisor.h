@@ -70,9 +70,11 @@ struct child {
 	uint64_t since;		  /* real clock of the last start */
 	uint64_t mono;		  /* monotonic clock of it */
 	uint64_t starts;
-	unsigned failures; /* early deaths in a row */
-	bool fenced;	   /* we killed it: no death of its own */
-	uint64_t asked;	   /* it owes a sign of life since then; 0 = none */
+	unsigned failures;  /* early deaths in a row */
+	bool fenced;	    /* we killed it: no death of its own */
+	char why[ROLE_WHY]; /* its start failed so; "" = it did not */
+	uint64_t failing;   /* since then, real clock */
+	uint64_t asked;	    /* it owes a sign of life since then; 0 = none */
 };
 
 void child_start(struct child *);
