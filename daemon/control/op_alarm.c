@@ -109,7 +109,9 @@ const struct op control_op_alarms = {
 	"at, see show conflicts. replica-lost: a database was damaged; it is made anew "
 	"from another server's. wal: a reader that does not end keeps a "
 	"database's -wal above 64 MB. log-full, log-failed: the ship log of "
-	"the server takes nothing. start: a process cannot start, for "
+	"the server takes nothing. listener: the gates do not listen as the "
+	"subject of the configuration says, for the reason given; it is "
+	"tried again every five seconds. start: a process cannot start, for "
 	"example because somebody else has its port; the words name the "
 	"setting, and it is tried again with growing pauses.",
     .example = "show alarms",

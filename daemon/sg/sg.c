@@ -394,5 +394,6 @@ const struct role sg_role = {
     .on_request = sg_on_request,
     .on_owners = sg_on_owners,
     .on_stop = sg_on_stop,
+    .alarms = sg_feed_alarms,
     .rights = RIGHT_DGRAM | RIGHT_STREAM,
 };

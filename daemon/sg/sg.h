@@ -325,13 +325,15 @@ struct sg_listener {
 	char *key;		   /* PEM, opened */
 	char place[SG_DOMAIN + 8]; /* host:port in Via and Contact */
 	struct sip_listener *sip;  /* NULL: not open */
-	struct err why;		   /* of that */
+	struct err why;		   /* of that, or not as configured */
+	uint64_t wrong;		   /* since then, real clock; 0 = it is right */
 	bool seen;		   /* in this feed */
 };
 void sg_feed(struct sg *, json_t *params);
 void sg_feed_domain(struct sg *, json_t *params);
 void sg_feed_close(struct sg *); /* all listeners */
 void sg_feed_retry(struct sg *);
+void sg_feed_alarms(struct self *, json_t *rows);
 
 /* ---- users of flows (sg_flow.c) ---------------------------------------- */
 

@@ -38,6 +38,53 @@ sg_feed_number(json_t *row, const char *name, int64_t def)
 
 /* ---- listeners --------------------------------------------------------- */
 
+/* The words by which an operator finds a listener in the configuration. */
+static void
+sg_feed_path(const struct sg *sg, const struct sg_listener *l, char out[160])
+{
+	snprintf(
+	    out, 160, "server %.32s listener %.96s", sg->self->server, l->name);
+}
+
+/* A listener that is not as configured is an alarm; told when it begins, in
+ * other words than before, and when it is over. */
+static void
+sg_feed_tell(
+    const struct sg *sg, struct sg_listener *l, const struct err *before)
+{
+	char path[160];
+
+	sg_feed_path(sg, l, path);
+	if (l->why.code == ERR_NONE) {
+		if (l->wrong != 0)
+			log_info("alarm=listener subject=\"%s\" is over", path);
+		l->wrong = 0;
+		return;
+	}
+	if (l->wrong == 0)
+		l->wrong = clock_real();
+	else if (strcmp(before->text, l->why.text) == 0)
+		return;
+	log_warnx("alarm=listener subject=\"%s\" %s %s", path,
+	    sip_proto_name(l->proto), l->why.text);
+}
+
+void
+sg_feed_alarms(struct self *self, json_t *rows)
+{
+	const struct sg *sg = self->state_of_role;
+	const struct sg_listener *l;
+	char path[160], text[ERR_TEXT_MAX];
+
+	for (l = sg->listeners; l != NULL; l = l->next) {
+		if (l->wrong == 0)
+			continue;
+		sg_feed_path(sg, l, path);
+		snprintf(text, sizeof text, "%s: %.400s", self->name, l->why.text);
+		role_alarm(rows, l->wrong, "listener", path, text);
+	}
+}
+
 static void
 sg_feed_drop(struct sg *sg, struct sg_listener *l)
 {
@@ -46,6 +93,8 @@ sg_feed_drop(struct sg *sg, struct sg_listener *l)
 	while (*at != l)
 		at = &(*at)->next;
 	*at = l->next;
+	err_clear(&l->why);
+	sg_feed_tell(sg, l, &l->why);
 	if (l->sip != NULL)
 		log_info("listener=%s closed", l->name);
 	sip_listener_close(&l->sip);
@@ -76,15 +125,13 @@ sg_feed_open(struct sg *sg, struct sg_listener *l)
 	struct err before = l->why;
 	char host[ADDR_TEXT], at[ADDR_TEXT];
 
-	addr_text(at, &l->at);
 	if (sip_listener_open(sg->transport, &how, &l->sip, &l->why) != 0) {
-		if (strcmp(before.text, l->why.text) != 0)
-			log_warnx("listener=%s %s %s: %s", l->name,
-			    sip_proto_name(l->proto), at, l->why.text);
+		sg_feed_tell(sg, l, &before);
 		loop_timer_set(sg->retry, FEED_RETRY);
 		return;
 	}
 	err_clear(&l->why);
+	sg_feed_tell(sg, l, &before);
 	addr_sip_host(host, sip_listener_address(l->sip));
 	snprintf(l->place, sizeof l->place, "%s:%u",
 	    l->advertised[0] != '\0' ? l->advertised : host,
@@ -197,11 +244,13 @@ sg_feed_row(struct sg *sg, json_t *row, enum sip_proto *proto, union addr *at)
 /* Another certificate for an open listener; when it is of no use the old one
  * stays, and the listener says why. */
 static void
-sg_feed_certify(struct sg_listener *l)
+sg_feed_certify(const struct sg *sg, struct sg_listener *l)
 {
+	struct err before = l->why;
+
 	err_clear(&l->why);
-	if (sip_listener_certify(l->sip, l->chain, l->key, &l->why) != 0)
-		log_warnx("listener=%s %s", l->name, l->why.text);
+	sip_listener_certify(l->sip, l->chain, l->key, &l->why);
+	sg_feed_tell(sg, l, &before);
 }
 
 /* Make one listener what its row says. */
@@ -225,11 +274,10 @@ sg_feed_listener(struct sg *sg, json_t *row)
 	other = sg_feed_certificate(sg, l, row);
 	if (l->sip != NULL && !moved) {
 		if (other && sip_proto_is_secure(proto))
-			sg_feed_certify(l);
+			sg_feed_certify(sg, l);
 		return;
 	}
 	sip_listener_close(&l->sip);
-	err_clear(&l->why);
 	sg_feed_open(sg, l);
 }
 

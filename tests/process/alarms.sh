@@ -1,6 +1,7 @@
 #!/bin/bash
-# Ports that somebody else has: the log and show alarms name the setting as
-# long as it lasts, and no longer.
+# Addresses that are not to be had: a port that somebody else has, an address
+# that the server has not. The log and show alarms name the setting as long as
+# it lasts, and no longer.
 cd "$(dirname "$0")/../.." && . tests/lib/t.sh
 
 t "the site comes up with its demo domain" site_up
@@ -49,3 +50,26 @@ over() {
 }
 t "and the process runs" over
 
+port_of_a_listener() {
+	takes $((port + 504)) &&
+	    tandem -q -c "set server srv1 listener busy transport udp \
+		address 127.0.0.1 port $((port + 504)) instance sg/1" \
+		-c commit &&
+	    eventually alarm listener 'server srv1 listener busy' 'in use'
+}
+t "a taken port of a listener is an alarm" port_of_a_listener
+lets_go
+t "the alarm ends when the listener listens" eventually quiet
+
+foreign_address() {
+	tandem -q -c "set server srv1 listener away transport udp \
+	    address 192.0.2.1 port $((port + 505)) instance sg/1" -c commit &&
+	    eventually alarm listener 'server srv1 listener away' \
+		'Cannot assign requested address'
+}
+t "an address that the server has not is an alarm" foreign_address
+forgotten() {
+	tandem -q -c 'delete server srv1 listener away' -c commit &&
+	    eventually quiet
+}
+t "the alarm goes with the listener" forgotten
