@@ -227,6 +227,9 @@ void text_fit(struct buf *, const char *s, unsigned width);
 /* The words of s over lines of width columns, as far as a word fits one; the
  * first of them and all that follow begin at column indent. */
 void text_wrap(struct buf *, const char *s, unsigned indent, unsigned width);
+/* Take what of *s fits width columns, up to a space where there is one; *s is
+ * what follows. At least a character is taken. */
+void text_take(struct buf *, const char **s, unsigned width);
 /* Each of the lines of n bytes cut so; width 0 = as they are. */
 void text_fit_lines(struct buf *, const char *s, size_t n, unsigned width);
 void text_pad(struct buf *, unsigned n);

@@ -156,28 +156,44 @@ table_fill(struct table *t)
 	}
 }
 
-/* Take from the widest column until the line fits; 8 columns stay, and what
- * is too wide even so is cut at the right. */
-static void
+#define TABLE_LEAST 12 /* columns in which texts can still be read */
+
+/* How narrow a column may become: only texts go on in a line below. */
+static unsigned
+table_least(const struct table *t, size_t col)
+{
+	const struct op_field *f = t->v->cols[col];
+	unsigned head = text_width(f->name), least = t->width[col];
+
+	if (least > TABLE_LEAST && f->type->json == OP_STRING &&
+	    f->type != &op_type_time && f->type != &op_type_choice)
+		least = head > TABLE_LEAST ? head : TABLE_LEAST;
+	return least;
+}
+
+/* Take from the widest column that can give until the line fits; false when
+ * it never does. */
+static bool
 table_fit(struct table *t, unsigned width)
 {
-	unsigned total = 0, most;
-	size_t col, widest;
+	size_t n = t->v->ncols, col, widest;
+	unsigned total = 0;
 
-	for (col = 0; col < t->v->ncols; col++)
+	for (col = 0; col < n; col++)
 		total += t->width[col] + (col != 0 ? 2 : 0);
 	while (width != 0 && total > width) {
-		widest = 0;
-		for (col = 1; col < t->v->ncols; col++) {
-			if (t->width[col] > t->width[widest])
+		widest = n;
+		for (col = 0; col < n; col++) {
+			if (t->width[col] > table_least(t, col) &&
+			    (widest == n || t->width[col] > t->width[widest]))
 				widest = col;
 		}
-		most = t->width[widest];
-		if (most <= 8)
-			break;
-		t->width[widest] = most - 1;
+		if (widest == n)
+			return false;
+		t->width[widest]--;
 		total--;
 	}
+	return true;
 }
 
 /* Numbers stand right, so that their digits stand below one another. */
@@ -187,49 +203,87 @@ table_is_right(const struct op_field *f)
 	return f->type->json == OP_INTEGER && !(f->flags & OP_LIST);
 }
 
-/* One cell, padded on the side that its column wants. */
+/* What of a cell fits, padded on the side that its column wants. */
 static void
-table_put(struct table *t, size_t col, const char *text, struct buf *b)
+table_put(struct table *t, size_t col, const char **text, struct buf *b)
 {
-	bool last = col + 1 == t->v->ncols;
-	bool right = table_is_right(t->v->cols[col]);
-	struct buf cut = BUF_INIT;
-	unsigned w;
+	struct buf part = BUF_INIT;
+	unsigned pad;
 
-	text_fit(&cut, text, t->width[col]);
-	w = cut.data != NULL ? text_width(cut.data) : 0;
-	if (right)
-		text_pad(b, t->width[col] - w);
-	buf_str(b, cut.data != NULL ? cut.data : "");
-	if (!right && !last)
-		text_pad(b, t->width[col] - w);
-	buf_str(b, last ? "\n" : "  ");
-	buf_fini(&cut);
+	buf_str(&part, "");
+	text_take(&part, text, t->width[col]);
+	pad = t->width[col] - text_width(part.data);
+	if (table_is_right(t->v->cols[col]))
+		text_pad(b, pad);
+	buf_str(b, part.data);
+	if (!table_is_right(t->v->cols[col]))
+		text_pad(b, pad);
+	buf_fini(&part);
+}
+
+/* A row: cells that are wider than their columns go on in lines below. */
+static void
+table_row(struct table *t, const char **rest, struct buf *b)
+{
+	size_t col;
+	bool more;
+
+	do {
+		more = false;
+		for (col = 0; col < t->v->ncols; col++) {
+			buf_str(b, col != 0 ? "  " : "");
+			table_put(t, col, &rest[col], b);
+			more |= *rest[col] != '\0';
+		}
+		while (b->len > 0 && b->data[b->len - 1] == ' ')
+			b->len--;
+		buf_char(b, '\n');
+	} while (more);
 }
 
 /* Headings in capitals. */
 static void
-table_head(struct table *t, struct buf *b)
+table_head(struct table *t, const char **rest, struct buf *b)
 {
-	char name[128];
+	char name[64][64];
 	size_t col, i;
 
 	for (col = 0; col < t->v->ncols; col++) {
-		str_copy(name, sizeof name, t->v->cols[col]->name);
-		for (i = 0; name[i] != '\0'; i++)
-			name[i] = (char)toupper((unsigned char)name[i]);
-		table_put(t, col, name, b);
+		str_copy(name[col], sizeof name[col], t->v->cols[col]->name);
+		for (i = 0; name[col][i] != '\0'; i++)
+			name[col][i] = (char)toupper(
+			    (unsigned char)name[col][i]);
+		rest[col] = name[col];
 	}
+	table_row(t, rest, b);
 }
 
-/* A column alone needs no heading where something was looked at: its rows
- * are the text. What was done is told with its name. */
 static void
-render_table(const struct view *v, unsigned width, struct buf *out)
+table_show(struct table *t, struct buf *b)
+{
+	const char **rest = xcalloc(t->v->ncols, sizeof *rest);
+	size_t row, col;
+
+	if (t->heads)
+		table_head(t, rest, b);
+	for (row = 0; row < t->nrows; row++) {
+		for (col = 0; col < t->v->ncols; col++)
+			rest[col] = table_cell(t, row, col);
+		table_row(t, rest, b);
+	}
+	free(rest);
+}
+
+static void render_lines(const struct view *, struct buf *);
+
+/* A column alone needs no heading where something was looked at: its rows
+ * are the text. What was done is told with its name. A table that has too many
+ * columns for the width is shown a line a field. */
+static void
+render_table(const struct view *v, unsigned width, struct buf *b)
 {
 	struct table t = {.v = v, .nrows = json_array_size(v->rows)};
-	struct buf whole = BUF_INIT, *b = &whole;
-	size_t row, col;
+	size_t i;
 
 	if (t.nrows == 0 || v->ncols == 0)
 		return;
@@ -238,18 +292,12 @@ render_table(const struct view *v, unsigned width, struct buf *out)
 	t.cells = xcalloc(t.nrows * v->ncols, sizeof *t.cells);
 	t.width = xcalloc(v->ncols, sizeof *t.width);
 	table_fill(&t);
-	if (v->ncols > 1)
-		table_fit(&t, width);
-	if (t.heads)
-		table_head(&t, b);
-	for (row = 0; row < t.nrows; row++) {
-		for (col = 0; col < v->ncols; col++) {
-			table_put(&t, col, table_cell(&t, row, col), b);
-			free(table_cell(&t, row, col));
-		}
-	}
-	text_fit_lines(out, whole.data, whole.len, v->ncols > 1 ? width : 0);
-	buf_fini(&whole);
+	if (v->ncols == 1 || table_fit(&t, width))
+		table_show(&t, b);
+	else
+		render_lines(v, b);
+	for (i = 0; i < t.nrows * v->ncols; i++)
+		free(t.cells[i]);
 	free(t.cells);
 	free(t.width);
 }

@@ -112,6 +112,29 @@ text_wrap(struct buf *b, const char *s, unsigned indent, unsigned width)
 }
 
 void
+text_take(struct buf *b, const char **text, unsigned width)
+{
+	const char *s = *text, *space = NULL, *at;
+	unsigned used = 0, columns;
+	size_t bytes, left = strlen(s);
+
+	for (at = s; left > 0; at += bytes, left -= bytes) {
+		columns = text_one(at, left, &bytes);
+		if (used + columns > width && at != s)
+			break;
+		if (*at == ' ')
+			space = at;
+		used += columns;
+	}
+	if (*at == ' ')
+		space = at;
+	if (*at != '\0' && space != NULL && space != s)
+		at = space;
+	buf_add(b, s, (size_t)(at - s));
+	*text = at + strspn(at, " ");
+}
+
+void
 text_fit_lines(struct buf *b, const char *s, size_t n, unsigned width)
 {
 	const char *end = s + n, *nl;

@@ -61,6 +61,33 @@ wraps(const char *in, unsigned indent, unsigned width, const char *want)
 	buf_fini(&b);
 }
 
+static void
+takes(const char *in, unsigned width, const char *want, const char *left)
+{
+	struct buf b = BUF_INIT;
+
+	buf_str(&b, "");
+	text_take(&b, &in, width);
+	assert_string_equal(b.data, want);
+	assert_string_equal(in, left);
+	buf_fini(&b);
+}
+
+/* A piece ends at a space where it can, and loses nothing but that. */
+static void
+pieces_lose_nothing(void **state)
+{
+	(void)state;
+	takes("ab cd", 5, "ab cd", "");
+	takes("ab cd", 4, "ab", "cd");
+	takes("ab cd", 2, "ab", "cd");
+	takes("abcd ef", 3, "abc", "d ef");
+	takes(IVAN, 3, "\xd0\x98\xd0\xb2\xd0\xb0", "\xd0\xbd");
+	takes(WIDE, 1, "\xe6\xbc\xa2", "\xe5\xad\x97");
+	takes("", 3, "", "");
+	takes(" a", 1, " ", "a");
+}
+
 /* Words go on in the next line, below the first of them; none is lost. */
 static void
 words_are_wrapped(void **state)
@@ -163,7 +190,8 @@ cells_suit_their_reader(void **state)
 	cell(&op_type_text, "{\"odd\":1}", FORMAT_TABLE, "-");
 }
 
-/* A table is as wide as the terminal: the widest columns give way. */
+/* A table is as wide as the terminal: the widest texts go on below, and where
+ * there are too many columns for that each field has a line. */
 static void
 tables_fit_the_terminal(void **state)
 {
@@ -171,6 +199,7 @@ tables_fit_the_terminal(void **state)
 	    {.name = "id", .type = &op_type_text},
 	    {.name = "words", .type = &op_type_text},
 	    {.name = "n", .type = &op_type_int}, {0}};
+
 	static const struct op op = {.name = "show x", .cols = cols};
 	json_t *reply = json_loads(
 	    "{\"data\":[{\"id\":\"a\",\"words\":\"one two three four\","
@@ -181,17 +210,21 @@ tables_fit_the_terminal(void **state)
 
 	(void)state;
 	view_init(&v, &op, reply, FORMAT_TABLE);
-	render(&v, 22, &b);
+	render(&v, 23, &b);
 	assert_string_equal(b.data,
-	    "ID  WORDS            N\n"
-	    "a   one two th~      5\n"
-	    "bb  x            12345\n");
+	    "ID  WORDS             N\n"
+	    "a   one two           5\n"
+	    "    three four\n"
+	    "bb  x             12345\n");
 	buf_reset(&b);
-	render(&v, 12, &b); /* too narrow: 8 columns stay, the rest is cut */
+	render(&v, 22, &b); /* too narrow for a table */
 	assert_string_equal(b.data,
-	    "ID  WORDS  ~\n"
-	    "a   one two~\n"
-	    "bb  x      ~\n");
+	    "id     a\n"
+	    "words  one two three four\n"
+	    "n      5\n\n"
+	    "id     bb\n"
+	    "words  x\n"
+	    "n      12345\n");
 	view_fini(&v);
 	json_decref(reply);
 	buf_fini(&b);
@@ -234,6 +267,7 @@ main(void)
 	    cmocka_unit_test(widths_are_columns),
 	    cmocka_unit_test(cuts_are_marked),
 	    cmocka_unit_test(words_are_wrapped),
+	    cmocka_unit_test(pieces_lose_nothing),
 	    cmocka_unit_test(output_is_safe),
 	    cmocka_unit_test(json_is_safe_too),
 	    cmocka_unit_test(text_survives_the_editor),
