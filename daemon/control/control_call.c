@@ -97,9 +97,8 @@ call_each(
 
 /* ---- our own operations that tell of every server ----------------------- */
 
-static const struct op *const call_wide[] = {
-    &control_op_roles, &control_op_statistics, &control_op_sessions,
-    &control_op_alarms};
+static const struct op *const call_wide[] = {&control_op_roles,
+    &control_op_statistics, &control_op_sessions, &control_op_alarms};
 
 static bool
 call_is_wide(const struct op *op)
