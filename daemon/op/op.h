@@ -57,6 +57,7 @@ extern const struct op_type op_type_port;     /* 1..65535 */
 extern const struct op_type op_type_ports;    /* "30000-39999" */
 extern const struct op_type op_type_secret;   /* text, lines; never shown */
 extern const struct op_type op_type_time;     /* RFC 3339, UTC */
+extern const struct op_type op_type_moment;   /* the same, or -10m: ago */
 extern const struct op_type op_type_bytes;    /* a count of bytes: 64k, 10m */
 extern const struct op_type op_type_uri;      /* as shown, never parsed back */
 extern const struct op_type op_type_instance; /* "sg/1" */

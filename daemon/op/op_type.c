@@ -44,6 +44,8 @@ OP_TYPE(secret, "secret", OP_STRING, true, op_parse_secret,
     "a secret; @file:F and @env:V are read by the console");
 OP_TYPE(time, "time", OP_STRING, false, op_parse_time,
     "a time such as 2027-03-01T08:30:00Z");
+OP_TYPE(moment, "moment", OP_STRING, false, op_parse_moment,
+    "a time such as 2027-03-01T08:30:00Z, or -10m");
 OP_TYPE(bytes, "bytes", OP_INTEGER, false, op_parse_bytes,
     "a size such as 512, 64k, 10m, 2g");
 OP_TYPE(uri, "uri", OP_STRING, false, op_parse_uri, "a URI");
@@ -61,8 +63,9 @@ static const struct op_type *const op_types[] = {&op_type_text, &op_type_blob,
     &op_type_int, &op_type_bool, &op_type_choice, &op_type_duration,
     &op_type_name, &op_type_domain, &op_type_number, &op_type_host,
     &op_type_address, &op_type_port, &op_type_ports, &op_type_secret,
-    &op_type_time, &op_type_bytes, &op_type_uri, &op_type_instance,
-    &op_type_ref, &op_type_path, &op_type_values, &op_type_fields};
+    &op_type_time, &op_type_moment, &op_type_bytes, &op_type_uri,
+    &op_type_instance, &op_type_ref, &op_type_path, &op_type_values,
+    &op_type_fields};
 
 const struct op_type *
 op_type_find(const char *name)

@@ -254,3 +254,26 @@ op_parse_time(const struct op_field *f, const char *in, char *out, size_t size,
 	    (uint64_t)(at - offset) * CLOCK_SEC + (uint64_t)ms * CLOCK_MS);
 	return op_copy(out, size, text, e);
 }
+
+/* A time, or how long ago; that stays a span until it is used. */
+int
+op_parse_moment(const struct op_field *f, const char *in, char *out,
+    size_t size, struct err *e)
+{
+	char seconds[32];
+	int r;
+
+	if (in[0] != '-')
+		r = op_parse_time(f, in, out, size, e);
+	else if ((r = op_parse_duration(
+		      f, in + 1, seconds, sizeof seconds, e)) == 0)
+		r = (size_t)snprintf(out, size, "-%s", seconds) < size &&
+			strcmp(seconds, "0") != 0
+		    ? 0
+		    : -ERR_INVALID;
+	if (r != 0)
+		return err_set(e, ERR_INVALID,
+		    "expected a time such as 2027-03-01T08:30:00Z, or -10m "
+		    "for ten minutes ago");
+	return 0;
+}

@@ -312,11 +312,9 @@ static const struct op_field restore_args[] = {
 	.flags = OP_REQUIRED,
 	.brief = "of this domain, which may be deleted now"},
     {.name = "to",
-	.type = &op_type_text,
+	.type = &op_type_moment,
 	.flags = OP_REQUIRED,
-	.min = 1,
-	.max = 40,
-	.brief = "to this time: 2027-03-01T08:30:00Z, or -10m"},
+	.brief = "to this time"},
     {0},
 };
 

@@ -108,7 +108,7 @@ t "a time before all history" refuse 3 'begins at' \
     'restore domain one.test to 2001-01-01T00:00:00Z'
 t "a time to come" refuse 2 'still to come' \
     'restore domain one.test to 2999-01-01T00:00:00Z'
-t "no time at all" refuse 2 'expected a time' \
+t "no time at all" refuse 2 'column 28: to: expected a time' \
     'restore domain one.test to noon'
 dirty() {
 	local out

@@ -106,6 +106,11 @@ times_become_utc(void **state)
 	MADE(op_type_time, "2027-03-01T08:30:00Zx", "!");
 	MADE(op_type_time, "1970-01-01T00:00:00+01:00", "!");
 	MADE(op_type_time, "yesterday", "!");
+	MADE(op_type_moment, "2027-03-01", "2027-03-01T00:00:00.000Z");
+	MADE(op_type_moment, "-10m", "-600");
+	MADE(op_type_moment, "-0s", "!");
+	MADE(op_type_moment, "-", "!");
+	MADE(op_type_moment, "10m", "!");
 }
 
 /* Names of hosts and domains are small letters without a last dot. */
