@@ -195,6 +195,26 @@ join_guest_put(struct join_guest *g)
 	c->put_store(c->arg, join_server_params(g), join_on_store, g);
 }
 
+/* Somebody has the name; or it is the guest's own, whose state was lost. */
+static int
+join_guest_taken(const struct join_guest *g, struct err *e)
+{
+	const struct join_config *c = &g->door->config;
+	const char *name = g->want.self.name;
+
+	if (c->is_up(c->arg, name))
+		return err_set(e, ERR_CONFLICT,
+		    "the name %s is taken, and that server is up: choose "
+		    "another one in the line \"server\" of the boot file",
+		    name);
+	return err_set(e, ERR_CONFLICT,
+	    "the name %s is taken: choose another one in the line \"server\" "
+	    "of the boot file; or, when this is that server and its state is "
+	    "lost, let it come back with a token in its name, \"request server "
+	    "token name %s\"",
+	    name, name);
+}
+
 /* Is the name free, or the guest's own from an attempt before? A token made
  * for a name lets a server come back that has lost its state, unless it
  * runs. Its inside ports must be nobody else's. */
@@ -219,8 +239,7 @@ join_guest_judge(
 			if ((a->again || a->named) &&
 			    !c->is_up(c->arg, self->name))
 				continue;
-			return err_set(e, ERR_CONFLICT, "the name %s is taken",
-			    self->name);
+			return join_guest_taken(g, e);
 		}
 		if (addr_equal(&list[i].inside, &self->inside))
 			return err_set(e, ERR_CONFLICT,

@@ -442,11 +442,16 @@ lost_server_comes_back_by_name(void **state)
 	addr_parse(&site.list[1].inside, "127.0.0.1", 21000);
 	site.n = 2;
 	make_token("");
-	joins("srv2", "demo", 21000, 1, "the name srv2 is taken");
+	joins("srv2", "demo", 21000, 1,
+	    "the name srv2 is taken: choose another one in the line "
+	    "\"server\" of the boot file; or, when this is that server and "
+	    "its state is lost, let it come back with a token in its name, "
+	    "\"request server token name srv2\"");
 	make_token("srv2");
 	joins("srv3", "demo", 22000, 1, "the token is for server srv2");
 	site.other_is_up = true;
-	joins("srv2", "demo", 21000, 1, "the name srv2 is taken");
+	joins("srv2", "demo", 21000, 1,
+	    "the name srv2 is taken, and that server is up: choose another");
 	site.other_is_up = false;
 	joins("srv2", "demo", 21000, 0, "has joined");
 }
