@@ -155,12 +155,6 @@ quorum_op_leads(struct op_call *call, struct quorum *q)
 	return false;
 }
 
-static void
-quorum_op_done(void *arg, const struct err *e)
-{
-	op_finish(arg, e);
-}
-
 /* The row of an ownership as it was when the action was asked for. */
 static void
 quorum_op_key_row(
@@ -183,6 +177,35 @@ quorum_op_key_row(
 	}
 }
 
+/* It is done: who owns the key since. A move within a server is no move away
+ * from it, which may have been meant. */
+static void
+quorum_op_key_done(void *arg, const struct err *e)
+{
+	struct op_call *call = arg;
+	const struct quorum *q = quorum_op_of(call);
+	const char *server = op_arg(call, "server"), *was, *at;
+	struct owner o;
+	unsigned next = 0;
+
+	while (e == NULL && ownership_next(&q->machine, &next, &o)) {
+		if (strcmp(o.key, op_arg(call, "key")) != 0 ||
+		    o.instance[0] == '\0')
+			continue;
+		op_put(call, "to", o.instance);
+		was = json_string_value(
+		    json_object_get(json_array_get(call->rows, 0), "owner"));
+		at = was != NULL ? strchr(was, '@') : NULL;
+		if (at != NULL && strcmp(at + 1, server) == 0 &&
+		    strcmp(was, o.instance) != 0)
+			op_warn(call,
+			    "%s owned %s already: it went from %s to another "
+			    "instance of that server, %s",
+			    server, o.key, was, o.instance);
+	}
+	op_finish(call, e);
+}
+
 /* An action on a key and a server. */
 static void
 quorum_op_key(struct op_call *call, enum ownership_type type)
@@ -201,7 +224,7 @@ quorum_op_key(struct op_call *call, enum ownership_type type)
 	}
 	c.epoch = k->epoch;
 	quorum_op_key_row(call, q, k);
-	quorum_propose(q, &c, quorum_op_done, call);
+	quorum_propose(q, &c, quorum_op_key_done, call);
 }
 
 static const struct op_field key_args[] = {
@@ -223,6 +246,9 @@ static const struct op_field key_cols[] = {
     {.name = "owner",
 	.type = &op_type_instance,
 	.brief = "instance that owned it until now"},
+    {.name = "to",
+	.type = &op_type_instance,
+	.brief = "instance that owns it since"},
     {.name = "members",
 	.type = &op_type_text,
 	.brief = "servers that held all of it until now"},
@@ -244,7 +270,9 @@ static const struct op op_move = {
     .brief = "give an ownership to another server",
     .about = "The new owner must be in sync, which it is when show ownership "
 	     "lists its server as a member, and ready. Nothing is lost; "
-	     "requests wait for the new owner for a moment.",
+	     "requests wait for the new owner for a moment. Given the server "
+	     "that owns it already, it goes to another instance of that "
+	     "server, and the answer says so.",
     .example = "request ownership move sr srv2",
     .args = key_args,
     .cols = key_cols,

@@ -89,6 +89,19 @@ for key in sr st mgc; do
 	t "ownership of $key moves to the passive instance" moves $key
 done
 
+# Moved to where it is owned already, it goes to the other instance, and the
+# answer says so.
+moves_within() {
+	local old
+	old=$(owner_of sr)
+	rows 'request ownership move sr srv1' ".data[0].owner == \"$old@srv1\"
+	    and (.data[0].to | test(\"^sr/[12]@srv1$\")) and
+	    .data[0].to != .data[0].owner and
+	    (.warn[0] | contains(\"owned sr already\"))" &&
+	    eventually all_serve && [ "$(owner_of sr)" != "$old" ]
+}
+t "a move within a server says what it did" moves_within
+
 # One that hangs is as good as dead.
 hangs() {
 	local old
