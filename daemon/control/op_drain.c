@@ -267,6 +267,23 @@ const struct op control_op_undrain = {
 
 /* ---- request server remove ----------------------------------------------- */
 
+/* One that quorum does not know may be configured still. */
+static void
+remove_on_decided(void *arg, json_t *result, const struct err *e)
+{
+	struct op_call *call = arg;
+	const char *server = op_arg(call, "server");
+
+	if (e == NULL || e->code != ERR_ABSENT)
+		drain_on_decided(arg, result, e);
+	else
+		op_failf(call, ERR_ABSENT,
+		    "server %s is not of the site: there is nothing to remove; "
+		    "when show servers still lists it, \"delete server %s\" and "
+		    "commit",
+		    server, server);
+}
+
 static void
 remove_on_left(void *arg, json_t *result, const struct err *e, json_t *data)
 {
@@ -285,7 +302,7 @@ remove_on_left(void *arg, json_t *result, const struct err *e, json_t *data)
 		    server, (long long)l.calls, (long long)l.media,
 		    (long long)l.records);
 	else
-		drain_decide(call, "server-remove", drain_on_decided);
+		drain_decide(call, "server-remove", remove_on_decided);
 }
 
 /* One that is down has nothing that anybody could wait for. */
@@ -300,7 +317,7 @@ remove_run(struct op_call *call)
 	if (owner_map_find(self->owners, key, &o) && o.state == OWNER_SERVING)
 		drain_ask(call, remove_on_left);
 	else
-		drain_decide(call, "server-remove", drain_on_decided);
+		drain_decide(call, "server-remove", remove_on_decided);
 }
 
 const struct op control_op_remove = {
@@ -315,8 +332,8 @@ const struct op control_op_remove = {
 	     "the store has not collected; while it owns anything; and while "
 	     "it is the only one that holds something: recover what a lost "
 	     "one held. Calls that a lost one had are given up with it. To "
-	     "come back it joins again. Its configuration stays until you "
-	     "delete the server.",
+	     "come back it joins again. Its configuration stays, and show "
+	     "servers says that it is outside, until you delete the server.",
     .example = "request server remove srv3",
     .args = drain_args,
     .run = remove_run,

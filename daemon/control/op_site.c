@@ -42,19 +42,27 @@ site_each(struct op_call *call, const struct obj *o, obj_each_fn *fn)
 /* ---- show servers
  * ------------------------------------------------------------- */
 
-/* "up" or "down" as quorum says; we know of ourselves. */
+static bool
+servers_find(const struct self *self, const char *server, struct owner *o)
+{
+	char key[OWNER_KEY];
+
+	snprintf(key, sizeof key, "server/%.32s", server);
+	return owner_map_find(self->owners, key, o);
+}
+
+/* "up" or "down" as quorum says; we know of ourselves. One that quorum does
+ * not know, though it has told of us, is configured and no more. */
 static const char *
 servers_state(const struct self *self, const char *server)
 {
-	char key[OWNER_KEY];
 	struct owner o;
 
-	snprintf(key, sizeof key, "server/%.32s", server);
 	if (strcmp(server, self->server) == 0)
 		return "up";
-	return owner_map_find(self->owners, key, &o) && o.state == OWNER_SERVING
-	    ? "up"
-	    : "down";
+	if (servers_find(self, server, &o))
+		return o.state == OWNER_SERVING ? "up" : "down";
+	return servers_find(self, self->server, &o) ? "outside" : "down";
 }
 
 /* The instances that run there, joined by a space. */
@@ -108,9 +116,15 @@ static int
 servers_row(void *arg, struct obj_row *row, struct err *e)
 {
 	struct op_call *call = arg;
+	const char *server = row->path.key[0];
 
 	(void)e;
-	servers_put(call, row->path.key[0], obj_value(row, "inside"),
+	if (strcmp(servers_state(call->self, server), "outside") == 0)
+		op_warn(call,
+		    "server %s is not of the site: it was removed, or never "
+		    "joined; \"delete server %s\" and commit forget it",
+		    server, server);
+	servers_put(call, server, obj_value(row, "inside"),
 	    obj_value_yes(row, "witness"));
 	if (obj_value(row, "port-base") != NULL)
 		op_put_int(
@@ -152,7 +166,8 @@ servers_run(struct op_call *call)
 		op_finish(call, NULL);
 }
 
-static const char *const servers_states[] = {"up", "down", NULL};
+static const char *const servers_states[] = {"up", "down", "outside", NULL};
+static const char *const links_states[] = {"up", "down", NULL};
 
 static const struct op_field servers_cols[] = {
     {.name = "server", .type = &op_type_name, .brief = "its name"},
@@ -160,7 +175,7 @@ static const struct op_field servers_cols[] = {
     {.name = "state",
 	.type = &op_type_choice,
 	.choices = servers_states,
-	.brief = "as the site sees it"},
+	.brief = "as the site sees it; outside: not of the site"},
     {.name = "witness",
 	.type = &op_type_bool,
 	.brief = "it votes and holds no data"},
@@ -197,7 +212,10 @@ const struct op control_op_servers = {
     .brief = "servers of the site",
     .about = "Inside address and port base come from the boot file of each "
 	     "server, state and roles from the owner map, the rest is "
-	     "configuration, which a witness that is asked does not have.",
+	     "configuration, which a witness that is asked does not have. "
+	     "A server that is configured and not of the site, because it "
+	     "was removed or recovered from, is outside; delete it from the "
+	     "configuration when it shall not come back.",
     .example = "show servers",
     .cols = servers_cols,
     .run = servers_run,
@@ -240,7 +258,7 @@ static const struct op_field links_cols[] = {
     {.name = "address", .type = &op_type_text, .brief = "where it listens"},
     {.name = "state",
 	.type = &op_type_choice,
-	.choices = servers_states,
+	.choices = links_states,
 	.brief = "connected or not"},
     {.name = "dials",
 	.type = &op_type_bool,
@@ -348,5 +366,4 @@ const struct op *const control_ops[] = {&control_op_version, &control_op_roles,
     &control_op_domains, &control_op_users, &control_op_numbers,
     &control_op_registrations, &control_op_conflict, &control_op_cdr, &control_op_token,
     &control_op_drain, &control_op_undrain, &control_op_remove,
-    &control_op_drill_role, &control_op_drill_server, &control_op_alarms,
-    NULL};
+    &control_op_drill_role, &control_op_drill_server, &control_op_alarms, NULL};

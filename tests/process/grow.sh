@@ -262,6 +262,18 @@ for i in 1 2 3; do
 	t "server $i knows nothing of it" eventually gone $i
 done
 lab kill 4
+outside() {
+	rows 1 'show servers' '([.data[] | select(.server == "srv4") | .state] ==
+	    ["outside"]) and (.warn | tostring | contains(
+	    "delete server srv4"))'
+}
+t "show servers says that it is outside, and how to forget it" \
+    eventually outside
+removed_again() {
+	lab console 1 -c 'request server remove srv4' 2> "$dir/words"
+	[ $? -eq 3 ] && grep -q 'srv4 is not of the site' "$dir/words"
+}
+t "to remove it again is refused in plain words" removed_again
 forget() {
 	lab console 1 -q -c 'delete server srv4' -c commit
 }

@@ -85,6 +85,11 @@ refused() {
 t "the lost one is turned away when it comes back" eventually refused
 t "and the site goes on as it was" serves_alone
 lab kill 1
+outside() {
+	rows 2 'show servers' '[.data[] | select(.server == "srv1") | .state] ==
+	    ["outside"]'
+}
+t "it is shown as outside the site" eventually outside
 
 t "a new server joins" lab add
 joined() {
