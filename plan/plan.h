@@ -140,6 +140,9 @@ struct plan_step {
  */
 struct plan_result {
 	int code;
+	/* Refused because this copy of the domain lacks a row of the number:
+	 * one that is not behind may have it. */
+	bool unknown;
 	const char *reason;  /* words of the refusal */
 	const char *dialled; /* as it was written, safe to show */
 	const char *number;  /* of that, canonical; "" if no number */

@@ -210,6 +210,7 @@ route_exact(
 			    r, plan_services[value & ~PLAN_SERVICE]);
 	}
 	rule = route_keep_pair(r, "number", r->number);
+	r->unknown = value == PLAN_INDEX_NONE || value == PLAN_OWNERLESS;
 	if (value == PLAN_INDEX_NONE) {
 		route_step(r, "exact", rule, "no such number");
 		return route_refuse(r, 404, "no such number");
@@ -230,6 +231,7 @@ plan_route(
 	size_t n = str_escape(shown, sizeof shown, c->to, c->to_len);
 
 	r->code = 0;
+	r->unknown = false;
 	r->reason = r->number = r->caller = r->caller_name = "";
 	r->nlegs = r->nsteps = 0;
 	r->used = 0;

@@ -25,6 +25,7 @@ struct admit {
 	struct verify *verify;
 	struct directory_ask ask;
 	bool asking;
+	struct dialled *dialled;
 	int code; /* what is wrong with the INVITE itself; 0 = nothing */
 };
 
@@ -58,6 +59,7 @@ admit_drop(struct call *c)
 	verify_drop(&a->verify);
 	if (a->asking)
 		directory_cancel(c->b2bua->directory, &a->ask);
+	dialled_drop(&a->dialled);
 	msg_destroy(a->msg);
 	free(a);
 }
@@ -181,30 +183,20 @@ admit_refuse_unknown(struct call *c, int code, const char *reason)
 
 /* The plan's answer: legs to ring, or a refusal that is booked. */
 static void
-admit_route(struct call *c, const struct plan *plan)
+admit_on_route(void *arg)
 {
-	struct admit *a = c->admit;
-	char *dialled = url_as_string(NULL, a->sip->sip_request->rq_url);
-	struct plan_result *r = c->route = xmalloc(sizeof *r);
-	struct plan_call ask = {.what = PLAN_CALL,
-	    .from_user = c->user,
-	    .to = dialled == NULL ? "" : dialled,
-	    .when = (int64_t)(c->start / 1000000),
-	    .host = admit_target(a->sip)};
-	int code;
+	struct admit *a = arg;
+	struct call *c = a->call;
+	struct plan_result *r = c->route;
+	int code = a->code;
 
-	ask.to_len = strlen(ask.to);
-	c->domain = pool_str(c->pool, plan_domain_name(plan));
-	c->domain_id = pool_str(c->pool, plan_domain_id(plan));
-	plan_route(plan, &ask, r);
-	su_free(NULL, dialled);
+	a->dialled = NULL;
 	c->caller_number = pool_str(
 	    c->pool, r->caller[0] != '\0' ? r->caller : c->user);
 	c->caller_name = pool_str(c->pool, r->caller_name);
 	c->called = pool_str(
 	    c->pool, r->number[0] != '\0' ? r->number : r->dialled);
 	c->b2bua->count.attempts++;
-	code = a->code;
 	admit_drop(c);
 	if (code != 0) {
 		call_end(c, code, cause_find(code)->words, CALL_SIDE_CALLER);
@@ -217,6 +209,24 @@ admit_route(struct call *c, const struct plan *plan)
 	}
 	c->stage = 0;
 	stage_start(c);
+}
+
+static void
+admit_route(struct call *c, const struct plan *plan)
+{
+	struct admit *a = c->admit;
+	struct plan_call who = {.what = PLAN_CALL,
+	    .from_user = c->user,
+	    .when = (int64_t)(c->start / 1000000)};
+	struct dialled *d;
+
+	c->domain = pool_str(c->pool, plan_domain_name(plan));
+	c->domain_id = pool_str(c->pool, plan_domain_id(plan));
+	c->route = xmalloc(sizeof *c->route);
+	d = dialled_route(
+	    c->b2bua, plan, a->sip, &who, c->route, admit_on_route, a);
+	if (d != NULL) /* otherwise answered, and a may be gone */
+		a->dialled = d;
 }
 
 /* A call from here on, booked whatever becomes of it. */

@@ -35,16 +35,16 @@ struct leg;
 
 /* Spans in microseconds; tests shorten them. */
 struct b2bua_times {
-	uint64_t trying; /* an INVITE without any reply gets its 100 */
-	uint64_t setup;	 /* to know who, where and media */
-	uint64_t ask;	 /* a question to SR or MGC */
-	uint64_t locate; /* confirmation of "no contact" at SR's owner */
-	uint64_t ping;	 /* silence of a leg before it is asked */
-	uint64_t end;	 /* what is waited for a dead call's media totals */
-	uint64_t linger; /* what is waited for its last replies */
-	unsigned min_se; /* s, RFC 4028: least session interval taken */
-	unsigned se;	 /* s: interval asked for */
-	unsigned t1x64;	 /* ms, RFC 3261 17: life of transactions */
+	uint64_t trying;  /* an INVITE without any reply gets its 100 */
+	uint64_t setup;	  /* to know who, where and media */
+	uint64_t ask;	  /* a question to SR or MGC */
+	uint64_t confirm; /* of "no such number", "no contact" at the owner */
+	uint64_t ping;	  /* silence of a leg before it is asked */
+	uint64_t end;	  /* what is waited for a dead call's media totals */
+	uint64_t linger;  /* what is waited for its last replies */
+	unsigned min_se;  /* s, RFC 4028: least session interval taken */
+	unsigned se;	  /* s: interval asked for */
+	unsigned t1x64;	  /* ms, RFC 3261 17: life of transactions */
 };
 extern struct b2bua_times b2bua_times;
 
@@ -370,6 +370,33 @@ void directory_cancel(struct directory *, struct directory_ask *);
 /* Compile a domain from its database. */
 int plan_load(const struct obj *const *objs, sqlite3 *,
     const struct plan_domain *, struct plan **, struct err *);
+/* The same of rows that were told: [kind, key, {field: value}] each. */
+int plan_load_told(const struct obj *const *objs, json_t *rows,
+    const struct plan_domain *, struct plan **, struct err *);
+
+/* ---- confirm.c: a no, asked again of the owner --------------------------- */
+
+struct confirm;
+/* What the owner says; NULL: nothing, and the no stands. */
+typedef void confirm_fn(void *arg, json_t *result);
+/* NULL: nobody can be asked, and fn is not called. Takes params. */
+struct confirm *confirm_ask(struct b2bua *, const char *key, const char *method,
+    json_t *params, confirm_fn *, void *arg);
+void confirm_drop(struct confirm **);
+
+/* ---- dialled.c: what a Request-URI means --------------------------------- */
+
+struct dialled;
+typedef void dialled_fn(void *arg);
+/*
+ * Who calls or writes stands in the plan_call, whom in the request. fn once
+ * the result is there: at once, or, with what is returned, later; the texts,
+ * the request and the result stay until then.
+ */
+struct dialled *dialled_route(struct b2bua *, const struct plan *,
+    const sip_t *, const struct plan_call *who, struct plan_result *,
+    dialled_fn *, void *arg);
+void dialled_drop(struct dialled **);
 
 /* ---- locate.c: contacts of a user --------------------------------------- */
 

@@ -18,7 +18,7 @@ struct locate_ask {
 	locate_fn *fn;
 	void *arg;
 	unsigned max;
-	struct rpc *rpc;
+	struct confirm *confirm;
 };
 
 struct locate_query {
@@ -112,15 +112,13 @@ locate_read(struct b2bua *b, const char *domain_id, const char *user,
 }
 
 static void
-locate_on_reply(void *arg, json_t *result, const struct err *err)
+locate_on_confirm(void *arg, json_t *result)
 {
 	struct locate_ask *a = arg;
 	struct locate_list l = {.count = 0};
 	json_t *contacts = json_object_get(result, "contacts"), *c;
 	size_t i;
 
-	if (err != NULL)
-		log_debug("locate: %s", err->text);
 	json_array_foreach (contacts, i, c) {
 		if (l.count == LOCATE_MAX || l.count == a->max)
 			break;
@@ -133,29 +131,42 @@ locate_on_reply(void *arg, json_t *result, const struct err *err)
 	free(a);
 }
 
+/* None is known here: what does the owner know? NULL: it cannot be asked. */
+static struct locate_ask *
+locate_confirm(struct b2bua *b, const char *domain_id, const char *user)
+{
+	struct locate_ask *a = xcalloc(1, sizeof *a);
+
+	a->confirm = confirm_ask(b, "sr", "locate",
+	    json_pack("{s:s, s:s}", "domain_id", domain_id, "user", user),
+	    locate_on_confirm, a);
+	if (a->confirm == NULL) {
+		free(a);
+		a = NULL;
+	}
+	return a;
+}
+
 struct locate_ask *
 locate_user(struct b2bua *b, const char *domain_id, const char *user,
     unsigned max, locate_fn *fn, void *arg)
 {
 	struct locate_list l = {.count = 0};
-	struct locate_ask *a;
-	struct peer *owner;
+	struct locate_ask *a = NULL;
 
 	if (max > LOCATE_MAX || max == 0)
 		max = LOCATE_MAX;
 	locate_read(b, domain_id, user, max, &l);
-	owner = l.count == 0 ? role_way(b->self, "sr") : NULL;
-	if (owner == NULL || owner->rpc == NULL) {
+	if (l.count == 0)
+		a = locate_confirm(b, domain_id, user);
+	if (a == NULL) {
 		fn(arg, &l);
 		locate_list_fini(&l);
 		return NULL;
 	}
-	a = xcalloc(1, sizeof *a);
-	*a = (struct locate_ask){
-	    .fn = fn, .arg = arg, .max = max, .rpc = owner->rpc};
-	rpc_call(a->rpc, "locate",
-	    json_pack("{s:s, s:s}", "domain_id", domain_id, "user", user),
-	    b2bua_times.locate, locate_on_reply, a);
+	a->fn = fn;
+	a->arg = arg;
+	a->max = max;
 	return a;
 }
 
@@ -167,7 +178,7 @@ locate_drop(struct locate_ask **ap)
 	*ap = NULL;
 	if (a == NULL)
 		return;
-	rpc_forget(a->rpc, a);
+	confirm_drop(&a->confirm);
 	free(a);
 }
 

@@ -23,10 +23,12 @@ struct message {
 	nta_incoming_t *irq;
 	msg_t *msg; /* keeps sip */
 	const sip_t *sip;
-	char user[256], domain[256];
+	char user[256], domain[256], domain_id[64];
 	struct verify *verify;
 	struct directory_ask ask;
 	bool asking;
+	struct dialled *dialled;
+	struct plan_result *route; /* until the contacts are asked for */
 	struct locate_ask *locate;
 	char *from, *to;
 	nta_outgoing_t *sent[LOCATE_MAX];
@@ -40,11 +42,13 @@ message_free(struct message *m)
 	verify_drop(&m->verify);
 	if (m->asking)
 		directory_cancel(m->b2bua->directory, &m->ask);
+	dialled_drop(&m->dialled);
 	locate_drop(&m->locate);
 	for (unsigned i = 0; i < LOCATE_MAX; i++)
 		nta_guest_end_outgoing(m->b2bua->guest, m->sent[i]);
 	nta_guest_end_incoming(m->b2bua->guest, m->irq);
 	msg_destroy(m->msg);
+	free(m->route);
 	free(m->from);
 	free(m->to);
 	if (m->next != NULL)
@@ -135,33 +139,41 @@ message_on_contacts(void *arg, const struct locate_list *l)
 }
 
 static void
-message_route(struct message *m, const struct plan *plan)
+message_on_route(void *arg)
 {
-	struct plan_result *r = xmalloc(sizeof *r);
-	char *dialled = url_as_string(NULL, m->sip->sip_request->rq_url);
-	struct plan_call ask = {.what = PLAN_MESSAGE,
-	    .from_user = m->user,
-	    .to = dialled == NULL ? "" : dialled,
-	    .host = admit_target(m->sip)};
+	struct message *m = OBJ(arg, message, MESSAGE_MAGIC);
+	struct plan_result *r = m->route;
 	const struct plan_leg *to = &r->legs[0];
-	const char *domain = plan_domain_name(plan);
 	struct locate_ask *locate;
 
-	ask.to_len = strlen(ask.to);
-	plan_route(plan, &ask, r);
-	su_free(NULL, dialled);
+	m->dialled = NULL;
 	if (r->code != 0) {
 		message_answer(m, r->code);
-		free(r);
 		return;
 	}
-	m->from = headers_address(to->caller_name, to->caller, domain);
-	m->to = headers_address(to->called_name, to->called, domain);
-	locate = locate_user(m->b2bua, plan_domain_id(plan), to->target,
+	m->route = NULL;
+	m->from = headers_address(to->caller_name, to->caller, m->domain);
+	m->to = headers_address(to->called_name, to->called, m->domain);
+	locate = locate_user(m->b2bua, m->domain_id, to->target,
 	    to->max_contacts, message_on_contacts, m);
 	if (locate != NULL) /* otherwise answered, and m may be gone */
 		m->locate = locate;
 	free(r);
+}
+
+static void
+message_route(struct message *m, const struct plan *plan)
+{
+	struct plan_call who = {.what = PLAN_MESSAGE, .from_user = m->user};
+	struct dialled *d;
+
+	str_copy(m->domain, sizeof m->domain, plan_domain_name(plan));
+	str_copy(m->domain_id, sizeof m->domain_id, plan_domain_id(plan));
+	m->route = xmalloc(sizeof *m->route);
+	d = dialled_route(
+	    m->b2bua, plan, m->sip, &who, m->route, message_on_route, m);
+	if (d != NULL) /* otherwise answered, and m may be gone */
+		m->dialled = d;
 }
 
 static void

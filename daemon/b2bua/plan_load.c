@@ -1,5 +1,6 @@
 /*
- * A domain's users and numbers from its database into a plan. What they mean
+ * A domain's users and numbers, from its database or as another process has
+ * told them, into a plan. What they mean
  * is decided by plan/ alone; a row that plan/ refuses is said once and left
  * out, so that one bad row does not silence a domain.
  */
@@ -78,6 +79,51 @@ load_each(sqlite3 *db, const struct obj *const *objs, const char *domain,
 		    err, ERR_INTERNAL, "no object is called %s", kind);
 	str_copy(path.key[0], sizeof path.key[0], domain);
 	return obj_each(db, &path, NULL, 0, fn, l, err);
+}
+
+/* One row that was told; what this release does not know is left out. Its
+ * texts are borrowed. */
+static int
+load_told(struct load *l, const struct obj *parent,
+    const struct obj *const *objs, json_t *told, struct err *err)
+{
+	const char *kind = json_string_value(json_array_get(told, 0));
+	const char *key = json_string_value(json_array_get(told, 1));
+	json_t *values = json_array_get(told, 2);
+	struct obj_row row = {.path = {.nkeys = 2}};
+
+	row.path.obj = kind == NULL ? NULL : obj_find(objs, parent, kind);
+	if (row.path.obj == NULL || key == NULL)
+		return 0;
+	str_copy(row.path.key[0], sizeof row.path.key[0], l->domain);
+	str_copy(row.path.key[1], sizeof row.path.key[1], key);
+	for (unsigned i = 0; row.path.obj->fields[i].name != NULL; i++)
+		row.value[i] = (char *)json_string_value(
+		    json_object_get(values, row.path.obj->fields[i].name));
+	return strcmp(kind, "user") == 0  ? load_user(l, &row, err)
+	    : strcmp(kind, "number") == 0 ? load_extra_number(l, &row, err)
+					  : 0;
+}
+
+int
+plan_load_told(const struct obj *const *objs, json_t *rows,
+    const struct plan_domain *d, struct plan **plan, struct err *err)
+{
+	const struct obj *parent = obj_find(objs, NULL, "domain");
+	struct load l = {.domain = d->name};
+	int rc = plan_builder_new(d, &l.builder, err);
+	json_t *told;
+	size_t i;
+
+	*plan = NULL;
+	json_array_foreach (rows, i, told) {
+		if (rc == 0)
+			rc = load_told(&l, parent, objs, told, err);
+	}
+	if (rc == 0)
+		return plan_build(&l.builder, plan, err);
+	plan_builder_free(&l.builder);
+	return rc;
 }
 
 int

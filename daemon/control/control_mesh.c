@@ -154,9 +154,9 @@ far_relay(struct control *c, struct rpc_request *q, unsigned role,
 /* ---- what roles ask of those of other servers ---------------------------- */
 
 /*
- * Questions of B2BUA to SR: control alone has links to other servers. They go
- * to the control beside the owner, which asks it, or for what any instance
- * knows one of its own.
+ * Questions of B2BUA to SR and ST: control alone has links to other servers.
+ * They go to the control beside the owner, which asks it, or for what any
+ * instance knows one of its own.
  */
 static const struct far_ask {
 	const char *method;
@@ -165,6 +165,7 @@ static const struct far_ask {
 } far_asks[] = {
     {"locate", ROLE_B2BUA, ROLE_SR, true},
     {"verify", ROLE_B2BUA, ROLE_SR, false},
+    {"number", ROLE_B2BUA, ROLE_ST, true},
 };
 
 static const struct far_ask *

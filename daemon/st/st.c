@@ -4,7 +4,8 @@
  *   the site, the directory and the domains; seals secrets; brings call
  *   records to their domains.
  * Never: speaks to the outside, shows a secret, lets a commit be half done.
- * Talks to: control (operations, ends of sessions), replicator (streams).
+ * Talks to: control (operations, ends of sessions, what B2BUA asks of
+ *   numbers), replicator (streams).
  * Keeps: streams site/<site>, commit, domain/root, domain/<id>; nothing that
  *   matters in memory.
  * On crash: the other instance opens the streams under a higher epoch,
@@ -59,7 +60,7 @@ st_on_lost(void *arg)
 static void
 st_register_counters(struct self *self, struct st_counters *c)
 {
-	static struct role_stat stats[8];
+	static struct role_stat stats[9];
 	const struct role_stat rows[] = {
 	    {"st-edits", "edits of candidates", &c->edits},
 	    {"st-commits", "commits carried out", &c->commits},
@@ -70,6 +71,7 @@ st_register_counters(struct self *self, struct st_counters *c)
 		&c->forwarded},
 	    {"st-records", "call records brought to their domains",
 		&c->records},
+	    {"st-numbers", "numbers that B2BUA has asked for", &c->numbers},
 	    {"st-streams", "streams open for writing now", &c->streams}, {0}};
 
 	memcpy(stats, rows, sizeof stats);
@@ -123,7 +125,8 @@ st_on_stop(struct self *self)
 	st_stop(self->state_of_role);
 }
 
-/* What control tells about sessions, and asks for servers that join. */
+/* What control tells about sessions, and asks for servers that join and for
+ * B2BUA. */
 static void
 st_on_request(struct self *self, struct peer *peer, struct rpc_request *q,
     const char *method, json_t *params)
@@ -135,6 +138,9 @@ st_on_request(struct self *self, struct peer *peer, struct rpc_request *q,
 	if (q != NULL && peer->role == ROLE_CONTROL &&
 	    strcmp(method, "server-put") == 0)
 		st_server_put(st, q, params);
+	else if (q != NULL && peer->role == ROLE_CONTROL &&
+	    strcmp(method, "number") == 0)
+		st_number(st, q, params);
 	else if (q != NULL)
 		rpc_failf(q, ERR_UNKNOWN, "%s: no such method", method);
 	else if (peer->role != ROLE_CONTROL)

@@ -471,6 +471,12 @@ struct st_job *st_server_job(
  * committed. */
 void st_server_put(struct st *, struct rpc_request *, json_t *params);
 
+/* ---- st_number.c: what B2BUA's copy of a domain may lack -------------------
+ */
+
+/* {domain_id, user, number}: {rows}, of [kind, key, {field: value}] each. */
+void st_number(struct st *, struct rpc_request *, json_t *params);
+
 /* ---- st_cdr.c: call records from calls/... to their domains ---------------
  */
 
@@ -483,7 +489,7 @@ void st_cdr_stop(struct st *);
 
 struct st_counters {
 	uint64_t edits, commits, conflicts, refused, forwarded, records;
-	uint64_t streams;
+	uint64_t numbers, streams;
 };
 
 struct st_answer;

@@ -1,7 +1,7 @@
 #!/bin/bash
-# A server whose copy of the registrations is behind: that it knows no contact
-# is confirmed at the registrar's owner on the other server before a caller is
-# told, so the phone rings.
+# A server whose copies are behind: that it knows no contact, or no such
+# number, is confirmed at the owner on the other server before a caller is told,
+# so the phone rings and the number answers.
 cd "$(dirname "$0")/../.." && . tests/lib/lab.sh
 . tests/lib/phone.sh
 
@@ -18,13 +18,15 @@ member() {
 }
 t "server 2 is in sync" eventually member
 owns() {
-	[ "$(owner 1 sr)" = "$1" ]
+	[ "$(owner 1 "$1")" = 2 ]
 }
 away() {
-	owns 2 || lab console 1 -c 'request ownership move sr srv2'
+	owns "$1" || lab console 1 -c "request ownership move $1 srv2"
 }
-t "the registrar's owner is on server 2" away
-t "server 1 knows it" eventually owns 2
+for key in sr st; do
+	t "the owner of $key is on server 2" away $key
+	t "server 1 knows it" eventually owns $key
+done
 
 # Only what replicators say to each other is lost, on port base + 2.
 for chain in "OUTPUT --dport" "INPUT --sport"; do
@@ -45,11 +47,28 @@ t "called from server 1 it answers" phone_await alice CALL_ESTABLISHED
 phone_do alice hangup
 t "and hears of the end" phone_await bob CALL_CLOSED
 
-located() {
-	rows 1 'show statistics' '[.data[] | select(.counter == "located") |
-	    .value] | add'
+counted() {
+	rows 1 'show statistics' "[.data[] | select(.counter == \"$1\") |
+	    .value] | add"
 }
-before=$(located)
+before=$(counted located)
 phone_do alice dial sip:103@demo.test
 t "one who is nowhere is told so" phone_await alice CALL_CLOSED 2
-t "after the owner was asked" eval '[ "$(located)" -gt "$before" ]'
+t "after the owner was asked" eval '[ "$(counted located)" -gt "$before" ]'
+
+member_st() {
+	rows 2 'show ownership' '[.data[] | select(.key == "st") | .members |
+	    split(" ") | index("srv1")] == [null]'
+}
+t "server 1 is no member of the store's streams" eventually member_st
+t "a number is made there" lab console 2 -q \
+    -c 'set domain demo.test number 700 user 102' -c commit
+t "server 1 calls it and is answered" phone_do alice dial sip:700@demo.test
+t "by the phone at server 2" phone_await alice CALL_ESTABLISHED 2
+phone_do alice hangup
+t "and it hears of the end" phone_await bob CALL_CLOSED 2
+before=$(counted st-numbers)
+phone_do alice dial sip:999@demo.test
+t "who calls a number that is none is told so" phone_await alice CALL_CLOSED 4
+t "after the store was asked" eval \
+    '[ "$(counted st-numbers)" -gt "$before" ]'

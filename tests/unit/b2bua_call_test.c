@@ -164,10 +164,10 @@ failures_are_mapped(void **state)
 	assert_int_equal(rig.deletes, sizeof failures / sizeof *failures);
 }
 
-/* A number that is none, a user without a phone, a locked one: refused with
- * a reason, booked, and no media was asked for. */
+/* A number that is none here is confirmed at ST's owner; it has none either:
+ * refused with a reason, booked, and no media was asked for. */
 static void
-refusals_of_the_plan_are_booked(void **state)
+an_unknown_number_is_confirmed_once(void **state)
 {
 	struct phone a;
 
@@ -175,7 +175,76 @@ refusals_of_the_plan_are_booked(void **state)
 	rig_invite(&a, "101", "999", TRUSTED_101, SDP_A);
 	expect_refused(&a, "SIP/2.0 404");
 	expect_booked(404, "no such number", "system");
+	assert_int_equal(rig.asked, 1);
 	assert_int_equal(rig.offers, 0);
+}
+
+/* A row of the owner's copy of the domain. */
+static void
+tell_row(const char *kind, const char *key, const char *field, const char *to)
+{
+	json_array_append_new(
+	    rig.told_rows, json_pack("[s, s, {s:s}]", kind, key, field, to));
+}
+
+/* A number that only the owner knows yet is called. */
+static void
+a_number_of_the_owner_is_called(void **state)
+{
+	struct phone a;
+	char *invite;
+
+	(void)state;
+	tell_row("user", "101", "name", "Alice");
+	tell_row("number", "700", "user", "102");
+	tell_row("user", "102", "name", "Bob");
+	tell_row("sofa", "102", "colour", "green");
+	rig_register("102", "b-phone");
+	rig_invite(&a, "101", "700", TRUSTED_101, SDP_A);
+	invite = rig_next("INVITE sip:b-phone@10.2.2.2:5062 SIP/2.0");
+	assert_non_null(strstr(sip_get(invite, "To"), "Bob"));
+	assert_non_null(strstr(sip_get(invite, "From"), "Alice"));
+	free(invite);
+	assert_int_equal(rig.located, 0);
+}
+
+/* So is a user that it alone knows yet, wherever the phone is; and what the
+ * owner says of the number is the answer, as when its user is off there. */
+static void
+a_user_of_the_owner_is_called(void **state)
+{
+	char path[128];
+	struct phone a;
+
+	(void)state;
+	snprintf(path, sizeof path, "<sip:t@%s;lr>", rig_gate_text());
+	json_array_append_new(rig.located_contacts,
+	    json_pack("{s:s, s:s, s:s}", "contact", "sip:new@10.3.3.3", "path",
+		path, "source", "203.0.113.3:5060;transport=udp"));
+	tell_row("user", "101", "name", "Alice");
+	tell_row("user", "150", "state", "on");
+	rig_invite(&a, "101", "150", TRUSTED_101, SDP_A);
+	rig_skip("INVITE sip:new@10.3.3.3 SIP/2.0");
+	tell_row("user", "151", "state", "off");
+	rig_invite(&a, "101", "151", TRUSTED_101, SDP_A);
+	expect_refused(&a, "SIP/2.0 480");
+	assert_int_equal(rig.asked, 2);
+}
+
+/* ST does not answer, or nobody owns it: what the replica says stands. */
+static void
+without_a_store_the_number_is_unknown(void **state)
+{
+	struct phone a;
+
+	(void)state;
+	rig.sr_silent = true;
+	rig_invite(&a, "101", "999", TRUSTED_101, SDP_A);
+	rig_skip("SIP/2.0 100");
+	expect_refused(&a, "SIP/2.0 404");
+	rig.st_up = false;
+	rig_invite(&a, "101", "999", TRUSTED_101, SDP_A);
+	expect_refused(&a, "SIP/2.0 404");
 }
 
 /* What was dialled is booked as a number, or else as it was written; the host
@@ -214,6 +283,7 @@ hosts_of_others_are_refused(void **state)
 			" FROM cdr ORDER BY seq DESC"),
 		    cases[i].booked);
 	}
+	assert_int_equal(rig.asked, 0); /* no other copy knows better */
 	rig_quiet();
 }
 
@@ -816,7 +886,10 @@ main(void)
 	    CALL_TEST(the_called_side_hangs_up),
 	    CALL_TEST(both_sides_hang_up_at_once),
 	    CALL_TEST(failures_are_mapped),
-	    CALL_TEST(refusals_of_the_plan_are_booked),
+	    CALL_TEST(an_unknown_number_is_confirmed_once),
+	    CALL_TEST(a_number_of_the_owner_is_called),
+	    CALL_TEST(a_user_of_the_owner_is_called),
+	    CALL_TEST(without_a_store_the_number_is_unknown),
 	    CALL_TEST(hosts_of_others_are_refused),
 	    CALL_TEST(an_absent_user_is_confirmed_once),
 	    CALL_TEST(a_contact_of_the_owner_is_rung),

@@ -67,6 +67,10 @@ struct rig {
 	unsigned nignored;
 	unsigned verified, located;
 	json_t *located_contacts;
+	/* ST, by the same link */
+	bool st_up;
+	unsigned asked;	   /* for numbers */
+	json_t *told_rows; /* of its copy of the domain */
 	/* MGC */
 	struct ng *mgc;
 	union addr mgc_addr;
@@ -413,8 +417,11 @@ role_peer_next(struct self *self, enum role_id id, unsigned *at)
 struct peer *
 role_way(struct self *self, const char *key)
 {
+	bool there = strcmp(key, "sr") == 0 ||
+	    (strcmp(key, "st") == 0 && rig.st_up);
+
 	(void)self;
-	return strcmp(key, "sr") == 0 && rig.sr_us != NULL ? &rig.sr : NULL;
+	return there && rig.sr_us != NULL ? &rig.sr : NULL;
 }
 
 /* ---- SR ---- */
@@ -434,6 +441,14 @@ rig_on_rpc(void *arg, struct rpc *rpc, struct rpc_request *q,
 		rig.located++;
 		rpc_reply(
 		    q, json_pack("{s:O}", "contacts", rig.located_contacts));
+		return;
+	}
+	if (strcmp(method, "number") == 0) {
+		rig.asked++;
+		assert_non_null(json_object_get(params, "domain_id"));
+		assert_non_null(json_object_get(params, "user"));
+		assert_non_null(json_object_get(params, "number"));
+		rpc_reply(q, json_pack("{s:O}", "rows", rig.told_rows));
 		return;
 	}
 	rig.verified++;
@@ -789,6 +804,8 @@ rig_setup(void **state)
 	rig.sr = (struct peer){.role = ROLE_SR, .index = 1, .rpc = rig.sr_us};
 	rig.verify_user = "101";
 	rig.located_contacts = json_array();
+	rig.told_rows = json_array();
+	rig.st_up = true;
 	rig.self.id = ROLE_B2BUA;
 	rig.self.index = 1;
 	str_copy(rig.self.name, sizeof rig.self.name, "b2bua/1");
@@ -816,6 +833,7 @@ rig_teardown(void **state)
 	ng_close(&rig.mgc);
 	rig_run(CLOCK_MS); /* what they free at the end of a turn */
 	json_decref(rig.located_contacts);
+	json_decref(rig.told_rows);
 	loop_fd_close(&rig.gate_fd);
 	close(rig.gate);
 	loop_timer_free(&rig.timer);

@@ -128,23 +128,27 @@ a_service_answers_calls_only(void **state)
 	assert_int_equal(r->nlegs, 0);
 }
 
-/* Every refusal has a code, words, and steps that end with it. */
+/* Every refusal has a code, words, and steps that end with it; one for want of
+ * a row says so. */
 static void
 refusals_say_why(void **state)
 {
 	static const struct {
 		const char *from, *to;
 		int code;
-	} cases[] = {{"101", "999", 404}, {"101", "104", 404},
-	    {"101", "103", 480}, {"103", "101", 403}, {"nobody", "101", 403},
-	    {"101", "sip:demo.test", 404}, {"101", "mailto:x@y", 416},
-	    {"101", "\x01\x02\xff", 404}};
+		bool unknown;
+	} cases[] = {{"101", "999", 404, true}, {"101", "104", 404, true},
+	    {"101", "103", 480, false}, {"103", "101", 403, false},
+	    {"nobody", "101", 403, false}, {"101", "sip:demo.test", 404, false},
+	    {"101", "mailto:x@y", 416, false},
+	    {"101", "\x01\x02\xff", 404, false}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const struct plan_result *r = ask(
 		    *state, PLAN_CALL, cases[i].from, cases[i].to);
 
 		assert_int_equal(r->code, cases[i].code);
+		assert_int_equal(r->unknown, cases[i].unknown);
 		assert_int_equal(r->nlegs, 0);
 		assert_true(r->reason[0] != '\0');
 		assert_true(r->nsteps > 1);

@@ -781,6 +781,123 @@ no_file_holds_a_secret(void **state)
 	world_free(w);
 }
 
+/* ---- what B2BUA asks of numbers -------------------------------------------
+ */
+
+/* A link by which control asks, and the last answer as text. */
+struct door {
+	struct world *world;
+	struct peer control;
+	struct rpc *ours, *theirs;
+	char answer[1024];
+};
+
+static void
+door_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
+    const char *method, json_t *params)
+{
+	struct door *d = arg;
+
+	(void)rpc;
+	st_role.on_request(&d->world->self, &d->control, q, method, params);
+}
+
+static void
+door_on_closed(void *arg, struct rpc *rpc, const struct err *why)
+{
+	(void)arg;
+	(void)rpc;
+	(void)why;
+}
+
+static void
+door_on_reply(void *arg, json_t *result, const struct err *e)
+{
+	struct door *d = arg;
+	char *text = e == NULL
+	    ? json_dumps(result, JSON_COMPACT | JSON_SORT_KEYS)
+	    : NULL;
+
+	str_copy(d->answer, sizeof d->answer, e != NULL ? e->text : text);
+	free(text);
+	if (d->world->open == 0)
+		loop_stop(d->world->loop);
+}
+
+static void
+door_open(struct door *d, struct world *w)
+{
+	struct rpc_handler h = {.on_request = door_on_request,
+	    .on_closed = door_on_closed,
+	    .arg = d};
+	int pair[2];
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	memset(d, 0, sizeof *d);
+	d->world = w;
+	d->control.role = ROLE_CONTROL;
+	d->ours = rpc_open(w->loop, pair[0], &h);
+	d->theirs = rpc_open(w->loop, pair[1], &h);
+}
+
+static void
+door_ask(struct door *d, const char *id, const char *user, const char *number)
+{
+	rpc_call(d->theirs, "number",
+	    json_pack("{s:s, s:s, s:s}", "domain_id", id, "user", user,
+		"number", number),
+	    0, door_on_reply, d);
+}
+
+static const char *
+door_answer(
+    struct door *d, const char *id, const char *user, const char *number)
+{
+	door_ask(d, id, user, number);
+	world_run(d->world);
+	return d->answer;
+}
+
+/* B2BUA is told what routing needs and no secret; of what is committed, not
+ * of what is being decided; and a domain that never was has no stream made. */
+static void
+numbers_are_told(void **state)
+{
+	struct world *w = world_new();
+	struct st_domain domain;
+	struct door d;
+	unsigned opened;
+
+	(void)state;
+	world_demo(w);
+	set(w, "s1", "domain a.test number 700",
+	    json_pack("{s:s}", "user", "102"));
+	set(w, "s1", "domain a.test user 102",
+	    json_pack("{s:s}", "state", "off"));
+	assert_int_equal(
+	    st_view_domain(&w->st->view, NULL, "a.test", &domain, &w->err), 0);
+	door_open(&d, w);
+	assert_string_equal(door_answer(&d, domain.id, "101", "700"),
+	    "{\"rows\":[[\"user\",\"101\",{\"name\":\"Alice\"}]]}");
+	ask(w, "s1", "commit", json_object());
+	door_ask(&d, domain.id, "101", "700");
+	world_run(w);
+	if (d.answer[0] == '\0')
+		world_run(w);
+	assert_string_equal(d.answer,
+	    "{\"rows\":[[\"user\",\"101\",{\"name\":\"Alice\"}],"
+	    "[\"number\",\"700\",{\"user\":\"102\"}],"
+	    "[\"user\",\"102\",{\"state\":\"off\"}]]}");
+	opened = w->repl->opened;
+	assert_string_equal(
+	    door_answer(&d, "0badc0de", "101", "700"), "no domain has this id");
+	assert_int_equal(w->repl->opened, opened);
+	rpc_close(&d.ours);
+	rpc_close(&d.theirs);
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -808,6 +925,7 @@ main(void)
 	    cmocka_unit_test(compare_names_what_is_lost),
 	    cmocka_unit_test(records_come_home),
 	    cmocka_unit_test(no_file_holds_a_secret),
+	    cmocka_unit_test(numbers_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
