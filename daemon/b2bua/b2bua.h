@@ -374,6 +374,9 @@ int plan_load(const struct obj *const *objs, sqlite3 *,
 int plan_load_told(const struct obj *const *objs, json_t *rows,
     const struct plan_domain *, struct plan **, struct err *);
 
+/* Does a plan depend on objects of this kind? */
+bool plan_load_reads(const char *kind);
+
 /* ---- confirm.c: a no, asked again of the owner --------------------------- */
 
 struct confirm;

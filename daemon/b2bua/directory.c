@@ -1,9 +1,9 @@
 /*
  * Which domain a name means, and its compiled plan. Names and aliases come
  * from stream domain/root; a plan is compiled when a call first needs its
- * domain, again when the domain has changed, and is dropped when it was not
- * needed for longest and too many are open. Whoever asks while the stream is
- * being opened waits, for at most DIRECTORY_WAIT.
+ * domain, again when its users or numbers have changed, and is dropped when it
+ * was not needed for longest and too many are open. Whoever asks while the
+ * stream is being opened waits, for at most DIRECTORY_WAIT.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -140,13 +140,16 @@ directory_shut(struct directory_domain *d)
 	plan_free(&d->plan);
 }
 
-/* Any change makes a new plan; which one it was is not asked. */
+/* A plan is compiled again for what it is made of. The records of its calls,
+ * which come into the same stream all the time, are no part of it. */
 static void
-directory_ignore_change(void *arg, const char *object, const char *key)
+directory_on_change(void *arg, const char *object, const char *key)
 {
-	(void)arg;
-	(void)object;
+	struct directory_domain *d = arg;
+
 	(void)key;
+	if (plan_load_reads(object))
+		plan_free(&d->plan);
 }
 
 static void
@@ -155,9 +158,9 @@ directory_on_domain(void *arg, struct reader *r, enum reader_event event)
 	struct directory_domain *d = arg;
 	struct err err;
 
-	if (event == READER_CHANGED)
-		reader_changes(r, directory_ignore_change, NULL, &err);
-	plan_free(&d->plan);
+	if (event != READER_CHANGED ||
+	    reader_changes(r, directory_on_change, d, &err) != 0)
+		plan_free(&d->plan);
 	directory_try_answer(d);
 }
 
@@ -309,6 +312,14 @@ directory_answer_early(struct directory *dir)
 		dir->early = a->next;
 		directory_ask_domain(dir, a, a->name);
 	}
+}
+
+static void
+directory_ignore_change(void *arg, const char *object, const char *key)
+{
+	(void)arg;
+	(void)object;
+	(void)key;
 }
 
 static void

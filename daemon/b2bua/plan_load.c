@@ -81,6 +81,22 @@ load_each(sqlite3 *db, const struct obj *const *objs, const char *domain,
 	return obj_each(db, &path, NULL, 0, fn, l, err);
 }
 
+/* Every kind of row that a plan is made of. */
+static const struct {
+	const char *kind;
+	obj_each_fn *fn;
+} load_rows[] = {{"user", load_user}, {"number", load_extra_number}};
+#define LOAD_ROWS (sizeof load_rows / sizeof *load_rows)
+
+bool
+plan_load_reads(const char *kind)
+{
+	for (size_t i = 0; i < LOAD_ROWS; i++)
+		if (strcmp(load_rows[i].kind, kind) == 0)
+			return true;
+	return false;
+}
+
 /* One row that was told; what this release does not know is left out. Its
  * texts are borrowed. */
 static int
@@ -100,9 +116,10 @@ load_told(struct load *l, const struct obj *parent,
 	for (unsigned i = 0; row.path.obj->fields[i].name != NULL; i++)
 		row.value[i] = (char *)json_string_value(
 		    json_object_get(values, row.path.obj->fields[i].name));
-	return strcmp(kind, "user") == 0  ? load_user(l, &row, err)
-	    : strcmp(kind, "number") == 0 ? load_extra_number(l, &row, err)
-					  : 0;
+	for (size_t i = 0; i < LOAD_ROWS; i++)
+		if (strcmp(load_rows[i].kind, kind) == 0)
+			return load_rows[i].fn(l, &row, err);
+	return 0;
 }
 
 int
@@ -134,11 +151,9 @@ plan_load(const struct obj *const *objs, sqlite3 *db,
 	int rc = plan_builder_new(d, &l.builder, err);
 
 	*plan = NULL;
-	if (rc == 0)
-		rc = load_each(db, objs, d->name, "user", load_user, &l, err);
-	if (rc == 0)
-		rc = load_each(
-		    db, objs, d->name, "number", load_extra_number, &l, err);
+	for (size_t i = 0; rc == 0 && i < LOAD_ROWS; i++)
+		rc = load_each(db, objs, d->name, load_rows[i].kind,
+		    load_rows[i].fn, &l, err);
 	if (rc == 0)
 		return plan_build(&l.builder, plan, err);
 	plan_builder_free(&l.builder);

@@ -148,7 +148,7 @@ names_stay_inside_their_quotes(void **state)
 	rig_sql("domain/0d0d0d0d",
 	    "UPDATE user SET name = 'A \"B\" \\ <x>' || char(13, 10) ||"
 	    " 'X-Evil: 1' WHERE user = '101'");
-	rig_changed("domain/0d0d0d0d");
+	rig_changed("domain/0d0d0d0d", "user");
 	rig_register("102", "b-phone");
 	rig_invite(&a, "101", "102", TRUSTED_101, SDP_A);
 	invite = rig_next("INVITE ");

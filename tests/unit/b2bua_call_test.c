@@ -481,7 +481,7 @@ ringing_ends_after_the_ring_time(void **state)
 	(void)state;
 	rig_set(
 	    "domain/0d0d0d0d", "domain demo.test user 102", "ring-time", "1");
-	rig_changed("domain/0d0d0d0d");
+	rig_changed("domain/0d0d0d0d", "user");
 	rig_register("102", "b-phone");
 	rig_invite(&a, "101", "102", TRUSTED_101, SDP_A);
 	invite = rig_next("INVITE ");
@@ -845,10 +845,38 @@ collected_rows_are_dropped(void **state)
 	    "INSERT INTO collected VALUES ('calls/b2bua-1@srv1', %lld)",
 	    (long long)first);
 	rig_sql("commit", sql);
-	rig_changed("commit");
+	rig_changed("commit", "collected");
 	assert_int_equal(rig_int(BOOKS, "SELECT count(*) FROM cdr"), 1);
 	assert_int_equal(rig_int(BOOKS, "SELECT seq FROM cdr"), first + 1);
 	assert_int_equal(rig.b2bua->count.cdr_waiting, 1);
+}
+
+/* What the plan of a domain is made of makes a new one; the records of its
+ * calls, of which there may be hundreds a second, do not. */
+static void
+only_users_and_numbers_make_a_new_plan(void **state)
+{
+	static const struct {
+		const char *changed, *name;
+	} steps[] = {{"cdr", "\"User 101\""}, {"number", "\"User 101\""},
+	    {"cdr", "\"New\""}, {"user", "\"New\""}, {"cdr", "\"Newest\""}};
+	struct phone a;
+	char *invite;
+
+	(void)state;
+	rig_register("102", "b-phone");
+	for (unsigned i = 0; i < 5; i++) {
+		rig_invite(&a, "101", "102", TRUSTED_101, SDP_A);
+		invite = rig_next("INVITE ");
+		assert_non_null(strstr(sip_get(invite, "From"), steps[i].name));
+		rig_reply(invite, 486, "b-phone", NULL, NULL);
+		free(invite);
+		rig_skip("ACK ");
+		expect_refused(&a, "SIP/2.0 486");
+		rig_set("domain/0d0d0d0d", "domain demo.test user 101", "name",
+		    i < 2 ? "New" : "Newest");
+		rig_changed("domain/0d0d0d0d", steps[i].changed);
+	}
 }
 
 /* An alias is its domain; one that is suspended carries no calls; one that
@@ -871,7 +899,7 @@ domains_are_found_by_all_their_names(void **state)
 	expect_refused(&a, "SIP/2.0 403");
 	rig.domain = "demo.test";
 	rig_set("domain/root", "domain demo.test", "state", "suspended");
-	rig_changed("domain/root");
+	rig_changed("domain/root", "domain");
 	rig_invite(&a, "101", "102", TRUSTED_101, SDP_A);
 	expect_refused(&a, "SIP/2.0 503");
 }
@@ -913,6 +941,7 @@ main(void)
 	    CALL_TEST(a_message_is_routed_like_a_call),
 	    CALL_TEST(operators_see_and_end_calls),
 	    CALL_TEST(collected_rows_are_dropped),
+	    CALL_TEST(only_users_and_numbers_make_a_new_plan),
 	    CALL_TEST(domains_are_found_by_all_their_names),
 	};
 

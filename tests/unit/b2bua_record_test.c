@@ -344,7 +344,7 @@ ringing_calls_end_as_ever(void **state)
 		rig_sql("location", "DELETE FROM binding");
 		rig_set("domain/0d0d0d0d", "domain demo.test user 102",
 		    "ring-time", i == 2 ? "1" : "30");
-		rig_changed("domain/0d0d0d0d");
+		rig_changed("domain/0d0d0d0d", "user");
 		rig_register("102", "b-phone");
 		rig_invite(&a, "101", "102", TRUSTED_101, SDP_A);
 		invite = rig_next("INVITE ");

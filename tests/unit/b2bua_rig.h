@@ -327,21 +327,23 @@ reader_db(struct reader *r)
 	return r->defer.queued ? NULL : rig_db(r->name);
 }
 
+static const char *rig_note; /* the kind of object that has changed */
+
 int
 reader_changes(
     struct reader *r, reader_change_fn *fn, void *arg, struct err *err)
 {
 	(void)r;
-	(void)fn;
-	(void)arg;
 	(void)err;
+	fn(arg, rig_note, "");
 	return 0;
 }
 
-/* Tell the readers of a stream that it has changed. */
+/* Tell the readers of a stream that an object in it has changed. */
 static void
-rig_changed(const char *name)
+rig_changed(const char *name, const char *object)
 {
+	rig_note = object;
 	for (unsigned i = 0; i < 64; i++)
 		if (rig_readers[i] != NULL &&
 		    strcmp(rig_readers[i]->name, name) == 0)
