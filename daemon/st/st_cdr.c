@@ -4,17 +4,23 @@
  * once that is acknowledged, notes in `commit` how far it got; then the B2BUA
  * may delete them. A record can be copied twice after a crash: the domain
  * keeps one (UNIQUE). Records of a domain that never was are dropped.
+ *
+ * A batch costs a commit in every domain's stream and one in `commit`, of
+ * which all their readers are told. So records are waited for: what comes
+ * first is copied at once, what comes in the next CDR_GATHER together.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "st.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
 #define CDR_BATCH 256
+#define CDR_GATHER (100 * CLOCK_MS)
 #define CDR_COLS                                                              \
 	"id, domain, caller, caller_name, called, destination, start, ring, " \
 	"answer, end, code, reason, ended_by, instance, rx_caller, "          \
@@ -47,6 +53,7 @@ struct st_calls {
 	size_t nacks, waiting;
 	bool failed;
 	struct loop_defer end;
+	struct loop_timer *gather; /* until the next batch may begin */
 };
 
 static void cdr_look(struct st_calls *);
@@ -63,7 +70,8 @@ cdr_forget_batch(struct st_calls *c)
 	c->n = 0;
 }
 
-/* The batch is done, or given up: look again if there may be more. */
+/* The batch is done, or given up: look again if there may be more, now or
+ * when some have gathered. */
 static void
 cdr_settle(struct st_calls *c)
 {
@@ -72,7 +80,18 @@ cdr_settle(struct st_calls *c)
 	cdr_forget_batch(c);
 	st_hold_close(&c->hold);
 	c->busy = false;
-	if ((c->again || full) && !c->failed)
+	if (full && !c->failed)
+		cdr_look(c);
+	else
+		loop_timer_set(c->gather, CDR_GATHER);
+}
+
+static void
+cdr_on_gathered(void *arg)
+{
+	struct st_calls *c = arg;
+
+	if (c->again)
 		cdr_look(c);
 }
 
@@ -240,8 +259,8 @@ cdr_look(struct st_calls *c)
 	sqlite3_stmt *s;
 	struct err e;
 
-	c->again = c->busy;
-	if (c->busy || db == NULL)
+	c->again = c->busy || loop_timer_is_set(c->gather);
+	if (c->again || db == NULL)
 		return;
 	s = st_sql(db, &e,
 	    "SELECT seq, " CDR_COLS " FROM cdr WHERE seq > ?1 "
@@ -260,7 +279,7 @@ cdr_look(struct st_calls *c)
 	if (c->busy)
 		st_hold_go(c->hold);
 	else
-		st_hold_close(&c->hold);
+		cdr_settle(c);
 }
 
 static void
@@ -297,10 +316,12 @@ cdr_open(struct st *st, const char *name)
 	c = xcalloc(1, sizeof *c);
 	c->st = st;
 	c->end = (struct loop_defer){.fn = cdr_done, .arg = c};
+	c->gather = loop_timer_new(st->cfg.loop, cdr_on_gathered, c);
 	str_copy(c->name, sizeof c->name, name);
 	if (reader_open(st->cfg.repl, name, cdr_on_reader, c, &c->reader, &e) !=
 	    0) {
 		log_warnx("stream=%s %s", name, e.text);
+		loop_timer_free(&c->gather);
 		free(c);
 		return;
 	}
@@ -343,6 +364,7 @@ st_cdr_stop(struct st *st)
 		loop_defer_cancel(st->cfg.loop, &c->end);
 		st_hold_close(&c->hold);
 		cdr_forget_batch(c);
+		loop_timer_free(&c->gather);
 		reader_close(&c->reader);
 		free(c);
 	}

@@ -759,6 +759,57 @@ records_come_home(void **state)
 	world_free(w);
 }
 
+/* Tell the store that the B2BUA's stream has changed. */
+static void
+tell_records(struct world *w)
+{
+	struct reader *rd = w->repl->readers;
+
+	while (strcmp(rd->name, "calls/b2bua-1") != 0)
+		rd = rd->next;
+	rd->event = READER_CHANGED;
+	loop_defer(w->loop, &rd->tell);
+}
+
+static void
+run_for(struct world *w, uint64_t us)
+{
+	struct loop_timer *end = loop_timer_new(
+	    w->loop, (loop_fn *)loop_stop, w->loop);
+
+	loop_timer_set(end, us);
+	loop_run(w->loop);
+	loop_timer_free(&end);
+}
+
+/* The first record comes home at once; those that follow it soon are waited
+ * for, and come though nothing more is heard of them. */
+static void
+records_gather(void **state)
+{
+	struct world *w = world_new();
+	struct st_domain d;
+	uint64_t begin;
+
+	(void)state;
+	world_demo(w);
+	st_view_domain(&w->st->view, NULL, "a.test", &d, NULL);
+	write_records(w, d.id, 1);
+	world_crash(w);
+	world_own(w, 2);
+	begin = clock_mono();
+	run_records(w, 1);
+	write_records(w, d.id, 5);
+	tell_records(w);
+	run_for(w, 1);
+	if (clock_mono() - begin < 100 * CLOCK_MS)
+		assert_int_equal(w->st->count.records, 1);
+	while (w->st->count.records == 1)
+		run_for(w, 10 * CLOCK_MS);
+	assert_int_equal(w->st->count.records, 6);
+	world_free(w);
+}
+
 /* No file of the state directory holds a secret in plain. */
 static void
 no_file_holds_a_secret(void **state)
@@ -924,6 +975,7 @@ main(void)
 	    cmocka_unit_test(rollback_leads_back),
 	    cmocka_unit_test(compare_names_what_is_lost),
 	    cmocka_unit_test(records_come_home),
+	    cmocka_unit_test(records_gather),
 	    cmocka_unit_test(no_file_holds_a_secret),
 	    cmocka_unit_test(numbers_are_told),
 	};
