@@ -45,6 +45,14 @@ confined() {
 }
 t "every process is confined and none is root" confined
 
+# "hg" among the flags of a heap: large pages were asked for.
+large_heap() {
+	awk '/\[heap\]/ { heap = 1 } heap && /^VmFlags:/ { print; exit }' \
+	    "/proc/$(pid_of b2bua/1)/smaps" | grep -qw hg
+}
+! grep -q '\[madvise\]' /sys/kernel/mm/transparent_hugepage/enabled ||
+	t "the heap of a role asks for large pages" large_heap
+
 # What anybody on the machine sends to the inside is counted and no more.
 counts_strangers() {
 	rows 'show statistics' "[.data[] | select(.instance == \"$1\" and
