@@ -58,8 +58,8 @@ conflict_file(const char *root, const struct conflict *c, const char *end,
 
 	conflict_name(c, name);
 	conflict_swap(name, '/', '%');
-	snprintf(path, STREAM_PATH, "%.256s/" CONFLICT_DIR "/%s%s", root, name,
-	    end);
+	snprintf(
+	    path, STREAM_PATH, "%.256s/" CONFLICT_DIR "/%s%s", root, name, end);
 }
 
 void

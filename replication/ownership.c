@@ -385,8 +385,8 @@ apply_server_up(struct ownership_machine *m, const struct ownership_command *c,
 	if (!command_life(s, c, false, e))
 		return -ERR_CONFLICT;
 	if (s->parted != OWNERSHIP_WHOLE)
-		return err_set(e, ERR_CONFLICT,
-		    "server %s: decides for itself", s->name);
+		return err_set(
+		    e, ERR_CONFLICT, "server %s: decides for itself", s->name);
 	s->up = true;
 	s->life++;
 	return 0;

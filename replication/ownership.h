@@ -77,8 +77,8 @@ struct ownership_key {
 #define OWNERSHIP_NONE 0xff
 
 struct ownership_machine {
-	uint64_t highest; /* epoch ever given or seen */
-	uint64_t changes; /* commands that were not refused */
+	uint64_t highest;  /* epoch ever given or seen */
+	uint64_t changes;  /* commands that were not refused */
 	bool availability; /* preferred: one of two servers may decide alone */
 	char role[OWNERSHIP_ROLES][OWNERSHIP_ROLE_NAME];
 	struct ownership_server server[OWNERSHIP_SERVERS];
@@ -131,9 +131,9 @@ enum ownership_type {
 	OWNERSHIP_RECOVER, /* key epoch server */
 	/* Two servers without a witness: availability before consistency. */
 	OWNERSHIP_PREFER, /* flags(availability) */
-	/* This side decides without the server, which is down. With a floor, the
-	 * highest epoch of what it decided itself: it has given that up, all
-	 * owners claim above it, and it may come back under another id. */
+	/* This side decides without the server, which is down. With a floor,
+	 * the highest epoch of what it decided itself: it has given that up,
+	 * all owners claim above it, and it may come back under another id. */
 	OWNERSHIP_PART, /* server floor */
 	OWNERSHIP_TYPES
 };
@@ -176,8 +176,7 @@ const char *ownership_type_name(enum ownership_type); /* "member-add" */
 
 /* May the server decide alone when it does not hear the other one? There are
  * two, both with data, and availability is preferred. */
-bool ownership_may_part(
-    const struct ownership_machine *, const char *server);
+bool ownership_may_part(const struct ownership_machine *, const char *server);
 
 /* ---- snapshots ---------------------------------------------------------- */
 

@@ -183,8 +183,8 @@ review_one_table(struct review *v, const char *name, bool given)
 	struct buf b = BUF_INIT;
 	bool both;
 
-	if (!review_prepare(&t, given ? v->given : v->site,
-		given ? v->site : v->given)) {
+	if (!review_prepare(
+		&t, given ? v->given : v->site, given ? v->site : v->given)) {
 		op_warn(v->call, "table %s cannot be read", name);
 		return;
 	}

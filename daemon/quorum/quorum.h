@@ -234,11 +234,11 @@ struct quorum {
 		uint64_t epoch;
 	} serving[OWNERSHIP_FIXED + OWNERSHIP_INDEX];
 	bool reporting;
-	bool recovering; /* no others are heard until they are taken out */
+	bool recovering;   /* no others are heard until they are taken out */
 	bool availability; /* what the site's configuration prefers */
 	struct {
-		bool going;	/* the group is being made anew without others */
-		bool yielded;	/* we come back with what the other decided */
+		bool going;   /* the group is being made anew without others */
+		bool yielded; /* we come back with what the other decided */
 		uint64_t floor; /* then: the highest epoch decided here */
 		uint64_t told;	/* monotonic clock */
 	} part;
@@ -301,8 +301,8 @@ bool quorum_part_holds(struct quorum *);
 /* The server decides without us, or we without it: its raft is not ours. */
 bool quorum_part_from(const struct quorum *, const char *server);
 void quorum_part_tell(struct quorum *, struct peer_server *);
-void quorum_on_part(struct quorum *, const char *server, enum part_state,
-    uint64_t highest);
+void quorum_on_part(
+    struct quorum *, const char *server, enum part_state, uint64_t highest);
 
 /* ---- quorum_lead.c: what the leader does at each tick ------------------- */
 

@@ -197,8 +197,7 @@ quorum_link_connect(struct quorum_link *l)
 {
 	int fd;
 
-	if (!l->greeted || l->fail.queued ||
-	    quorum_part_from(l->q, l->server))
+	if (!l->greeted || l->fail.queued || quorum_part_from(l->q, l->server))
 		return -1;
 	fd = channel_pair(l, &l->to, channel_on_out);
 	l->to.number = l->numbers += 2;

@@ -85,8 +85,8 @@ quorum_op_is_apart(const struct ownership_server *s)
 
 /* The servers that are so, joined by a space. */
 static void
-quorum_op_servers(struct op_call *call, const struct quorum *q,
-    const char *col, bool (*is)(const struct ownership_server *))
+quorum_op_servers(struct op_call *call, const struct quorum *q, const char *col,
+    bool (*is)(const struct ownership_server *))
 {
 	struct buf b = BUF_INIT;
 	unsigned i;

@@ -139,8 +139,7 @@ quorum_part_tell(struct quorum *q, struct peer_server *p)
 	enum part_state state = part_state(q);
 
 	if (p->link != NULL && p->id != 0 &&
-	    (state != PART_WHOLE ||
-		ownership_may_part(&q->machine, q->server)))
+	    (state != PART_WHOLE || ownership_may_part(&q->machine, q->server)))
 		quorum_link_part(p->link, state,
 		    q->part.yielded ? q->part.floor : q->machine.highest);
 }
