@@ -104,8 +104,9 @@ check_clash(const struct st_checker *k, sqlite3 *db, const struct obj_path *p,
 	    p->obj->space != NULL ? p->obj->space : "name");
 }
 
-/* A duty that a server shall not do may be meant so; what it costs is said.
- * row NULL: no count is configured, which is none. */
+/* A duty that a server shall not do may be meant so; what it costs is said,
+ * unless the server itself goes. row NULL: no count is configured, which is
+ * none. */
 static void
 check_duty(const struct st_checker *k, const struct obj_path *p,
     const struct obj_row *row)
@@ -117,10 +118,13 @@ check_duty(const struct st_checker *k, const struct obj_path *p,
 	    {"mgc", "calls have no sound"},
 	    {"mg", "calls have no sound"},
 	};
+	struct obj_path server;
 	size_t i;
 
 	if (k->warnings == NULL || strcmp(p->obj->name, "role") != 0 ||
-	    (row != NULL && obj_value_int(row, "instances", 1) > 0))
+	    (row != NULL && obj_value_int(row, "instances", 1) > 0) ||
+	    !st_path_parent(p, &server) ||
+	    !check_exists(k, &server, k->view->site))
 		return;
 	for (i = 0; i < sizeof lost / sizeof lost[0]; i++) {
 		if (strcmp(lost[i][0], p->key[1]) == 0)

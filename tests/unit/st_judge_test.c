@@ -65,6 +65,14 @@ empty_duties_are_warned_of(void **state)
 	assert_string_equal(json_string_value(json_array_get(
 				json_object_get(w->result, "warn"), 0)),
 	    "server srv1 role sr: no instances: phones cannot register");
+	call(w, "s", "discard", json_object());
+	set(w, "s", "server srv2 role sr", json_pack("{s:i}", "instances", 1));
+	set(w, "s", "server srv2", json_object());
+	commit(w, "s");
+	call(w, "s", "delete", json_pack("{s:s}", "path", "server srv2"));
+	assert_int_equal(call(w, "s", "check", json_object()), 0);
+	assert_int_equal(
+	    json_array_size(json_object_get(w->result, "warn")), 0);
 	world_free(w);
 }
 
