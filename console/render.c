@@ -115,12 +115,17 @@ render_cell(
 
 /* ---- table -------------------------------------------------------------- */
 
+#define TABLE_DECKS 3	/* lines of a row before it is a line a field */
+#define TABLE_DECK_IN 2 /* columns by which all but the first stand in */
+
 struct table {
 	const struct view *v;
 	char **cells; /* of the rows, one after the other */
 	size_t nrows;
 	unsigned *width;
 	bool heads;
+	/* A row has a line for each deck; this one ends before that column. */
+	size_t deck[TABLE_DECKS];
 };
 
 /* The text of a cell, made by table_fill. */
@@ -171,29 +176,68 @@ table_least(const struct table *t, size_t col)
 	return least;
 }
 
-/* Take from the widest column that can give until the line fits; false when
- * it never does. */
+/* The column that gives way next: the widest of those that can. */
+static size_t
+table_widest(const struct table *t)
+{
+	size_t n = t->v->ncols, col, widest = n;
+
+	for (col = 0; col < n; col++) {
+		if (t->width[col] > table_least(t, col) &&
+		    (widest == n || t->width[col] > t->width[widest]))
+			widest = col;
+	}
+	return widest;
+}
+
+/* Narrow columns until the line fits; false, and nothing done, when it never
+ * would. */
 static bool
 table_fit(struct table *t, unsigned width)
 {
-	size_t n = t->v->ncols, col, widest;
-	unsigned total = 0;
+	size_t n = t->v->ncols, col;
+	unsigned total = 0, least = 0;
 
-	for (col = 0; col < n; col++)
+	for (col = 0; col < n; col++) {
 		total += t->width[col] + (col != 0 ? 2 : 0);
-	while (width != 0 && total > width) {
-		widest = n;
-		for (col = 0; col < n; col++) {
-			if (t->width[col] > table_least(t, col) &&
-			    (widest == n || t->width[col] > t->width[widest]))
-				widest = col;
-		}
-		if (widest == n)
-			return false;
-		t->width[widest]--;
-		total--;
+		least += table_least(t, col) + (col != 0 ? 2 : 0);
 	}
+	if (width != 0 && least > width)
+		return false;
+	for (; width != 0 && total > width; total--)
+		t->width[table_widest(t)]--;
 	return true;
+}
+
+/* As many columns on a line as it holds, the others on lines below; false when
+ * it takes too many. */
+static bool
+table_stack(struct table *t, unsigned width)
+{
+	size_t col = 0, n;
+	unsigned used, room;
+
+	for (n = 0; n < TABLE_DECKS; n++) {
+		room = width - (n != 0 ? TABLE_DECK_IN : 0);
+		for (used = 0; col < t->v->ncols; col++) {
+			if (t->width[col] > room)
+				t->width[col] = room;
+			if (used != 0 && used + 2 + t->width[col] > room)
+				break;
+			used += t->width[col] + (used != 0 ? 2 : 0);
+		}
+		t->deck[n] = col;
+	}
+	return col == t->v->ncols;
+}
+
+/* Find a form for the width. False: it is too narrow for any. */
+static bool
+table_form(struct table *t, unsigned width)
+{
+	t->deck[0] = t->v->ncols;
+	return t->v->ncols == 1 || table_fit(t, width) ||
+	    (width > TABLE_LEAST && table_stack(t, width));
 }
 
 /* Numbers stand right, so that their digits stand below one another. */
@@ -221,17 +265,20 @@ table_put(struct table *t, size_t col, const char **text, struct buf *b)
 	buf_fini(&part);
 }
 
-/* A row: cells that are wider than their columns go on in lines below. */
+/* A deck of a row, the columns from one to before another: cells that are
+ * wider than their columns go on in lines below. */
 static void
-table_row(struct table *t, const char **rest, struct buf *b)
+table_deck(
+    struct table *t, size_t from, size_t to, const char **rest, struct buf *b)
 {
 	size_t col;
 	bool more;
 
 	do {
 		more = false;
-		for (col = 0; col < t->v->ncols; col++) {
-			buf_str(b, col != 0 ? "  " : "");
+		text_pad(b, from != 0 ? TABLE_DECK_IN : 0);
+		for (col = from; col < to; col++) {
+			buf_str(b, col != from ? "  " : "");
 			table_put(t, col, &rest[col], b);
 			more |= *rest[col] != '\0';
 		}
@@ -239,6 +286,17 @@ table_row(struct table *t, const char **rest, struct buf *b)
 			b->len--;
 		buf_char(b, '\n');
 	} while (more);
+}
+
+static void
+table_row(struct table *t, const char **rest, struct buf *b)
+{
+	size_t from = 0, i;
+
+	for (i = 0; from < t->v->ncols; i++) {
+		table_deck(t, from, t->deck[i], rest, b);
+		from = t->deck[i];
+	}
 }
 
 /* Headings in capitals. */
@@ -277,8 +335,8 @@ table_show(struct table *t, struct buf *b)
 static void render_lines(const struct view *, struct buf *);
 
 /* A column alone needs no heading where something was looked at: its rows
- * are the text. What was done is told with its name. A table that has too many
- * columns for the width is shown a line a field. */
+ * are the text. What was done is told with its name. A table that has far too
+ * many columns for the width is shown a line a field. */
 static void
 render_table(const struct view *v, unsigned width, struct buf *b)
 {
@@ -292,7 +350,7 @@ render_table(const struct view *v, unsigned width, struct buf *b)
 	t.cells = xcalloc(t.nrows * v->ncols, sizeof *t.cells);
 	t.width = xcalloc(v->ncols, sizeof *t.width);
 	table_fill(&t);
-	if (v->ncols == 1 || table_fit(&t, width))
+	if (table_form(&t, width))
 		table_show(&t, b);
 	else
 		render_lines(v, b);

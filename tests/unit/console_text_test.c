@@ -217,7 +217,16 @@ tables_fit_the_terminal(void **state)
 	    "    three four\n"
 	    "bb  x             12345\n");
 	buf_reset(&b);
-	render(&v, 22, &b); /* too narrow for a table */
+	render(&v, 22, &b); /* the last column stands below */
+	assert_string_equal(b.data,
+	    "ID  WORDS\n"
+	    "      N\n"
+	    "a   one two three four\n"
+	    "      5\n"
+	    "bb  x\n"
+	    "  12345\n");
+	buf_reset(&b);
+	render(&v, 12, &b); /* too narrow for a table */
 	assert_string_equal(b.data,
 	    "id     a\n"
 	    "words  one two three four\n"
