@@ -41,9 +41,9 @@ drill_row(struct drill *d, const struct drill_times *t)
 	op_put(call, "of", d->server[0] != '\0' ? d->server : d->key[0].name);
 	op_put(call, "fault", op_arg(call, "fault"));
 	op_put_int(call, "trials", d->machine.trials);
-	op_put_int(call, "p50", (int64_t)t->p50);
-	op_put_int(call, "p99", (int64_t)t->p99);
-	op_put_int(call, "max", (int64_t)t->max);
+	op_put_int(call, "p50-us", (int64_t)t->p50);
+	op_put_int(call, "p99-us", (int64_t)t->p99);
+	op_put_int(call, "max-us", (int64_t)t->max);
 	op_put_int(call, "acknowledged", (int64_t)drill_acknowledged(d));
 	op_put_int(call, "lost", (int64_t)d->lost);
 }
@@ -269,13 +269,13 @@ static const struct op_field drill_cols[] = {
     {.name = "of", .type = &op_type_name, .brief = "role or server"},
     {.name = "fault", .type = &op_type_text, .brief = "what was done to it"},
     {.name = "trials", .type = &op_type_int, .brief = "faults made"},
-    {.name = "p50",
+    {.name = "p50-us",
 	.type = &op_type_int,
 	.brief = "microseconds from a fault to service: the median"},
-    {.name = "p99",
+    {.name = "p99-us",
 	.type = &op_type_int,
 	.brief = "the same: 99 of 100 were not slower"},
-    {.name = "max", .type = &op_type_int, .brief = "the same: the slowest"},
+    {.name = "max-us", .type = &op_type_int, .brief = "the same: the slowest"},
     {.name = "acknowledged",
 	.type = &op_type_int,
 	.brief = "writes that were answered positively"},

@@ -47,15 +47,15 @@ static const struct op_field media_cols[] = {
     {.name = "misordered",
 	.type = &op_type_int,
 	.brief = "packets late or twice"},
-    {.name = "jitter",
+    {.name = "jitter-us",
 	.type = &op_type_int,
 	.brief = "interarrival jitter, microseconds"},
     {.name = "strays",
 	.type = &op_type_int,
 	.brief = "packets of others, dropped"},
     {.name = "silent",
-	.type = &op_type_int,
-	.brief = "seconds since its last packet"},
+	.type = &op_type_duration,
+	.brief = "since its last packet"},
     {0},
 };
 
@@ -90,7 +90,7 @@ media_show_one(struct op_call *call, const struct mg_media *m, uint64_t now)
 	op_put_int(call, "sent", (int64_t)s->sent);
 	op_put_int(call, "lost", (int64_t)q.lost);
 	op_put_int(call, "misordered", (int64_t)q.misordered);
-	op_put_int(call, "jitter", q.jitter_us);
+	op_put_int(call, "jitter-us", q.jitter_us);
 	op_put_int(call, "strays", (int64_t)s->strays);
 	if (s->last != 0)
 		op_put_int(

@@ -97,10 +97,10 @@ static const struct op_field switches_cols[] = {
     {.name = "cause",
 	.type = &op_type_text,
 	.brief = "decision that led to it, as server-down, instances, move"},
-    {.name = "decided",
+    {.name = "decided-us",
 	.type = &op_type_int,
 	.brief = "microseconds from what was noticed to the decision"},
-    {.name = "serving",
+    {.name = "serving-us",
 	.type = &op_type_int,
 	.brief = "microseconds until it was known that the new owner serves"},
     {0},
@@ -125,9 +125,10 @@ switches_run(struct op_call *call)
 			op_put(call, "from", v->from);
 		op_put(call, "to", v->to);
 		op_put(call, "cause", ownership_type_name(v->cause));
-		op_put_int(call, "decided", (int64_t)(v->decided - v->noticed));
+		op_put_int(
+		    call, "decided-us", (int64_t)(v->decided - v->noticed));
 		if (v->serving != 0)
-			op_put_int(call, "serving",
+			op_put_int(call, "serving-us",
 			    (int64_t)(v->serving - v->noticed));
 	}
 	op_finish(call, NULL);

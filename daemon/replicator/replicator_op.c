@@ -10,9 +10,25 @@ replicator_op_of(const struct op_call *call)
 	return room->replicator;
 }
 
+/* Every list is of all servers: a row begins with the one that tells it. */
+#define COL_SERVER                                                             \
+	{                                                                      \
+		.name = "server", .type = &op_type_name, .brief = "that tells" \
+	}
+
+static void
+replicator_op_row(struct op_call *call)
+{
+	const struct self *self = call->self;
+
+	op_row(call);
+	op_put(call, "server", self->server);
+}
+
 /* ---- show streams ------------------------------------------------------- */
 
 static const struct op_field streams_cols[] = {
+    COL_SERVER,
     {.name = "stream", .type = &op_type_text, .brief = "name of the stream"},
     {.name = "writer",
 	.type = &op_type_instance,
@@ -41,7 +57,7 @@ streams_run(struct op_call *call)
 	size_t at = 0;
 
 	while (replicator_next(r, &at, &s)) {
-		op_row(call);
+		replicator_op_row(call);
 		op_put(call, "stream", s.name);
 		if (s.writer[0] != '\0')
 			op_put(call, "writer", s.writer);
@@ -74,6 +90,7 @@ static const struct op op_streams = {
 /* ---- show ship-log ------------------------------------------------------ */
 
 static const struct op_field log_cols[] = {
+    COL_SERVER,
     {.name = "state",
 	.type = &op_type_text,
 	.brief = "working, full (waits for room), failed"},
@@ -89,10 +106,10 @@ static const struct op_field log_cols[] = {
 	.type = &op_type_int,
 	.brief = "records taken since the process started"},
     {.name = "syncs", .type = &op_type_int, .brief = "syncs since then"},
-    {.name = "sync-average",
+    {.name = "sync-average-us",
 	.type = &op_type_int,
 	.brief = "microseconds a sync took"},
-    {.name = "sync-max",
+    {.name = "sync-max-us",
 	.type = &op_type_int,
 	.brief = "microseconds the longest took"},
     {0},
@@ -104,7 +121,7 @@ log_run(struct op_call *call)
 	struct replicator_status s;
 
 	replicator_status(replicator_op_of(call), &s);
-	op_row(call);
+	replicator_op_row(call);
 	op_put(call, "state",
 	    s.failed	 ? "failed"
 		: s.full ? "full"
@@ -115,9 +132,9 @@ log_run(struct op_call *call)
 	op_put_int(call, "unsynced", (int64_t)(s.end - s.synced));
 	op_put_int(call, "records", (int64_t)s.records);
 	op_put_int(call, "syncs", (int64_t)s.syncs);
-	op_put_int(call, "sync-average",
+	op_put_int(call, "sync-average-us",
 	    (int64_t)(s.syncs != 0 ? s.sync_us / s.syncs : 0));
-	op_put_int(call, "sync-max", (int64_t)s.sync_us_max);
+	op_put_int(call, "sync-max-us", (int64_t)s.sync_us_max);
 	op_finish(call, NULL);
 }
 
@@ -142,6 +159,7 @@ static const struct op op_log = {
 /* ---- show replication --------------------------------------------------- */
 
 static const struct op_field replication_cols[] = {
+    COL_SERVER,
     {.name = "stream", .type = &op_type_text, .brief = "name of the stream"},
     {.name = "epoch",
 	.type = &op_type_int,
@@ -152,16 +170,16 @@ static const struct op_field replication_cols[] = {
 	.brief = "servers that must hold a record before it is acknowledged"},
     {.name = "follower",
 	.type = &op_type_text,
-	.brief = "server of which the row tells; none: this one"},
+	.brief = "server of which it tells; none: of itself"},
+    {.name = "state",
+	.type = &op_type_text,
+	.brief = "how it stands: in-sync, leading, following and others"},
     {.name = "lag-records",
 	.type = &op_type_int,
 	.brief = "records that it has not on its disk"},
     {.name = "lag-ms",
 	.type = &op_type_int,
 	.brief = "milliseconds since it owes an answer"},
-    {.name = "state",
-	.type = &op_type_text,
-	.brief = "how it stands: in-sync, leading, following and others"},
     {0},
 };
 
@@ -174,7 +192,7 @@ replication_row(struct op_call *call, const struct replicator_follower *f)
 
 	if (own)
 		lag = f->lsn > f->applied ? f->lsn - f->applied : 0;
-	op_row(call);
+	replicator_op_row(call);
 	op_put(call, "stream", f->stream);
 	op_put_int(call, "epoch", (int64_t)f->epoch);
 	op_put_int(call, "lsn", (int64_t)f->lsn);
@@ -205,15 +223,16 @@ static const struct op op_replication = {
     .where = OP_EACH,
     .role = ROLE_REPLICATOR,
     .brief = "list who has which records of the replicated databases",
-    .about = "One row for every stream, of this server, and where this server "
-	     "leads one more for each other server. A member that is not "
-	     "in-sync holds up whatever depends on the stream, for a quarter "
-	     "of a second at most before its removal is asked for; one that "
-	     "is behind or copying catches up without holding up anything. "
-	     "A replica that is lost is made anew from its leader. State of a "
-	     "follower: in-sync, joining (about to be a member), live (has "
-	     "all, no member), behind, copying, asked, away; of this server: "
-	     "leading, following, copying, waiting, lost.",
+    .about =
+	"One row for every stream of each server, and where that server "
+	"leads one more for each other server. A member that is not "
+	"in-sync holds up whatever depends on the stream, for a quarter "
+	"of a second at most before its removal is asked for; one that "
+	"is behind or copying catches up without holding up anything. "
+	"A replica that is lost is made anew from its leader. State of a "
+	"follower: in-sync, joining (about to be a member), live (has "
+	"all, no member), behind, copying, asked, away; of a server itself: "
+	"leading, following, copying, waiting, lost.",
     .example = "show replication",
     .cols = replication_cols,
     .run = replication_run,
@@ -222,6 +241,7 @@ static const struct op op_replication = {
 /* ---- show history ------------------------------------------------------- */
 
 static const struct op_field history_cols[] = {
+    COL_SERVER,
     {.name = "stream", .type = &op_type_text, .brief = "name of the stream"},
     {.name = "from",
 	.type = &op_type_time,
@@ -241,7 +261,7 @@ history_on_spans(void *arg, const struct replicator_span *span, size_t n,
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		op_row(call);
+		replicator_op_row(call);
 		op_put(call, "stream", span[i].stream);
 		op_put_time(call, "from", span[i].from);
 		op_put_int(call, "bytes", (int64_t)span[i].bytes);

@@ -251,7 +251,7 @@ static const struct op_field sg_ban_cols[] = {
     {.name = "address", .type = &op_type_address, .brief = "source"},
     {.name = "cause", .type = &op_type_text, .brief = "what it did"},
     {.name = "since", .type = &op_type_time, .brief = "banned when"},
-    {.name = "left", .type = &op_type_int, .brief = "seconds it lasts"},
+    {.name = "left", .type = &op_type_duration, .brief = "how long it lasts"},
     {.name = "dropped",
 	.type = &op_type_int,
 	.brief = "messages dropped since"},

@@ -112,8 +112,8 @@ static const struct op_field sr_remove_cols[] = {
 	.type = &op_type_uri,
 	.brief = "contact that was removed"},
     {.name = "expires",
-	.type = &op_type_int,
-	.brief = "seconds it would still have lived"},
+	.type = &op_type_duration,
+	.brief = "how long it would still have lived"},
     {0},
 };
 

@@ -21,11 +21,11 @@ drill() {
 	shift
 	lab console "$i" --json -c "request drill $* maintenance" > "$dir/row" ||
 	    { cat "$dir/row"; return 1; }
-	jq -r '.data[0] | "\(.of) \(.fault): \(.trials) trials, p50 \(.p50) us, p99 \(.p99) us, max \(.max) us"' \
+	jq -r '.data[0] | "\(.of) \(.fault): \(.trials) trials, p50 \(.["p50-us"]) us, p99 \(.["p99-us"]) us, max \(.["max-us"]) us"' \
 	    "$dir/row" >> "$dir/times"
 	jq -e --argjson n "$trials" '.data[0] | .trials == $n and .lost == 0 and
-	    .acknowledged > 0 and .p50 > 0 and .p50 <= .p99 and
-	    .p99 <= .max' "$dir/row" && jq -e '.warn | all(test("not checked") |
+	    .acknowledged > 0 and .["p50-us"] > 0 and .["p50-us"] <= .["p99-us"] and
+	    .["p99-us"] <= .["max-us"]' "$dir/row" && jq -e '.warn | all(test("not checked") |
 	    not)' "$dir/row"
 }
 # switches KEY I WORDS...: and each trial was a change of its owner.

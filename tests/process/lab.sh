@@ -89,8 +89,8 @@ for key in st sr; do
 	switched() {
 		rows $seen 'show switches' 'any(.data[]; .key == "'$key'" and
 		    (.from | endswith("@srv'"$dead"'")) and
-		    .cause == "server-down" and .decided > 0 and
-		    .serving > .decided)'
+		    .cause == "server-down" and .["decided-us"] > 0 and
+		    .["serving-us"] > .["decided-us"])'
 	}
 	t "the switch is told with its phases" eventually switched
 done

@@ -28,6 +28,12 @@ for i in 1 2; do
 	    -c "restore domain lab.test to $second" -c commit
 done
 # The store moves: the history of the other server is as good.
+named() {
+	rows 1 "show $1" '[.data[].server] | unique == ["srv1", "srv2"]'
+}
+for list in history replication streams ship-log; do
+	t "show $list says which server tells" named $list
+done
 t "the other server's copy is in step" eventually rows 1 'show replication' \
     '[.data[] | select(.state == "behind" or .state == "copying")] == []'
 owner=$(owner 1 st)
