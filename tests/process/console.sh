@@ -85,6 +85,28 @@ bad_certificate() {
 }
 t "a certificate that cannot serve is refused" bad_certificate
 
+# A script that waits for its next line keeps none back: what another operator
+# commits meanwhile is a conflict and not lost.
+sent() {
+	rows 'show sessions' '[.data[] | select(.pid == '$writer') |
+	    .operations] == [2]'
+}
+slow_script() {
+	local line writer
+	mkfifo "$dir/slow"
+	"$bin/tandem" -s "$state/control.sock" -f "$dir/slow" 2> "$dir/words" &
+	writer=$!
+	exec {line}> "$dir/slow"
+	echo 'set domain demo.test description mine' >&$line
+	eventually sent
+	tandem -q -c 'set domain demo.test description theirs' -c commit
+	echo commit >&$line
+	exec {line}>&-
+	wait $writer
+	[ $? -eq 4 ] && grep -q 'is now theirs .*yours: mine' "$dir/words"
+}
+t "a script that waits overwrites nobody" slow_script
+
 warned() {
 	tandem -n -c 'set server srv1 role sr instances 0' 2> "$dir/words"
 	[ $? -eq 10 ] && grep -q 'phones cannot register' "$dir/words"
