@@ -122,7 +122,7 @@ struct table {
 	const struct view *v;
 	char **cells; /* of the rows, one after the other */
 	size_t nrows;
-	unsigned *width;
+	unsigned *width, *word; /* of each column, of its longest word */
 	bool heads;
 	/* A row has a line for each deck; this one ends before that column. */
 	size_t deck[TABLE_DECKS];
@@ -135,7 +135,22 @@ table_cell(struct table *t, size_t row, size_t col)
 	return t->cells[row * t->v->ncols + col];
 }
 
-/* Make all cells; note how wide each column is. */
+/* Columns of the longest word. */
+static unsigned
+table_word(const char *s)
+{
+	unsigned longest = 0, w;
+	size_t n;
+
+	for (; *s != '\0'; s += n + (s[n] == ' ')) {
+		n = strcspn(s, " ");
+		w = text_width_n(s, n);
+		longest = w > longest ? w : longest;
+	}
+	return longest;
+}
+
+/* Make all cells; note how wide each column is, and its longest word. */
 static void
 table_fill(struct table *t)
 {
@@ -157,23 +172,29 @@ table_fill(struct table *t)
 			w = text_width(table_cell(t, row, col));
 			if (w > t->width[col])
 				t->width[col] = w;
+			w = table_word(table_cell(t, row, col));
+			if (w > t->word[col])
+				t->word[col] = w;
 		}
 	}
 }
 
 #define TABLE_LEAST 12 /* columns in which texts can still be read */
 
-/* How narrow a column may become: only texts go on in a line below. */
+/* How narrow a column may become: only texts go on in a line below, and a word
+ * is not broken, for somebody may want to copy it. */
 static unsigned
 table_least(const struct table *t, size_t col)
 {
 	const struct op_field *f = t->v->cols[col];
-	unsigned head = text_width(f->name), least = t->width[col];
+	unsigned head = text_width(f->name), least = t->word[col];
 
-	if (least > TABLE_LEAST && f->type->json == OP_STRING &&
-	    f->type != &op_type_time && f->type != &op_type_choice)
-		least = head > TABLE_LEAST ? head : TABLE_LEAST;
-	return least;
+	if (f->type->json != OP_STRING)
+		return t->width[col];
+	if (least < TABLE_LEAST && least < t->width[col])
+		least = t->width[col] < TABLE_LEAST ? t->width[col]
+						    : TABLE_LEAST;
+	return least > head ? least : head;
 }
 
 /* The column that gives way next: the widest of those that can. */
@@ -220,6 +241,8 @@ table_stack(struct table *t, unsigned width)
 	for (n = 0; n < TABLE_DECKS; n++) {
 		room = width - (n != 0 ? TABLE_DECK_IN : 0);
 		for (used = 0; col < t->v->ncols; col++) {
+			if (table_least(t, col) > room)
+				return false;
 			if (t->width[col] > room)
 				t->width[col] = room;
 			if (used != 0 && used + 2 + t->width[col] > room)
@@ -349,6 +372,7 @@ render_table(const struct view *v, unsigned width, struct buf *b)
 	    (v->op != NULL && v->op->kind != OP_READ && !v->chosen);
 	t.cells = xcalloc(t.nrows * v->ncols, sizeof *t.cells);
 	t.width = xcalloc(v->ncols, sizeof *t.width);
+	t.word = xcalloc(v->ncols, sizeof *t.word);
 	table_fill(&t);
 	if (table_form(&t, width))
 		table_show(&t, b);
@@ -358,6 +382,7 @@ render_table(const struct view *v, unsigned width, struct buf *b)
 		free(t.cells[i]);
 	free(t.cells);
 	free(t.width);
+	free(t.word);
 }
 
 /* ---- csv, terse, lines -------------------------------------------------- */

@@ -239,6 +239,44 @@ tables_fit_the_terminal(void **state)
 	buf_fini(&b);
 }
 
+/* A word is never broken, it may be wanted whole: it takes the room of others,
+ * or makes the table a line a field. */
+static void
+words_stay_whole(void **state)
+{
+	static const struct op_field cols[] = {
+	    {.name = "token", .type = &op_type_text},
+	    {.name = "words", .type = &op_type_text}, {0}};
+	static const struct op op = {.name = "show x", .cols = cols};
+	json_t *reply = json_loads(
+	    "{\"data\":[{\"token\":\"abcdefghijklmnopqrst\",\"words\":"
+	    "\"one two three four\"}]}",
+	    0, NULL);
+	struct buf b = BUF_INIT;
+	struct view v;
+
+	(void)state;
+	view_init(&v, &op, reply, FORMAT_TABLE);
+	render(&v, 34, &b);
+	assert_string_equal(b.data,
+	    "TOKEN                 WORDS\n"
+	    "abcdefghijklmnopqrst  one two\n"
+	    "                      three four\n");
+	buf_reset(&b);
+	render(&v, 20, &b);
+	assert_string_equal(b.data,
+	    "TOKEN\n  WORDS\n"
+	    "abcdefghijklmnopqrst\n  one two three four\n");
+	buf_reset(&b);
+	render(&v, 19, &b);
+	assert_string_equal(b.data,
+	    "token  abcdefghijklmnopqrst\n"
+	    "words  one two three four\n");
+	view_fini(&v);
+	json_decref(reply);
+	buf_fini(&b);
+}
+
 /* How far it is, in the width there is; what is no progress is nothing. */
 static void
 progress_is_a_bar(void **state)
@@ -282,6 +320,7 @@ main(void)
 	    cmocka_unit_test(text_survives_the_editor),
 	    cmocka_unit_test(cells_suit_their_reader),
 	    cmocka_unit_test(tables_fit_the_terminal),
+	    cmocka_unit_test(words_stay_whole),
 	    cmocka_unit_test(progress_is_a_bar),
 	};
 
