@@ -230,8 +230,6 @@ void text_wrap(struct buf *, const char *s, unsigned indent, unsigned width);
 /* Take what of *s fits width columns, up to a space where there is one; *s is
  * what follows. At least a character is taken. */
 void text_take(struct buf *, const char **s, unsigned width);
-/* Each of the lines of n bytes cut so; width 0 = as they are. */
-void text_fit_lines(struct buf *, const char *s, size_t n, unsigned width);
 void text_pad(struct buf *, unsigned n);
 unsigned text_terminal(int fd); /* columns, 0 when it is no terminal */
 unsigned text_terminal_rows(int fd);

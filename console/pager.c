@@ -9,15 +9,29 @@
 
 #include "console.h"
 
-/* The end of a number of lines behind *at. */
-static size_t
-pager_lines(const struct buf *b, size_t at, unsigned lines)
+/* Rows of a screen of so many columns that a line takes. */
+static unsigned
+pager_height(const char *line, size_t n, unsigned columns)
 {
+	unsigned width = text_width_n(line, n);
+
+	return width == 0 || columns == 0 ? 1 : (width + columns - 1) / columns;
+}
+
+/* The end of the lines behind at that so many rows hold; one goes always. */
+static size_t
+pager_lines(const struct buf *b, size_t at, unsigned rows)
+{
+	unsigned used = 0, columns = text_terminal(1);
+	size_t start = at, n;
 	const char *nl;
 
-	while (lines-- > 0 && at < b->len) {
+	for (; at < b->len; at += n + (nl != NULL)) {
 		nl = memchr(b->data + at, '\n', b->len - at);
-		at = nl != NULL ? (size_t)(nl - b->data) + 1 : b->len;
+		n = nl != NULL ? (size_t)(nl - b->data) - at : b->len - at;
+		used += pager_height(b->data + at, n, columns);
+		if (used > rows && at != start)
+			break;
 	}
 	return at;
 }
@@ -40,18 +54,6 @@ pager_key(void)
 		key = 'q';
 	tcsetattr(STDIN_FILENO, TCSANOW, &was);
 	return key;
-}
-
-/* Text as it fits the terminal now, which may be another size than before. */
-static void
-pager_put(const char *text, size_t n, bool cut)
-{
-	struct buf b = BUF_INIT;
-
-	text_fit_lines(&b, text, n, cut ? text_terminal(1) : 0);
-	fwrite(b.data, 1, b.len, stdout);
-	fflush(stdout);
-	buf_fini(&b);
 }
 
 /* Ask for a key below the text; one less than the width, or the cursor would
@@ -83,13 +85,14 @@ pager_rows(void)
 
 /* Space a screen, Enter a line, a all the rest, q enough. */
 static void
-pager_page(const struct buf *b, bool cut)
+pager_page(const struct buf *b)
 {
 	size_t at = 0, end = pager_lines(b, 0, pager_rows());
 	char key;
 
 	for (;;) {
-		pager_put(b->data + at, end - at, cut);
+		fwrite(b->data + at, 1, end - at, stdout);
+		fflush(stdout);
 		if ((at = end) >= b->len)
 			return;
 		key = pager_ask();
@@ -111,7 +114,7 @@ pager_show(struct session *s, const struct view *v, const struct buf *b)
 	if (b->data == NULL)
 		return;
 	if (rows > 2 && pager_lines(b, 0, rows - 1) < b->len)
-		pager_page(b, v->format == FORMAT_TABLE && v->ncols > 1);
+		pager_page(b);
 	else
 		fwrite(b->data, 1, b->len, stdout);
 	fflush(stdout);

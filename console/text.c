@@ -134,26 +134,6 @@ text_take(struct buf *b, const char **text, unsigned width)
 	*text = at + strspn(at, " ");
 }
 
-void
-text_fit_lines(struct buf *b, const char *s, size_t n, unsigned width)
-{
-	const char *end = s + n, *nl;
-	char *line;
-
-	if (width == 0) {
-		buf_add(b, s, n);
-		return;
-	}
-	for (; s < end; s = nl + 1) {
-		if ((nl = memchr(s, '\n', (size_t)(end - s))) == NULL)
-			nl = end;
-		line = xstrndup(s, (size_t)(nl - s));
-		text_fit(b, line, width);
-		buf_char(b, '\n');
-		free(line);
-	}
-}
-
 wchar_t *
 text_wide(const char *s)
 {

@@ -415,6 +415,25 @@ long_output_is_paged(void **state)
 	expect("anna@srv1> ");
 }
 
+/* A line that is longer than the screen is wide is not cut; it counts as the
+ * rows it takes. */
+static void
+long_lines_are_whole(void **state)
+{
+	struct winsize ws = {.ws_row = 4, .ws_col = 20};
+
+	(void)state;
+	assert_int_equal(ioctl(tty, TIOCSWINSZ, &ws), 0);
+	keys("show configuration | columns line\r");
+	expect("set domain demo.test state on\r\n");
+	expect("anna@srv1> ");
+	keys("help commit\r");
+	expect("commit [comment <comment>]\r\n");
+	expect("-- more: space, En~");
+	keys("q");
+	expect("anna@srv1> ");
+}
+
 /* Asked to end it leaves at once, changes or not. */
 static void
 signals_end_it(void **state)
@@ -459,6 +478,7 @@ main(void)
 	    TEST(empty_answers_say_so),
 	    TEST(narrow_terminals_are_kept),
 	    TEST(long_output_is_paged),
+	    TEST(long_lines_are_whole),
 	    TEST(signals_end_it),
 	    TEST(lost_terminals_end_it),
 	};
