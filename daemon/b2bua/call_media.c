@@ -294,8 +294,8 @@ call_media_delete(struct call *c)
 	if (!c->media || c->media_gone)
 		return;
 	media_add(c, "delete",
-	    json_pack("{s:s, s:s, s:s}", "command", "delete", "call-id", c->id,
-		"from-tag", c->a.label),
+	    json_pack("{s:s, s:s, s:s, s:[s]}", "command", "delete", "call-id",
+		c->id, "from-tag", c->a.label, "flags", "tandem-brief"),
 	    MEDIA_DELETE, media_on_deleted, NULL);
 }
 

@@ -479,6 +479,7 @@ const json_t *mg_key(const json_t *dict, const char *dashed);
 /* ---- mg_query.c: what is told of a call ---------------------------------- */
 
 void mg_query_fill(const struct mg_call *, json_t *dict);
+void mg_query_brief(const struct mg_call *, json_t *dict);
 void mg_list_fill(
     const struct mg *, json_t *dict, uint64_t limit, uint64_t after);
 

@@ -80,7 +80,9 @@ mg_command_delete(struct mg *mg, struct ng_request *r, json_t *dict)
 		return;
 	}
 	reply = json_object();
-	if (!ng_flag(dict, "flags", "fast"))
+	if (ng_flag(dict, "flags", "tandem-brief"))
+		mg_query_brief(c, reply);
+	else if (!ng_flag(dict, "flags", "fast"))
 		mg_query_fill(c, reply);
 	if (branch != NULL)
 		json_object_set_new(reply, "tandem-open",

@@ -2,7 +2,8 @@
  * What is told of calls, in the shape of rtpengine's `query`: per tag, per
  * section, per port. "stats" of an RTP port also has what RFC 3550 counts:
  * lost, out of order, jitter in microseconds. Times are seconds of the real
- * clock; "last packet" is absent until there was one.
+ * clock; "last packet" is absent until there was one. A brief answer has of
+ * each RTP port the packets and the lost ones, and nothing else.
  */
 #include <string.h>
 
@@ -192,6 +193,44 @@ mg_query_fill(const struct mg_call *c, json_t *dict)
 		json_object_set_new(tags, mg_party_tag(p), mg_query_party(p));
 	json_object_set_new(dict, "tags", tags);
 	json_object_set_new(dict, "totals", mg_query_totals(c));
+}
+
+/* What the books of a call hold, in the same places. */
+static json_t *
+mg_brief_media(const struct mg_media *m)
+{
+	struct mg_quality q;
+
+	mg_source_sum(m->source, &q);
+	return json_pack("{s:[{s:{s:I, s:I}}]}", "streams", "stats", "packets",
+	    (json_int_t)m->rtp.packets, "lost", (json_int_t)q.lost);
+}
+
+static json_t *
+mg_brief_party(const struct mg_party *p)
+{
+	json_t *medias = json_array();
+	unsigned i;
+
+	for (i = 0; i < MG_SECTIONS; i++) {
+		if (p->media[i] != NULL)
+			json_array_append_new(
+			    medias, mg_brief_media(p->media[i]));
+	}
+	return json_pack("{s:o}", "medias", medias);
+}
+
+void
+mg_query_brief(const struct mg_call *c, json_t *dict)
+{
+	const struct mg_party *p;
+	json_t *tags = json_object();
+
+	for (p = TAILQ_FIRST(&c->parties);
+	     p != NULL && mg_query_count(c) <= MG_QUERY_MEDIA;
+	     p = TAILQ_NEXT(p, entry))
+		json_object_set_new(tags, mg_party_tag(p), mg_brief_party(p));
+	json_object_set_new(dict, "tags", tags);
 }
 
 void

@@ -25,6 +25,8 @@
  *                  the caller's media to him
  *   tandem-move    in flags of offer: the controller gives the call another
  *                  gate, after "media gate lost" or before
+ *   tandem-brief   in flags of delete: of what was counted the reply tells
+ *                  packets and lost of each RTP port, in their places
  *   tandem-after   in list: go on behind a reply's tandem-next
  *   tandem-open    in the reply to delete with via-branch: 1 = the call
  *                  goes on without that branch

@@ -69,6 +69,33 @@ delete_and_query_tell_counts(void **state)
 	phone_end(&b);
 }
 
+/* A brief delete tells what the books need, where the long one tells it, and
+ * nothing else. */
+static void
+a_brief_delete_tells_packets_and_lost(void **state)
+{
+	static const char want[] =
+	    "{\"result\":\"ok\",\"tags\":{"
+	    "\"a\":{\"medias\":[{\"streams\":[{\"stats\":"
+	    "{\"lost\":3,\"packets\":2}}]}]},"
+	    "\"b\":{\"medias\":[{\"streams\":[{\"stats\":"
+	    "{\"lost\":0,\"packets\":0}}]}]}}}";
+	struct gate *g = *state;
+	struct phone a = phone_at("127.0.0.1"), b = phone_at("127.0.0.1");
+	char *got;
+
+	connect_both(g, &a, &b);
+	reaches(g, &a, &b);
+	a.seq = (uint16_t)(a.seq + 3);
+	reaches(g, &a, &b);
+	ask(g, with(delete ("c1"), "flags", json_pack("[s]", "tandem-brief")));
+	got = json_dumps(g->reply, JSON_COMPACT | JSON_SORT_KEYS);
+	assert_string_equal(got, want);
+	free(got);
+	phone_end(&a);
+	phone_end(&b);
+}
+
 /* The callee re-invites: the roles are turned, ports and media stay. */
 static void
 callee_may_offer_again(void **state)
@@ -626,6 +653,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(delete_closes_the_ports),
 	    TEST(delete_and_query_tell_counts),
+	    TEST(a_brief_delete_tells_packets_and_lost),
 	    TEST(callee_may_offer_again),
 	    TEST(tags_of_an_answer_may_be_turned),
 	    TEST(echo_of_secrets_is_refused),
