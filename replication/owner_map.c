@@ -44,8 +44,8 @@ struct owner_slot {
 	char instance[OWNER_INSTANCE];
 	union addr inside;
 	char members[OWNER_MEMBERS];
-	uint8_t witness, may_part, apart;
-	char room[61];
+	uint8_t witness, may_part, apart, mute;
+	char room[60];
 };
 static_assert(sizeof(struct owner_slot) == 512, "entries of 512 bytes");
 
@@ -258,6 +258,7 @@ owner_map_put(struct owner_map *m, const struct owner *o)
 	s->witness = o->witness;
 	s->may_part = o->may_part;
 	s->apart = o->apart;
+	s->mute = o->mute;
 	s->used = 1;
 	owner_map_end(m, s);
 	return 0;
@@ -312,6 +313,7 @@ owner_map_copy(const struct owner_slot *s, struct owner *o)
 	o->witness = copy.witness != 0;
 	o->may_part = copy.may_part != 0;
 	o->apart = copy.apart != 0;
+	o->mute = copy.mute != 0;
 	return true;
 }
 

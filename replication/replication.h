@@ -53,6 +53,9 @@ struct owner {
 	/* Of a server, where availability is preferred (ownership.h): it may
 	 * decide alone; and this side does, without it. */
 	bool may_part, apart;
+	/* Of this server itself: it does not hear those who decide, and so does
+	 * not answer for what it alone holds (a set of one). */
+	bool mute;
 };
 
 struct owner_map;

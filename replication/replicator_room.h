@@ -317,6 +317,7 @@ struct site {
 	char server[SITE_NAME];
 	const struct owner_map *owners;
 	bool may_part; /* servers of this site may decide alone */
+	bool mute;     /* what only this server holds is not acknowledged */
 	replicator_propose_fn *propose;
 	void *arg;
 	struct map keys; /* name -> struct site_key */

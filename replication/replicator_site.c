@@ -204,16 +204,18 @@ replicator_owners(struct replicator *r, const struct owner_map *owners)
 	struct owner o;
 	struct peer *p;
 	unsigned at = 0, i;
+	bool mute = t != NULL && t->mute;
 
 	if (t == NULL)
 		return;
 	t->owners = owners;
-	t->may_part = false;
+	t->may_part = t->mute = false;
 	for (i = 0; i < t->npeers; i++)
 		t->peer[i]->holds = false;
 	while (owner_map_next(owners, &at, &o)) {
 		if (str_prefix(o.key, "server/")) {
 			t->may_part |= o.may_part;
+			t->mute |= o.mute && str_equal(o.key + 7, t->server);
 			if (!o.witness &&
 			    (p = site_peer(t, o.key + 7)) != NULL) {
 				p->up = o.state == OWNER_SERVING;
@@ -223,6 +225,8 @@ replicator_owners(struct replicator *r, const struct owner_map *owners)
 			key_take(t, k, &o);
 		}
 	}
+	for (i = 0; mute && !t->mute && i < t->nlives; i++)
+		replicator_touch(r, t->live[i]);
 	site_more(t);
 }
 

@@ -331,6 +331,9 @@ lead_held(const struct live *v, uint64_t *lsn)
 	const struct follow *f;
 	unsigned i;
 
+	if (k->site->mute && owner_count_members(k->members) <= 1 &&
+	    !str_prefix(k->name, "calls/"))
+		return false;
 	if (!k->mine || k->epoch != v->log->epoch || k->stranger)
 		return false;
 	*lsn = v->synced;

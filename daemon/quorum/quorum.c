@@ -335,11 +335,17 @@ news_entries(const struct quorum *q, size_t *n)
 {
 	struct owner *list = xcalloc(OWNER_MAP_MAX, sizeof *list);
 	unsigned at = 0;
+	size_t i;
 
 	*n = 0;
 	while (
 	    *n < OWNER_MAP_MAX && ownership_next(&q->machine, &at, &list[*n]))
 		(*n)++;
+	for (i = 0; i < *n; i++) {
+		if (str_prefix(list[i].key, "server/") &&
+		    strcmp(list[i].key + 7, q->server) == 0)
+			list[i].mute = q->mute;
+	}
 	qsort(list, *n, sizeof *list, entry_order);
 	return list;
 }
@@ -766,6 +772,21 @@ quorum_on_news(void *arg)
 
 /* ---- time --------------------------------------------------------------- */
 
+/* Told at once: it is about answers that must stop. */
+static void
+quorum_look_lease(struct quorum *q)
+{
+	bool mute = !quorum_lease(q, clock_mono());
+
+	if (mute == q->mute)
+		return;
+	q->mute = mute;
+	if (mute)
+		log_warnx("those who decide are not heard: what this server "
+			  "alone holds is not answered for");
+	quorum_news(q);
+}
+
 static void
 quorum_on_tick(void *arg)
 {
@@ -780,6 +801,7 @@ quorum_on_tick(void *arg)
 			quorum_link_beat(q->peer[i].link, applied);
 	}
 	proposals_expire(q, clock_mono());
+	quorum_look_lease(q);
 	quorum_lead_tick(q);
 	quorum_part_tick(q, clock_mono());
 	report(q);

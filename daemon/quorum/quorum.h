@@ -235,6 +235,7 @@ struct quorum {
 	} serving[OWNERSHIP_FIXED + OWNERSHIP_INDEX];
 	bool reporting;
 	bool recovering;   /* no others are heard until they are taken out */
+	bool mute;	   /* it has no lease */
 	bool availability; /* what the site's configuration prefers */
 	struct {
 		bool going;   /* the group is being made anew without others */
@@ -303,6 +304,11 @@ bool quorum_part_from(const struct quorum *, const char *server);
 void quorum_part_tell(struct quorum *, struct peer_server *);
 void quorum_on_part(
     struct quorum *, const char *server, enum part_state, uint64_t highest);
+
+/* ---- quorum_lease.c: who may answer alone ------------------------------- */
+
+/* May this server answer for what it alone holds? */
+bool quorum_lease(struct quorum *, uint64_t now);
 
 /* ---- quorum_lead.c: what the leader does at each tick ------------------- */
 

@@ -480,6 +480,20 @@ world_site_deaf(struct world_site *t, unsigned i, bool deaf)
 	site_owners_changed(t);
 }
 
+void
+world_site_mute(struct world_site *t, unsigned i, bool mute)
+{
+	struct owner o;
+	char key[OWNER_KEY];
+
+	snprintf(key, sizeof key, "server/%s", world_names[i]);
+	if (!owner_map_find(t->map, key, &o))
+		return;
+	o.mute = mute;
+	owner_map_put(t->map, &o);
+	site_owners_changed(t);
+}
+
 static bool
 members_have(const char *members, const char *server)
 {

@@ -91,6 +91,8 @@ void world_site_cut(struct world_site *, unsigned, unsigned);
 void world_site_hang(struct world_site *, unsigned, unsigned, bool);
 /* The server is not told of changes of the map, although it could see them. */
 void world_site_deaf(struct world_site *, unsigned, bool);
+/* The server hears those who decide no more, or does again. */
+void world_site_mute(struct world_site *, unsigned, bool);
 /* The key is owned by a server under the next epoch, which is returned; the
  * members are names joined by a space, NULL = those that there were. */
 uint64_t world_site_own(

@@ -20,6 +20,43 @@ one_server_is_enough(void **state)
 	stream_close(&s);
 }
 
+/* One that alone holds the key and does not hear those who decide answers
+ * nothing: they may have given it away. With a member it answers, for that one
+ * would know. */
+static void
+one_server_is_silent_without_the_others(void **state)
+{
+	uint64_t epoch = world_site_own(&site, "sr", 0, "srv1");
+	struct stream *s = world_stream(
+	    repl[0], loop, "location", epoch, KV_SCHEMA, 1024);
+	struct ack a;
+
+	(void)state;
+	kv_put(s, 1, 1, 10);
+	world_settle(loop, s);
+	world_site_stop(&site, 1, SIGKILL);
+	world_site_own(&site, "sr", 0, "srv1");
+	stream_close(&s);
+	epoch = world_site_own(&site, "sr", 0, "srv1");
+	s = world_stream(repl[0], loop, "location", epoch, KV_SCHEMA, 1024);
+	world_settle(loop, s);
+	world_site_mute(&site, 0, true);
+	kv_put(s, 2, 2, 10);
+	ask(s, &a);
+	world_pass(loop, 300000);
+	assert_int_equal(a.done, 0);
+	world_site_mute(&site, 0, false);
+	world_run(loop, &a.done);
+	assert_int_equal(a.done, 1);
+	world_site_mute(&site, 0, true);
+	world_site_start(&site, 1);
+	link_to(1);
+	world_site_wait_member(&site, "sr", 1, true);
+	kv_put(s, 3, 3, 10);
+	world_settle(loop, s);
+	stream_close(&s);
+}
+
 /* A server that has caught up becomes a member; from then on it has whatever
  * is acknowledged, on disk, and its readers see it. */
 static void
@@ -715,6 +752,7 @@ main(void)
 #define T3(f) cmocka_unit_test_setup_teardown(f, setup_3, teardown)
 	const struct CMUnitTest tests[] = {
 	    T2(one_server_is_enough),
+	    T2(one_server_is_silent_without_the_others),
 	    T2(a_follower_becomes_a_member),
 	    T2(a_dead_member_is_removed_first),
 	    T2(a_member_with_a_full_disk_is_removed),
