@@ -5,27 +5,24 @@
  * number, a repetition never runs twice, and what cannot be read is answered
  * with rtpengine's words and logged once per sender.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "ng.h"
 #include "ng_cache.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/dgram.h"
 #include "daemon/base/log.h"
 #include "daemon/base/map.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
 #define NG_OPEN_MAX 4096 /* requests in work */
-#define NG_BATCH 64	 /* datagrams read in one turn */
+#define NG_BATCH 16	 /* datagrams read at a time */
 #define NG_RESEND (200 * CLOCK_MS)
 #define NG_SOURCES 32 /* senders whose bad messages were logged */
-#define NG_BUFFER (4 << 20)
 
 struct ng_question {
 	struct ng *ng;
@@ -49,8 +46,7 @@ struct ng_request {
 
 struct ng {
 	struct loop *loop;
-	int fd;
-	struct loop_fd *io;
+	struct dgram *dgram;
 	ng_command_fn *on_command;
 	void *arg;
 	ng_hear_fn *hear;
@@ -68,10 +64,9 @@ struct ng {
 	struct loop_defer end;
 	bool closed;
 	bool reading;
-	char in[NG_MAX + 1];
 };
 
-static void ng_on_io(void *, int, int);
+static dgram_fn ng_on_datagram;
 static void ng_on_prune(void *);
 static void ng_end(void *);
 
@@ -79,17 +74,13 @@ struct ng *
 ng_open(struct loop *loop, int fd, ng_command_fn *on_command, void *arg)
 {
 	struct ng *ng = xcalloc(1, sizeof *ng);
-	int size = NG_BUFFER;
 
 	ng->loop = loop;
-	ng->fd = fd;
 	ng->on_command = on_command;
 	ng->arg = arg;
 	TAILQ_INIT(&ng->requests);
 	rand_hex(ng->prefix, 8);
-	/* The kernel cuts it to what is allowed. */
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-	ng->io = loop_fd_open(loop, fd, LOOP_READ, ng_on_io, ng);
+	ng->dgram = dgram_open(loop, fd, NG_BATCH, ng_on_datagram, ng);
 	ng->prune = loop_timer_new(loop, ng_on_prune, ng);
 	ng->end = (struct loop_defer){.fn = ng_end, .arg = ng};
 	return ng;
@@ -141,8 +132,7 @@ ng_close(struct ng **ngp)
 	}
 	ng_cache_fini(&ng->cache);
 	loop_timer_free(&ng->prune);
-	loop_fd_close(&ng->io);
-	close(ng->fd);
+	dgram_close(&ng->dgram);
 	ng->closed = true;
 	if (ng->reading)
 		loop_defer(ng->loop, &ng->end);
@@ -212,15 +202,6 @@ ng_flag(const json_t *dict, const char *key, const char *word)
 	return false;
 }
 
-/* A datagram that the socket does not take is lost; the asker repeats. */
-static void
-ng_send(struct ng *ng, const union addr *to, const char *data, size_t len)
-{
-	if (sendto(ng->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL, &to->sa,
-		addr_len(to)) < 0)
-		log_debug("ng: send: %s", strerror(errno));
-}
-
 /* ---- asking ------------------------------------------------------------ */
 
 static void
@@ -255,7 +236,7 @@ ng_on_silence(void *arg)
 		return;
 	}
 	q->ng->stats.resent++;
-	ng_send(q->ng, &q->to, q->data, q->len);
+	dgram_send(q->ng->dgram, &q->to, q->data, q->len);
 	q->wait *= 2;
 	loop_timer_set(
 	    q->timer, q->until - now < q->wait ? q->until - now : q->wait);
@@ -291,7 +272,7 @@ ng_call(struct ng *ng, const union addr *to, json_t *dict, uint64_t timeout,
 		loop_timer_set(q->timer, 0); /* fn is not called from here */
 		return;
 	}
-	ng_send(ng, to, q->data, q->len);
+	dgram_send(ng->dgram, to, q->data, q->len);
 	loop_timer_set(q->timer, timeout < NG_RESEND ? timeout : NG_RESEND);
 }
 
@@ -405,7 +386,7 @@ ng_reply(struct ng_request *r, json_t *dict)
 		if (ng_reply_encode(&b, r, dict) != 0)
 			fatalx("ng: out of memory");
 	}
-	ng_send(ng, &r->cached->from, b.data, b.len);
+	dgram_send(ng->dgram, &r->cached->from, b.data, b.len);
 	ng_cache_set(&ng->cache, r->cached, b.data, b.len);
 	b.data = NULL;
 	if (!loop_timer_is_set(ng->prune))
@@ -498,7 +479,7 @@ ng_on_request(struct ng *ng, const union addr *from, const char *cookie,
 	if (c != NULL) {
 		ng->stats.repeated++;
 		if (c->reply != NULL)
-			ng_send(ng, from, c->reply, c->reply_len);
+			dgram_send(ng->dgram, from, c->reply, c->reply_len);
 		return;
 	}
 	r = ng_request_new(
@@ -521,11 +502,11 @@ ng_on_request(struct ng *ng, const union addr *from, const char *cookie,
 	json_decref(dict);
 }
 
-/* One datagram: cookie, space, dictionary. Without a cookie nobody could
- * read the answer, so there is none. An answer comes from whom was asked; all
- * else only from whom may ask. */
+/* Cookie, space, dictionary. Without a cookie nobody could read the answer, so
+ * there is none. An answer comes from whom was asked; all else only from whom
+ * may ask. */
 static void
-ng_on_datagram(struct ng *ng, const union addr *from, char *data, size_t n)
+ng_understand(struct ng *ng, const union addr *from, char *data, size_t n)
 {
 	char *space = memchr(data, ' ', n);
 	size_t len = space != NULL ? (size_t)(space - data) : 0;
@@ -548,23 +529,13 @@ ng_on_datagram(struct ng *ng, const union addr *from, char *data, size_t n)
 }
 
 static void
-ng_on_io(void *arg, int fd, int events)
+ng_on_datagram(
+    void *arg, struct dgram *d, char *data, size_t n, const union addr *from)
 {
 	struct ng *ng = arg;
-	union addr from;
-	socklen_t len;
-	ssize_t n;
-	unsigned i;
 
-	(void)events;
+	(void)d;
 	ng->reading = true;
-	for (i = 0; i < NG_BATCH && !ng->closed; i++) {
-		len = sizeof from;
-		n = recvfrom(fd, ng->in, NG_MAX, MSG_DONTWAIT, &from.sa, &len);
-		if (n < 0)
-			break;
-		ng->in[n] = '\0';
-		ng_on_datagram(ng, &from, ng->in, (size_t)n);
-	}
+	ng_understand(ng, from, data, n);
 	ng->reading = false;
 }

@@ -214,7 +214,7 @@ sg_is_own_via(const struct sg *sg, const struct scan *s)
 /* A datagram of the inside; what is wrong there is our own fault. */
 void
 sg_on_inside(
-    void *arg, struct sip_udp *u, char *msg, size_t n, const union addr *from)
+    void *arg, struct dgram *u, char *msg, size_t n, const union addr *from)
 {
 	struct sg *sg = OBJ(arg, sg, SG_MAGIC);
 	struct scan *s = &sg->scan;
@@ -305,7 +305,8 @@ sg_open_inside(struct sg *sg, struct err *e)
 		return fd;
 	if (getsockname(fd, &at.sa, &len) == 0)
 		addr_text(sg->inside_text, &at);
-	sg->inside = sip_udp_open(sg->self->loop, fd, sg_on_inside, sg);
+	sg->inside = dgram_open(
+	    sg->self->loop, fd, DGRAM_BATCH, sg_on_inside, sg);
 	return 0;
 }
 
@@ -373,7 +374,7 @@ sg_on_stop(struct self *self)
 	self->state_of_role = NULL;
 	sg_feed_close(sg);
 	sip_transport_free(&sg->transport);
-	sip_udp_close(&sg->inside);
+	dgram_close(&sg->inside);
 	loop_timer_free(&sg->hold_timer);
 	loop_timer_free(&sg->retry);
 	loop_timer_free(&sg->pulse);

@@ -367,7 +367,7 @@ struct sg {
 	unsigned magic;
 	struct self *self;
 	struct sip_transport *transport;
-	struct sip_udp *inside;
+	struct dgram *inside;
 	char inside_text[ADDR_TEXT]; /* "127.0.0.1:5021" */
 	struct sg_count count;
 	struct role_stat stats[SG_STATS]; /* names of them */
@@ -412,7 +412,7 @@ struct sg_pass {
 /* sg.c: one message of the outside, one datagram of the inside. */
 void sg_on_message(void *sg, const struct sip_flow *, char *msg, size_t n);
 void sg_on_inside(
-    void *sg, struct sip_udp *, char *msg, size_t n, const union addr *from);
+    void *sg, struct dgram *, char *msg, size_t n, const union addr *from);
 /* sg_in.c: requests of the outside. */
 void sg_in_request(struct sg_in *);
 /* sg_pass.c: to the inside, and on T1 timers again for streams. */

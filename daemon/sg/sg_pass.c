@@ -138,7 +138,7 @@ void
 sg_pass_send(struct sg *sg, const union addr *to, const void *p, size_t n)
 {
 	sg->count.inside_out++;
-	sip_udp_send(sg->inside, to, p, n);
+	dgram_send(sg->inside, to, p, n);
 }
 
 /* ---- streams: again and again ------------------------------------------ */

@@ -5,41 +5,18 @@
 #include <sofia-sip/msg.h>
 
 #include "daemon/base/buf.h"
+#include "daemon/base/dgram.h"
 #include "daemon/base/err.h"
 #include "daemon/base/loop.h"
 #include "daemon/base/sock.h"
 
 /*
- * SIP messages as bytes: datagrams in batches, the full parse by sofia-sip,
- * replies assembled as text, digest credentials. What faces the outside
+ * SIP messages as bytes: the full parse by sofia-sip, replies assembled as
+ * text, digest credentials. What faces the outside
  * (streams, TLS, WebSocket, splicing) is in transport.h and scan.h.
  */
 
 #define SIP_MAX 65535 /* bytes of one message */
-
-/* ---- datagrams (sip_udp.c) --------------------------------------------- */
-
-struct sip_udp;
-/* msg is writable, has a NUL behind n, and is gone when the callback returns.
- */
-typedef void sip_udp_fn(
-    void *arg, struct sip_udp *, char *msg, size_t n, const union addr *from);
-
-/* Takes over the bound socket; receives and sends up to 64 at a time. */
-struct sip_udp *sip_udp_open(struct loop *, int fd, sip_udp_fn *, void *arg);
-void sip_udp_close(struct sip_udp **);
-/* Copies the bytes; they leave at the end of the turn, or when 64 wait. */
-void sip_udp_send(
-    struct sip_udp *, const union addr *to, const void *, size_t n);
-void sip_udp_flush(struct sip_udp *);
-/* Datagrams since the opening. May be closed from its own callback. */
-struct sip_udp_count {
-	uint64_t in;
-	uint64_t in_cut; /* of them longer than SIP_MAX, dropped */
-	uint64_t out;
-	uint64_t out_lost; /* the kernel took them not, or the queue was full */
-};
-const struct sip_udp_count *sip_udp_count(const struct sip_udp *);
 
 /* ---- the full parse (sip_parse.c) -------------------------------------- */
 

@@ -88,7 +88,7 @@ struct sip_listener {
 	union addr at;
 	void *state;
 	unsigned conns;
-	struct sip_udp *udp; /* or: */
+	struct dgram *udp; /* or: */
 	int fd;
 	struct loop_fd *event;
 	struct sip_tls *tls;

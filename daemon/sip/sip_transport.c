@@ -211,7 +211,7 @@ sip_transport_count(struct sip_transport *t)
 
 static void
 listener_on_datagram(
-    void *arg, struct sip_udp *u, char *msg, size_t n, const union addr *from)
+    void *arg, struct dgram *u, char *msg, size_t n, const union addr *from)
 {
 	struct sip_listener *l = OBJ(arg, sip_listener, LISTENER_MAGIC);
 	struct sip_transport *t = l->transport;
@@ -338,7 +338,8 @@ sip_listener_open(struct sip_transport *t, const struct sip_listen *how,
 		return r;
 	}
 	if (l->proto == SIP_UDP)
-		l->udp = sip_udp_open(t->loop, l->fd, listener_on_datagram, l);
+		l->udp = dgram_open(
+		    t->loop, l->fd, DGRAM_BATCH, listener_on_datagram, l);
 	else
 		l->event = loop_fd_open(t->loop, l->fd,
 		    t->paused ? 0 : LOOP_READ, listener_on_accept, l);
@@ -377,7 +378,7 @@ sip_listener_close(struct sip_listener **lp)
 	*at = l->next;
 	l->transport->nlisteners--;
 	if (l->udp != NULL) {
-		sip_udp_close(&l->udp);
+		dgram_close(&l->udp);
 	} else {
 		loop_fd_close(&l->event);
 		close(l->fd);
@@ -451,7 +452,7 @@ sip_send(
 	if (f->proto == SIP_UDP) {
 		if (f->listener == NULL)
 			return -ERR_CLOSED;
-		sip_udp_send(f->listener->udp, &f->peer, p, n);
+		dgram_send(f->listener->udp, &f->peer, p, n);
 		t->count.out[SIP_UDP]++;
 		return 0;
 	}

@@ -175,7 +175,8 @@ sr_start(struct self *self, struct err *err)
 	sr_register_stats(sr);
 	if ((fd = sock_udp(&self->inside, err)) < 0)
 		return fd;
-	sr->udp = sip_udp_open(self->loop, fd, sr_register_on_message, sr);
+	sr->udp = dgram_open(
+	    self->loop, fd, DGRAM_BATCH, sr_register_on_message, sr);
 	if ((rc = sr_directory_open(sr, err)) != 0)
 		return rc;
 	return reader_open(
@@ -191,7 +192,7 @@ sr_on_stop(struct self *self)
 	sr_disown(sr);
 	sr_directory_close(sr);
 	reader_close(&sr->warm);
-	sip_udp_close(&sr->udp);
+	dgram_close(&sr->udp);
 	sr_answer_fini(sr);
 	sr_register_fini(sr);
 	free(sr->failures);

@@ -259,7 +259,7 @@ extern const struct op sr_op_failures;
 
 /* ---- one REGISTER (sr_register.c), replies (sr_reply.c) ----------------- */
 
-sip_udp_fn sr_register_on_message;
+dgram_fn sr_register_on_message;
 void sr_register_init(struct sr *);
 void sr_register_fini(struct sr *);
 
@@ -324,7 +324,7 @@ struct sr_counters {
 struct sr {
 	unsigned magic;
 	struct self *self;
-	struct sip_udp *udp;
+	struct dgram *udp;
 	struct sr_directory directory;
 
 	struct reader *warm; /* of location, while another owns it */

@@ -60,7 +60,7 @@ sr_answer_send(struct sr_answer *a)
 	if (a->text.failed || a->text.len == 0)
 		log_warnx("a reply of more than %d bytes dropped", SIP_MAX);
 	else
-		sip_udp_send(a->sr->udp, &a->to, a->text.data, a->text.len);
+		dgram_send(a->sr->udp, &a->to, a->text.data, a->text.len);
 	sr_answer_done(a);
 }
 

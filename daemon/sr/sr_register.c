@@ -336,7 +336,7 @@ sr_register_route(
 
 void
 sr_register_on_message(
-    void *arg, struct sip_udp *udp, char *msg, size_t n, const union addr *from)
+    void *arg, struct dgram *udp, char *msg, size_t n, const union addr *from)
 {
 	struct sr *sr = OBJ(arg, sr, SR_MAGIC);
 	struct sip_parsed p;

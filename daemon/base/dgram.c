@@ -1,12 +1,12 @@
 /*
- * SIP over datagrams, in batches: one recvmmsg takes up to 64, what is sent
- * during a turn of the loop leaves in one sendmmsg.
+ * Datagrams in batches: one recvmmsg takes up to 64, what is sent during a
+ * turn of the loop leaves in one sendmmsg.
  *
- * Bounds: 64 datagrams and UDP_OUT_BYTES wait to be sent; when the kernel
+ * Bounds: 64 datagrams and DGRAM_OUT_BYTES wait to be sent; when the kernel
  * takes no more, what does not fit is dropped and counted, as the network
- * would drop it (RFC 3261 retransmits). One readiness of the descriptor
- * yields at most UDP_TURNS batches, so that other descriptors get their turn.
- * Cut datagrams (longer than SIP_MAX) are dropped: no SIP message is cut.
+ * would drop it (whoever speaks over datagrams repeats). One readiness of the
+ * descriptor yields at most DGRAM_TURNS batches, so that other descriptors get
+ * their turn. Cut datagrams (longer than DGRAM_MAX) are dropped.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,48 +14,47 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/base/log.h"
-#include "daemon/base/mem.h"
-#include "sip.h"
+#include "dgram.h"
+#include "mem.h"
 
-#define UDP_MAGIC 0x75647001
-#define UDP_BATCH 64
-#define UDP_TURNS 4
-#define UDP_OUT_BYTES (256u << 10)
-#define UDP_SOCKET_BYTES (4 << 20) /* asked of the kernel, both ways */
+#define DGRAM_MAGIC 0x64670001
+#define DGRAM_TURNS 4
+#define DGRAM_OUT_BYTES (256u << 10)
+#define DGRAM_SOCKET_BYTES (4 << 20) /* asked of the kernel, both ways */
 /* Rows of the receive store are not a power of two apart: 64 messages at
  * the same offset of a page would share a few lines of the cache. */
-#define UDP_ROW (SIP_MAX + 1 + 1088)
+#define DGRAM_ROW (DGRAM_MAX + 1 + 1088)
 
-struct sip_udp {
+struct dgram {
 	unsigned magic;
 	struct loop *loop;
 	int fd;
 	struct loop_fd *event;
 	struct loop_defer flush;
-	sip_udp_fn *fn;
+	dgram_fn *fn;
 	void *arg;
 	bool busy; /* inside fn: close waits until it returns */
 	bool dead;
 	bool full; /* the kernel takes nothing: wait for LOOP_WRITE */
-	struct sip_udp_count count;
+	struct dgram_count count;
 
-	char *in; /* UDP_BATCH rows; pages are touched on use only */
-	union addr in_from[UDP_BATCH];
-	struct iovec in_iov[UDP_BATCH];
-	struct mmsghdr in_msg[UDP_BATCH];
+	unsigned batch;
+	char *in; /* batch rows; pages are touched on use only */
+	union addr in_from[DGRAM_BATCH];
+	struct iovec in_iov[DGRAM_BATCH];
+	struct mmsghdr in_msg[DGRAM_BATCH];
 
 	unsigned nout;
 	size_t out_len;
 	char *out;
-	union addr out_to[UDP_BATCH];
-	struct iovec out_iov[UDP_BATCH];
-	struct mmsghdr out_msg[UDP_BATCH];
+	union addr out_to[DGRAM_BATCH];
+	struct iovec out_iov[DGRAM_BATCH];
+	struct mmsghdr out_msg[DGRAM_BATCH];
 };
 
 /* Everything goes back; nobody is inside the callback. */
 static void
-sip_udp_free(struct sip_udp *u)
+dgram_free(struct dgram *u)
 {
 	loop_defer_cancel(u->loop, &u->flush);
 	loop_fd_close(&u->event);
@@ -68,7 +67,7 @@ sip_udp_free(struct sip_udp *u)
 
 /* Hand the datagrams of one batch on; false when the socket was closed. */
 static bool
-sip_udp_deliver(struct sip_udp *u, unsigned n)
+dgram_deliver(struct dgram *u, unsigned n)
 {
 	struct mmsghdr *m;
 	unsigned i;
@@ -88,105 +87,109 @@ sip_udp_deliver(struct sip_udp *u, unsigned n)
 	u->busy = false;
 	if (!u->dead)
 		return true;
-	sip_udp_free(u);
+	dgram_free(u);
 	return false;
 }
 
 /* Receive until the socket is empty or others must have their turn. */
 static void
-sip_udp_receive(struct sip_udp *u)
+dgram_receive(struct dgram *u)
 {
 	unsigned turn, i;
 	int n;
 
-	for (turn = 0; turn < UDP_TURNS; turn++) {
-		for (i = 0; i < UDP_BATCH; i++)
+	for (turn = 0; turn < DGRAM_TURNS; turn++) {
+		for (i = 0; i < u->batch; i++)
 			u->in_msg[i].msg_hdr.msg_namelen = sizeof u->in_from[i];
-		n = recvmmsg(u->fd, u->in_msg, UDP_BATCH, MSG_DONTWAIT, NULL);
-		if (n <= 0 || !sip_udp_deliver(u, (unsigned)n) || n < UDP_BATCH)
+		n = recvmmsg(u->fd, u->in_msg, u->batch, MSG_DONTWAIT, NULL);
+		if (n <= 0 || !dgram_deliver(u, (unsigned)n) ||
+		    (unsigned)n < u->batch)
 			return;
 	}
 }
 
 static void
-sip_udp_on_event(void *arg, int fd, int events)
+dgram_on_event(void *arg, int fd, int events)
 {
-	struct sip_udp *u = OBJ(arg, sip_udp, UDP_MAGIC);
+	struct dgram *u = OBJ(arg, dgram, DGRAM_MAGIC);
 
 	(void)fd;
 	if ((events & LOOP_WRITE) != 0) {
 		u->full = false;
-		sip_udp_flush(u);
+		dgram_flush(u);
 	}
 	if ((events & LOOP_READ) != 0)
-		sip_udp_receive(u);
+		dgram_receive(u);
 }
 
 static void
-sip_udp_on_defer(void *arg)
+dgram_on_defer(void *arg)
 {
-	sip_udp_flush(OBJ(arg, sip_udp, UDP_MAGIC));
+	dgram_flush(OBJ(arg, dgram, DGRAM_MAGIC));
 }
 
 /* Wire the message headers to their rows, once. */
 static void
-sip_udp_prepare(struct sip_udp *u)
+dgram_prepare(struct dgram *u)
 {
 	unsigned i;
 
-	for (i = 0; i < UDP_BATCH; i++) {
-		u->in_iov[i].iov_base = u->in + (size_t)i * UDP_ROW;
-		u->in_iov[i].iov_len = SIP_MAX;
+	for (i = 0; i < u->batch; i++) {
+		u->in_iov[i].iov_base = u->in + (size_t)i * DGRAM_ROW;
+		u->in_iov[i].iov_len = DGRAM_MAX;
 		u->in_msg[i].msg_hdr.msg_iov = &u->in_iov[i];
 		u->in_msg[i].msg_hdr.msg_iovlen = 1;
 		u->in_msg[i].msg_hdr.msg_name = &u->in_from[i];
+	}
+	for (i = 0; i < DGRAM_BATCH; i++) {
 		u->out_msg[i].msg_hdr.msg_iov = &u->out_iov[i];
 		u->out_msg[i].msg_hdr.msg_iovlen = 1;
 		u->out_msg[i].msg_hdr.msg_name = &u->out_to[i];
 	}
 }
 
-struct sip_udp *
-sip_udp_open(struct loop *loop, int fd, sip_udp_fn *fn, void *arg)
+struct dgram *
+dgram_open(struct loop *loop, int fd, unsigned batch, dgram_fn *fn, void *arg)
 {
-	struct sip_udp *u = xcalloc(1, sizeof *u);
-	int size = UDP_SOCKET_BYTES;
+	struct dgram *u = xcalloc(1, sizeof *u);
+	int size = DGRAM_SOCKET_BYTES;
 
-	u->magic = UDP_MAGIC;
+	u->magic = DGRAM_MAGIC;
 	u->loop = loop;
 	u->fd = fd;
 	u->fn = fn;
 	u->arg = arg;
-	u->in = xmalloc((size_t)UDP_BATCH * UDP_ROW);
-	u->out = xmalloc(UDP_OUT_BYTES);
-	u->flush.fn = sip_udp_on_defer;
+	u->batch = batch < DGRAM_BATCH ? batch : DGRAM_BATCH;
+	u->in = xmalloc((size_t)u->batch * DGRAM_ROW);
+	u->out = xmalloc(DGRAM_OUT_BYTES);
+	u->flush.fn = dgram_on_defer;
 	u->flush.arg = u;
-	sip_udp_prepare(u);
+	dgram_prepare(u);
 	/* The kernel gives what it is allowed to give; both may be less. */
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-	u->event = loop_fd_open(loop, fd, LOOP_READ, sip_udp_on_event, u);
+	u->event = loop_fd_open(loop, fd, LOOP_READ, dgram_on_event, u);
 	return u;
 }
 
 void
-sip_udp_close(struct sip_udp **up)
+dgram_close(struct dgram **up)
 {
-	struct sip_udp *u = *up;
+	struct dgram *u = *up;
 
 	*up = NULL;
 	if (u == NULL)
 		return;
-	sip_udp_flush(u);
+	dgram_flush(u);
 	if (u->busy)
 		u->dead = true;
 	else
-		sip_udp_free(u);
+		dgram_free(u);
 }
 
 /* The first n of the queue are gone; the rest moves up. */
 static void
-sip_udp_shift(struct sip_udp *u, unsigned n)
+dgram_shift(struct dgram *u, unsigned n)
 {
 	unsigned i, left = u->nout - n;
 	size_t from = left > 0
@@ -207,7 +210,7 @@ sip_udp_shift(struct sip_udp *u, unsigned n)
 }
 
 void
-sip_udp_flush(struct sip_udp *u)
+dgram_flush(struct dgram *u)
 {
 	unsigned done = 0;
 	int n;
@@ -228,19 +231,19 @@ sip_udp_flush(struct sip_udp *u)
 		}
 	}
 	if (done > 0)
-		sip_udp_shift(u, done);
+		dgram_shift(u, done);
 	loop_fd_want(u->event, LOOP_READ | (u->full ? LOOP_WRITE : 0));
 }
 
 void
-sip_udp_send(struct sip_udp *u, const union addr *to, const void *p, size_t n)
+dgram_send(struct dgram *u, const union addr *to, const void *p, size_t n)
 {
 	unsigned i;
 
-	if (u->nout == UDP_BATCH || u->out_len + n > UDP_OUT_BYTES)
-		sip_udp_flush(u);
-	if (n > SIP_MAX || u->nout == UDP_BATCH ||
-	    u->out_len + n > UDP_OUT_BYTES) {
+	if (u->nout == DGRAM_BATCH || u->out_len + n > DGRAM_OUT_BYTES)
+		dgram_flush(u);
+	if (n > DGRAM_MAX || u->nout == DGRAM_BATCH ||
+	    u->out_len + n > DGRAM_OUT_BYTES) {
 		u->count.out_lost++;
 		return;
 	}
@@ -254,8 +257,8 @@ sip_udp_send(struct sip_udp *u, const union addr *to, const void *p, size_t n)
 	loop_defer(u->loop, &u->flush);
 }
 
-const struct sip_udp_count *
-sip_udp_count(const struct sip_udp *u)
+const struct dgram_count *
+dgram_count(const struct dgram *u)
 {
 	return &u->count;
 }

@@ -8,12 +8,12 @@
 #include <cmocka.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/sip/sip.h"
+#include "daemon/base/dgram.h"
 
 struct box {
 	struct loop *loop;
 	struct loop_timer *guard;
-	struct sip_udp *a, *b;
+	struct dgram *a, *b;
 	union addr at_a, at_b;
 	unsigned got, want;
 	bool in_order;
@@ -32,7 +32,7 @@ box_on_guard(void *arg)
 /* Counts what comes; the number in front of each must grow by one. */
 static void
 box_on_message(
-    void *arg, struct sip_udp *u, char *msg, size_t n, const union addr *from)
+    void *arg, struct dgram *u, char *msg, size_t n, const union addr *from)
 {
 	struct box *x = arg;
 	unsigned number;
@@ -45,7 +45,7 @@ box_on_message(
 	x->last_len = n;
 	if (x->close_first) {
 		assert_ptr_equal(u, x->b);
-		sip_udp_close(&x->b);
+		dgram_close(&x->b);
 		loop_stop(x->loop);
 	} else if (x->got == x->want) {
 		loop_stop(x->loop);
@@ -53,7 +53,7 @@ box_on_message(
 }
 
 /* A socket on a free port of the loopback, opened. */
-static struct sip_udp *
+static struct dgram *
 box_socket(struct box *x, union addr *at)
 {
 	struct err e;
@@ -64,7 +64,7 @@ box_socket(struct box *x, union addr *at)
 	fd = sock_udp(at, &e);
 	assert_true(fd >= 0);
 	assert_int_equal(getsockname(fd, &at->sa, &len), 0);
-	return sip_udp_open(x->loop, fd, box_on_message, x);
+	return dgram_open(x->loop, fd, DGRAM_BATCH, box_on_message, x);
 }
 
 static void
@@ -81,8 +81,8 @@ box_init(struct box *x)
 static void
 box_fini(struct box *x)
 {
-	sip_udp_close(&x->a);
-	sip_udp_close(&x->b);
+	dgram_close(&x->a);
+	dgram_close(&x->b);
 	loop_timer_free(&x->guard);
 	loop_free(&x->loop);
 }
@@ -108,13 +108,13 @@ batches_arrive_in_order(void **state)
 	box_init(&x);
 	for (i = 0; i < 200; i++) {
 		snprintf(text, sizeof text, "%u message", i);
-		sip_udp_send(x.a, &x.at_b, text, strlen(text));
+		dgram_send(x.a, &x.at_b, text, strlen(text));
 	}
 	box_run(&x, 200);
 	assert_int_equal(x.got, 200);
 	assert_true(x.in_order);
-	assert_int_equal(sip_udp_count(x.a)->out, 200);
-	assert_int_equal(sip_udp_count(x.b)->in, 200);
+	assert_int_equal(dgram_count(x.a)->out, 200);
+	assert_int_equal(dgram_count(x.b)->in, 200);
 	box_fini(&x);
 }
 
@@ -122,16 +122,16 @@ batches_arrive_in_order(void **state)
 static void
 size_is_bounded(void **state)
 {
-	static char big[SIP_MAX + 1];
+	static char big[DGRAM_MAX + 1];
 	struct box x;
 
 	(void)state;
 	box_init(&x);
 	memset(big, 'x', sizeof big);
 	memcpy(big, "0 ", 2);
-	sip_udp_send(x.a, &x.at_b, big, sizeof big);
-	assert_int_equal(sip_udp_count(x.a)->out_lost, 1);
-	sip_udp_send(x.a, &x.at_b, big, 65507);
+	dgram_send(x.a, &x.at_b, big, sizeof big);
+	assert_int_equal(dgram_count(x.a)->out_lost, 1);
+	dgram_send(x.a, &x.at_b, big, 65507);
 	box_run(&x, 1);
 	assert_int_equal(x.got, 1);
 	assert_int_equal(x.last_len, 65507);
@@ -148,11 +148,11 @@ unsendable_is_skipped(void **state)
 	(void)state;
 	box_init(&x);
 	assert_true(addr_parse(&nowhere, "127.0.0.1", 0));
-	sip_udp_send(x.a, &nowhere, "x", 1);
-	sip_udp_send(x.a, &x.at_b, "0 good", 6);
+	dgram_send(x.a, &nowhere, "x", 1);
+	dgram_send(x.a, &x.at_b, "0 good", 6);
 	box_run(&x, 1);
 	assert_int_equal(x.got, 1);
-	assert_int_equal(sip_udp_count(x.a)->out_lost, 1);
+	assert_int_equal(dgram_count(x.a)->out_lost, 1);
 	box_fini(&x);
 }
 
@@ -167,7 +167,7 @@ close_from_callback(void **state)
 	box_init(&x);
 	x.close_first = true;
 	for (i = 0; i < 10; i++)
-		sip_udp_send(x.a, &x.at_b, "0 x", 3);
+		dgram_send(x.a, &x.at_b, "0 x", 3);
 	box_run(&x, 0);
 	assert_int_equal(x.got, 1);
 	assert_null(x.b);
