@@ -191,9 +191,6 @@ mg_media_open(struct mg_party *p, unsigned index, struct err *e)
 	m->fresh = true;
 	mg_stream_init(&m->rtp, m, fd[0], false);
 	mg_stream_init(&m->rtcp, m, fd[1], true);
-	do
-		rand_bytes(&m->echo_salt, sizeof m->echo_salt);
-	while (m->echo_salt == 0);
 	mg->n.sockets = mg->ports.sockets;
 	return 0;
 }

@@ -351,6 +351,16 @@ mg_offer_signal(struct mg_deal *d)
 	}
 }
 
+/* From here on the party hears itself, by another source than its own. */
+static void
+mg_echo_begin(struct mg_media *m)
+{
+	m->echo = true;
+	m->peer = NULL; /* who was there before hears no more */
+	while (m->echo_salt == 0)
+		rand_bytes(&m->echo_salt, sizeof m->echo_salt);
+}
+
 /* The gate's own answer: the first format and telephone events, the other
  * way round. */
 static void
@@ -366,8 +376,7 @@ mg_echo_plan(struct mg_deal *d, struct mg_sdp_plan *plan)
 		p = &plan->section[i];
 		if ((m = d->a->media[i]) == NULL)
 			continue;
-		m->echo = true;
-		m->peer = NULL; /* who was there before hears no more */
+		mg_echo_begin(m);
 		m->mux = s->mux;
 		mg_plan_section(d, p, s, m, m->mux);
 		memcpy(p->formats, s->events, sizeof p->formats);
