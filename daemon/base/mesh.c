@@ -25,8 +25,16 @@
 
 #define MESH_PENDING 32		      /* accepted and not yet let in */
 #define MESH_PATIENCE (5 * CLOCK_SEC) /* from connect to hello */
+/*
+ * Before TCP sends its second SYN (1 s) we dial anew, with pauses of our own:
+ * its back-off doubles, and would go on after the network is healed.
+ */
+#define MESH_ANSWER (500 * CLOCK_MS)
+/* One keepalive probe (1 s, tls.c) and 500 ms for its answer. */
+#define MESH_SILENCE (1500 * CLOCK_MS)
+#define MESH_LOOK (250 * CLOCK_MS) /* between two looks for silence */
 #define MESH_PAUSE_MIN (50 * CLOCK_MS)
-#define MESH_PAUSE_MAX (2 * CLOCK_SEC)
+#define MESH_PAUSE_MAX CLOCK_SEC
 #define MESH_STEADY (2 * CLOCK_SEC) /* up so long: the pause is short again */
 #define MESH_SAID 64		    /* reasons remembered as logged */
 
@@ -43,7 +51,7 @@ struct mesh_conn {
 	struct loop_fd *io;
 	union addr from;
 	bool pending, refused, up;
-	uint64_t up_at; /* monotonic */
+	uint64_t began, up_at; /* monotonic */
 	size_t got;
 	uint8_t hello[MESH_HELLO];
 };
@@ -77,6 +85,7 @@ struct mesh {
 	struct mesh_peers peers;
 	struct mesh_conns pending;
 	unsigned npending;
+	struct loop_timer *look;
 	bool cut;
 	struct {
 		char reason[128];
@@ -453,6 +462,7 @@ mesh_conn_open(
 
 	c->mesh = m;
 	c->fd = -1;
+	c->began = clock_mono();
 	c->from = *from;
 	if ((c->tls = tls_open(&config)) == NULL) {
 		free(c);
@@ -503,6 +513,38 @@ mesh_dial(void *arg)
 	}
 	mesh_note(&failed, fd < 0 ? e.text : "out of memory");
 	mesh_redial(p);
+}
+
+/* ---- silence ----------------------------------------------------------- */
+
+/* Ends a connection whose peer gives no sign of life; c may be gone. */
+static void
+mesh_look_at(struct mesh_conn *c)
+{
+	if (tls_is_dialling(c->tls)) {
+		if (!c->mesh->cut && clock_mono() - c->began >= MESH_ANSWER)
+			mesh_conn_end(c, "no answer");
+	} else if (tls_silence(c->tls) >= MESH_SILENCE) {
+		mesh_conn_end(c, "its machine is silent");
+	}
+}
+
+static void
+mesh_on_look(void *arg)
+{
+	struct mesh *m = arg;
+	struct mesh_conn *c, *next;
+	struct mesh_peer *p;
+
+	for (c = TAILQ_FIRST(&m->pending); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		mesh_look_at(c);
+	}
+	TAILQ_FOREACH (p, &m->peers, entry) {
+		if (p->conn != NULL)
+			mesh_look_at(p->conn);
+	}
+	loop_timer_set(m->look, MESH_LOOK);
 }
 
 /* ---- the list ----------------------------------------------------------- */
@@ -643,6 +685,8 @@ mesh_open(struct loop *loop, const struct mesh_config *c, struct mesh **out,
 		    tls_id_name(m->id));
 	if (r == 0)
 		r = tls_door_open(loop, &at, mesh_on_accept, m, &m->door, e);
+	m->look = loop_timer_new(loop, mesh_on_look, m);
+	loop_timer_set(m->look, MESH_LOOK);
 	if (r != 0)
 		mesh_close(&m);
 	*out = m;
@@ -658,6 +702,7 @@ mesh_close(struct mesh **mp)
 	if (m == NULL)
 		return;
 	tls_door_close(&m->door);
+	loop_timer_free(&m->look);
 	while (!TAILQ_EMPTY(&m->peers))
 		mesh_peer_free(TAILQ_FIRST(&m->peers));
 	while (!TAILQ_EMPTY(&m->pending))

@@ -22,8 +22,10 @@
  *     again is a new descriptor, what was on its way in the old one is lost;
  *   - no boundaries of messages; beside the buffers of the kernel 64 KiB are
  *     held each way, then the writer waits as on any slow socket;
- *   - a peer that fell silent is noticed by TCP after 5 s; who must know
- *     sooner sends heartbeats of its own.
+ *   - when nothing came from the peer's machine for 1.5 s, not even the
+ *     answer to a keepalive probe, the connection ends, so that after a cut
+ *     nobody waits for the retransmissions of an old one; who must know
+ *     sooner, or that a process hangs, sends heartbeats of its own.
  */
 struct mesh;
 

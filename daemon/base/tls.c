@@ -22,7 +22,8 @@
 #include "str.h"
 #include "tls.h"
 
-/* A silent peer: probes after 1 s, given up 5 s after its last sign. */
+/* A silent peer: probes after 1 s, by TCP given up 5 s after its last sign;
+ * for who does not look at tls_silence before. */
 #define TLS_KEEP_IDLE 1
 #define TLS_KEEP_PAUSE 1
 #define TLS_KEEP_COUNT 4
@@ -676,6 +677,27 @@ tls_pause(struct tls *t, bool paused)
 	loop_fd_want(t->io, paused ? 0 : LOOP_WRITE);
 	if (t->plain_io != NULL)
 		loop_fd_want(t->plain_io, 0);
+}
+
+bool
+tls_is_dialling(const struct tls *t)
+{
+	return t->state == TLS_CONNECTING;
+}
+
+uint64_t
+tls_silence(const struct tls *t)
+{
+	struct tcp_info i;
+	socklen_t n = sizeof i;
+	uint32_t ms;
+
+	if (getsockopt(t->fd, IPPROTO_TCP, TCP_INFO, &i, &n) != 0)
+		return 0;
+	ms = i.tcpi_last_ack_recv < i.tcpi_last_data_recv
+	    ? i.tcpi_last_ack_recv
+	    : i.tcpi_last_data_recv;
+	return ms * CLOCK_MS;
 }
 
 const char *

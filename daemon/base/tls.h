@@ -65,6 +65,14 @@ void tls_close(struct tls **);
 /* Neither side is read or written, as if nothing passed the wire; nothing
  * ends and nothing is lost. Until it is called again with false. */
 void tls_pause(struct tls *, bool);
+/* Is it still on its way: no sign of the peer's machine so far? */
+bool tls_is_dialling(const struct tls *);
+/*
+ * Since when nothing has come from the peer's machine, in microseconds. When
+ * both sides have nothing to say our kernel asks that one once a second, so
+ * silence is a sign of the network or the machine, not of a busy process.
+ */
+uint64_t tls_silence(const struct tls *);
 /* The name in the peer's certificate, "" when it has shown none. */
 const char *tls_peer(const struct tls *);
 /* Bytes of the user so far. */

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/filter.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -443,6 +445,70 @@ a_cut_server_meets_nobody(void **state)
 	}
 }
 
+/* All connections there are hear nothing more from the other machine, nor
+ * does that one hear their kernel: a filter drops what comes. */
+static void
+deafen_all(void)
+{
+	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = {.len = 1, .filter = &drop};
+	union addr peer;
+	int fd;
+
+	for (fd = 3; fd < 256; fd++) {
+		socklen_t n = sizeof peer;
+
+		if (getpeername(fd, &peer.sa, &n) == 0 &&
+		    peer.sa.sa_family == AF_INET)
+			assert_int_equal(
+			    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER,
+				&program, sizeof program),
+			    0);
+	}
+}
+
+/* Between machines that do not hear each other any more a connection ends,
+ * although neither has anything to say, and a new one follows. */
+static void
+a_silent_machine_is_left_and_met_again(void **state)
+{
+	struct mesh_status s;
+
+	(void)state;
+	pair();
+	wait_for(both_up);
+	deafen_all();
+	wait_for(two_ups);
+	status(&rig->node[0], &s);
+	assert_true(s.up);
+	assert_string_equal(s.reason, "its machine is silent");
+}
+
+static uint64_t rested;
+
+static bool
+is_rested(struct rig *r)
+{
+	(void)r;
+	return clock_mono() > rested;
+}
+
+/* One whose process says nothing, or is cut off, is not silent: its kernel
+ * answers. */
+static void
+an_idle_connection_stays(void **state)
+{
+	(void)state;
+	pair();
+	wait_for(both_up);
+	rested = clock_mono() + 3 * CLOCK_SEC;
+	mesh_cut(rig->node[1].mesh, true);
+	wait_for(is_rested);
+	mesh_cut(rig->node[1].mesh, false);
+	assert_int_equal(rig->node[0].ups, 1);
+	assert_int_equal(rig->node[1].ups, 1);
+}
+
 /* A server that ends and comes back is connected again, without help. */
 static void
 restarted_server_is_found_again(void **state)
@@ -728,7 +794,9 @@ main(void)
 	    T(bytes_arrive_and_a_slow_reader_stops_the_writer),
 	    T(closed_end_is_the_end_and_a_new_connection_follows),
 	    T(last_words_arrive), T(a_cut_is_silence_both_ways),
-	    T(a_cut_server_meets_nobody), T(restarted_server_is_found_again),
+	    T(a_cut_server_meets_nobody),
+	    T(a_silent_machine_is_left_and_met_again),
+	    T(an_idle_connection_stays), T(restarted_server_is_found_again),
 	    T(unlisted_server_is_closed_and_refused),
 	    T(other_cluster_is_refused), T(answer_in_another_name_is_refused),
 	    T(other_service_is_refused),
