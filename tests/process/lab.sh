@@ -43,6 +43,41 @@ restarts() {
 }
 t "an instance of another server is restarted by its name" restarts
 
+# A cut is noticed, and after it is healed all three services of a server are
+# connected anew.
+link_is() {
+	rows 1 'show server links' ".data[] | select(.server == \"srv3\") |
+	    .state $1 \"up\""
+}
+said() {
+	grep -c "service=$1 server=srv3 $2" "$TANDEM_LAB/srv1/tandemd.log"
+}
+ended() {
+	local service
+	for service in 1 2 3; do
+		[ "$(said $service 'disconnected: its machine is silent')" = 1 ] ||
+		    return 1
+	done
+}
+again() {
+	local service
+	for service in 1 2 3; do
+		[ "$(said $service connected)" -gt "${met[$service]}" ] || return 1
+	done
+}
+for service in 1 2 3; do
+	met[service]=$(said $service connected)
+done
+lab cut 1 3
+lab cut 2 3
+t "connections to a server that was cut off end" eventually ended
+t "which is shown" eventually link_is '!='
+lab heal
+healed=${EPOCHREALTIME/./}
+t "healed, each is there again" eventually again
+echo "# $(((${EPOCHREALTIME/./} - healed) / 1000)) ms after the network"
+t "and the server is up" eventually all_up 1
+
 away() {
 	local now
 	now=$(owner "$1" "$2")
