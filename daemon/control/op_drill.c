@@ -301,7 +301,9 @@ const struct op control_op_drill_role = {
     .brief = "break the owner of a role and measure its replacement",
     .about = DRILL_ABOUT
     "The process that owns the role is killed, stopped for a while as if it "
-    "hung, or its ownership is moved.",
+    "hung, or its ownership is moved. Roles that can be drilled are sr and "
+    "st, whose every write can be told from any other and looked for "
+    "afterwards; mgc and b2bua would need calls with media.",
     .example = "request drill role sr fault kill times 2 maintenance",
     .args = drill_role_args,
     .cols = drill_cols,
