@@ -219,6 +219,9 @@ json_t *feed_media(const struct obj *const *objs, sqlite3 *site,
  * makes the stream before it writes the server's rows. */
 bool feed_knows(
     const struct obj *const *objs, sqlite3 *site, const char *server);
+/* What the server's instances of the role weigh; -1 = it is not placed. */
+int feed_weight(const struct obj *const *objs, sqlite3 *site,
+    const char *server, const char *role);
 /* How many instances of a role the server shall run; -1 = not said. */
 int feed_instances(const struct obj *const *objs, sqlite3 *site,
     const char *server, const char *role);
@@ -234,6 +237,8 @@ bool feed_ports(
 
 void site_on_event(struct control *, struct reader *, enum reader_event);
 void root_on_event(struct control *, struct reader *, enum reader_event);
+/* What our instances of a role weigh; -1 = nobody says. */
+int site_weight(struct control *, const char *role);
 /* Feed one instance, if what it needs can be read. */
 void site_feed(struct control *, struct peer *);
 /* Its link ends: what it was told does not count for the next. */

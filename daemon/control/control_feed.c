@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "daemon/base/hrw.h"
 #include "daemon/base/str.h"
 
 static json_t *
@@ -153,6 +154,55 @@ feed_limits(const struct obj *const *objs, sqlite3 *site)
 	return o;
 }
 
+/* ---- weights ---------------------------------------------------------------
+ */
+
+int
+feed_weight(const struct obj *const *objs, sqlite3 *site, const char *server,
+    const char *role)
+{
+	struct obj_path p;
+	struct obj_row row;
+	int n;
+
+	if (!feed_path(objs, &p, "server", server, "role", role) ||
+	    obj_get(site, &p, &row, NULL) != 0)
+		return -1;
+	n = (int)obj_value_int(&row, "weight", HRW_WEIGHT);
+	obj_row_fini(&row);
+	return n;
+}
+
+struct feed_weights {
+	const struct obj *const *objs;
+	sqlite3 *site;
+	json_t *list;
+};
+
+static int
+feed_take_weight(void *arg, struct obj_row *row, struct err *e)
+{
+	const struct feed_weights *f = arg;
+	const char *server = row->path.key[0];
+	int n = feed_weight(f->objs, f->site, server, "b2bua");
+
+	(void)e;
+	if (n > 0)
+		json_object_set_new(f->list, server, json_integer(n));
+	return 0;
+}
+
+/* What every server's B2BUAs weigh. */
+static json_t *
+feed_weights(const struct obj *const *objs, sqlite3 *site)
+{
+	struct feed_weights f = {objs, site, json_object()};
+	struct obj_path kind = {.obj = obj_find(objs, NULL, "server")};
+
+	obj_each(site, &kind, NULL, 0, feed_take_weight, &f, NULL);
+	return f.list;
+}
+
 json_t *
 feed_gate(const struct obj *const *objs, sqlite3 *site, sqlite3 *root,
     const char *server, const char *instance)
@@ -166,8 +216,9 @@ feed_gate(const struct obj *const *objs, sqlite3 *site, sqlite3 *root,
 	obj_each(root, &kind, NULL, 0, feed_take_domain, domains, NULL);
 	if (feed_path(objs, &kind, "server", server, "listener", NULL))
 		obj_each(site, &kind, NULL, 0, feed_take_listener, &f, NULL);
-	return json_pack("{s:o, s:o, s:o}", "domains", domains, "listeners",
-	    f.list, "gate", feed_limits(objs, site));
+	return json_pack("{s:o, s:o, s:o, s:o}", "domains", domains,
+	    "listeners", f.list, "gate", feed_limits(objs, site), "weights",
+	    feed_weights(objs, site));
 }
 
 json_t *

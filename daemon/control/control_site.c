@@ -22,6 +22,16 @@ site_db(struct control *c)
 	return streams_db(c->streams, name);
 }
 
+int
+site_weight(struct control *c, const char *role)
+{
+	sqlite3 *site = site_db(c);
+
+	return site == NULL
+	    ? -1
+	    : feed_weight(c->self->table->objs, site, c->self->server, role);
+}
+
 /* Tell the supervisor of every role whose count is another than before. */
 static void
 site_place(struct control *c, sqlite3 *site)

@@ -116,11 +116,13 @@ roles_row(struct op_call *call, enum role_id id, unsigned index,
 {
 	static const char *const modes[] = {"single", "active", "passive"};
 	const struct role_row *r = &role_rows[id];
+	struct control *c = control_of(call);
 	char instance[OWNER_INSTANCE];
 	uint64_t epoch = 0;
+	int weight;
 	bool owns = role_owns(call->self, id, index, &epoch);
 
-	far_name(control_of(call), instance, s->name);
+	far_name(c, instance, s->name);
 	op_row(call);
 	op_put(call, "instance", instance);
 	op_put(call, "role", r->name);
@@ -136,6 +138,8 @@ roles_row(struct op_call *call, enum role_id id, unsigned index,
 	if (s->pid != 0)
 		op_put_int(call, "uptime", role_seconds(s->since));
 	op_put_int(call, "restarts", s->restarts);
+	if (id == ROLE_B2BUA && (weight = site_weight(c, r->name)) > 0)
+		op_put_int(call, "weight", weight);
 }
 
 static void
@@ -193,6 +197,9 @@ static const struct op_field roles_cols[] = {
     {.name = "restarts",
 	.type = &op_type_int,
 	.brief = "starts after the first"},
+    {.name = "weight",
+	.type = &op_type_int,
+	.brief = "share of new calls, where servers differ"},
     {0},
 };
 

@@ -13,6 +13,12 @@ static const struct op_field fields[] = {
 	.max = 8,
 	.def = "1",
 	.brief = "processes of the role on this server"},
+    {.name = "weight",
+	.type = &op_type_int,
+	.min = 1,
+	.max = 1000,
+	.def = "100",
+	.brief = "share of the work among the servers; of b2bua"},
     {0},
 };
 
@@ -29,7 +35,11 @@ const struct obj obj_role = {
 	     "and mg serve side by side; of sr, st and mgc one owns the work "
 	     "and the others take over when it dies, so two of them survive "
 	     "the death of one process. 0 stops the role on this server; a "
-	     "commit warns of what that costs.",
+	     "commit warns of what that costs. "
+	     "weight counts for b2bua: where all servers have the same, a "
+	     "gate gives a new call to its own server; where they differ, "
+	     "new calls of all gates spread over all instances as the "
+	     "weights say, and another weight moves only calls to come.",
     .example = "set server srv1 role mg instances 2",
     .fields = fields,
 };

@@ -141,6 +141,14 @@ struct sg_owner {
 	bool serving;
 	bool fresh;	/* began to serve, and nobody has looked since */
 	uint64_t since; /* when it stopped to, monotonic */
+	unsigned weight;
+};
+
+/* What the configuration says of a server's B2BUAs. */
+#define SG_WEIGHTS 64
+struct sg_weight {
+	char server[33];
+	unsigned weight;
 };
 
 #define SG_SOFT_SETS 8192
@@ -157,6 +165,9 @@ struct sg_route {
 	uint64_t version;
 	unsigned count;
 	struct sg_owner owner[SG_OWNERS];
+	struct sg_weight weight[SG_WEIGHTS];
+	unsigned nweights;
+	bool even;	      /* all B2BUAs have the same weight */
 	struct sg_soft *soft; /* SG_SOFT_SETS * SG_SOFT_WAYS */
 };
 void sg_route_init(
@@ -164,6 +175,8 @@ void sg_route_init(
 void sg_route_fini(struct sg_route *);
 /* Take over the map when it has changed; true when it had. */
 bool sg_route_refresh(struct sg_route *, uint64_t now);
+/* Other weights: name of a server -> number; 100 for one that is missing. */
+void sg_route_weigh(struct sg_route *, json_t *weights);
 struct sg_owner *sg_route_find(struct sg_route *, const char *name, size_t n);
 struct sg_owner *sg_route_by_hash(struct sg_route *, uint32_t hash);
 struct sg_owner *sg_route_by_address(struct sg_route *, const union addr *);

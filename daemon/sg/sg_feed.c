@@ -358,5 +358,6 @@ sg_feed(struct sg *sg, json_t *params)
 			log_warnx("feed: %s", e.text);
 	}
 	sg_feed_limits(sg, json_object_get(params, "gate"));
+	sg_route_weigh(&sg->route, json_object_get(params, "weights"));
 	sg_feed_listeners(sg, json_object_get(params, "listeners"));
 }

@@ -3,12 +3,13 @@
  * so a request costs one atomic read. New calls go to a B2BUA of this server
  * while one serves, so a call crosses no network that it need not cross; then
  * to one of another server; then to one that drains; and only when none serves
- * is one waited for. A
- * bounded table of 32 s keeps a request, its CANCEL and its repetitions
- * together while that changes.
+ * is one waited for. Where servers were given weights that differ, these decide
+ * and not the way. A bounded table of 32 s keeps a request, its CANCEL and its
+ * repetitions together while that changes.
  */
 #include <stdlib.h>
 
+#include "daemon/base/hrw.h"
 #include "daemon/base/mem.h"
 #include "sg.h"
 
@@ -83,6 +84,58 @@ sg_route_take(struct sg_owner *out, const struct owner *o,
 		before->epoch != o->epoch);
 }
 
+/* ---- weights ----------------------------------------------------------- */
+
+static unsigned
+sg_route_weight(const struct sg_route *r, const char *key)
+{
+	const char *server = owner_server(key);
+	unsigned i;
+
+	for (i = 0; i < r->nweights; i++) {
+		if (strcmp(r->weight[i].server, server) == 0)
+			return r->weight[i].weight;
+	}
+	return HRW_WEIGHT;
+}
+
+/* Each B2BUA its weight, and whether they differ. */
+static void
+sg_route_settle(struct sg_route *r)
+{
+	unsigned i, first = 0;
+
+	r->even = true;
+	for (i = 0; i < r->count; i++) {
+		if (!sg_route_is_calls(r->owner[i].key))
+			continue;
+		r->owner[i].weight = sg_route_weight(r, r->owner[i].key);
+		if (first == 0)
+			first = r->owner[i].weight;
+		else if (first != r->owner[i].weight)
+			r->even = false;
+	}
+}
+
+void
+sg_route_weigh(struct sg_route *r, json_t *weights)
+{
+	const char *server;
+	json_t *weight;
+
+	r->nweights = 0;
+	json_object_foreach (weights, server, weight) {
+		struct sg_weight *w = &r->weight[r->nweights];
+
+		if (r->nweights == SG_WEIGHTS || json_integer_value(weight) < 1)
+			continue;
+		str_copy(w->server, sizeof w->server, server);
+		w->weight = (unsigned)json_integer_value(weight);
+		r->nweights++;
+	}
+	sg_route_settle(r);
+}
+
 bool
 sg_route_refresh(struct sg_route *r, uint64_t now)
 {
@@ -108,6 +161,7 @@ sg_route_refresh(struct sg_route *r, uint64_t now)
 		sg_route_take(
 		    &r->owner[r->count++], &o, i < n ? &old[i] : NULL, now);
 	}
+	sg_route_settle(r);
 	return true;
 }
 
@@ -156,32 +210,34 @@ sg_route_is_patient(const struct sg_owner *o, uint64_t now)
 
 /* How much an owner is wanted for a new call; below 0: not at all. */
 static int
-sg_route_rank(const struct sg_owner *o, uint64_t now)
+sg_route_rank(const struct sg_route *r, const struct sg_owner *o, uint64_t now)
 {
 	if (!sg_route_is_calls(o->key) || !sg_route_is_patient(o, now))
 		return -1;
-	return (o->serving && !o->drain) * 4 + o->serving * 2 + o->here;
+	return (o->serving && !o->drain) * 4 + o->serving * 2 +
+	    (o->here && r->even);
 }
 
-/* Rendezvous (highest random weight) among those wanted most: the gates of a
- * server choose alike, and a new instance takes over only its share. */
+/* Rendezvous (hrw.h) among those wanted most: the gates of a server choose
+ * alike, and a new instance takes over only its share. */
 static struct sg_owner *
 sg_route_rendezvous(struct sg_route *r, struct scan_span call_id, uint64_t now)
 {
 	struct sg_owner *best = NULL;
-	uint64_t weight, top = 0;
+	double score, top = 0;
 	uint8_t key[16] = {0};
 	int rank, high = 0;
 	unsigned i;
 
 	for (i = 0; i < r->count; i++) {
-		if ((rank = sg_route_rank(&r->owner[i], now)) < high)
+		if ((rank = sg_route_rank(r, &r->owner[i], now)) < high)
 			continue;
 		memcpy(key, &r->owner[i].hash, 4);
-		weight = str_hash_key(key, call_id.p, call_id.n);
-		if (best == NULL || rank > high || weight > top) {
+		score = hrw_score(str_hash_key(key, call_id.p, call_id.n),
+		    r->owner[i].weight);
+		if (best == NULL || rank > high || score > top) {
 			best = &r->owner[i];
-			top = weight;
+			top = score;
 			high = rank;
 		}
 	}

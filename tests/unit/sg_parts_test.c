@@ -585,6 +585,65 @@ calls_stay_on_their_server(void **state)
 	owner_map_close(&m);
 }
 
+/* How many of 3000 calls each of three servers gets, by number. */
+#define WEIGHED 3000
+
+static void
+weigh(struct sg_route *r, int w1, int w2, int w3, uint8_t at[WEIGHED],
+    unsigned got[4])
+{
+	static uint64_t now;
+	json_t *weights = json_pack(
+	    "{s:i, s:i, s:i}", "srv1", w1, "srv2", w2, "srv3", w3);
+	unsigned i;
+
+	sg_route_weigh(r, weights);
+	json_decref(weights);
+	now += 100 * CLOCK_SEC; /* what was seen before is forgotten */
+	memset(got, 0, 4 * sizeof *got);
+	for (i = 0; i < WEIGHED; i++) {
+		at[i] = (uint8_t)(picked(r, i, now)[11] - '0');
+		got[at[i] & 3]++;
+	}
+}
+
+/* Where servers weigh differently their shares are as the weights (within 4 of
+ * 100 calls, keys being fixed), and another weight of one moves calls to it or
+ * from it and no others. */
+static void
+calls_are_spread_by_weight(void **state)
+{
+	static uint8_t before[WEIGHED], after[WEIGHED];
+	struct owner_map *m;
+	struct sg_route r;
+	struct err e;
+	unsigned got[4], i;
+
+	(void)state;
+	assert_int_equal(owner_map_create(NULL, &m, &e), 0);
+	sg_route_init(&r, m, "srv1");
+	own(m, "calls/b2bua-1@srv1", OWNER_SERVING, 41);
+	own(m, "calls/b2bua-1@srv2", OWNER_SERVING, 42);
+	own(m, "calls/b2bua-1@srv3", OWNER_SERVING, 43);
+	sg_route_refresh(&r, CLOCK_SEC);
+	weigh(&r, 100, 100, 100, before, got);
+	assert_int_equal(got[1], WEIGHED); /* the gate's own server */
+	weigh(&r, 100, 200, 300, before, got);
+	assert_in_range(got[1], WEIGHED / 6 - 120, WEIGHED / 6 + 120);
+	assert_in_range(got[2], WEIGHED / 3 - 120, WEIGHED / 3 + 120);
+	assert_in_range(got[3], WEIGHED / 2 - 120, WEIGHED / 2 + 120);
+	weigh(&r, 100, 600, 300, after, got);
+	assert_in_range(got[2], WEIGHED * 6 / 10 - 120, WEIGHED * 6 / 10 + 120);
+	for (i = 0; i < WEIGHED; i++)
+		assert_true(after[i] == before[i] || after[i] == 2);
+	weigh(&r, 100, 1, 300, after, got);
+	assert_in_range(got[2], 0, 60);
+	for (i = 0; i < WEIGHED; i++)
+		assert_true(after[i] == before[i] || before[i] == 2);
+	sg_route_fini(&r);
+	owner_map_close(&m);
+}
+
 /* A B2BUA whose server drains keeps what was sent to it, gets no new calls
  * while another serves, and all of them when none does. */
 static void
@@ -631,6 +690,7 @@ main(void)
 	    cmocka_unit_test(nonces_are_bound),
 	    cmocka_unit_test(calls_are_spread),
 	    cmocka_unit_test(calls_stay_on_their_server),
+	    cmocka_unit_test(calls_are_spread_by_weight),
 	    cmocka_unit_test(calls_avoid_servers_that_drain),
 	    cmocka_unit_test(holds_follow_the_timers),
 	    cmocka_unit_test(holds_are_bounded),
