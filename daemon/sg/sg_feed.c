@@ -80,7 +80,8 @@ sg_feed_alarms(struct self *self, json_t *rows)
 		if (l->wrong == 0)
 			continue;
 		sg_feed_path(sg, l, path);
-		snprintf(text, sizeof text, "%s: %.400s", self->name, l->why.text);
+		snprintf(
+		    text, sizeof text, "%s: %.400s", self->name, l->why.text);
 		role_alarm(rows, l->wrong, "listener", path, text);
 	}
 }
