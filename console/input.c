@@ -106,7 +106,8 @@ input_line(struct input *in, const bool *stop, size_t *n)
 	if (line != NULL || got < 0 || in->buf.len == in->at)
 		return line;
 	line = in->buf.data + in->at; /* the last one, without an end */
-	line[ *n = in->buf.len - in->at] = '\0';
+	*n = in->buf.len - in->at;
+	line[*n] = '\0';
 	in->seen = in->at = in->buf.len;
 	return line;
 }
