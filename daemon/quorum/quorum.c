@@ -802,6 +802,7 @@ quorum_on_tick(void *arg)
 	}
 	proposals_expire(q, clock_mono());
 	quorum_look_lease(q);
+	quorum_pace_tick(q);
 	quorum_lead_tick(q);
 	quorum_part_tick(q, clock_mono());
 	report(q);
@@ -819,8 +820,8 @@ quorum_engine(struct quorum *q, struct err *e)
 	    .name = q->server,
 	    .bootstrap = quorum_is_alone(q),
 	    .recover = q->recovering || q->part.going,
-	    .heartbeat = q->config.realtime ? 20 : 50,
-	    .election = q->config.realtime ? 100 : 500,
+	    .heartbeat = pace_heartbeat(&q->pace, q->config.realtime),
+	    .election = pace_election(&q->pace, q->config.realtime),
 	    .on_apply = quorum_on_apply,
 	    .on_save = quorum_on_save,
 	    .on_load = quorum_on_load,

@@ -54,6 +54,8 @@ enum engine_state engine_state(const struct engine *);
 /* "" = none known. */
 const char *engine_leader(struct engine *);
 uint64_t engine_term(const struct engine *);
+/* Other timers, ms. */
+void engine_pace(struct engine *, unsigned heartbeat, unsigned election);
 uint64_t engine_applied(struct engine *);
 /* It leads and has applied all of its log. */
 bool engine_is_level(struct engine *);
@@ -106,11 +108,14 @@ enum frame_type {
 	FRAME_PROPOSE,
 	FRAME_FAILED,
 	FRAME_PART,
+	FRAME_ECHO,
+	FRAME_BACK,
 	FRAME_MAX
 };
 struct frame {
 	enum frame_type type;
-	/* id (HELLO), tag (PROPOSE, FAILED), epoch (PART), else stream */
+	/* id (HELLO), tag (PROPOSE, FAILED), epoch (PART), clock (ECHO, BACK),
+	 * else stream */
 	uint64_t number;
 	const uint8_t *bytes;
 	size_t n;
@@ -124,6 +129,33 @@ long frame_decode(struct frame *, const uint8_t *, size_t n, struct err *);
 /* The command in an entry of the raft log (quorum.c), likewise. */
 int quorum_entry_decode(
     struct ownership_command *, const uint8_t *, size_t n, struct err *);
+
+/* ---- quorum_pace.c: timers after the round trip -------------------------- */
+
+#define PACE_SAMPLES 8
+struct pace_samples {
+	uint64_t us[PACE_SAMPLES];
+	size_t n;
+};
+void pace_sample(struct pace_samples *, uint64_t us);
+/* The least of the last; 0 until there are PACE_SAMPLES. */
+uint64_t pace_least(const struct pace_samples *);
+
+/* All pure; what timers follow, zero at first. */
+struct pace {
+	uint64_t rtt; /* us, of the site */
+	uint64_t low; /* since when it is less than half; 0 = it is not */
+};
+/* What the round trip is now; true when timers are others than before. */
+bool pace_step(struct pace *, uint64_t rtt, uint64_t now);
+/* ms */
+unsigned pace_heartbeat(const struct pace *, bool realtime);
+unsigned pace_election(const struct pace *, bool realtime);
+
+struct quorum;
+/* An ECHO that was sent at that time is answered. */
+void quorum_on_back(struct quorum *, const char *server, uint64_t sent);
+void quorum_pace_tick(struct quorum *);
 
 /* ---- quorum.c: proposals, decisions and their news ---------------------- */
 
@@ -155,6 +187,7 @@ struct peer_server {
 	bool told_part; /* it has said how it is; part and highest say that */
 	enum part_state part;
 	uint64_t highest; /* epoch */
+	struct pace_samples trips;
 };
 
 #define SWITCH_EVENTS 64
@@ -212,6 +245,8 @@ struct quorum {
 	uint64_t handed; /* likewise, of the last attempt to hand over */
 	uint64_t pause;	 /* before the next one: they may fail */
 	uint64_t ticked;
+	struct pace pace;
+	uint64_t paced; /* monotonic clock of its last step */
 	struct loop_timer *tick;
 	struct loop_defer news;
 	struct proposal *proposals;

@@ -19,6 +19,8 @@
  *   8 PART     number is the highest epoch decided by the sender; one byte: 0
  *	      it is part of the site, 1 it decides alone, 2 it has given up
  *	      what it decided (quorum_part.c)
+ *   9 ECHO     number is the sender's clock, no bytes
+ *   10 BACK    answers it at once with the same number
  */
 #include <string.h>
 
@@ -45,6 +47,8 @@ frame_ok(const struct frame *f)
 		return f->n == 4 && memcmp(f->bytes, "TDQ1", 4) == 0 &&
 		    f->number != 0;
 	case FRAME_BEAT:
+	case FRAME_ECHO:
+	case FRAME_BACK:
 	case FRAME_STREAM:
 	case FRAME_END:
 		return f->n == 0;

@@ -25,7 +25,7 @@
 uint64_t
 quorum_patience(const struct quorum *q)
 {
-	return (q->config.realtime ? 100 : 500) * CLOCK_MS;
+	return pace_election(&q->pace, q->config.realtime) * CLOCK_MS;
 }
 
 /* ---- who is up ---------------------------------------------------------- */

@@ -12,12 +12,15 @@
 #include <unistd.h>
 
 #include "quorum.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
 #define LINK_MAGIC 0x6c696e6bu
 #define LINK_READ 65536
+#define LINK_ECHO \
+	10 /* beats from one question for the round trip to the next */
 /* What raft has to say waits in its own socket beyond so much. */
 #define LINK_FULL ((size_t)1 << 20)
 #define LINK_MOST ((size_t)64 << 20)
@@ -40,6 +43,7 @@ struct quorum_link {
 	bool greeted;
 	uint64_t id;	  /* of its hello */
 	uint64_t numbers; /* odd of one side, even of the other */
+	unsigned beats;
 	struct link_channel to, from;
 	struct loop_defer fail;
 	struct err err;
@@ -281,6 +285,12 @@ link_on_frame(struct quorum_link *l, const struct frame *f)
 	case FRAME_PART:
 		quorum_on_part(l->q, l->server, f->bytes[0], f->number);
 		break;
+	case FRAME_ECHO:
+		link_send(l, FRAME_BACK, f->number, NULL, 0);
+		break;
+	case FRAME_BACK:
+		quorum_on_back(l->q, l->server, f->number);
+		break;
 	default:
 		break;
 	}
@@ -372,8 +382,11 @@ quorum_link_close(struct quorum_link **lp)
 void
 quorum_link_beat(struct quorum_link *l, uint64_t applied)
 {
-	if (l->out.len == 0)
-		link_send(l, FRAME_BEAT, applied, NULL, 0);
+	if (l->out.len != 0)
+		return;
+	link_send(l, FRAME_BEAT, applied, NULL, 0);
+	if (l->greeted && l->beats++ % LINK_ECHO == 0)
+		link_send(l, FRAME_ECHO, clock_mono(), NULL, 0);
 }
 
 void

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "quorum.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/str.h"
 #include "daemon/role/role.h"
 
@@ -44,6 +45,12 @@ static const struct op_field quorum_cols[] = {
     {.name = "apart",
 	.type = &op_type_text,
 	.brief = "a server without which it decides alone"},
+    {.name = "round-trip",
+	.type = &op_type_int,
+	.brief = "microseconds that its timers follow"},
+    {.name = "election",
+	.type = &op_type_int,
+	.brief = "milliseconds of silence until it acts"},
     {0},
 };
 
@@ -119,6 +126,8 @@ quorum_run(struct op_call *call)
 	quorum_op_servers(call, q, "up", quorum_op_is_up);
 	quorum_op_servers(call, q, "down", quorum_op_is_down);
 	quorum_op_servers(call, q, "apart", quorum_op_is_apart);
+	op_put_int(call, "round-trip", (int64_t)q->pace.rtt);
+	op_put_int(call, "election", (int64_t)(quorum_patience(q) / CLOCK_MS));
 	op_finish(call, NULL);
 }
 
@@ -134,7 +143,10 @@ static const struct op op_quorum = {
 	     "name one leader and one term; a server whose decisions stay "
 	     "behind does not hear the others. One, three or five servers "
 	     "vote; more than half of them must hear one another, or no owner "
-	     "is replaced and no member changed.",
+	     "is replaced and no member changed. A server acts on the silence "
+	     "of another after ten times the longest round trip between "
+	     "them, but not before 100 ms, or 500 ms without real-time "
+	     "priority.",
     .example = "show quorum",
     .cols = quorum_cols,
     .run = quorum_run,

@@ -409,6 +409,13 @@ engine_leader(struct engine *g)
 	return id != 0 && name != NULL ? name : "";
 }
 
+void
+engine_pace(struct engine *g, unsigned heartbeat, unsigned election)
+{
+	raft_set_heartbeat_timeout(&g->raft, heartbeat);
+	raft_set_election_timeout(&g->raft, election);
+}
+
 uint64_t
 engine_term(const struct engine *g)
 {

@@ -78,6 +78,20 @@ t "healed, each is there again" eventually again
 echo "# $(((${EPOCHREALTIME/./} - healed) / 1000)) ms after the network"
 t "and the server is up" eventually all_up 1
 
+# 60 ms each way to server 3: a round trip of 120 ms or more, and all go on.
+paced() {
+	rows "$1" 'show quorum' "[.data[] | .election $2] | length == 3 and all"
+}
+for i in 1 2; do
+	lab slow $i 3 60 0 0
+done
+t "timers of all follow the round trip when the wire is slow" \
+    eventually paced 1 '>= 1200'
+t "and nobody is thought dead" all_up 1
+t "it commits" commits slowly
+lab heal
+t "they are short again later" eventually paced 1 '< 1200'
+
 away() {
 	local now
 	now=$(owner "$1" "$2")
