@@ -43,6 +43,15 @@ restarts() {
 }
 t "an instance of another server is restarted by its name" restarts
 
+weighs() {
+	rows 1 'show roles' '[.data[] | select(.role == "b2bua") |
+	    "\(.instance) \(.weight) \(.restarts)"] | sort ==
+	    ["b2bua/1@srv1 100 0", "b2bua/1@srv2 300 0", "b2bua/1@srv3 100 0"]'
+}
+t "a server is given another weight" lab console 3 -q \
+    -c 'set server srv2 role b2bua weight 300' -c commit
+t "which is shown, and restarts nothing" eventually weighs
+
 # A cut is noticed, and after it is healed all three services of a server are
 # connected anew.
 link_is() {
