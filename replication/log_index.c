@@ -709,7 +709,10 @@ log_put_base(struct buf *b, const struct log_stream *s, uint64_t epoch,
 	    .prev = at->sum,
 	    .page_size = page_size,
 	    .db_pages = db_pages,
-	    .value = {whole, epoch, file | STATE_FOREIGN | STATE_BASED}};
+	    .value = {whole, epoch, file | STATE_FOREIGN}};
+
+	if (at->lsn != 0)
+		r.value[2] |= STATE_BASED;
 
 	str_copy(r.name, sizeof r.name, s->name);
 	log_put(b, &r);

@@ -20,3 +20,18 @@ owner_count_members(const char *members)
 		n += *members == ' ';
 	return n;
 }
+
+bool
+owner_is_member(const char *members, const char *server)
+{
+	size_t n = strlen(server);
+	const char *at = members;
+
+	while ((at = strstr(at, server)) != NULL) {
+		if ((at == members || at[-1] == ' ') &&
+		    (at[n] == '\0' || at[n] == ' '))
+			return true;
+		at += n;
+	}
+	return false;
+}

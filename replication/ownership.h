@@ -174,6 +174,9 @@ int ownership_apply(struct ownership_machine *,
     const struct ownership_command *, struct err *e);
 const char *ownership_type_name(enum ownership_type); /* "member-add" */
 
+/* Does this side decide without the server, which may do the same? */
+bool ownership_is_apart(
+    const struct ownership_machine *, const struct ownership_server *);
 /* May the server decide alone when it does not hear the other one? There are
  * two, both with data, and availability is preferred. */
 bool ownership_may_part(const struct ownership_machine *, const char *server);

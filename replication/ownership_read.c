@@ -60,6 +60,14 @@ ownership_may_part(const struct ownership_machine *m, const char *server)
 	return m->availability && s != NULL && n == 2 && witnesses == 0;
 }
 
+bool
+ownership_is_apart(
+    const struct ownership_machine *m, const struct ownership_server *s)
+{
+	return s->parted == OWNERSHIP_APART ||
+	    (s->id != 0 && !s->up && ownership_may_part(m, s->name));
+}
+
 /* ---- the owner map ------------------------------------------------------ */
 
 /* The names of the members that are kept, joined by a space. */
@@ -118,7 +126,7 @@ entry_server(const struct ownership_machine *m,
 	o->drain = s->drain;
 	o->inside = s->inside;
 	o->witness = s->witness;
-	o->apart = s->parted == OWNERSHIP_APART;
+	o->apart = ownership_is_apart(m, s);
 	o->may_part = ownership_may_part(m, s->name);
 	return true;
 }

@@ -78,6 +78,7 @@ uint64_t owner_map_version(const struct owner_map *); /* grows with changes */
 /* The server in the name of an instance or of its calls, what stands behind
  * the '@'; "" when there is none. Borrowed. */
 const char *owner_server(const char *instance);
+bool owner_is_member(const char *members, const char *server);
 /* How many members an entry names. */
 unsigned owner_count_members(const char *members);
 

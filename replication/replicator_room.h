@@ -107,6 +107,8 @@ struct live {
 	struct follow **follow; /* by peer, where this server leads */
 	uint64_t held;		/* LSN that all members hold */
 	uint64_t committed;	/* of it the last whole commit */
+	bool led; /* this process has acknowledged of it, so committed says what
+		   */
 	struct site_lead_of lead;
 	struct site_file file;
 };
@@ -396,7 +398,17 @@ void follow_leave(struct live *);
 void follow_drop_peer(struct peer *);
 void follow_position(struct live *);
 void follow_lost(struct live *, const char *why);
-void follow_conflict(struct live *, uint64_t base);
+
+/* replicator_site_part.c */
+/* Is the leader of the other side of two that have parted? */
+bool part_is_apart(
+    const struct live *, const struct peer *, const struct site_lead *);
+/* This server's database is replaced by one that has its commits up to base
+ * only; or, by a copy, by one that may lack any. */
+void part_conflict(struct live *, uint64_t base);
+void part_copied(struct live *);
+void part_rejoined(struct site_key *);
+
 struct live *follow_of(struct peer *, uint32_t handle);
 int follow_on_lead(struct peer *, const struct site_msg *, struct err *);
 int follow_on_start(struct peer *, const struct site_msg *, struct err *);

@@ -16,7 +16,8 @@
  *
  * Files: _peer connections; _lead streams that this server owns; _seat who
  * becomes a member and who is one no more; _follow streams of others; _copy
- * whole databases; _apply this server's databases of them.
+ * whole databases; _apply this server's databases of them; _part two servers
+ * that decide alone, each without the other.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -155,7 +156,7 @@ key_take(struct site *t, struct site_key *k, const struct owner *o)
 {
 	bool mine = str_equal(owner_server(o->instance), t->server);
 	bool turned = o->epoch != k->epoch || mine != k->mine;
-	bool first = k->epoch == 0;
+	bool first = k->epoch == 0, was;
 	struct live *v;
 
 	if (o->epoch < k->epoch)
@@ -166,9 +167,12 @@ key_take(struct site *t, struct site_key *k, const struct owner *o)
 	k->epoch = o->epoch;
 	k->mine = mine;
 	str_copy(k->owner, sizeof k->owner, o->instance);
+	was = owner_is_member(k->members, t->server);
 	key_members(t, k, o->members);
 	if (turned)
 		key_turned(k);
+	if (!was && owner_is_member(k->members, t->server))
+		part_rejoined(k);
 	if (first && mine)
 		key_doubt(t, k);
 	for (v = k->lives; v != NULL; v = v->next_of_key)
@@ -196,34 +200,45 @@ site_key(struct site *t, const char *name)
 	return k;
 }
 
+/* What the map says of servers; of this one too. */
+static void
+site_servers(struct site *t)
+{
+	struct owner o;
+	struct peer *p;
+	unsigned at = 0, i;
+
+	t->may_part = t->mute = false;
+	for (i = 0; i < t->npeers; i++)
+		t->peer[i]->holds = false;
+	while (owner_map_next(t->owners, &at, &o)) {
+		if (!str_prefix(o.key, "server/"))
+			continue;
+		t->may_part |= o.may_part;
+		t->mute |= o.mute && str_equal(o.key + 7, t->server);
+		if (!o.witness && (p = site_peer(t, o.key + 7)) != NULL) {
+			p->up = o.state == OWNER_SERVING;
+			p->holds = true;
+		}
+	}
+}
+
 void
 replicator_owners(struct replicator *r, const struct owner_map *owners)
 {
 	struct site *t = r->site;
 	struct site_key *k;
 	struct owner o;
-	struct peer *p;
 	unsigned at = 0, i;
 	bool mute = t != NULL && t->mute;
 
 	if (t == NULL)
 		return;
 	t->owners = owners;
-	t->may_part = t->mute = false;
-	for (i = 0; i < t->npeers; i++)
-		t->peer[i]->holds = false;
+	site_servers(t);
 	while (owner_map_next(owners, &at, &o)) {
-		if (str_prefix(o.key, "server/")) {
-			t->may_part |= o.may_part;
-			t->mute |= o.mute && str_equal(o.key + 7, t->server);
-			if (!o.witness &&
-			    (p = site_peer(t, o.key + 7)) != NULL) {
-				p->up = o.state == OWNER_SERVING;
-				p->holds = true;
-			}
-		} else if ((k = map_str(&t->keys, o.key)) != NULL) {
+		if ((k = map_str(&t->keys, o.key)) != NULL)
 			key_take(t, k, &o);
-		}
 	}
 	for (i = 0; mute && !t->mute && i < t->nlives; i++)
 		replicator_touch(r, t->live[i]);

@@ -23,7 +23,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conflict.h"
 #include "replicator_room.h"
 #include "stream_path.h"
 #include "daemon/base/clock.h"
@@ -270,10 +269,7 @@ copy_on_copy(struct peer *p, const struct site_msg *m, struct err *e)
 	if (c->epoch < v->log->epoch)
 		return err_set(e, ERR_CORRUPT, "%s: COPY of epoch %llu",
 		    v->log->name, (unsigned long long)c->epoch);
-	if (!v->log->foreign &&
-	    !conflict_noted(p->r->root, v->log->name, v->log->file))
-		follow_conflict(
-		    v, 0); /* the owner does not know from where on */
+	part_copied(v);
 	link_take_over(v, c->epoch);
 	copy_abort(v);
 	v->lead.number = v->log->file + 1;
@@ -369,8 +365,8 @@ copy_take(struct replicator *r, struct live *v, struct err *e)
 	v->synced = v->log->last.lsn;
 	v->sync_failed = false;
 	v->dirs_synced = true;
-	if (v->committed < c->lsn)
-		v->committed = c->lsn;
+	/* Also when this server had acknowledged more: it was given up. */
+	v->held = v->committed = c->lsn;
 	log_info("stream=%s copied: %llu pages, whole from LSN %llu on",
 	    v->log->name, (unsigned long long)v->lead.pages,
 	    (unsigned long long)v->lead.whole);

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conflict.h"
 #include "replicator_room.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -88,35 +87,6 @@ follow_lost(struct live *v, const char *why)
 	follow_position(v);
 }
 
-/*
- * The database holds commits behind the LSN from which the site goes on
- * without them. One of two that had parted had acknowledged these: the file is
- * kept when it has been replaced. Elsewhere they were never acknowledged.
- */
-void
-follow_conflict(struct live *v, uint64_t base)
-{
-	const struct log_stream *s = v->log;
-	struct replicator *r = v->key->site->r;
-	struct conflict c = {.file = s->file,
-	    .epoch = s->epoch,
-	    .base = base,
-	    .lsn = s->commit.lsn,
-	    .time = clock_real()};
-	struct err e;
-
-	if (!r->site->may_part || v->lead.lost || s->commit.lsn <= base)
-		return;
-	str_copy(c.stream, sizeof c.stream, s->name);
-	if (conflict_note(r->root, &c, &e) != 0)
-		log_warnx("%s", e.text);
-	else
-		log_warnx("stream=%s LSN %llu to %llu are given up and kept "
-			  "for review",
-		    s->name, (unsigned long long)base + 1,
-		    (unsigned long long)s->commit.lsn);
-}
-
 /* ---- a leader ----------------------------------------------------------- */
 
 static int
@@ -151,17 +121,6 @@ lead_refuse(const struct live *v, const struct site_lead *lead)
 	return v->log->epoch > lead->epoch ? v->log->epoch : 0;
 }
 
-/* Of two servers that may have parted one believes only its own side, until
- * both are one again: an epoch says nothing across. */
-static bool
-lead_is_apart(
-    const struct live *v, const struct peer *p, const struct site_lead *lead)
-{
-	return v->key->site->may_part && !p->up &&
-	    (v->key->epoch != lead->key ||
-		!str_equal(owner_server(v->key->owner), p->name));
-}
-
 int
 follow_on_lead(struct peer *p, const struct site_msg *m, struct err *e)
 {
@@ -174,7 +133,7 @@ follow_on_lead(struct peer *p, const struct site_msg *m, struct err *e)
 	no.u.refused = lead_refuse(v, &m->u.lead);
 	/* Without a map nobody knows who leads. */
 	if (no.u.refused != 0 || v->key->epoch == 0 ||
-	    lead_is_apart(v, p, &m->u.lead)) {
+	    part_is_apart(v, p, &m->u.lead)) {
 		peer_send(p, &no);
 		return 0;
 	}
@@ -240,7 +199,7 @@ follow_on_start(struct peer *p, const struct site_msg *m, struct err *e)
 		    v->log->name, (unsigned long long)start->lsn);
 	if (start->lsn < file_applied(v)) {
 		v->lead.ahead = !v->lead.lost;
-		follow_conflict(v, start->lsn);
+		part_conflict(v, start->lsn);
 		follow_lost(v, "its database is ahead of the owner");
 		return 0;
 	}

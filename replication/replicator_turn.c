@@ -280,6 +280,7 @@ site_settle(struct replicator *r, struct live *v, uint64_t now)
 	if (!v->key->mine) {
 		follow_ack(v);
 	} else if (held && lsn > v->held) {
+		v->led = true;
 		v->held = lsn;
 		commit = log_stream_commit(v->log, lsn);
 		if (commit > v->committed)

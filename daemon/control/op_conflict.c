@@ -13,7 +13,7 @@
 #include "daemon/base/str.h"
 #include "replication/conflict.h"
 
-#define CONFLICT_VALUE 60 /* bytes of a value that are shown */
+#define CONFLICT_VALUE 250 /* bytes of a value that are shown */
 #define CONFLICT_COLUMNS 64
 
 struct review {
@@ -102,14 +102,15 @@ review_row(const struct review_table *t, bool both, struct buf *b)
 /* ---- tables ------------------------------------------------------------- */
 
 /* The condition that a row has the key of another: "a" IS ?1 AND ... of the
- * primary key, of all columns where there is none. */
+ * primary key, of all columns where there is none or whole rows are compared.
+ */
 static void
-review_key(struct review_table *t, sqlite3 *db, struct buf *where)
+review_key(struct review_table *t, sqlite3 *db, bool whole, struct buf *where)
 {
 	sqlite3_stmt *s;
 	int pass, n;
 
-	for (pass = 0; pass < 2 && t->nkeys == 0; pass++) {
+	for (pass = whole; pass < 2 && t->nkeys == 0; pass++) {
 		if (sqlite3_prepare_v2(db,
 			"SELECT cid, name FROM pragma_table_info(?1) "
 			"WHERE pk > 0 OR ?2 ORDER BY cid",
@@ -128,12 +129,12 @@ review_key(struct review_table *t, sqlite3 *db, struct buf *where)
 }
 
 static bool
-review_prepare(struct review_table *t, sqlite3 *from, sqlite3 *to)
+review_prepare(struct review_table *t, sqlite3 *from, sqlite3 *to, bool whole)
 {
 	struct buf sql = BUF_INIT, where = BUF_INIT;
 	bool ok;
 
-	review_key(t, from, &where);
+	review_key(t, from, whole, &where);
 	buf_fmt(&sql, "SELECT * FROM \"%s\"", t->name);
 	ok = !sql.failed &&
 	    sqlite3_prepare_v2(from, sql.data, -1, &t->all, NULL) == SQLITE_OK;
@@ -181,10 +182,11 @@ review_one_table(struct review *v, const char *name, bool given)
 {
 	struct review_table t = {.name = name};
 	struct buf b = BUF_INIT;
-	bool both;
+	/* Both sides count their commits on, so equal numbers say nothing. */
+	bool whole = strcmp(v->conflict.stream, "commit") == 0, both;
 
-	if (!review_prepare(
-		&t, given ? v->given : v->site, given ? v->site : v->given)) {
+	if (!review_prepare(&t, given ? v->given : v->site,
+		given ? v->site : v->given, whole)) {
 		op_warn(v->call, "table %s cannot be read", name);
 		return;
 	}

@@ -314,7 +314,14 @@ remove_run(struct op_call *call)
 	struct owner o;
 
 	snprintf(key, sizeof key, "server/%.32s", op_arg(call, "server"));
-	if (owner_map_find(self->owners, key, &o) && o.state == OWNER_SERVING)
+	memset(&o, 0, sizeof o);
+	owner_map_find(self->owners, key, &o);
+	if (o.apart)
+		op_warn(call,
+		    "server %s may be serving on its own, and would go on so: "
+		    "make sure that its tandemd is stopped",
+		    op_arg(call, "server"));
+	if (o.state == OWNER_SERVING)
 		drain_ask(call, remove_on_left);
 	else
 		drain_decide(call, "server-remove", remove_on_decided);

@@ -498,7 +498,7 @@ quorum_on_apply(void *arg, const uint8_t *p, size_t n)
 		switch_look(q, c.type,
 		    ours ? proposal_noticed(q, ship_get64(p + 8)) : 0);
 	}
-	if (r == 0 && c.type != OWNERSHIP_INSTANCES)
+	if (r == 0 && q->current && c.type != OWNERSHIP_INSTANCES)
 		log_info("decided: %s%s%s%s%s", ownership_type_name(c.type),
 		    c.key[0] != '\0' ? " " : "", c.key,
 		    c.server[0] != '\0' ? " " : "", c.server);
@@ -787,6 +787,22 @@ quorum_look_lease(struct quorum *q)
 	quorum_news(q);
 }
 
+/* Since its start it has heard nothing that it may go by: said when that takes
+ * longer than it should. */
+static void
+quorum_look_waits(struct quorum *q)
+{
+	bool waits = !q->current && clock_mono() - q->started >= QUORUM_GRACE;
+
+	if (!waits)
+		q->waits = 0;
+	if (!waits || q->waits != 0)
+		return;
+	q->waits = clock_real();
+	log_warnx("the others are not heard: nothing is decided here before "
+		  "they are, for they may have gone on");
+}
+
 static void
 quorum_on_tick(void *arg)
 {
@@ -802,6 +818,7 @@ quorum_on_tick(void *arg)
 	}
 	proposals_expire(q, clock_mono());
 	quorum_look_lease(q);
+	quorum_look_waits(q);
 	quorum_pace_tick(q);
 	quorum_lead_tick(q);
 	quorum_part_tick(q, clock_mono());

@@ -162,6 +162,9 @@ void quorum_pace_tick(struct quorum *);
 #define QUORUM_TICK (20 * CLOCK_MS) /* heartbeats */
 #define QUORUM_ENVELOPE 24	    /* bytes in front of a command in the log */
 
+/* After its start a server should have heard the others by then. */
+#define QUORUM_GRACE (5 * CLOCK_SEC)
+
 typedef void quorum_done_fn(void *arg, const struct err *);
 
 /* A command of ours on its way. */
@@ -224,6 +227,7 @@ struct quorum_config {
 	size_t nothers;
 	bool realtime; /* short timers can be kept */
 	bool witness;  /* this server holds no data: it has no instances */
+	bool warm;     /* only this process was started anew, not the server */
 	/* An entry of the map is new, another or (removed) gone. */
 	void (*on_entry)(void *arg, const struct owner *, bool removed);
 	/* The servers of the site, this one too, are others now. */
@@ -271,6 +275,7 @@ struct quorum {
 	bool reporting;
 	bool recovering;   /* no others are heard until they are taken out */
 	bool mute;	   /* it has no lease */
+	uint64_t waits;	   /* since then to hear others; real clock, 0 = no */
 	bool availability; /* what the site's configuration prefers */
 	struct {
 		bool going;   /* the group is being made anew without others */

@@ -72,28 +72,29 @@ quorum_op_vote(const struct quorum *q)
 	return "none";
 }
 
+typedef bool quorum_op_is(
+    const struct ownership_machine *, const struct ownership_server *);
+
 static bool
-quorum_op_is_up(const struct ownership_server *s)
+quorum_op_is_up(
+    const struct ownership_machine *m, const struct ownership_server *s)
 {
+	(void)m;
 	return s->up;
 }
 
 static bool
-quorum_op_is_down(const struct ownership_server *s)
+quorum_op_is_down(
+    const struct ownership_machine *m, const struct ownership_server *s)
 {
+	(void)m;
 	return !s->up;
-}
-
-static bool
-quorum_op_is_apart(const struct ownership_server *s)
-{
-	return s->parted == OWNERSHIP_APART;
 }
 
 /* The servers that are so, joined by a space. */
 static void
 quorum_op_servers(struct op_call *call, const struct quorum *q, const char *col,
-    bool (*is)(const struct ownership_server *))
+    quorum_op_is *is)
 {
 	struct buf b = BUF_INIT;
 	unsigned i;
@@ -101,7 +102,7 @@ quorum_op_servers(struct op_call *call, const struct quorum *q, const char *col,
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
 		const struct ownership_server *s = &q->machine.server[i];
 
-		if (s->name[0] != '\0' && is(s))
+		if (s->name[0] != '\0' && is(&q->machine, s))
 			buf_fmt(&b, "%s%s", b.len != 0 ? " " : "", s->name);
 	}
 	if (b.len != 0 && !b.failed)
@@ -125,7 +126,7 @@ quorum_run(struct op_call *call)
 	op_put_int(call, "applied", (int64_t)engine_applied(q->engine));
 	quorum_op_servers(call, q, "up", quorum_op_is_up);
 	quorum_op_servers(call, q, "down", quorum_op_is_down);
-	quorum_op_servers(call, q, "apart", quorum_op_is_apart);
+	quorum_op_servers(call, q, "apart", ownership_is_apart);
 	op_put_int(call, "round-trip", (int64_t)q->pace.rtt);
 	op_put_int(call, "election", (int64_t)(quorum_patience(q) / CLOCK_MS));
 	op_finish(call, NULL);

@@ -32,7 +32,7 @@
 
 #define PART_SILENCE (2 * CLOCK_SEC)
 /* After its start a server waits so long to hear how the other one is. */
-#define PART_GRACE (5 * CLOCK_SEC)
+#define PART_GRACE QUORUM_GRACE
 #define PART_TELL (500 * CLOCK_MS)
 
 /* ---- notes -------------------------------------------------------------- */
@@ -118,7 +118,11 @@ quorum_part_from(const struct quorum *q, const char *server)
 	    (s != NULL && s->parted != OWNERSHIP_WHOLE && s->id != 0);
 }
 
-/* The other one was not heard to say how it is, but may still be. */
+/*
+ * The other one has not said yet how it is. When it was up as this server went
+ * down it may have gone on alone, for how long and with what nobody here
+ * knows; so it is waited for. One that this server had outlived is not.
+ */
 bool
 quorum_part_holds(struct quorum *q)
 {
@@ -126,8 +130,10 @@ quorum_part_holds(struct quorum *q)
 	const struct peer_server *p = s != NULL ? quorum_peer(q, s->name)
 						: NULL;
 
-	return !q->current && !q->part.going && p != NULL && !p->told_part &&
-	    ownership_may_part(&q->machine, q->server) &&
+	if (q->current || q->part.going || q->recovering || p == NULL ||
+	    p->told_part || !ownership_may_part(&q->machine, q->server))
+		return false;
+	return (s->up && !q->config.warm) ||
 	    clock_mono() - q->started < PART_GRACE;
 }
 
@@ -178,6 +184,25 @@ quorum_on_part(struct quorum *q, const char *server, enum part_state state,
 
 /* ---- going on alone ----------------------------------------------------- */
 
+/* Whatever there is this server holds: without the other it is not to serve
+ * only a part. */
+static bool
+part_has_all(const struct quorum *q)
+{
+	const struct ownership_server *self = ownership_server_find(
+	    &q->machine, q->server);
+	unsigned i;
+
+	for (i = 0; self != NULL && i < OWNERSHIP_FIXED; i++) {
+		const struct ownership_key *k = &q->machine.key[i];
+
+		if (k->epoch != 0 &&
+		    !(k->members & 1u << (self - q->machine.server)))
+			return false;
+	}
+	return self != NULL;
+}
+
 static void
 part_go(struct quorum *q, uint64_t now)
 {
@@ -186,7 +211,7 @@ part_go(struct quorum *q, uint64_t now)
 						: NULL;
 
 	if (p == NULL || p->heard == 0 || now - p->heard < PART_SILENCE ||
-	    !q->current || part_state(q) != PART_WHOLE ||
+	    !part_has_all(q) || !q->current || part_state(q) != PART_WHOLE ||
 	    engine_state(q->engine) == ENGINE_LEADER ||
 	    !ownership_may_part(&q->machine, q->server))
 		return;

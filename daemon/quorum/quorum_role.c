@@ -290,6 +290,29 @@ quorum_role_stats(struct self *self, struct quorum *q)
 	role_stats(self, stats);
 }
 
+/* Has this server told before, since it was started, that it is up? */
+static bool
+quorum_role_is_warm(const struct self *self)
+{
+	char key[OWNER_KEY];
+	struct owner o;
+
+	snprintf(key, sizeof key, "server/%.32s", self->server);
+	return owner_map_find(self->owners, key, &o);
+}
+
+static void
+quorum_role_alarms(struct self *self, json_t *rows)
+{
+	const struct quorum *q = self->state_of_role;
+
+	if (q->waits != 0)
+		role_alarm(rows, q->waits, "waits", "quorum",
+		    "since its start this server has not heard the others, who "
+		    "may have gone on: it decides nothing before that; if they "
+		    "are lost for good: tandemd recover");
+}
+
 static int
 quorum_role_start(struct self *self, struct err *e)
 {
@@ -305,6 +328,7 @@ quorum_role_start(struct self *self, struct err *e)
 	    .nothers = n,
 	    .realtime = quorum_realtime(),
 	    .witness = self->witness,
+	    .warm = quorum_role_is_warm(self),
 	    .on_entry = quorum_role_entry,
 	    .on_servers = quorum_role_on_servers,
 	    .arg = self};
@@ -348,5 +372,6 @@ const struct role quorum_role = {
     .start = quorum_role_start,
     .on_stop = quorum_role_stop,
     .on_request = quorum_role_on_request,
+    .alarms = quorum_role_alarms,
     .rights = RIGHT_STREAM | RIGHT_AIO,
 };

@@ -494,21 +494,6 @@ world_site_mute(struct world_site *t, unsigned i, bool mute)
 	site_owners_changed(t);
 }
 
-static bool
-members_have(const char *members, const char *server)
-{
-	size_t n = strlen(server);
-	const char *at = members;
-
-	while ((at = strstr(at, server)) != NULL) {
-		if ((at == members || at[-1] == ' ') &&
-		    (at[n] == '\0' || at[n] == ' '))
-			return true;
-		at += n;
-	}
-	return false;
-}
-
 static void
 members_set(char members[OWNER_MEMBERS], const char *server, bool member)
 {
@@ -774,7 +759,7 @@ world_site_is_member(struct world_site *t, const char *key, unsigned i)
 	struct owner o;
 
 	return owner_map_find(t->map, key, &o) &&
-	    members_have(o.members, world_names[i]);
+	    owner_is_member(o.members, world_names[i]);
 }
 
 struct site_wait {

@@ -67,16 +67,50 @@ none() { # SERVER
 }
 t "nothing was given up" none 1
 
-# Both go on, and both commit.
+# A server that was down while the other one went on knows nothing of that: it
+# does not decide before it has heard.
+lab kill 1
+t "the one that is left commits" eventually makes 2 later.test
+lab kill 2
+lab start 1 nowait
+waits() {
+	rows 1 'show alarms' '[.data[] | "\(.alarm) \(.subject)"] |
+	    index("waits quorum") != null'
+}
+t "the other one waits for it when it returns alone" eventually waits
+refuses_1() {
+	! timeout 5 tests/lab/lab console 1 -q -c 'set domain no.test' -c commit
+}
+t "and commits nothing" refuses_1
+lab start 2 nowait
+t "with both back all is there" eventually as_one
+t "also what one had committed alone" eventually has 1 later.test
+t "nothing was given up then" none 1
+
+# Both go on, and both commit. What the one that yields makes first is a
+# database that the other has not, of a domain that both have.
 lab cut 1 2
 t "cut off from the other, one goes on" eventually owned_by srv1 srv1 1
 t "and so does the other" eventually owned_by srv2 srv2 2
 t "one commits" makes 1 one.test
 t "and so does the other" makes 2 two.test
+for i in 1 2; do
+	t "more of it at $i" lab console $i -q -c "set domain deep$i.test" \
+	    -c "set domain deep$i.test user 1 name x" \
+	    -c "set domain before.test user $i name y" -c commit
+	t "and again" makes $i "last$i.test"
+done
+alone_both() {
+	rows 1 'show alarms' '[.data[] | "\(.alarm) \(.subject)"] |
+	    index("apart srv2") != null' &&
+		rows 2 'show alarms' '[.data[] | "\(.alarm) \(.subject)"] |
+	    index("apart srv1") != null'
+}
+t "both say that they are alone" eventually alone_both
 lab heal
 t "when they meet they are one site again" eventually as_one
 # The higher epoch stays; whose that is follows from what was moved.
-if has 1 one.test; then stays=one gone=two; else stays=two gone=one; fi
+if has 1 one.test > /dev/null; then stays=one gone=two; else stays=two gone=one; fi
 t "both have what one of them had committed" eventually has 1 $stays.test
 t "both, indeed" eventually has 2 $stays.test
 t "and not what the other one had" lacks 1 $gone.test
@@ -88,6 +122,23 @@ kept() {
 	    ($all | index("domain/root")) != null'
 }
 t "that is kept" eventually kept
+case $stays in one) winner=1 loser=2 ;; *) winner=2 loser=1 ;; esac
+only_users() { # of before.test, as a server sees them
+	rows "$1" 'show users domain before.test' \
+	    "[.data[].user] == [\"$winner\"]"
+}
+t "users of a domain that both have are those of the one that stays" \
+    eventually only_users $winner
+t "also where others had been made" eventually only_users $loser
+moves() {
+	lab console 1 -q -c "request ownership move st srv$loser"
+}
+t "the store moves to where it had yielded" eventually moves
+t "it commits there" makes $loser onward.test
+t "which all have" eventually as_one
+t "indeed" eventually has $winner onward.test
+t "what was given up has not come back" only_users $loser
+t "nowhere" only_users $winner
 where=$(lab console 1 --json -c 'show conflicts' |
     jq -r '.data[] | select(.conflict | startswith("domain/root")) |
 	"\(.server) \(.conflict)"')
@@ -104,6 +155,13 @@ told() {
 	rows 1 'show alarms' '[.data[] | select(.alarm == "conflict")] | length > 0'
 }
 t "an alarm asks for it" eventually told
+steps() {
+	rows "${server#srv}" "show conflict commit~${name##*~}" "[.data[] |
+	    select(.where == \"given-up\" and .table == \"change\") | .row |
+	    select(contains(\"path=domain deep$loser.test user 1\") and
+	    contains(\"new=x\"))] | length == 1"
+}
+t "its commits are told step by step" steps
 t "done again it is there" makes 1 $gone.test
 exits() {
 	local want=$1
