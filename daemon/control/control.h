@@ -356,8 +356,8 @@ extern const struct op control_op_version, control_op_roles,
     control_op_ownership, control_op_restart, control_op_statistics,
     control_op_sessions, control_op_servers, control_op_links,
     control_op_domains, control_op_users, control_op_numbers,
-    control_op_registrations, control_op_conflict, control_op_cdr, control_op_token,
-    control_op_drain, control_op_undrain, control_op_remove,
+    control_op_registrations, control_op_conflict, control_op_cdr,
+    control_op_token, control_op_drain, control_op_undrain, control_op_remove,
     control_op_drill_role, control_op_drill_server, control_op_alarms;
 
 /* The targets of all linked instances of a role; their count. */

@@ -144,9 +144,10 @@ check_prefer(const struct st_checker *k, const struct obj_row *row)
 	    prefer == NULL || strcmp(prefer, "availability") != 0)
 		return;
 	json_array_append_new(k->warnings,
-	    json_string("prefer availability: two servers without a witness may "
-			"lose acknowledged writes on a cut; a witness on any "
-			"third machine serves on and loses nothing"));
+	    json_string(
+		"prefer availability: two servers without a witness may "
+		"lose acknowledged writes on a cut; a witness on any "
+		"third machine serves on and loses nothing"));
 }
 
 /* A witness runs nothing: what belongs to a server is not for it, but a role
