@@ -236,6 +236,22 @@ key_grant(struct ownership_machine *m, struct ownership_key *k, unsigned server,
 	key_members(k, k->members | 1u << server);
 }
 
+/*
+ * A planned change of owner. The old one goes on writing until it hears of it;
+ * what nobody acknowledged of that its server has to undo before it can follow.
+ * So where two others are left it is no member meanwhile, and nobody waits.
+ */
+static void
+key_hand_over(struct ownership_machine *m, struct ownership_key *k,
+    unsigned server, unsigned index)
+{
+	uint32_t others = k->members & ~(1u << k->server);
+
+	if (server != k->server && __builtin_popcount(others) >= 2)
+		key_members(k, others);
+	key_grant(m, k, server, index);
+}
+
 /* After a change: who cannot own any more owns no more, who drains gives
  * away, and what has no owner is given one. */
 static void
@@ -253,9 +269,12 @@ machine_settle(struct ownership_machine *m)
 			k->state = OWNER_DOWN;
 		if (k->state != OWNER_DOWN && !m->server[k->server].drain)
 			continue;
-		if (key_best(m, k, &s, &i) &&
-		    (k->state == OWNER_DOWN || !m->server[s].drain))
+		if (!key_best(m, k, &s, &i))
+			continue;
+		if (k->state == OWNER_DOWN)
 			key_grant(m, k, s, i);
+		else if (!m->server[s].drain)
+			key_hand_over(m, k, s, i);
 	}
 }
 
@@ -570,7 +589,7 @@ apply_move(struct ownership_machine *m, const struct ownership_command *c,
 		return err_set(e, ERR_REFUSED,
 		    "key %s: %s has no other instance in sync and ready",
 		    c->key, c->server);
-	key_grant(m, k, at, i);
+	key_hand_over(m, k, at, i);
 	return 0;
 }
 
