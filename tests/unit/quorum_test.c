@@ -580,18 +580,14 @@ sr_is_up(void *arg)
 	return o != NULL && o->state == OWNER_SERVING;
 }
 
-/* Its SR is ready, and a member, as the owner's replicator would ask. */
+/* It is a member, as the owner's replicator would ask. */
 static void
-member(unsigned i)
+add(unsigned i)
 {
 	struct ownership_command c = {.key = "sr"};
-	char instance[40];
 	unsigned ask = 0;
 	int code;
 
-	node_ready(i, "sr", 1);
-	snprintf(instance, sizeof instance, "sr/1@%s", site.node[i].me.name);
-	wait_for(sr_is_up, instance);
 	str_copy(c.server, sizeof c.server, site.node[i].me.name);
 	do {
 		wait_for(serves_somewhere, sr);
@@ -602,6 +598,18 @@ member(unsigned i)
 	} while (
 	    code == ERR_CONFLICT || code == ERR_NOOWNER || code == ERR_TIMEOUT);
 	assert_int_equal(code, 0);
+}
+
+/* Its SR is ready, and a member. */
+static void
+member(unsigned i)
+{
+	char instance[40];
+
+	node_ready(i, "sr", 1);
+	snprintf(instance, sizeof instance, "sr/1@%s", site.node[i].me.name);
+	wait_for(sr_is_up, instance);
+	add(i);
 }
 
 static void
@@ -692,18 +700,22 @@ owns(void *arg)
 	return serves_somewhere(sr);
 }
 
-/* Make it own, if it does not. */
+/* Make it own, if it does not; the one before is a member again then. */
 static void
 move(unsigned i)
 {
 	struct ownership_command c = {.type = OWNERSHIP_MOVE, .key = "sr"};
+	int old;
 
 	wait_for(serves_somewhere, sr);
 	c.epoch = node_entry(&site.node[i], "sr")->epoch;
 	str_copy(c.server, sizeof c.server, site.node[i].me.name);
-	if (owner_of("sr", &site.node[i]) != (int)i)
-		assert_int_equal(node_command(i, SAY_COMMAND, &c), 0);
+	old = owner_of("sr", &site.node[i]);
+	if (old == (int)i)
+		return;
+	assert_int_equal(node_command(i, SAY_COMMAND, &c), 0);
 	wait_for(owns, &i);
+	add((unsigned)old);
 }
 
 /* The server dies and another owns; ms until one knew its name. */
