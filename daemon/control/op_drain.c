@@ -314,8 +314,8 @@ remove_run(struct op_call *call)
 	struct owner o;
 
 	snprintf(key, sizeof key, "server/%.32s", op_arg(call, "server"));
-	memset(&o, 0, sizeof o);
-	owner_map_find(self->owners, key, &o);
+	if (!owner_map_find(self->owners, key, &o))
+		memset(&o, 0, sizeof o);
 	if (o.apart)
 		op_warn(call,
 		    "server %s may be serving on its own, and would go on so: "
