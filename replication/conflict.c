@@ -10,10 +10,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conflict.h"
+#include "disk.h"
 #include "daemon/base/str.h"
 
 /* ---- names -------------------------------------------------------------- */
@@ -71,39 +71,6 @@ conflict_path(
 
 /* ---- notes -------------------------------------------------------------- */
 
-static int
-conflict_dir(const char *root, struct err *e)
-{
-	char dir[STREAM_PATH];
-
-	snprintf(dir, sizeof dir, "%.256s/" CONFLICT_DIR, root);
-	if (mkdir(dir, 0770) != 0 && errno != EEXIST)
-		return err_errno(e, ERR_IO, "%s", dir);
-	/* The umask does not decide; setgid hands the group down. */
-	return chmod(dir, 02770) == 0 ? 0 : err_errno(e, ERR_IO, "%s", dir);
-}
-
-static int
-conflict_sync(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
-
-	if (fd < 0)
-		return -1;
-	r = fsync(fd);
-	close(fd);
-	return r;
-}
-
-static int
-conflict_sync_dir(const char *root)
-{
-	char dir[STREAM_PATH];
-
-	snprintf(dir, sizeof dir, "%.256s/" CONFLICT_DIR, root);
-	return conflict_sync(dir);
-}
-
 int
 conflict_note(const char *root, const struct conflict *c, struct err *e)
 {
@@ -111,7 +78,7 @@ conflict_note(const char *root, const struct conflict *c, struct err *e)
 	int fd, n;
 	bool ok;
 
-	if (conflict_dir(root, e) != 0)
+	if (stream_path_dirs(root, CONFLICT_DIR "/", e) != 0)
 		return -ERR_IO;
 	conflict_file(root, c, ".note", path);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0660);
@@ -122,7 +89,7 @@ conflict_note(const char *root, const struct conflict *c, struct err *e)
 	    (unsigned long long)c->lsn, (unsigned long long)c->time);
 	ok = write(fd, line, (size_t)n) == n && fsync(fd) == 0;
 	close(fd);
-	return ok && conflict_sync_dir(root) == 0
+	return ok && stream_path_sync_dirs(root, CONFLICT_DIR "/") == 0
 	    ? 0
 	    : err_errno(e, ERR_IO, "%s", path);
 }
@@ -206,7 +173,8 @@ conflict_keep(
 	if ((r = stream_path(from, root, stream, file, e)) != 0 ||
 	    (r = stream_path_move(from, to)) != 0)
 		return r;
-	return conflict_sync(to) == 0 && conflict_sync_dir(root) == 0
+	return disk_sync(to) == 0 &&
+		stream_path_sync_dirs(root, CONFLICT_DIR "/") == 0
 	    ? 0
 	    : err_errno(e, ERR_IO, "%s", to);
 }

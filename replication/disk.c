@@ -1,5 +1,6 @@
 /* Writing to files; the law is in disk.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -36,6 +37,18 @@ disk_write_pages(int fd, const struct ship_record *r)
 			return -1;
 	}
 	return 0;
+}
+
+int
+disk_sync(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -1;
+	r = fsync(fd);
+	close(fd);
+	return r;
 }
 
 enum err_code

@@ -12,6 +12,8 @@
 int disk_write(int fd, const void *bytes, size_t n, uint64_t off);
 /* The pages of a record to where they belong in a database; likewise. */
 int disk_write_pages(int fd, const struct ship_record *);
+/* What the kernel has of a file, or of the names in a directory; likewise. */
+int disk_sync(const char *path);
 /* What errno says of a disk: ERR_FULL when there is no room, which may pass,
  * else ERR_IO. */
 enum err_code disk_code(void);

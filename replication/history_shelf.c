@@ -108,9 +108,8 @@ shelf_dirs(const struct history *h, const char *name, struct err *e)
 	char path[HISTORY_PATH];
 	const char *slash = name;
 	size_t n;
-	int fd, r = 0;
 
-	while (r == 0 && slash != NULL) {
+	while (slash != NULL) {
 		slash = strchr(slash, '/');
 		n = slash != NULL ? (size_t)(slash - name) : strlen(name);
 		if (snprintf(path, sizeof path, "%s/%.*s", h->dir, (int)n,
@@ -119,27 +118,17 @@ shelf_dirs(const struct history *h, const char *name, struct err *e)
 			return err_errno(e, ERR_IO, "%s/%s", h->dir, name);
 		slash = slash != NULL ? slash + 1 : NULL;
 	}
-	fd = open(h->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
-		r = err_errno(e, ERR_IO, "%s", h->dir);
-	if (fd >= 0)
-		close(fd);
-	return r;
+	return disk_sync(h->dir) == 0 ? 0 : err_errno(e, ERR_IO, "%s", h->dir);
 }
 
 static int
 shelf_sync_dir(const struct history *h, const char *name, struct err *e)
 {
 	char path[HISTORY_PATH];
-	int fd, r;
+	int r = shelf_path(h, name, "", path, e);
 
-	if ((r = shelf_path(h, name, "", path, e)) != 0)
-		return r;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
+	if (r == 0 && disk_sync(path) != 0)
 		r = err_errno(e, ERR_IO, "%s", path);
-	if (fd >= 0)
-		close(fd);
 	return r;
 }
 

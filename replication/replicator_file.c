@@ -4,9 +4,8 @@
  * an old segment, and when they are closed. A thread does it; the note of the
  * checkpoint follows in the log.
  */
-#include <fcntl.h>
-#include <unistd.h>
 
+#include "disk.h"
 #include "replicator_room.h"
 #include "stream_path.h"
 #include "daemon/base/clock.h"
@@ -107,16 +106,11 @@ void
 replicator_base(struct replicator *r, struct live *v)
 {
 	char path[STREAM_PATH];
-	int fd, bad;
 
 	if (stream_path(path, r->root, v->log->name, v->log->file, NULL) != 0)
 		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	bad = fd < 0 || fsync(fd) != 0 ||
-	    stream_path_sync_dirs(r->root, v->log->name) != 0;
-	if (fd >= 0)
-		close(fd);
-	if (bad) {
+	if (disk_sync(path) != 0 ||
+	    stream_path_sync_dirs(r->root, v->log->name) != 0) {
 		v->sync_failed = true;
 		log_warn("stream=%s database cannot be synced", v->log->name);
 		return;

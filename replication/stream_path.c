@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "replication.h"
 #include "stream_path.h"
 
@@ -83,15 +84,14 @@ static int
 path_move_wal(const char *path, const char *to)
 {
 	char from_wal[STREAM_PATH], to_wal[STREAM_PATH];
-	int fd, r;
 
 	snprintf(from_wal, sizeof from_wal, "%.390s-wal", path);
 	snprintf(to_wal, sizeof to_wal, "%.390s-wal", to);
-	if ((fd = open(from_wal, O_RDWR | O_CLOEXEC)) < 0)
+	if (access(from_wal, F_OK) != 0)
 		return errno == ENOENT ? 0 : -ERR_IO;
-	r = fsync(fd) == 0 && rename(from_wal, to_wal) == 0 ? 0 : -ERR_IO;
-	close(fd);
-	return r;
+	return disk_sync(from_wal) == 0 && rename(from_wal, to_wal) == 0
+	    ? 0
+	    : -ERR_IO;
 }
 
 int
@@ -172,20 +172,8 @@ stream_path_create(const char *path, struct err *e)
 	return 1;
 }
 
-static int
-path_sync(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-
-	if (fd < 0)
-		return -1;
-	r = fsync(fd);
-	close(fd);
-	return r;
-}
-
 int
 stream_path_sync_dirs(const char *root, const char *name)
 {
-	return path_each_dir(root, name, path_sync) == 0 ? 0 : -ERR_IO;
+	return path_each_dir(root, name, disk_sync) == 0 ? 0 : -ERR_IO;
 }

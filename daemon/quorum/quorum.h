@@ -374,6 +374,10 @@ int file_servers_write(
 int file_write(
     const char *dir, const char *name, const char *, size_t n, struct err *);
 
+/* Is it there; take it away (false, and logged, when that fails). */
+bool file_there(const char *dir, const char *name);
+bool file_remove(const char *dir, const char *name);
+
 /* ---- quorum_recover.c: the majority is lost for good -------------------- */
 
 /* Leave the note; ERR_INVALID unless those named are all the others. */

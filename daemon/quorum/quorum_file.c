@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "quorum.h"
+#include "daemon/base/log.h"
 #include "daemon/base/str.h"
+#include "replication/disk.h"
 
 #define FILE_MAX 8192
 
@@ -34,18 +36,6 @@ file_read(const char *dir, const char *name, char out[FILE_MAX])
 	return n;
 }
 
-static int
-file_sync_dir(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-
-	if (fd < 0)
-		return -1;
-	r = fsync(fd);
-	close(fd);
-	return r;
-}
-
 /* Written beside and put in place, so that it is whole or the old one. */
 int
 file_write(const char *dir, const char *name, const char *text, size_t n,
@@ -61,9 +51,30 @@ file_write(const char *dir, const char *name, const char *text, size_t n,
 		return err_errno(e, ERR_IO, "%s", part);
 	r = write(fd, text, n) == (ssize_t)n && fsync(fd) == 0;
 	close(fd);
-	if (!r || rename(part, path) != 0 || file_sync_dir(dir) != 0)
+	if (!r || rename(part, path) != 0 || disk_sync(dir) != 0)
 		return err_errno(e, ERR_IO, "%s", path);
 	return 0;
+}
+
+bool
+file_there(const char *dir, const char *name)
+{
+	char path[400];
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+bool
+file_remove(const char *dir, const char *name)
+{
+	char path[400];
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	if (unlink(path) == 0)
+		return true;
+	log_warn("%s", path);
+	return false;
 }
 
 bool

@@ -37,31 +37,6 @@
 
 /* ---- notes -------------------------------------------------------------- */
 
-static void
-part_path(const struct quorum *q, const char *note, char path[400])
-{
-	snprintf(path, 400, "%s/%s", q->config.dir, note);
-}
-
-static bool
-part_noted(const struct quorum *q, const char *note)
-{
-	char path[400];
-
-	part_path(q, note, path);
-	return access(path, F_OK) == 0;
-}
-
-static void
-part_forget(const struct quorum *q, const char *note)
-{
-	char path[400];
-
-	part_path(q, note, path);
-	if (unlink(path) != 0)
-		log_warn("%s", path);
-}
-
 /* Leave a note and end: this process is started again at once, and begins with
  * what the note says. */
 static void
@@ -92,6 +67,15 @@ part_other(const struct quorum *q)
 			return s;
 	}
 	return NULL;
+}
+
+/* The same as it is heard; NULL = there is no other. */
+static struct peer_server *
+part_peer(struct quorum *q)
+{
+	const struct ownership_server *s = part_other(q);
+
+	return s != NULL ? quorum_peer(q, s->name) : NULL;
 }
 
 static enum part_state
@@ -127,8 +111,7 @@ bool
 quorum_part_holds(struct quorum *q)
 {
 	const struct ownership_server *s = part_other(q);
-	const struct peer_server *p = s != NULL ? quorum_peer(q, s->name)
-						: NULL;
+	const struct peer_server *p = part_peer(q);
 
 	if (q->current || q->part.going || q->recovering || p == NULL ||
 	    p->told_part || !ownership_may_part(&q->machine, q->server))
@@ -206,9 +189,7 @@ part_has_all(const struct quorum *q)
 static void
 part_go(struct quorum *q, uint64_t now)
 {
-	const struct ownership_server *s = part_other(q);
-	const struct peer_server *p = s != NULL ? quorum_peer(q, s->name)
-						: NULL;
+	const struct peer_server *p = part_peer(q);
 
 	if (p == NULL || p->heard == 0 || now - p->heard < PART_SILENCE ||
 	    !part_has_all(q) || !q->current || part_state(q) != PART_WHOLE ||
@@ -217,7 +198,7 @@ part_go(struct quorum *q, uint64_t now)
 		return;
 	log_warnx("server=%s not heard for %llu ms: this one goes on alone, as "
 		  "availability is preferred",
-	    s->name, (unsigned long long)((now - p->heard) / CLOCK_MS));
+	    p->name, (unsigned long long)((now - p->heard) / CLOCK_MS));
 	part_turn(q, "alone", 0);
 }
 
@@ -237,7 +218,7 @@ part_went(struct quorum *q)
 		return;
 	}
 	q->part.going = false;
-	part_forget(q, "alone");
+	file_remove(q->config.dir, "alone");
 }
 
 /* ---- coming back -------------------------------------------------------- */
@@ -249,8 +230,7 @@ part_welcome(struct quorum *q)
 {
 	struct ownership_command c = {.type = OWNERSHIP_PART};
 	const struct ownership_server *s = part_other(q);
-	const struct peer_server *p = s != NULL ? quorum_peer(q, s->name)
-						: NULL;
+	const struct peer_server *p = part_peer(q);
 
 	if (p == NULL || !q->level || q->proposals != NULL ||
 	    p->part != PART_YIELDED || p->id == 0 || p->id == s->id ||
@@ -289,18 +269,19 @@ part_wipe(const char *dir, struct err *e)
 int
 quorum_part_open(struct quorum *q, struct err *e)
 {
+	const char *dir = q->config.dir;
 	char from[400], to[400];
 
-	part_path(q, "yield", from);
-	part_path(q, "yielded", to);
-	if (part_noted(q, "yield")) {
-		if (part_wipe(q->config.dir, e) != 0)
+	snprintf(from, sizeof from, "%s/yield", dir);
+	snprintf(to, sizeof to, "%s/yielded", dir);
+	if (file_there(dir, "yield")) {
+		if (part_wipe(dir, e) != 0)
 			return -ERR_IO;
 		if (rename(from, to) != 0)
 			return err_errno(e, ERR_IO, "%s", from);
 	}
-	q->part.going = part_noted(q, "alone");
-	q->part.yielded = file_number(q->config.dir, "yielded", &q->part.floor);
+	q->part.going = file_there(dir, "alone");
+	q->part.yielded = file_number(dir, "yielded", &q->part.floor);
 	if (q->part.yielded && q->part.floor > q->config.floor)
 		q->config.floor = q->part.floor;
 	return 0;
@@ -318,7 +299,7 @@ quorum_part_tick(struct quorum *q, uint64_t now)
 	part_welcome(q);
 	if (q->part.yielded && q->current) {
 		q->part.yielded = false;
-		part_forget(q, "yielded");
+		file_remove(q->config.dir, "yielded");
 	}
 	if (now - q->part.told < PART_TELL)
 		return;

@@ -9,10 +9,7 @@
  * by another that does the same again. A server that alone holds something
  * cannot be taken out (ownership.c); it stays as one that is down.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "quorum.h"
 #include "daemon/base/log.h"
@@ -77,22 +74,14 @@ quorum_recover_note(const char *dir, const char *self, const char *const *lost,
 bool
 quorum_recover_asked(const char *dir)
 {
-	char path[400];
-
-	snprintf(path, sizeof path, "%s/" RECOVER_NOTE, dir);
-	return access(path, F_OK) == 0;
+	return file_there(dir, RECOVER_NOTE);
 }
 
 static void
 recover_done(struct quorum *q)
 {
-	char path[400];
-
-	snprintf(path, sizeof path, "%s/" RECOVER_NOTE, q->config.dir);
-	if (unlink(path) != 0) {
-		log_warn("%s", path);
+	if (!file_remove(q->config.dir, RECOVER_NOTE))
 		return;
-	}
 	q->recovering = false;
 	log_warnx("this server goes on without those that were lost");
 }
