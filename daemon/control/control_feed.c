@@ -52,6 +52,23 @@ feed_path(const struct obj *const *objs, struct obj_path *p, const char *top,
 	return p->obj != NULL;
 }
 
+/* A number of a role of a server; -1 = the role is not placed there. */
+static int
+feed_role(const struct obj *const *objs, sqlite3 *site, const char *server,
+    const char *role, const char *field, int def)
+{
+	struct obj_path p;
+	struct obj_row row;
+	int n;
+
+	if (!feed_path(objs, &p, "server", server, "role", role) ||
+	    obj_get(site, &p, &row, NULL) != 0)
+		return -1;
+	n = (int)obj_value_int(&row, field, def);
+	obj_row_fini(&row);
+	return n;
+}
+
 /* ---- domains ----------------------------------------------------------------
  */
 
@@ -161,16 +178,7 @@ int
 feed_weight(const struct obj *const *objs, sqlite3 *site, const char *server,
     const char *role)
 {
-	struct obj_path p;
-	struct obj_row row;
-	int n;
-
-	if (!feed_path(objs, &p, "server", server, "role", role) ||
-	    obj_get(site, &p, &row, NULL) != 0)
-		return -1;
-	n = (int)obj_value_int(&row, "weight", HRW_WEIGHT);
-	obj_row_fini(&row);
-	return n;
+	return feed_role(objs, site, server, role, "weight", HRW_WEIGHT);
 }
 
 struct feed_weights {
@@ -303,17 +311,9 @@ int
 feed_instances(const struct obj *const *objs, sqlite3 *site, const char *server,
     const char *role)
 {
-	struct obj_path p;
-	struct obj_row row;
-	int n;
-
-	if (!feed_path(objs, &p, "server", server, "role", role) ||
-	    obj_get(site, &p, &row, NULL) != 0)
-		return -1;
-	n = (int)obj_value_int(&row, "instances", 1);
-	obj_row_fini(&row);
-	return n;
+	return feed_role(objs, site, server, role, "instances", 1);
 }
+
 struct feed_others {
 	const struct obj *const *objs;
 	sqlite3 *site;
