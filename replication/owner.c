@@ -1,4 +1,5 @@
-/* What the text of an entry of the owner map says. */
+/* What the texts of entries of the owner map say, and how they are named. */
+#include <stdio.h>
 #include <string.h>
 
 #include "replication.h"
@@ -34,4 +35,13 @@ owner_is_member(const char *members, const char *server)
 		at += n;
 	}
 	return false;
+}
+
+bool
+owner_map_server(const struct owner_map *m, const char *server, struct owner *o)
+{
+	char key[OWNER_KEY];
+
+	snprintf(key, sizeof key, "server/%.32s", server);
+	return owner_map_find(m, key, o);
 }

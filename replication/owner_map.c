@@ -326,6 +326,7 @@ owner_map_find(const struct owner_map *m, const char *key, struct owner *o)
 		if (str_equal(o->key, key))
 			return true;
 	}
+	memset(o, 0, sizeof *o);
 	return false;
 }
 

@@ -70,8 +70,11 @@ void owner_map_remove(struct owner_map *, const char *key);
 /* The reader: maps the file read-only; the descriptor may be closed after. */
 int owner_map_attach(int fd, struct owner_map **, struct err *);
 void owner_map_close(struct owner_map **);
-/* A consistent copy; false when there is no such key. */
+/* A consistent copy; false, and all zero, when there is no such key. */
 bool owner_map_find(const struct owner_map *, const char *key, struct owner *);
+/* The entry of a server, likewise. */
+bool owner_map_server(
+    const struct owner_map *, const char *server, struct owner *);
 /* Walk: *at starts at 0; false at the end. */
 bool owner_map_next(const struct owner_map *, unsigned *at, struct owner *);
 uint64_t owner_map_version(const struct owner_map *); /* grows with changes */

@@ -63,12 +63,11 @@ alarm_is_key(const struct owner *o)
 static bool
 alarm_speaks(const struct site *t)
 {
-	char name[OWNER_KEY];
 	struct owner o;
 	unsigned at = 0;
 
-	snprintf(name, sizeof name, "server/%.32s", t->server);
-	if (!owner_map_find(t->owners, name, &o) || o.state != OWNER_SERVING)
+	if (!owner_map_server(t->owners, t->server, &o) ||
+	    o.state != OWNER_SERVING)
 		return false;
 	while (owner_map_next(t->owners, &at, &o)) {
 		if (str_prefix(o.key, "server/") && o.state == OWNER_SERVING &&
@@ -130,8 +129,7 @@ alarm_could(const struct site *t, const char *key, const char *server)
 	struct owner o;
 	unsigned i;
 
-	snprintf(name, sizeof name, "server/%.32s", server);
-	if (owner_map_find(t->owners, name, &o) && o.state == OWNER_DOWN)
+	if (owner_map_server(t->owners, server, &o) && o.state == OWNER_DOWN)
 		return true;
 	for (i = 1; i <= OWNERSHIP_INDEX; i++) {
 		snprintf(name, sizeof name, "%.8s/%u@%.32s", key, i, server);

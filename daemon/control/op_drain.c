@@ -310,12 +310,9 @@ static void
 remove_run(struct op_call *call)
 {
 	const struct self *self = call->self;
-	char key[OWNER_KEY];
 	struct owner o;
 
-	snprintf(key, sizeof key, "server/%.32s", op_arg(call, "server"));
-	if (!owner_map_find(self->owners, key, &o))
-		memset(&o, 0, sizeof o);
+	owner_map_server(self->owners, op_arg(call, "server"), &o);
 	if (o.apart)
 		op_warn(call,
 		    "server %s may be serving on its own, and would go on so: "

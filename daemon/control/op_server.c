@@ -108,11 +108,9 @@ static bool
 server_is_up(void *arg, const char *server)
 {
 	struct control *c = arg;
-	char key[OWNER_KEY];
 	struct owner o;
 
-	snprintf(key, sizeof key, "server/%s", server);
-	return owner_map_find(c->self->owners, key, &o) &&
+	return owner_map_server(c->self->owners, server, &o) &&
 	    o.state == OWNER_SERVING;
 }
 

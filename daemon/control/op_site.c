@@ -42,15 +42,6 @@ site_each(struct op_call *call, const struct obj *o, obj_each_fn *fn)
 /* ---- show servers
  * ------------------------------------------------------------- */
 
-static bool
-servers_find(const struct self *self, const char *server, struct owner *o)
-{
-	char key[OWNER_KEY];
-
-	snprintf(key, sizeof key, "server/%.32s", server);
-	return owner_map_find(self->owners, key, o);
-}
-
 /* "up" or "down" as quorum says; we know of ourselves. One that quorum does
  * not know, though it has told of us, is configured and no more. */
 static const char *
@@ -60,9 +51,10 @@ servers_state(const struct self *self, const char *server)
 
 	if (strcmp(server, self->server) == 0)
 		return "up";
-	if (servers_find(self, server, &o))
+	if (owner_map_server(self->owners, server, &o))
 		return o.state == OWNER_SERVING ? "up" : "down";
-	return servers_find(self, self->server, &o) ? "outside" : "down";
+	return owner_map_server(self->owners, self->server, &o) ? "outside"
+								: "down";
 }
 
 /* The instances that run there, joined by a space. */

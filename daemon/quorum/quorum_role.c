@@ -294,11 +294,9 @@ quorum_role_stats(struct self *self, struct quorum *q)
 static bool
 quorum_role_is_warm(const struct self *self)
 {
-	char key[OWNER_KEY];
 	struct owner o;
 
-	snprintf(key, sizeof key, "server/%.32s", self->server);
-	return owner_map_find(self->owners, key, &o);
+	return owner_map_server(self->owners, self->server, &o);
 }
 
 static void
