@@ -403,10 +403,11 @@ void follow_lost(struct live *, const char *why);
 /* Is the leader of the other side of two that have parted? */
 bool part_is_apart(
     const struct live *, const struct peer *, const struct site_lead *);
-/* This server's database is replaced by one that has its commits up to base
- * only; or, by a copy, by one that may lack any. */
-void part_conflict(struct live *, uint64_t base);
-void part_copied(struct live *);
+/* This server's database is to be replaced by one that has its commits up to
+ * base only; or, by a copy, by one that may lack any. What was acknowledged is
+ * noted to be kept; -ERR_IO: it cannot be, and nothing may be replaced. */
+int part_conflict(struct live *, uint64_t base, struct err *);
+int part_copied(struct live *, struct err *);
 void part_rejoined(struct site_key *);
 
 struct live *follow_of(struct peer *, uint32_t handle);

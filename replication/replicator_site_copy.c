@@ -262,6 +262,7 @@ copy_on_copy(struct peer *p, const struct site_msg *m, struct err *e)
 {
 	struct live *v = follow_of(p, m->handle);
 	const struct site_copy *c = &m->u.copy;
+	int ret;
 
 	if (v == NULL || v->lead.state != LEAD_WAITS ||
 	    c->serial != v->lead.serial)
@@ -269,7 +270,8 @@ copy_on_copy(struct peer *p, const struct site_msg *m, struct err *e)
 	if (c->epoch < v->log->epoch)
 		return err_set(e, ERR_CORRUPT, "%s: COPY of epoch %llu",
 		    v->log->name, (unsigned long long)c->epoch);
-	part_copied(v);
+	if ((ret = part_copied(v, e)) != 0)
+		return ret;
 	link_take_over(v, c->epoch);
 	copy_abort(v);
 	v->lead.number = v->log->file + 1;

@@ -198,8 +198,9 @@ follow_on_start(struct peer *p, const struct site_msg *m, struct err *e)
 		return err_set(e, ERR_CORRUPT, "%s: START at LSN %llu",
 		    v->log->name, (unsigned long long)start->lsn);
 	if (start->lsn < file_applied(v)) {
+		if ((ret = part_conflict(v, start->lsn, e)) != 0)
+			return ret;
 		v->lead.ahead = !v->lead.lost;
-		part_conflict(v, start->lsn);
 		follow_lost(v, "its database is ahead of the owner");
 		return 0;
 	}

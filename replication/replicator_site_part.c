@@ -28,8 +28,8 @@ part_is_apart(
  * since does not know which were, and keeps all. What was never acknowledged,
  * the tail of an owner whose key was moved, is nobody's.
  */
-void
-part_conflict(struct live *v, uint64_t base)
+int
+part_conflict(struct live *v, uint64_t base, struct err *e)
 {
 	const struct log_stream *s = v->log;
 	struct replicator *r = v->key->site->r;
@@ -38,28 +38,29 @@ part_conflict(struct live *v, uint64_t base)
 	    .base = base,
 	    .lsn = s->commit.lsn,
 	    .time = clock_real()};
-	struct err e;
+	int ret;
 
 	if (!r->site->may_part || v->lead.lost ||
 	    (v->led ? v->committed : s->commit.lsn) <= base ||
 	    str_prefix(s->name, "calls/"))
-		return;
+		return 0;
 	str_copy(c.stream, sizeof c.stream, s->name);
-	if (conflict_note(r->root, &c, &e) != 0)
-		log_warnx("%s", e.text);
-	else
-		log_warnx("stream=%s LSN %llu to %llu are given up and kept "
-			  "for review",
-		    s->name, (unsigned long long)base + 1,
-		    (unsigned long long)s->commit.lsn);
+	if ((ret = conflict_note(r->root, &c, e)) != 0)
+		return ret;
+	log_warnx("stream=%s LSN %llu to %llu are given up and kept for review",
+	    s->name, (unsigned long long)base + 1,
+	    (unsigned long long)s->commit.lsn);
+	return 0;
 }
 
-void
-part_copied(struct live *v)
+/* The owner does not know from where on; a START may have told it before. */
+int
+part_copied(struct live *v, struct err *e)
 {
-	if (!v->log->foreign &&
-	    !conflict_noted(v->key->site->r->root, v->log->name, v->log->file))
-		part_conflict(v, 0); /* the owner does not know from where on */
+	if (v->log->foreign ||
+	    conflict_noted(v->key->site->r->root, v->log->name, v->log->file))
+		return 0;
+	return part_conflict(v, 0, e);
 }
 
 /* The stream begins again with nothing in a file of the next number; its
@@ -73,7 +74,10 @@ part_give_up(struct live *v)
 	struct buf b = BUF_INIT;
 	struct err e;
 
-	part_conflict(v, 0);
+	if (part_conflict(v, 0, &e) != 0) {
+		log_warnx("stream=%s stays as it is: %s", s->name, e.text);
+		return;
+	}
 	log_put_base(&b, s, v->key->epoch > s->epoch ? v->key->epoch : s->epoch,
 	    &none, s->page_size, 0, 0, s->file + 1);
 	if (replicator_note(r, &b, &e) != 0) {

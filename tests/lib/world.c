@@ -484,13 +484,26 @@ void
 world_site_mute(struct world_site *t, unsigned i, bool mute)
 {
 	struct owner o;
-	char key[OWNER_KEY];
 
-	snprintf(key, sizeof key, "server/%s", world_names[i]);
-	if (!owner_map_find(t->map, key, &o))
+	if (!owner_map_server(t->map, world_names[i], &o))
 		return;
 	o.mute = mute;
 	owner_map_put(t->map, &o);
+	site_owners_changed(t);
+}
+
+void
+world_site_may_part(struct world_site *t)
+{
+	struct owner o;
+	unsigned i;
+
+	for (i = 0; i < t->n; i++) {
+		if (!owner_map_server(t->map, world_names[i], &o))
+			continue;
+		o.may_part = true;
+		owner_map_put(t->map, &o);
+	}
 	site_owners_changed(t);
 }
 

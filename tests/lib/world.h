@@ -93,6 +93,8 @@ void world_site_hang(struct world_site *, unsigned, unsigned, bool);
 void world_site_deaf(struct world_site *, unsigned, bool);
 /* The server hears those who decide no more, or does again. */
 void world_site_mute(struct world_site *, unsigned, bool);
+/* The servers may decide alone, each without the other. */
+void world_site_may_part(struct world_site *);
 /* The key is owned by a server under the next epoch, which is returned; the
  * members are names joined by a space, NULL = those that there were. */
 uint64_t world_site_own(

@@ -1,5 +1,7 @@
 /* Replicators of several servers: what was acknowledged is everywhere, and
  * goes on to be when servers come, go and change their minds. */
+#include <fcntl.h>
+
 #include "site_fixture.h"
 
 /* ---- laws --------------------------------------------------------------- */
@@ -397,6 +399,58 @@ an_owner_that_was_cut_off_is_undone(void **state)
 	stream_close(&s);
 }
 
+/* Of two servers that decide alone one yields: what it had acknowledged is
+ * kept, and while it cannot be, nothing of it is replaced. */
+static void
+what_was_acknowledged_alone_is_kept(void **state)
+{
+	struct stream *old = site_stream("location"), *s;
+	char path[200];
+	struct fate fate;
+	uint64_t epoch;
+	int fd;
+
+	(void)state;
+	stream_close(&old);
+	world_site_may_part(&site);
+	epoch = world_site_own(&site, "sr", 0, NULL);
+	old = open_fate(0, epoch, &fate);
+	world_run(loop, &fate.ready);
+	kv_put(old, 1, 1, 10);
+	world_settle(loop, old);
+	world_site_cut(&site, 0, 1);
+	kv_put(old, 2, 2, 10);
+	world_settle(loop, old); /* the other one is no member any more */
+	world_site_deaf(&site, 0, true);
+	epoch = world_site_own(&site, "sr", 1, "srv2");
+	s = world_stream(repl[1], loop, "location", epoch, KV_SCHEMA, 1024);
+	kv_put(s, 3, 3, 10);
+	world_settle(loop, s);
+	kv_put(old, 4, 4, 10);
+	world_settle(loop, old);
+
+	snprintf(path, sizeof path, "%s/.conflict", site.w[0].root);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600); /* no directory */
+	assert_true(fd >= 0);
+	close(fd);
+	world_site_deaf(&site, 0, false);
+	world_site_join(&site, 0, 1);
+	world_pass(loop, 500000);
+	assert_false(exists(0, "location~1.db"));
+	assert_true(exists(0, "location.db"));
+	assert_int_equal(unlink(path), 0);
+	world_site_join(&site, 0, 1);
+	world_run(loop, &fate.lost);
+	stream_close(&old);
+	world_site_wait_member(&site, "sr", 0, true);
+	kv_put(s, 5, 5, 10);
+	same_as(s, 0, "location");
+	while (!exists(0, ".conflict/location~0.db"))
+		world_pass(loop, 10000);
+	assert_false(exists(0, "location.db"));
+	stream_close(&s);
+}
+
 /* What a follower has of an owner and the next owner has not is void: the
  * log goes back, and the database, which never saw it, stays. */
 static void
@@ -762,6 +816,7 @@ main(void)
 	    T2(a_refusal_counts_for_what_it_answers),
 	    T3(owners_change_servers),
 	    T2(an_owner_that_was_cut_off_is_undone),
+	    T2(what_was_acknowledged_alone_is_kept),
 	    T3(a_follower_that_is_ahead_goes_back),
 	    T2(a_new_server_is_sent_the_database),
 	    T2(a_copy_may_be_broken_off),
