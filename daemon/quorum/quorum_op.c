@@ -45,10 +45,10 @@ static const struct op_field quorum_cols[] = {
     {.name = "apart",
 	.type = &op_type_text,
 	.brief = "a server without which it decides alone"},
-    {.name = "round-trip",
+    {.name = "round-trip-us",
 	.type = &op_type_int,
 	.brief = "microseconds that its timers follow"},
-    {.name = "election",
+    {.name = "election-ms",
 	.type = &op_type_int,
 	.brief = "milliseconds of silence until it acts"},
     {0},
@@ -127,8 +127,9 @@ quorum_run(struct op_call *call)
 	quorum_op_servers(call, q, "up", quorum_op_is_up);
 	quorum_op_servers(call, q, "down", quorum_op_is_down);
 	quorum_op_servers(call, q, "apart", ownership_is_apart);
-	op_put_int(call, "round-trip", (int64_t)q->pace.rtt);
-	op_put_int(call, "election", (int64_t)(quorum_patience(q) / CLOCK_MS));
+	op_put_int(call, "round-trip-us", (int64_t)q->pace.rtt);
+	op_put_int(
+	    call, "election-ms", (int64_t)(quorum_patience(q) / CLOCK_MS));
 	op_finish(call, NULL);
 }
 

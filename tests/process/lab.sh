@@ -89,7 +89,7 @@ t "and the server is up" eventually all_up 1
 
 # 60 ms each way to server 3: a round trip of 120 ms or more, and all go on.
 paced() {
-	rows "$1" 'show quorum' "[.data[] | .election $2] | length == 3 and all"
+	rows "$1" 'show quorum' "[.data[] | .[\"election-ms\"] $2] | length == 3 and all"
 }
 for i in 1 2; do
 	lab slow $i 3 60 0 0
