@@ -93,8 +93,7 @@ struct live {
 	bool past; /* its history goes with the file of this number */
 	uint32_t past_file;
 	uint64_t noted; /* position behind its last note in the log */
-	bool in_sync;	/* in the list of what the sync under way covers */
-	uint64_t syncs; /* up to this LSN */
+	uint64_t syncs; /* up to this LSN the sync under way covers it */
 	struct live *next_sync;
 	struct watch *watches;
 	uint64_t told;	  /* LSN that the writer was told to be safe */

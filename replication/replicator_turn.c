@@ -295,15 +295,16 @@ site_settle(struct replicator *r, struct live *v, uint64_t now)
 	file_seen(r, v, now);
 }
 
-/* A sync is over that covers what it was begun with. */
+/* When a sync is over: all that it was begun with. */
 static void
 turn_synced(struct replicator *r, uint64_t now)
 {
 	struct live *v;
 
+	if (r->log->synced < r->sync_pos)
+		return;
 	while ((v = r->sync) != NULL) {
 		r->sync = v->next_sync;
-		v->in_sync = false;
 		if (v->noted > r->sync_pos)
 			continue; /* it is looked at with that note */
 		v->synced = v->syncs;
@@ -365,7 +366,6 @@ turn_begin(struct replicator *r, struct err *e)
 	while ((v = r->dirty) != NULL) {
 		r->dirty = v->next_dirty;
 		v->dirty = false;
-		v->in_sync = true;
 		v->syncs = v->log->last.lsn;
 		v->next_sync = r->sync;
 		r->sync = v;
@@ -409,9 +409,10 @@ turn_log(struct replicator *r, uint64_t now, struct err *e)
 	}
 	if ((ret = ship_log_sync_end(r->log, false, e)) != 0)
 		return ret;
-	if (r->sync != NULL && r->log->synced >= r->sync_pos)
-		turn_synced(r, now);
+	turn_synced(r, now);
 	turn_settle(r, now);
+	/* A note that began a segment has waited for the sync under way. */
+	turn_synced(r, now);
 	replicator_tick_soon(r);
 	if (!ship_log_is_syncing(r->log) && r->log->synced != r->log->end)
 		return turn_begin(r, e);

@@ -799,6 +799,77 @@ many_streams_share_few_files(void **state)
 	}
 }
 
+/* ---- segments ----------------------------------------------------------- */
+
+enum { BUSY = 40 };
+
+static void
+on_opened(void *arg, struct stream *s, const struct err *e)
+{
+	int *left = arg;
+
+	(void)s;
+	assert_null(e);
+	if (--*left == 0)
+		loop_stop(loop);
+}
+
+/* All streams at once, so that owners are welcomed while syncs are under
+ * way. */
+static void
+open_busy(struct stream *s[BUSY], unsigned server, uint64_t epoch)
+{
+	struct stream_config c = {.epoch = epoch,
+	    .page_size = 1024,
+	    .schema = KV_SCHEMA,
+	    .on_ready = on_opened};
+	char name[BUSY][32];
+	int i, left = BUSY;
+	struct err e;
+
+	c.arg = &left;
+	for (i = 0; i < BUSY; i++) {
+		snprintf(name[i], sizeof name[i], "domain/%d", i);
+		c.name = name[i];
+		assert_int_equal(stream_open(repl[server], &c, &s[i], &e), 0);
+	}
+	alarm(60);
+	loop_run(loop);
+	alarm(0);
+}
+
+/* A segment of the ship log may end at any record: also at the one that makes
+ * a stream an owner's, while a sync is under way. */
+static void
+segments_end_while_owners_come(void **state)
+{
+	struct stream *s[BUSY];
+	uint64_t epoch = world_site_own(&site, "st", 0, "srv1");
+	unsigned at, turn;
+	int i;
+
+	(void)state;
+	for (at = 0; at < 2; at++) {
+		world_site_stop(&site, at, SIGKILL);
+		site.w[at].segment = 16 << 10;
+		world_site_start(&site, at);
+		link_to(at);
+	}
+	for (turn = 0; turn < 60; turn++) {
+		at = turn % 2;
+		open_busy(s, at, epoch);
+		world_site_wait_member(&site, "st", !at, true);
+		for (i = 0; i < BUSY; i++)
+			kv_put(s[i], (int)turn, i, 100);
+		for (i = 0; i < BUSY; i++)
+			world_settle(loop, s[i]);
+		same_as(s[turn % BUSY], !at, stream_name(s[turn % BUSY]));
+		for (i = 0; i < BUSY; i++)
+			stream_close(&s[i]);
+		epoch = world_site_own(&site, "st", !at, NULL);
+	}
+}
+
 int
 main(void)
 {
@@ -824,6 +895,7 @@ main(void)
 	    T2(large_commits_come_in_parts),
 	    T2(a_wire_may_be_cut_anywhere),
 	    T2(many_streams_share_few_files),
+	    T2(segments_end_while_owners_come),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
