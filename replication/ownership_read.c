@@ -162,10 +162,10 @@ ownership_next(const struct ownership_machine *m, unsigned *at, struct owner *o)
 {
 	bool there = false;
 
+	memset(o, 0, sizeof *o); /* what is not there leaves it so */
 	while (!there && *at < ENTRY_END) {
 		unsigned i = (*at)++;
 
-		memset(o, 0, sizeof *o);
 		there = i < ENTRY_SERVERS ? entry_key(m, &m->key[i], o)
 		    : i < ENTRY_INSTANCES
 		    ? entry_server(m, &m->server[i - ENTRY_SERVERS], o)

@@ -329,22 +329,50 @@ entry_order(const void *a, const void *b)
 	    ((const struct owner *)a)->key, ((const struct owner *)b)->key);
 }
 
+/* Has the owner said so itself? A decision is known to all only when their
+ * disks have it; that somebody serves is true before. */
+static bool
+news_serves(const struct quorum *q, const struct owner *o)
+{
+	const char *server = owner_server(o->instance);
+	const struct serves *s;
+	size_t i, j;
+
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		if (strcmp(q->peer[i].name, server) != 0)
+			continue;
+		for (j = 0, s = q->peer[i].serves; j < SERVES; j++) {
+			if (s[j].epoch == o->epoch &&
+			    str_equal(s[j].key, o->key))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Every entry now, in the order of their keys. */
 static struct owner *
 news_entries(const struct quorum *q, size_t *n)
 {
-	struct owner *list = xcalloc(OWNER_MAP_MAX, sizeof *list);
+	size_t room = q->ntold + 8, i;
+	struct owner *list = xcalloc(room, sizeof *list);
 	unsigned at = 0;
-	size_t i;
 
 	*n = 0;
 	while (
-	    *n < OWNER_MAP_MAX && ownership_next(&q->machine, &at, &list[*n]))
-		(*n)++;
+	    *n < OWNER_MAP_MAX && ownership_next(&q->machine, &at, &list[*n])) {
+		if (++*n < room)
+			continue;
+		list = xrealloc(list, (room *= 2) * sizeof *list);
+		memset(list + *n, 0, (room - *n) * sizeof *list);
+	}
 	for (i = 0; i < *n; i++) {
 		if (str_prefix(list[i].key, "server/") &&
 		    strcmp(list[i].key + 7, q->server) == 0)
 			list[i].mute = q->mute;
+		if (list[i].state == OWNER_CLAIMING &&
+		    list[i].instance[0] != '\0' && news_serves(q, &list[i]))
+			list[i].state = OWNER_SERVING;
 	}
 	qsort(list, *n, sizeof *list, entry_order);
 	return list;
@@ -598,7 +626,7 @@ report_serving(struct quorum *q, struct ownership_command *c)
 	const struct ownership_key *k;
 	size_t i;
 
-	for (i = 0; i < sizeof q->serving / sizeof q->serving[0]; i++) {
+	for (i = 0; i < SERVES; i++) {
 		if (q->serving[i].key[0] == '\0')
 			continue;
 		k = ownership_key_find(&q->machine, q->serving[i].key);
@@ -732,20 +760,44 @@ quorum_instance(
 	loop_defer(q->config.loop, &q->news);
 }
 
+static void
+serves_put(struct serves list[SERVES], const char *key, uint64_t epoch)
+{
+	size_t i;
+
+	for (i = 0; i < SERVES && list[i].key[0] != '\0' &&
+	     strcmp(list[i].key, key) != 0;
+	     i++)
+		;
+	if (i == SERVES)
+		return;
+	str_copy(list[i].key, sizeof list[i].key, key);
+	list[i].epoch = epoch;
+}
+
 void
 quorum_serving(struct quorum *q, const char *key, uint64_t epoch)
 {
-	size_t i, n = sizeof q->serving / sizeof q->serving[0];
+	size_t i;
 
-	for (i = 0; i < n && q->serving[i].key[0] != '\0' &&
-	     strcmp(q->serving[i].key, key) != 0;
-	     i++)
-		;
-	if (i == n)
-		return;
-	str_copy(q->serving[i].key, sizeof q->serving[i].key, key);
-	q->serving[i].epoch = epoch;
+	serves_put(q->serving, key, epoch);
+	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
+		if (q->peer[i].link != NULL)
+			quorum_link_serving(q->peer[i].link, key, epoch);
+	}
 	loop_defer(q->config.loop, &q->news);
+}
+
+void
+quorum_on_serving(
+    struct quorum *q, const char *server, const char *key, uint64_t epoch)
+{
+	struct peer_server *p = quorum_peer(q, server);
+
+	if (p == NULL)
+		return;
+	serves_put(p->serves, key, epoch);
+	quorum_news(q);
 }
 
 void

@@ -94,6 +94,8 @@ void quorum_link_answer(struct quorum_link *, uint64_t tag, const char *why);
 /* How the sender is, see quorum_part.c. */
 enum part_state { PART_WHOLE, PART_ALONE, PART_YIELDED, PART_STATES };
 void quorum_link_part(struct quorum_link *, enum part_state, uint64_t highest);
+/* An instance of ours serves a key under an epoch. */
+void quorum_link_serving(struct quorum_link *, const char *key, uint64_t epoch);
 /* A stream for raft's connection to that server; -1 while there is no hello. */
 int quorum_link_connect(struct quorum_link *);
 
@@ -110,12 +112,13 @@ enum frame_type {
 	FRAME_PART,
 	FRAME_ECHO,
 	FRAME_BACK,
+	FRAME_SERVING,
 	FRAME_MAX
 };
 struct frame {
 	enum frame_type type;
-	/* id (HELLO), tag (PROPOSE, FAILED), epoch (PART), clock (ECHO, BACK),
-	 * else stream */
+	/* id (HELLO), tag (PROPOSE, FAILED), epoch (PART, SERVING), clock
+	 * (ECHO, BACK), else stream */
 	uint64_t number;
 	const uint8_t *bytes;
 	size_t n;
@@ -178,6 +181,13 @@ struct proposal {
 	struct proposal *next;
 };
 
+/* A key that an instance of a server serves; an empty key = none. */
+struct serves {
+	char key[OWNER_KEY];
+	uint64_t epoch;
+};
+#define SERVES (OWNERSHIP_FIXED + OWNERSHIP_INDEX)
+
 /* Another server as this one hears it. */
 struct peer_server {
 	char name[OWNERSHIP_SERVER_NAME];
@@ -189,7 +199,8 @@ struct peer_server {
 	bool kept;	/* a recovery could not take it out */
 	bool told_part; /* it has said how it is; part and highest say that */
 	enum part_state part;
-	uint64_t highest; /* epoch */
+	uint64_t highest;	      /* epoch */
+	struct serves serves[SERVES]; /* what it says itself */
 	struct pace_samples trips;
 };
 
@@ -268,10 +279,7 @@ struct quorum {
 		bool leaves; /* not placed here any more */
 	} role[OWNERSHIP_ROLES];
 	uint64_t log; /* id of our ship log; 0 = not known */
-	struct {
-		char key[OWNER_KEY];
-		uint64_t epoch;
-	} serving[OWNERSHIP_FIXED + OWNERSHIP_INDEX];
+	struct serves serving[SERVES];
 	bool reporting;
 	bool recovering;   /* no others are heard until they are taken out */
 	bool mute;	   /* it has no lease */
@@ -326,6 +334,8 @@ void quorum_on_beat(struct quorum *, const char *server, uint64_t applied);
 void quorum_on_propose(struct quorum *, const char *server, uint64_t tag,
     const uint8_t *, size_t n);
 void quorum_on_failed(struct quorum *, uint64_t tag, const char *why);
+void quorum_on_serving(
+    struct quorum *, const char *server, const char *key, uint64_t epoch);
 void quorum_on_gone(struct quorum *, struct quorum_link *);
 
 /* What the configuration prefers, as far as this server knows it; where the

@@ -21,6 +21,8 @@
  *	      what it decided (quorum_part.c)
  *   9 ECHO     number is the sender's clock, no bytes
  *   10 BACK    answers it at once with the same number
+ *   11 SERVING number is an epoch, bytes the key that an instance of the sender
+ *	      serves under it: told at once, ahead of the decision that says so
  */
 #include <string.h>
 
@@ -57,6 +59,9 @@ frame_ok(const struct frame *f)
 		    f->n <= QUORUM_ENVELOPE + OWNERSHIP_COMMAND_MAX;
 	case FRAME_PART:
 		return f->n == 1 && f->bytes[0] < PART_STATES;
+	case FRAME_SERVING:
+		return f->n > 0 && f->n < OWNER_KEY &&
+		    memchr(f->bytes, '\0', f->n) == NULL;
 	case FRAME_BYTES:
 	case FRAME_FAILED:
 		return true;

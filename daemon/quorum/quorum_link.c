@@ -250,7 +250,7 @@ link_on_end(struct quorum_link *l, const struct frame *f)
 static void
 link_on_frame(struct quorum_link *l, const struct frame *f)
 {
-	char words[64];
+	char words[64], key[OWNER_KEY];
 
 	if (!l->greeted && f->type != FRAME_HELLO) {
 		link_fail(l, ERR_CORRUPT, "no hello");
@@ -284,6 +284,10 @@ link_on_frame(struct quorum_link *l, const struct frame *f)
 		break;
 	case FRAME_PART:
 		quorum_on_part(l->q, l->server, f->bytes[0], f->number);
+		break;
+	case FRAME_SERVING:
+		str_ncopy(key, sizeof key, (const char *)f->bytes, f->n);
+		quorum_on_serving(l->q, l->server, key, f->number);
 		break;
 	case FRAME_ECHO:
 		link_send(l, FRAME_BACK, f->number, NULL, 0);
@@ -395,6 +399,12 @@ quorum_link_part(struct quorum_link *l, enum part_state state, uint64_t highest)
 	uint8_t byte = (uint8_t)state;
 
 	link_send(l, FRAME_PART, highest, &byte, 1);
+}
+
+void
+quorum_link_serving(struct quorum_link *l, const char *key, uint64_t epoch)
+{
+	link_send(l, FRAME_SERVING, epoch, key, strlen(key));
 }
 
 void
