@@ -427,5 +427,7 @@ bool file_is_unknown(struct live *);
 void file_seen(struct replicator *, struct live *, uint64_t now);
 /* True when a local owner may open it; else that is on the way. */
 bool file_hand_over(struct replicator *, struct live *);
+/* A local owner has claimed the stream just now. */
+void file_claimed(struct replicator *, struct live *);
 
 #endif

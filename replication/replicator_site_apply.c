@@ -6,9 +6,10 @@
  * A database has one writer. As long as a link is open that was welcomed as
  * the owner, records of the next owner elsewhere are logged but not applied,
  * nor acknowledged: what that process left in the -wal may be of no log. An
- * owner here is welcomed when everything in the log is
- * applied and the database closed, with the place in the -wal where the last
- * record ends; a PLACE in the log keeps that place.
+ * owner here is welcomed when everything in the log is applied and the
+ * database closed, with the place in the -wal where the last record ends; a
+ * PLACE in the log keeps that place. Where nothing is left to be applied it
+ * stands behind the claim, and one sync is enough for both.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -320,6 +321,29 @@ file_place(struct replicator *r, struct live *v)
 	replicator_touch(r, v);
 }
 
+static bool
+file_is_placed(const struct live *v)
+{
+	const struct log_stream *s = v->log;
+
+	return s->own.lsn == s->last.lsn && v->file.apply == NULL &&
+	    (s->placed || s->last.lsn == 0);
+}
+
+/* Nothing was waited for: what the claim stands behind is in the database. */
+void
+file_claimed(struct replicator *r, struct live *v)
+{
+	const struct log_stream *s = v->log;
+
+	if (v->holders > 0 || v->lead.lost || s->damaged ||
+	    s->last.lsn != s->commit.lsn || file_applied(v) != s->last.lsn ||
+	    file_is_placed(v))
+		return;
+	if (file_open(v) == 0 && v->file.applied == s->commit.lsn)
+		file_place(r, v);
+}
+
 bool
 file_hand_over(struct replicator *r, struct live *v)
 {
@@ -329,8 +353,7 @@ file_hand_over(struct replicator *r, struct live *v)
 		file_no_owner(v);
 		return false;
 	}
-	if (s->own.lsn == s->last.lsn && v->file.apply == NULL &&
-	    (s->placed || s->last.lsn == 0))
+	if (file_is_placed(v))
 		return true;
 	if (s->last.lsn != s->commit.lsn || v->holders > 0)
 		return false; /* an owner before it writes still */

@@ -485,12 +485,15 @@ lead_claim(struct replicator *r, struct live *v, uint64_t epoch, struct err *e)
 {
 	struct log_stream *s = v->log;
 	const struct log_mark *at = s->foreign ? &s->commit : &s->last;
+	bool noted = v->noted > r->log->synced;
 	int ret = replicator_note_claim(r, v, epoch, at, at->lsn, false, e);
 
 	if (ret != 0)
 		return ret;
 	if (r->site != NULL) {
 		follow_leave(v);
+		if (!noted)
+			file_claimed(r, v);
 		lead_ask_all(v);
 		replicator_touch(r, v);
 	}

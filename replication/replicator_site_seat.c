@@ -42,10 +42,12 @@ seat_late(const struct site_key *k, const struct peer *p, uint64_t now)
 	return since != 0 && now - since >= SITE_LATE;
 }
 
-/* It is sent all records of all streams of the key as they come. */
+/* It is sent all records of all streams of the key as they come, and has
+ * acknowledged some under this epoch: to be waited for it must be quick. */
 static bool
 seat_live(const struct site_key *k, const struct peer *p)
 {
+	const struct follow *f;
 	const struct live *v;
 
 	if (!p->ready)
@@ -53,8 +55,9 @@ seat_live(const struct site_key *k, const struct peer *p)
 	for (v = k->lives; v != NULL; v = v->next_of_key) {
 		if (v->log->epoch == 0)
 			continue;
-		if (v->follow == NULL || v->follow[p->index] == NULL ||
-		    v->follow[p->index]->state != FOLLOW_LIVE)
+		f = v->follow != NULL ? v->follow[p->index] : NULL;
+		if (f == NULL || f->state != FOLLOW_LIVE ||
+		    f->epoch != v->log->epoch)
 			return false;
 	}
 	return true;
