@@ -14,6 +14,9 @@
 /* Of SCHED_RR, for supervisor and quorum where they may have it. */
 #define ROLE_PRIORITY 10
 
+/* So much less nice than all others is the replicator, where it may be so. */
+#define ROLE_NICE 10
+
 enum role_msg_type {
 	/* to the process */
 	ROLE_MSG_START = 1, /* descriptors: owner map, its eventfd */

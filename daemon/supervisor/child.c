@@ -27,7 +27,8 @@
 #define CHILD_PATIENCE (5 * CLOCK_SEC) /* for an orderly stop */
 #define CHILD_GROWN (10 * CLOCK_SEC)   /* a life this long is no early death */
 #define CHILD_BACKOFF_MAX (10 * CLOCK_SEC)
-#define CHILD_QUEUE (1 << 20) /* bytes of messages it has not read yet */
+#define CHILD_YIELD (250 * CLOCK_MS) /* while another takes its work over */
+#define CHILD_QUEUE (1 << 20)	     /* bytes of messages it has not read yet */
 
 bool
 child_alive(const struct child *c)
@@ -94,14 +95,20 @@ child_drop_rights(const struct child *c)
 		fatal("user %s", pw->pw_name);
 }
 
-/* Only quorum keeps the supervisor's priority (supervisor_hurry). */
+/* Only quorum keeps the supervisor's priority (supervisor_hurry), and the
+ * replicator, for which everything that is acknowledged waits and which needs
+ * little, a part of it: it goes before others of its class. */
 static void
 child_calm_down(const struct child *c)
 {
 	const struct sched_param p = {.sched_priority = 0};
 
-	if (c->role != ROLE_QUORUM &&
-	    sched_setscheduler(0, SCHED_OTHER, &p) != 0)
+	if (c->role == ROLE_QUORUM)
+		return;
+	errno = 0;
+	if (sched_setscheduler(0, SCHED_OTHER, &p) != 0 ||
+	    (c->role != ROLE_REPLICATOR && nice(c->sup->nice) == -1 &&
+		errno != 0))
 		fatal("priority");
 }
 
@@ -348,11 +355,29 @@ child_log_exit(const struct child *c, int status)
 		log_debug("role=%s pid=%d stopped", c->name, (int)c->pid);
 }
 
+/* The first death is forgiven: it is restarted at once. But a start takes the
+ * processor for longer than a takeover does, so where another instance is
+ * ready that has it first. */
+static uint64_t
+child_pause(const struct child *c)
+{
+	const struct child *all = c->sup->child[c->role];
+	uint64_t pause = child_backoff(c->failures > 0 ? c->failures - 1 : 0);
+	uint64_t least = fault_pause(c->sup);
+	unsigned i;
+
+	for (i = 1; i <= ROLE_INSTANCES; i++) {
+		if (role_rows[c->role].mode == ROLE_PASSIVE &&
+		    all[i].state == CHILD_READY && least < CHILD_YIELD)
+			least = CHILD_YIELD;
+	}
+	return pause > least ? pause : least;
+}
+
 void
 child_on_exit(struct child *c, int status)
 {
 	bool asked = c->state == CHILD_STOPPING || c->fenced;
-	uint64_t pause, least;
 
 	child_log_exit(c, status);
 	child_last_words(c);
@@ -375,8 +400,5 @@ child_on_exit(struct child *c, int status)
 		return;
 	}
 	child_set_state(c, CHILD_BACKOFF);
-	/* The first death is forgiven: it is restarted at once. */
-	pause = child_backoff(c->failures > 0 ? c->failures - 1 : 0);
-	least = fault_pause(c->sup);
-	child_set_timer(c, pause > least ? pause : least);
+	child_set_timer(c, child_pause(c));
 }

@@ -13,17 +13,44 @@
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
 
-void
-owners_wake(struct supervisor *s)
+/* Members are for those who replicate, and for who shows them. */
+static bool
+owners_minds(const struct child *c, bool members)
 {
+	return !members || c->role == ROLE_REPLICATOR ||
+	    c->role == ROLE_CONTROL;
+}
+
+/* Once for all that has changed in a turn of the loop. */
+static void
+owners_on_wake(void *arg)
+{
+	struct supervisor *s = arg;
 	uint64_t one = 1;
 	unsigned at = 0;
 	struct child *c;
 
 	while ((c = supervisor_next(s, &at)) != NULL) {
-		if (child_alive(c) && write(c->owners_fd, &one, sizeof one) < 0)
+		if (child_alive(c) && owners_minds(c, !s->owners_news) &&
+		    write(c->owners_fd, &one, sizeof one) < 0)
 			log_warn("role=%s owner map", c->name);
 	}
+	s->owners_news = false;
+}
+
+static void
+owners_wake_members(struct supervisor *s)
+{
+	s->wake.fn = owners_on_wake;
+	s->wake.arg = s;
+	loop_defer(s->loop, &s->wake);
+}
+
+void
+owners_wake(struct supervisor *s)
+{
+	s->owners_news = true;
+	owners_wake_members(s);
 }
 
 /* Our own process behind "sr/1@srv1"; NULL when it is another server's. */
@@ -210,10 +237,23 @@ owners_others(struct supervisor *s)
 
 /* ---- what quorum tells --------------------------------------------------- */
 
+/* Nothing but the members is another. */
+static bool
+owners_same(const struct supervisor *s, const struct owner *o)
+{
+	struct owner was;
+
+	if (!owner_map_find(s->owners, o->key, &was))
+		return false;
+	memcpy(was.members, o->members, sizeof was.members);
+	return memcmp(&was, o, sizeof was) == 0;
+}
+
 void
 owners_take(struct supervisor *s, const struct owner *told, bool removed)
 {
 	struct owner o = *told;
+	bool same;
 	const struct child *c = owners_child(s, o.key);
 	const struct grant *g;
 
@@ -228,10 +268,14 @@ owners_take(struct supervisor *s, const struct owner *told, bool removed)
 	if (g != NULL && g->serving && g->epoch == o.epoch &&
 	    o.state == OWNER_CLAIMING)
 		o.state = OWNER_SERVING; /* it serves since; quorum will know */
+	same = owners_same(s, &o);
 	owners_put(s, &o);
 	owners_fence(s, &o);
 	owners_grant(s, &o);
-	owners_wake(s);
+	if (same)
+		owners_wake_members(s);
+	else
+		owners_wake(s);
 }
 
 void

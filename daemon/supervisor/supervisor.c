@@ -460,9 +460,10 @@ supervisor_share(const char *path)
 /* Quorum finds dead servers sooner when nothing keeps it waiting. Real-time
  * priority is taken here, while we have the right to it, with our own use: dead
  * processes are replaced at once. Quorum inherits it, other children put it
- * away (child.c). Locked memory no other process's sandbox lets it use. */
+ * away, and the nice value but for the replicator (child.c). Locked memory no
+ * other process's sandbox lets it use. */
 static void
-supervisor_hurry(void)
+supervisor_hurry(struct supervisor *s)
 {
 	const struct sched_param p = {.sched_priority = ROLE_PRIORITY};
 	const struct rlimit memory = {RLIM_INFINITY, RLIM_INFINITY};
@@ -470,6 +471,12 @@ supervisor_hurry(void)
 	if (sched_setscheduler(0, SCHED_RR, &p) != 0)
 		log_debug(
 		    "no right to real-time priority: %s", strerror(errno));
+	errno = 0;
+	if (nice(-ROLE_NICE) == -1 && errno != 0)
+		log_debug(
+		    "no right to a lower nice value: %s", strerror(errno));
+	else
+		s->nice = ROLE_NICE;
 	if (geteuid() == 0 && setrlimit(RLIMIT_MEMLOCK, &memory) != 0)
 		log_debug("no right to lock memory: %s", strerror(errno));
 }
@@ -599,7 +606,7 @@ supervisor_main(const char *path, bool debug)
 	s->boot_uid = getuid();
 	s->binary = supervisor_open_binary();
 	umask(0007);
-	supervisor_hurry();
+	supervisor_hurry(s);
 	supervisor_raise_limits();
 	supervisor_prepare_state(s);
 	supervisor_make_children(s);

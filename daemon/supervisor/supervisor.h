@@ -150,6 +150,8 @@ struct supervisor {
 	struct keys keys;
 	struct identity identity;
 	struct owner_map *owners;
+	struct loop_defer wake; /* of those who read it */
+	bool owners_news;	/* more than members is another */
 	struct child child[ROLE_MAX][ROLE_INSTANCES + 1]; /* index from 1 */
 	struct grant grant[SUPERVISOR_GRANTS];
 	unsigned ngrants;
@@ -165,6 +167,7 @@ struct supervisor {
 	int binary; /* our own program, for re-execution */
 	int lock;
 	uid_t boot_uid;
+	int nice; /* less than we were started with */
 	struct loop_signal *signals[4];
 	struct loop_timer *health;
 	uint64_t health_at; /* monotonic clock of its last tick */
