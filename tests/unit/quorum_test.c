@@ -40,6 +40,8 @@ enum say_type {
 	SAY_INSTANCE, /* key: role; number: since; index */
 	SAY_COMMAND,
 	SAY_MEMBER_ADD, /* command: key, epoch, server */
+	SAY_QUIET,	/* its instances own, and do not serve from now on */
+	SAY_SERVING,	/* command: key, epoch */
 	SAY_ENTRY,
 	SAY_STATE, /* index: voters known; number: term; leads */
 	SAY_DONE   /* code, of the command before */
@@ -65,6 +67,7 @@ struct node_run {
 	int s;
 	struct loop_timer *tick;
 	struct say said;
+	bool quiet;
 };
 
 static void
@@ -75,7 +78,7 @@ run_say(struct node_run *n, struct say *say)
 		_exit(0);
 }
 
-/* Its instances serve as soon as they own. */
+/* Its instances serve as soon as they own, unless told not to. */
 static void
 run_on_entry(void *arg, const struct owner *o, bool removed)
 {
@@ -85,7 +88,7 @@ run_on_entry(void *arg, const struct owner *o, bool removed)
 
 	run_say(n, &say);
 	if (!removed && o->state == OWNER_CLAIMING && at != NULL &&
-	    strcmp(at + 1, n->name) == 0 && n->q != NULL)
+	    strcmp(at + 1, n->name) == 0 && n->q != NULL && !n->quiet)
 		quorum_serving(n->q, o->key, o->epoch);
 }
 
@@ -126,6 +129,10 @@ run_on_test(void *arg, int s, int events)
 		_exit(0);
 	if (say.type == SAY_INSTANCE)
 		quorum_instance(n->q, say.command.role, say.index, say.number);
+	else if (say.type == SAY_QUIET)
+		n->quiet = true;
+	else if (say.type == SAY_SERVING)
+		quorum_serving(n->q, say.command.key, say.command.epoch);
 	else if (say.type == SAY_MEMBER_ADD)
 		quorum_member(n->q, OWNERSHIP_MEMBER_ADD, say.command.key,
 		    say.command.epoch, say.command.server, run_on_done, n);
@@ -930,6 +937,57 @@ kills_are_measured(void **state)
 	print_kills("does not lead", ms[1], k / 2);
 }
 
+/* What one node knows of sr. */
+struct view {
+	unsigned i;
+	uint64_t epoch;
+	enum owner_state state;
+};
+
+static bool
+view_is(void *arg)
+{
+	const struct view *v = arg;
+	const struct owner *o = node_entry(&site.node[v->i], "sr");
+
+	return o != NULL && o->epoch > v->epoch && o->state == v->state;
+}
+
+/* That an owner serves others know from itself, although nobody is left who
+ * could decide it; of another epoch it is not believed. */
+static void
+who_serves_is_believed(void **state)
+{
+	struct say say = {.type = SAY_QUIET};
+	struct view v = {3, 0, OWNER_CLAIMING};
+
+	(void)state;
+	three_servers();
+	join(3);
+	wait_for(views_are_equal, NULL);
+	v.epoch = node_entry(&site.node[3], "sr")->epoch;
+	for (v.i = 0; v.i < 3; v.i++)
+		node_tell(v.i, &say);
+	node_ready(0, "sr", 1);
+	for (v.i = 0; v.i < 4; v.i++)
+		wait_for(view_is, &v);
+	v.i = (unsigned)owner_of("sr", &site.node[3]);
+	node_kill((v.i + 1) % 3);
+	node_kill((v.i + 2) % 3);
+	say.type = SAY_SERVING;
+	str_copy(say.command.key, sizeof say.command.key, "sr");
+	say.command.epoch = v.epoch;
+	node_tell(v.i, &say);
+	say.command.epoch = node_entry(&site.node[3], "sr")->epoch;
+	assert_int_equal(
+	    node_entry(&site.node[3], "sr")->state, OWNER_CLAIMING);
+	node_tell(v.i, &say);
+	v = (struct view){3, v.epoch, OWNER_SERVING};
+	wait_for(view_is, &v);
+	assert_int_equal(
+	    node_entry(&site.node[3], "sr")->epoch, say.command.epoch);
+}
+
 int
 main(void)
 {
@@ -946,6 +1004,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		a_fourth_server_hears_all, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_site_comes_back, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		who_serves_is_believed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		kills_are_measured, setup, teardown),
 	};

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/base/loop.h"
 #include "daemon/base/str.h"
 #include "daemon/supervisor/supervisor.h"
 
@@ -56,6 +57,7 @@ rig_new(void)
 	struct err e;
 
 	r->s = calloc(1, sizeof *r->s);
+	r->s->loop = loop_new();
 	str_copy(r->s->conf.server, sizeof r->s->conf.server, "srv1");
 	assert_int_equal(owner_map_create(NULL, &r->s->owners, &e), 0);
 	r->sr1 = child_of(r, 1);
@@ -77,6 +79,7 @@ rig_free(struct rig *r)
 		close(r->end[i + 1]);
 	}
 	owner_map_close(&r->s->owners);
+	loop_free(&r->s->loop);
 	free(r->s);
 	free(r);
 }
@@ -255,6 +258,55 @@ own_instances_die_at_once(void **state)
 	rig_free(r);
 }
 
+static void
+on_turned(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* How often a process was woken by all that happened before. */
+static uint64_t
+woken(struct rig *r, const struct child *c)
+{
+	struct loop_timer *t = loop_timer_new(
+	    r->s->loop, on_turned, r->s->loop);
+	uint64_t n = 0;
+
+	loop_timer_set(t, 0);
+	loop_run(r->s->loop);
+	loop_timer_free(&t);
+	return read(c->owners_fd, &n, sizeof n) == sizeof n ? n : 0;
+}
+
+/* Whatever a turn brings, a reader is woken once; for members only, who minds
+ * them. */
+static void
+readers_are_woken_once(void **state)
+{
+	struct rig *r = rig_new();
+	struct owner o = {.key = "sr",
+	    .instance = "sr/1@srv2",
+	    .epoch = 7,
+	    .members = "srv2"};
+
+	(void)state;
+	decide(r, "sr/1@srv2", 5, OWNER_CLAIMING);
+	decide(r, "sr/1@srv2", 5, OWNER_SERVING);
+	owners_take(r->s, &o, false);
+	assert_int_equal(woken(r, r->sr1), 1);
+	assert_int_equal(woken(r, r->sr2), 1);
+	str_copy(o.members, sizeof o.members, "srv1 srv2");
+	owners_take(r->s, &o, false);
+	assert_int_equal(woken(r, r->sr1), 0);
+	assert_string_equal(shown(r, "sr").members, "srv1 srv2");
+	r->sr1->role = ROLE_REPLICATOR;
+	str_copy(o.members, sizeof o.members, "srv2");
+	owners_take(r->s, &o, false);
+	assert_int_equal(woken(r, r->sr1), 1);
+	r->sr1->role = ROLE_SR;
+	rig_free(r);
+}
+
 int
 main(void)
 {
@@ -265,6 +317,7 @@ main(void)
 	    cmocka_unit_test(serving_is_seen_at_once),
 	    cmocka_unit_test(only_the_ready_own),
 	    cmocka_unit_test(own_instances_die_at_once),
+	    cmocka_unit_test(readers_are_woken_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
