@@ -50,6 +50,7 @@ drill_end(struct drill *d)
 	for (i = 0; i < d->nkeys; i++)
 		probe_free(&d->key[i]);
 	loop_timer_free(&d->timer);
+	loop_timer_free(&d->again);
 	free(d->trial);
 	free(d);
 }
@@ -234,6 +235,15 @@ drill_on_timer(void *arg)
 	drill_feed(arg, DRILL_TIMER);
 }
 
+static void
+drill_on_again(void *arg)
+{
+	struct drill *d = arg;
+
+	d->gathering = false;
+	drill_look(d);
+}
+
 void
 drill_on_served(struct drill *d)
 {
@@ -306,6 +316,7 @@ drill_start(struct drill *d, struct op_call *call)
 	LIST_INIT(&d->asks);
 	c->drill = d;
 	d->timer = loop_timer_new(c->self->loop, drill_on_timer, d);
+	d->again = loop_timer_new(c->self->loop, drill_on_again, d);
 	loop_timer_set(d->timer, d->machine.timer);
 	drill_site_keep(d);
 	for (i = 0; i < d->nkeys; i++)

@@ -39,6 +39,7 @@ enum drill_order {
 
 #define DRILL_PATIENCE_SERVE (30 * UINT64_C(1000000))
 #define DRILL_PATIENCE_WHOLE (45 * UINT64_C(1000000))
+#define DRILL_AGAIN UINT64_C(100000) /* after gathering was refused */
 
 struct drill_machine {
 	enum drill_state state;
@@ -48,6 +49,7 @@ struct drill_machine {
 				 * none */
 	bool ending;		/* no further trial */
 	struct err why;		/* it ended before its time */
+	struct err refused;	/* what stood against gathering last */
 };
 
 /* It waits for DRILL_WHOLE first. */
@@ -195,6 +197,7 @@ struct drill {
 	struct drill_start start[DRILL_STARTS];
 	unsigned nstarts;
 	bool gathering; /* ownerships were asked to come to the server */
+	struct loop_timer *again; /* after a refusal of that */
 	struct drill_asks asks;
 	uint64_t lost;
 	unsigned checking, clearing; /* answers that are still to come */

@@ -49,8 +49,14 @@ ask_refused(struct drill *d, const struct drill_ask *a, const struct err *e)
 	    (a->gathers ? d->machine.state != DRILL_SETTLING
 			: d->machine.state != DRILL_STRUCK))
 		return;
+	if (a->gathers) {
+		/* That it is back may not have come to all who decide. */
+		d->machine.refused = *e;
+		loop_timer_set(d->again, DRILL_AGAIN);
+		return;
+	}
 	d->machine.why = *e;
-	drill_feed(d, a->gathers ? DRILL_STOP : DRILL_REFUSED);
+	drill_feed(d, DRILL_REFUSED);
 }
 
 /* The end of it; the drill, when it still waits. */
