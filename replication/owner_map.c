@@ -302,6 +302,7 @@ owner_map_copy(const struct owner_slot *s, struct owner *o)
 		return false;
 	copy.key[sizeof copy.key - 1] = '\0';
 	copy.instance[sizeof copy.instance - 1] = '\0';
+	memset(o, 0, sizeof *o); /* so that two of them compare as bytes */
 	str_copy(o->key, sizeof o->key, copy.key);
 	str_copy(o->instance, sizeof o->instance, copy.instance);
 	copy.members[sizeof copy.members - 1] = '\0';
@@ -320,10 +321,14 @@ owner_map_copy(const struct owner_slot *s, struct owner *o)
 bool
 owner_map_find(const struct owner_map *m, const char *key, struct owner *o)
 {
-	unsigned at = 0;
+	const struct owner_slot *s = m->file->slot;
+	uint32_t i, n = owner_map_count(m);
 
-	while (owner_map_next(m, &at, o)) {
-		if (str_equal(o->key, key))
+	for (i = 0; i < n; i++) {
+		/* A key stays in its slot as long as it is there: most slots
+		 * need no copy to be passed over. */
+		if (strncmp(s[i].key, key, sizeof s[i].key) == 0 &&
+		    owner_map_copy(&s[i], o) && str_equal(o->key, key))
 			return true;
 	}
 	memset(o, 0, sizeof *o);

@@ -132,7 +132,7 @@ seat_guest(struct site *t, struct site_key *k, struct peer *p, uint64_t now)
 	}
 	if (seat->asked || now < seat->again || !p->up)
 		return;
-	if (seat->join == JOIN_NONE && seat_live(k, p))
+	if (seat->join == JOIN_NONE && seat_live(k, p) && !seat_late(k, p, now))
 		seat->join = JOIN_WAITS;
 	if (seat->join == JOIN_NONE || !seat_holds(k, p))
 		return;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ship_log.h"
@@ -97,6 +98,16 @@ sync_do(struct sync_job *job)
 		job->result = sync_database(job);
 }
 
+/* A replicator that goes before others (tandemd(8)) does so for what is to be
+ * acknowledged; nobody waits for this thread. Linux: a nice value is a
+ * thread's. */
+static void
+sync_wait_turn(void)
+{
+	if (getpriority(PRIO_PROCESS, 0) < 0)
+		setpriority(PRIO_PROCESS, 0, 0);
+}
+
 static void *
 sync_main(void *arg)
 {
@@ -104,6 +115,7 @@ sync_main(void *arg)
 	struct sync_job *job;
 	uint64_t one = 1;
 
+	sync_wait_turn();
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		while (!w->stop && w->todo.first == NULL)

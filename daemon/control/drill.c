@@ -183,7 +183,8 @@ drill_check(struct drill *d)
 static void
 drill_look(struct drill *d)
 {
-	if (d->machine.state != DRILL_SETTLING || !drill_site_is_whole(d))
+	if (d->machine.state != DRILL_SETTLING || d->mending ||
+	    !drill_site_is_whole(d))
 		return;
 	if (d->server[0] != '\0' && !d->machine.ending &&
 	    d->machine.trials < d->machine.times &&
@@ -241,6 +242,15 @@ drill_on_again(void *arg)
 	struct drill *d = arg;
 
 	d->gathering = false;
+	if (d->mending)
+		drill_mend(d);
+	drill_look(d);
+}
+
+void
+drill_on_mended(struct drill *d)
+{
+	d->mending = false;
 	drill_look(d);
 }
 

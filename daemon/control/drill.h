@@ -39,7 +39,8 @@ enum drill_order {
 
 #define DRILL_PATIENCE_SERVE (30 * UINT64_C(1000000))
 #define DRILL_PATIENCE_WHOLE (45 * UINT64_C(1000000))
-#define DRILL_AGAIN UINT64_C(100000) /* after gathering was refused */
+#define DRILL_AGAIN UINT64_C(100000) /* after a refusal */
+#define DRILL_REFUSALS 50	     /* then it is no use */
 
 struct drill_machine {
 	enum drill_state state;
@@ -49,7 +50,6 @@ struct drill_machine {
 				 * none */
 	bool ending;		/* no further trial */
 	struct err why;		/* it ended before its time */
-	struct err refused;	/* what stood against gathering last */
 };
 
 /* It waits for DRILL_WHOLE first. */
@@ -196,8 +196,10 @@ struct drill {
 	struct drill_site site;
 	struct drill_start start[DRILL_STARTS];
 	unsigned nstarts;
-	bool gathering; /* ownerships were asked to come to the server */
-	struct loop_timer *again; /* after a refusal of that */
+	bool gathering;	   /* ownerships were asked to come to the server */
+	bool mending;	   /* the fault is not known to be undone */
+	unsigned refusals; /* of either since the last trial */
+	struct loop_timer *again; /* after one */
 	struct drill_asks asks;
 	uint64_t lost;
 	unsigned checking, clearing; /* answers that are still to come */
@@ -205,6 +207,8 @@ struct drill {
 
 /* A write of a key was acknowledged that ends its outage. */
 void drill_on_served(struct drill *);
+/* The fault is undone. */
+void drill_on_mended(struct drill *);
 /* The rows of one key are gone. */
 void drill_on_cleared(struct drill *);
 /* Begin; d is taken, and call ends with it. */

@@ -11,21 +11,24 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
+/* The fault itself; back to the server under drill; the fault undone. */
+enum ask_for { ASK_FAULT, ASK_GATHER, ASK_MEND };
+
 struct drill_ask {
 	LIST_ENTRY(drill_ask) entry;
 	struct drill *drill; /* NULL: nobody waits */
 	unsigned trial;
-	bool gathers; /* it is no fault */
+	enum ask_for what;
 };
 
 static struct drill_ask *
-ask_new(struct drill *d, bool gathers)
+ask_new(struct drill *d, enum ask_for what)
 {
 	struct drill_ask *a = xcalloc(1, sizeof *a);
 
 	a->drill = d;
 	a->trial = d->machine.trials;
-	a->gathers = gathers;
+	a->what = what;
 	LIST_INSERT_HEAD(&d->asks, a, entry);
 	return a;
 }
@@ -41,18 +44,31 @@ drill_forget(struct drill *d)
 	}
 }
 
+/* It may be asked again in a moment: that somebody is back may not have come
+ * to all who decide. */
+static void
+ask_again(struct drill *d, const struct err *e)
+{
+	if (++d->refusals < DRILL_REFUSALS) {
+		loop_timer_set(d->again, DRILL_AGAIN);
+		return;
+	}
+	d->mending = false;
+	d->machine.why = *e;
+	drill_feed(d, DRILL_STOP);
+}
+
 /* Words of quorum's leader, or of the supervisor, against it. */
 static void
 ask_refused(struct drill *d, const struct drill_ask *a, const struct err *e)
 {
+	bool fault = a->what == ASK_FAULT;
+
 	if (a->trial != d->machine.trials ||
-	    (a->gathers ? d->machine.state != DRILL_SETTLING
-			: d->machine.state != DRILL_STRUCK))
+	    d->machine.state != (fault ? DRILL_STRUCK : DRILL_SETTLING))
 		return;
-	if (a->gathers) {
-		/* That it is back may not have come to all who decide. */
-		d->machine.refused = *e;
-		loop_timer_set(d->again, DRILL_AGAIN);
+	if (!fault) {
+		ask_again(d, e);
 		return;
 	}
 	d->machine.why = *e;
@@ -108,8 +124,8 @@ ask_fault(struct drill *d)
 		str_ncopy(f.instance, sizeof f.instance, d->key[0].from,
 		    strcspn(d->key[0].from, "@"));
 	}
-	drill_fault(
-	    d->control, server, &f, &d->who, ask_on_fault, ask_new(d, false));
+	drill_fault(d->control, server, &f, &d->who, ask_on_fault,
+	    ask_new(d, ASK_FAULT));
 }
 
 /* ---- of quorum ----------------------------------------------------------- */
@@ -145,11 +161,12 @@ ask_quorum(struct drill *d, const char *op, json_t *args, struct drill_ask *a)
 }
 
 static void
-ask_move(struct drill *d, const char *key, const char *server, bool gathers)
+ask_move(
+    struct drill *d, const char *key, const char *server, enum ask_for what)
 {
 	ask_quorum(d, "request ownership move",
 	    json_pack("{s:s, s:s}", "key", key, "server", server),
-	    ask_new(d, gathers));
+	    ask_new(d, what));
 }
 
 static void
@@ -161,6 +178,8 @@ ask_on_server(void *arg, json_t *result, const struct err *e)
 	(void)result;
 	if (d != NULL && e != NULL)
 		ask_refused(d, &a, e);
+	else if (d != NULL && a.what == ASK_MEND)
+		drill_on_mended(d);
 }
 
 static void
@@ -186,7 +205,7 @@ drill_gather(struct drill *d)
 		if (owner_map_find(
 			d->control->self->owners, d->key[i].name, &o) &&
 		    strcmp(owner_server(o.instance), d->server) != 0)
-			ask_move(d, d->key[i].name, d->server, true);
+			ask_move(d, d->key[i].name, d->server, ASK_GATHER);
 	}
 }
 
@@ -198,6 +217,7 @@ drill_strike(struct drill *d)
 	char other[MESH_NAME] = "";
 
 	d->gathering = false;
+	d->refusals = 0;
 	drill_site_note(d);
 	d->struck = clock_mono();
 	d->trial[d->machine.trials].at = clock_real();
@@ -209,10 +229,10 @@ drill_strike(struct drill *d)
 		return;
 	case DRILL_MOVE:
 		drill_site_other(d, &d->key[0], other);
-		ask_move(d, d->key[0].name, other, false);
+		ask_move(d, d->key[0].name, other, ASK_FAULT);
 		return;
 	case DRILL_DRAIN:
-		ask_server(d, "server-drain", ask_new(d, false));
+		ask_server(d, "server-drain", ask_new(d, ASK_FAULT));
 		return;
 	}
 }
@@ -220,6 +240,8 @@ drill_strike(struct drill *d)
 void
 drill_mend(struct drill *d)
 {
-	if (d->kind == DRILL_DRAIN)
-		ask_server(d, "server-undrain", ask_new(d, true));
+	if (d->kind != DRILL_DRAIN)
+		return;
+	d->mending = true;
+	ask_server(d, "server-undrain", ask_new(d, ASK_MEND));
 }

@@ -10,7 +10,6 @@ static enum drill_order
 drill_settle(struct drill_machine *m)
 {
 	m->state = DRILL_SETTLING;
-	m->refused.code = ERR_NONE;
 	m->timer = DRILL_PATIENCE_WHOLE;
 	return DRILL_MEND;
 }
@@ -30,23 +29,13 @@ drill_begin(struct drill_machine *m, unsigned times, uint64_t pause)
 	drill_settle(m);
 }
 
-/* With the refusal that stood against it, if there was one. */
-static void
-drill_not_whole(struct drill_machine *m)
-{
-	bool refused = m->refused.code != ERR_NONE;
-
-	err_set(&m->why, ERR_TIMEOUT,
-	    "the site did not become whole again in %u s%s%s",
-	    (unsigned)(DRILL_PATIENCE_WHOLE / 1000000), refused ? ": " : "",
-	    refused ? m->refused.text : "");
-}
-
 static enum drill_order
 drill_settling(struct drill_machine *m, enum drill_event e)
 {
 	if (e == DRILL_TIMER)
-		drill_not_whole(m);
+		err_set(&m->why, ERR_TIMEOUT,
+		    "the site did not become whole again in %u s",
+		    (unsigned)(DRILL_PATIENCE_WHOLE / 1000000));
 	if (e == DRILL_TIMER || (e == DRILL_WHOLE && m->ending) ||
 	    (e == DRILL_WHOLE && m->trials == m->times))
 		return drill_check(m);

@@ -5,7 +5,8 @@
  *   4   4  n, bytes that follow the head; 65536 at most
  *   8   8  number
  *   16  n  bytes
- * By type:
+ * A type that is not known is passed over: servers of two releases may be of
+ * one site. By type:
  *   1 HELLO    first of each side: number is the sender's id in the group,
  *	      bytes "TDQ1"
  *   2 BEAT     every 20 ms, no bytes; number is how much of the log a sender
@@ -66,7 +67,7 @@ frame_ok(const struct frame *f)
 	case FRAME_FAILED:
 		return true;
 	default:
-		return false;
+		return f->type >= FRAME_MAX;
 	}
 }
 
@@ -79,8 +80,8 @@ frame_decode(struct frame *f, const uint8_t *p, size_t n, struct err *e)
 		return 0;
 	length = ship_get32(p + 4);
 	f->type = p[0];
-	if (p[0] == 0 || p[0] >= FRAME_MAX || p[1] != 0 || p[2] != 0 ||
-	    p[3] != 0 || length > FRAME_BYTES_MAX)
+	if (p[0] == 0 || p[1] != 0 || p[2] != 0 || p[3] != 0 ||
+	    length > FRAME_BYTES_MAX)
 		return err_set(e, ERR_CORRUPT, "frame of type %u", p[0]);
 	if (n < FRAME_HEAD + length)
 		return 0;

@@ -2,7 +2,8 @@
  * Switches of owners and how long their phases took, told and logged by the
  * server that noticed and proposed what led to them. Noticed: a server was
  * heard last, a process died, an operator asked. Decided: raft said so.
- * Serving: the new owner has said, through raft again, that it serves.
+ * Serving: the new owner has said, through raft again, that it serves; from
+ * its server the others know it a little earlier.
  */
 #include <stdio.h>
 #include <string.h>
@@ -102,7 +103,7 @@ static const struct op_field switches_cols[] = {
 	.brief = "microseconds from what was noticed to the decision"},
     {.name = "serving-us",
 	.type = &op_type_int,
-	.brief = "microseconds until it was known that the new owner serves"},
+	.brief = "microseconds until it was decided that the new owner serves"},
     {0},
 };
 

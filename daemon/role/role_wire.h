@@ -14,7 +14,7 @@
 /* Of SCHED_RR, for supervisor and quorum where they may have it. */
 #define ROLE_PRIORITY 10
 
-/* So much less nice than all others is the replicator, where it may be so. */
+/* So much less nice than the other roles is the replicator, where it may. */
 #define ROLE_NICE 10
 
 enum role_msg_type {

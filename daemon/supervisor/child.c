@@ -28,6 +28,7 @@
 #define CHILD_GROWN (10 * CLOCK_SEC)   /* a life this long is no early death */
 #define CHILD_BACKOFF_MAX (10 * CLOCK_SEC)
 #define CHILD_YIELD (250 * CLOCK_MS) /* while another takes its work over */
+#define CHILD_BURST 64		     /* messages of it in a turn */
 #define CHILD_QUEUE (1 << 20)	     /* bytes of messages it has not read yet */
 
 bool
@@ -237,33 +238,46 @@ child_last_words(struct child *c)
 	}
 }
 
-/* A message of the process; its end of the socket closes before it is reaped.
- */
+static void
+child_on_message(struct child *c, const struct role_msg *m)
+{
+	bool ready = m->type == ROLE_MSG_READY && c->state == CHILD_STARTING;
+
+	if (m->type == ROLE_MSG_FAILED) {
+		child_failed(c, m);
+		return;
+	}
+	if (ready) {
+		c->state = CHILD_READY;
+		child_recovered(c);
+	}
+	supervisor_on_message(c, m);
+	if (ready)
+		supervisor_on_child(c);
+}
+
+/* What the process says, some of it at a time: a decision of quorum is many
+ * messages and one piece of news. Its end of the socket closes before it is
+ * reaped. */
 static void
 child_on_io(void *arg, int fd, int events)
 {
 	struct child *c = arg;
 	struct role_msg m;
-	ssize_t n = recv(fd, &m, sizeof m, MSG_DONTWAIT);
+	unsigned i;
+	ssize_t n;
 
 	(void)events;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n != sizeof m) {
-		loop_fd_want(c->io, 0); /* the end is seen by SIGCHLD */
-		return;
+	for (i = 0; i < CHILD_BURST && c->fd == fd; i++) {
+		n = recv(fd, &m, sizeof m, MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n != sizeof m) {
+			loop_fd_want(c->io, 0); /* SIGCHLD tells the end */
+			return;
+		}
+		child_on_message(c, &m);
 	}
-	if (m.type == ROLE_MSG_READY && c->state == CHILD_STARTING) {
-		c->state = CHILD_READY;
-		child_recovered(c);
-		supervisor_on_message(c, &m);
-		supervisor_on_child(c);
-		return;
-	}
-	if (m.type == ROLE_MSG_FAILED)
-		child_failed(c, &m);
-	else
-		supervisor_on_message(c, &m);
 }
 
 void
@@ -357,8 +371,8 @@ child_log_exit(const struct child *c, int status)
 
 /* The first death is forgiven: it is restarted at once. But a start takes the
  * processor for longer than a takeover does, so where another instance is
- * ready that has it first. */
-static uint64_t
+ * ready that has it first; one that was asked to go, too. */
+uint64_t
 child_pause(const struct child *c)
 {
 	const struct child *all = c->sup->child[c->role];

@@ -154,7 +154,7 @@ owners_forget(const struct child *c)
 }
 
 /* The owner of before is ours and the new one is another: it must not write a
- * byte more. It comes back at once, warm and owning nothing. */
+ * byte more. It comes back warm and owning nothing. */
 static void
 owners_fence(struct supervisor *s, const struct owner *o)
 {

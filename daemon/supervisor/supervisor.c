@@ -273,7 +273,7 @@ supervisor_serving(struct child *c, const struct role_msg *m)
 		child_tell(&c->sup->child[ROLE_QUORUM][1], m, NULL, 0);
 }
 
-/* A restart by hand: the process goes in order and comes back at once. */
+/* A restart by hand: the process goes in order and comes back. */
 static void
 supervisor_restart(struct supervisor *s, const char *instance)
 {

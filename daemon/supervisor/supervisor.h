@@ -79,7 +79,7 @@ struct child {
 
 void child_start(struct child *);
 void child_stop(struct child *); /* asks; SIGKILL when its patience ends */
-/* At once; no death of its own, so its next start is not delayed. */
+/* At once; it is no death of its own. */
 void child_kill(struct child *);
 void child_on_exit(struct child *, int status); /* it has been reaped */
 bool child_alive(const struct child *);
@@ -87,6 +87,8 @@ void child_tell(struct child *, const struct role_msg *, const int *fds, int n);
 const char *child_state_word(enum child_state);
 /* Microseconds to wait before the next start after so many early deaths. */
 uint64_t child_backoff(unsigned failures);
+/* Microseconds from its death to its next start. */
+uint64_t child_pause(const struct child *);
 
 /* ---- health.c: signs of life -------------------------------------------- */
 

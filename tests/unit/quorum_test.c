@@ -937,6 +937,21 @@ kills_are_measured(void **state)
 	print_kills("does not lead", ms[1], k / 2);
 }
 
+static bool
+is_over(void *arg)
+{
+	return clock_mono() >= *(uint64_t *)arg;
+}
+
+/* Whatever is said meanwhile. */
+static void
+hear_for(uint64_t us)
+{
+	uint64_t end = clock_mono() + us;
+
+	wait_for(is_over, &end);
+}
+
 /* What one node knows of sr. */
 struct view {
 	unsigned i;
@@ -979,6 +994,7 @@ who_serves_is_believed(void **state)
 	say.command.epoch = v.epoch;
 	node_tell(v.i, &say);
 	say.command.epoch = node_entry(&site.node[3], "sr")->epoch;
+	hear_for(300 * CLOCK_MS);
 	assert_int_equal(
 	    node_entry(&site.node[3], "sr")->state, OWNER_CLAIMING);
 	node_tell(v.i, &say);

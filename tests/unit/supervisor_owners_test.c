@@ -284,12 +284,14 @@ static void
 readers_are_woken_once(void **state)
 {
 	struct rig *r = rig_new();
+	struct owner server = {.key = "server/a-long-name", .epoch = 1};
 	struct owner o = {.key = "sr",
 	    .instance = "sr/1@srv2",
 	    .epoch = 7,
 	    .members = "srv2"};
 
 	(void)state;
+	owners_take(r->s, &server, false);
 	decide(r, "sr/1@srv2", 5, OWNER_CLAIMING);
 	decide(r, "sr/1@srv2", 5, OWNER_SERVING);
 	owners_take(r->s, &o, false);
@@ -307,6 +309,22 @@ readers_are_woken_once(void **state)
 	rig_free(r);
 }
 
+/* A dead instance is started at once when there is no other, and leaves the
+ * processor to that when there is. */
+static void
+a_successor_goes_first(void **state)
+{
+	struct rig *r = rig_new();
+
+	(void)state;
+	assert_true(child_pause(r->sr1) >= 250000); /* both are ready */
+	r->sr1->state = r->sr2->state = CHILD_BACKOFF;
+	assert_int_equal(child_pause(r->sr1), 0);
+	r->sr1->failures = 3;
+	assert_int_equal(child_pause(r->sr1), child_backoff(2));
+	rig_free(r);
+}
+
 int
 main(void)
 {
@@ -318,6 +336,7 @@ main(void)
 	    cmocka_unit_test(only_the_ready_own),
 	    cmocka_unit_test(own_instances_die_at_once),
 	    cmocka_unit_test(readers_are_woken_once),
+	    cmocka_unit_test(a_successor_goes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
