@@ -291,8 +291,11 @@ signal_server(unsigned i, int signo)
 {
 	pid_t pid = supervisor_of(i);
 
-	if (pid == 0 || kill(-pid, signo) != 0)
-		drill_die("server %u does not run", i);
+	if (pid == 0)
+		drill_die("server %u has not been started", i);
+	if (kill(-pid, signo) != 0)
+		drill_die("server %u, process group %d: %s", i, (int)pid,
+		    strerror(errno));
 }
 
 /* One that was killed is gone, and then started again. */
