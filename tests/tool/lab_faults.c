@@ -298,7 +298,8 @@ signal_server(unsigned i, int signo)
 		    strerror(errno));
 }
 
-/* One that was killed is gone, and then started again. */
+/* One that was killed is gone, and then started again; it leads its process
+ * group when this returns, so that the next fault can hit it. */
 static void
 start_server(unsigned i)
 {
@@ -307,6 +308,9 @@ start_server(unsigned i)
 	while (kill(pid, 0) == 0)
 		pause_us(POLL);
 	lab("start %u nowait", i);
+	pid = supervisor_of(i);
+	while (getpgid(pid) != pid && kill(pid, 0) == 0)
+		pause_us(POLL);
 }
 
 static void
