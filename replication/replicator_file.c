@@ -4,7 +4,6 @@
  * an old segment, and when they are closed. A thread does it; the note of the
  * checkpoint follows in the log.
  */
-
 #include "disk.h"
 #include "replicator_room.h"
 #include "stream_path.h"

@@ -304,7 +304,8 @@ file_no_owner(struct live *v)
 	v->welcome = false;
 }
 
-/* The place where the owner will find the last record. */
+/* The place where the owner will find the last record, when the database goes
+ * up to there. */
 static void
 file_place(struct replicator *r, struct live *v)
 {
@@ -312,6 +313,8 @@ file_place(struct replicator *r, struct live *v)
 	struct buf b = BUF_INIT;
 	struct err e;
 
+	if (file_open(v) != 0 || v->file.applied != v->log->commit.lsn)
+		return;
 	at.wal = apply_place(v->file.apply);
 	log_put_place(&b, v->log, &at);
 	if (replicator_note(r, &b, &e) != 0)
@@ -340,8 +343,7 @@ file_claimed(struct replicator *r, struct live *v)
 	    s->last.lsn != s->commit.lsn || file_applied(v) != s->last.lsn ||
 	    file_is_placed(v))
 		return;
-	if (file_open(v) == 0 && v->file.applied == s->commit.lsn)
-		file_place(r, v);
+	file_place(r, v);
 }
 
 bool
@@ -358,11 +360,9 @@ file_hand_over(struct replicator *r, struct live *v)
 	if (s->last.lsn != s->commit.lsn || v->holders > 0)
 		return false; /* an owner before it writes still */
 	v->committed = s->commit.lsn;
-	if (file_applied(v) < s->commit.lsn) {
+	if (file_applied(v) < s->commit.lsn)
 		file_soon(v);
-		return false;
-	}
-	if (file_open(v) == 0 && v->file.applied == s->commit.lsn)
+	else
 		file_place(r, v);
 	return false;
 }

@@ -238,17 +238,29 @@ quorum_on_propose(struct quorum *q, const char *server, uint64_t tag,
 
 /* ---- servers ------------------------------------------------------------ */
 
+/* The place of another server's record; OWNERSHIP_SERVERS = there is none. */
+static size_t
+peer_place(const struct quorum *q, const char *server)
+{
+	size_t i;
+
+	for (i = 0;
+	     i < OWNERSHIP_SERVERS && strcmp(q->peer[i].name, server) != 0; i++)
+		;
+	return i;
+}
+
 /* The record of another server; made when it is new. NULL only for too many
  * names. */
 struct peer_server *
 quorum_peer(struct quorum *q, const char *server)
 {
 	struct peer_server *free_one = NULL;
-	size_t i;
+	size_t i = peer_place(q, server);
 
+	if (i < OWNERSHIP_SERVERS)
+		return &q->peer[i];
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
-		if (strcmp(q->peer[i].name, server) == 0)
-			return &q->peer[i];
 		if (free_one == NULL &&
 		    (q->peer[i].name[0] == '\0' ||
 			(q->peer[i].link == NULL &&
@@ -334,18 +346,13 @@ entry_order(const void *a, const void *b)
 static bool
 news_serves(const struct quorum *q, const struct owner *o)
 {
-	const char *server = owner_server(o->instance);
+	size_t at = peer_place(q, owner_server(o->instance)), i;
 	const struct serves *s;
-	size_t i, j;
 
-	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
-		if (strcmp(q->peer[i].name, server) != 0)
-			continue;
-		for (j = 0, s = q->peer[i].serves; j < SERVES; j++) {
-			if (s[j].epoch == o->epoch &&
-			    str_equal(s[j].key, o->key))
-				return true;
-		}
+	for (i = 0; at < OWNERSHIP_SERVERS && i < SERVES; i++) {
+		s = &q->peer[at].serves[i];
+		if (s->epoch == o->epoch && str_equal(s->key, o->key))
+			return true;
 	}
 	return false;
 }
@@ -354,17 +361,17 @@ news_serves(const struct quorum *q, const struct owner *o)
 static struct owner *
 news_entries(const struct quorum *q, size_t *n)
 {
-	size_t room = q->ntold + 8, i;
-	struct owner *list = xcalloc(room, sizeof *list);
+	struct owner *list = NULL;
+	size_t room = 0, i;
 	unsigned at = 0;
 
-	*n = 0;
-	while (
-	    *n < OWNER_MAP_MAX && ownership_next(&q->machine, &at, &list[*n])) {
-		if (++*n < room)
-			continue;
-		list = xrealloc(list, (room *= 2) * sizeof *list);
-		memset(list + *n, 0, (room - *n) * sizeof *list);
+	for (*n = 0; *n < OWNER_MAP_MAX; (*n)++) {
+		if (*n == room) {
+			room += q->ntold + 8;
+			list = xrealloc(list, room * sizeof *list);
+		}
+		if (!ownership_next(&q->machine, &at, &list[*n]))
+			break;
 	}
 	for (i = 0; i < *n; i++) {
 		if (str_prefix(list[i].key, "server/") &&

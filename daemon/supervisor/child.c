@@ -378,13 +378,14 @@ child_pause(const struct child *c)
 	const struct child *all = c->sup->child[c->role];
 	uint64_t pause = child_backoff(c->failures > 0 ? c->failures - 1 : 0);
 	uint64_t least = fault_pause(c->sup);
+	bool successor = false;
 	unsigned i;
 
-	for (i = 1; i <= ROLE_INSTANCES; i++) {
-		if (role_rows[c->role].mode == ROLE_PASSIVE &&
-		    all[i].state == CHILD_READY && least < CHILD_YIELD)
-			least = CHILD_YIELD;
-	}
+	for (i = 1; i <= ROLE_INSTANCES; i++)
+		successor |= all[i].state == CHILD_READY;
+	if (successor && role_rows[c->role].mode == ROLE_PASSIVE &&
+	    least < CHILD_YIELD)
+		least = CHILD_YIELD;
 	return pause > least ? pause : least;
 }
 

@@ -15,10 +15,9 @@
 
 /* Members are for those who replicate, and for who shows them. */
 static bool
-owners_minds(const struct child *c, bool members)
+owners_minds_members(const struct child *c)
 {
-	return !members || c->role == ROLE_REPLICATOR ||
-	    c->role == ROLE_CONTROL;
+	return c->role == ROLE_REPLICATOR || c->role == ROLE_CONTROL;
 }
 
 /* Once for all that has changed in a turn of the loop. */
@@ -31,7 +30,8 @@ owners_on_wake(void *arg)
 	struct child *c;
 
 	while ((c = supervisor_next(s, &at)) != NULL) {
-		if (child_alive(c) && owners_minds(c, !s->owners_news) &&
+		if (child_alive(c) &&
+		    (s->owners_news || owners_minds_members(c)) &&
 		    write(c->owners_fd, &one, sizeof one) < 0)
 			log_warn("role=%s owner map", c->name);
 	}

@@ -803,15 +803,18 @@ many_streams_share_few_files(void **state)
 
 enum { BUSY = 40 };
 
+struct opens {
+	int left, done;
+};
+
 static void
 on_opened(void *arg, struct stream *s, const struct err *e)
 {
-	int *left = arg;
+	struct opens *o = arg;
 
 	(void)s;
 	assert_null(e);
-	if (--*left == 0)
-		loop_stop(loop);
+	o->done = --o->left == 0;
 }
 
 /* All streams at once, so that owners are welcomed while syncs are under
@@ -823,19 +826,18 @@ open_busy(struct stream *s[BUSY], unsigned server, uint64_t epoch)
 	    .page_size = 1024,
 	    .schema = KV_SCHEMA,
 	    .on_ready = on_opened};
+	struct opens opens = {.left = BUSY};
 	char name[BUSY][32];
-	int i, left = BUSY;
 	struct err e;
+	int i;
 
-	c.arg = &left;
+	c.arg = &opens;
 	for (i = 0; i < BUSY; i++) {
 		snprintf(name[i], sizeof name[i], "domain/%d", i);
 		c.name = name[i];
 		assert_int_equal(stream_open(repl[server], &c, &s[i], &e), 0);
 	}
-	alarm(60);
-	loop_run(loop);
-	alarm(0);
+	world_run(loop, &opens.done);
 }
 
 /* A segment of the ship log may end at any record: also at the one that makes

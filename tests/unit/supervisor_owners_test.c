@@ -15,6 +15,7 @@
 #include "daemon/base/loop.h"
 #include "daemon/base/str.h"
 #include "daemon/supervisor/supervisor.h"
+#include "tests/lib/world.h"
 
 /* A server with two registrars that are ready, each a process that waits. */
 struct rig {
@@ -258,23 +259,13 @@ own_instances_die_at_once(void **state)
 	rig_free(r);
 }
 
-static void
-on_turned(void *arg)
-{
-	loop_stop(arg);
-}
-
 /* How often a process was woken by all that happened before. */
 static uint64_t
 woken(struct rig *r, const struct child *c)
 {
-	struct loop_timer *t = loop_timer_new(
-	    r->s->loop, on_turned, r->s->loop);
 	uint64_t n = 0;
 
-	loop_timer_set(t, 0);
-	loop_run(r->s->loop);
-	loop_timer_free(&t);
+	world_pass(r->s->loop, 0);
 	return read(c->owners_fd, &n, sizeof n) == sizeof n ? n : 0;
 }
 
