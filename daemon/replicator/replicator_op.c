@@ -290,12 +290,12 @@ static const struct op op_history = {
     .where = OP_EACH,
     .role = ROLE_REPLICATOR,
     .brief = "list how far back domains can be restored",
-    .about = "One row for every domain's stream on every server; the column "
-	     "ID of show domains, in a pipe or as JSON, says which id is "
-	     "which domain, domain/root is the "
-	     "directory of them. Each server keeps a history of its own, "
-	     "for as long as its boot file says. Volumes hold what the ship "
-	     "log has dropped; with none of them, all is in the log.",
+    .about = "One row for every domain's stream on every server; show "
+	     "domains | columns domain,id says which id is which domain, "
+	     "domain/root is the directory of them. Each server keeps a "
+	     "history of its own, for as long as its boot file says. Volumes "
+	     "hold what the ship log has dropped; with none of them, all is "
+	     "in the log.",
     .example = "show history",
     .cols = history_cols,
     .run = history_run,
