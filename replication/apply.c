@@ -151,6 +151,12 @@ apply_drop_parts(struct apply *a)
 
 /* ---- where it stands ---------------------------------------------------- */
 
+bool
+apply_rewound(const struct apply *a)
+{
+	return a->rewound;
+}
+
 uint64_t
 apply_lsn(const struct apply *a)
 {

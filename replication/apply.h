@@ -45,10 +45,15 @@ struct apply_known {
  * was killed wherever. known counts only where no apply has had the files
  * since a local owner, a redo or a bootstrap.
  *
- * -ERR_BUSY: another process writes, recovers or closes it now: again later.
- * -ERR_CONFLICT: the -wal ends where neither the -lsn file nor known says
- * (an owner had committed what was never shipped, or somebody else wrote):
- * the database has to be made anew, as another generation.
+ * An owner may have committed more than known says: then the -wal is cut back
+ * to there (apply_rewind.c). The caller knows that the rest was never
+ * acknowledged, so that no owner has put it into the database file.
+ *
+ * -ERR_BUSY: another process writes, recovers or closes it now, or a reader
+ * is in a snapshot of what has to be cut: again later.
+ * -ERR_CONFLICT: the -wal ends where neither the -lsn file nor known says, and
+ * cannot be cut (somebody else wrote): the database has to be made anew, as
+ * another generation.
  * -ERR_CORRUPT, -ERR_INVALID (pages of another size), -ERR_IO, -ERR_NOMEM.
  */
 int apply_open(const char *path, uint32_t page_size, const struct apply_known *,
@@ -61,6 +66,9 @@ void apply_close(struct apply **);
 /* The same, and the next to write is a local owner: from now on what known
  * says counts when the -wal is gone. Before the owner is welcomed. */
 void apply_hand_over(struct apply **);
+
+/* It went back when it was opened: readers may have seen more. */
+bool apply_rewound(const struct apply *);
 
 /* The last commit that readers see. */
 uint64_t apply_lsn(const struct apply *);

@@ -33,10 +33,10 @@ int
 apply_lsn_open(struct apply_lsn *l, const char *path, struct err *e)
 {
 	void *map = MAP_FAILED;
-	int fd, r;
+	int fd, made;
 
-	if ((r = stream_path_create(path, e)) < 0)
-		return r;
+	if ((made = stream_path_create(path, e)) < 0)
+		return made;
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_errno(e, ERR_IO, "%s", path);
@@ -53,6 +53,8 @@ apply_lsn_open(struct apply_lsn *l, const char *path, struct err *e)
 	if (memcmp(l->map, LSN_MAGIC, 8) != 0) {
 		memset(l->map, 0, LSN_SIZE);
 		memcpy(l->map, LSN_MAGIC, 8);
+		if (made == 1) /* no apply has had the database yet */
+			apply_lsn_hand_over(l);
 	}
 	return 0;
 }
@@ -129,6 +131,12 @@ void
 apply_lsn_hand_over(struct apply_lsn *l)
 {
 	ship_put64(l->map + AT_HANDED, 1);
+}
+
+bool
+apply_lsn_is_owners(const struct apply_lsn *l)
+{
+	return ship_get64(l->map + AT_HANDED) != 0;
 }
 
 bool

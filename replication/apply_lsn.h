@@ -30,6 +30,8 @@ void apply_lsn_set(
     struct apply_lsn *, uint64_t lsn, uint64_t salt, uint32_t frame);
 /* A local owner writes from here on. */
 void apply_lsn_hand_over(struct apply_lsn *);
+/* A local owner was the last to write, as far as is known here. */
+bool apply_lsn_is_owners(const struct apply_lsn *);
 
 /* The LSN of a place, which becomes the current one. */
 bool apply_lsn_find(

@@ -268,6 +268,8 @@ open_place(struct apply *a, const struct apply_known *k,
 		a->lsn = k->lsn;
 		apply_lsn_set(&a->place, a->lsn, a->head.salt, frames);
 		return 0;
+	} else if ((r = apply_rewind(a, k, e)) != -ERR_CONFLICT) {
+		return r;
 	}
 	return err_set(e, ERR_CONFLICT,
 	    "%s-wal: ends at frame %u, of an LSN that nobody knows", a->path,

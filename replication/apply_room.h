@@ -18,6 +18,7 @@ struct apply {
 	struct wal_index_head head; /* as it is published */
 	uint32_t page_size;
 	bool headless; /* the -wal has not got its header yet */
+	bool rewound;
 	struct apply_lsn place;
 	uint64_t lsn;
 
@@ -44,6 +45,10 @@ struct apply {
 int apply_begin_wal(struct apply *, struct err *);
 
 int apply_put_head(struct apply *, struct err *);
+
+/* apply_rewind.c: back to what is known of a dead owner's database. 0 and the
+ * LSN is known, or -ERR_CONFLICT when it cannot, -ERR_BUSY, -ERR_IO. */
+int apply_rewind(struct apply *, const struct apply_known *, struct err *);
 
 /* apply_checkpoint.c */
 void apply_checkpoint_due(struct apply *, uint32_t added); /* frames */

@@ -259,10 +259,38 @@ stream_cut(struct log_stream *s)
 		s->nneed--;
 	if (s->needed > s->nneed)
 		s->needed = s->nneed;
-	if (s->own.lsn > lsn) {
-		s->own = (struct log_mark){0};
-		s->placed = false;
+}
+
+/* A record of an owner here. */
+static void
+stream_own(struct log_stream *s)
+{
+	const struct log_mark none = {0};
+	bool follows = s->own.lsn + 1 == s->last.lsn;
+
+	if (s->own_first == 0 || !follows) {
+		s->own_first = s->last.lsn;
+		s->own_before = follows ? s->own : none;
 	}
+	s->own = s->last;
+	s->placed = true;
+}
+
+/* Another server goes on from a commit before the last of the owner here: so
+ * far back this server's file can go, when the place in it is known. */
+static void
+stream_disown(struct log_stream *s)
+{
+	struct log_mark to = {0};
+
+	if (s->own_first != 0 && s->commit.lsn >= s->own_first)
+		to = s->commit;
+	else if (s->own_first != 0 && s->commit.lsn == s->own_before.lsn)
+		to = s->own_before;
+	s->placed = to.wal.count != 0;
+	s->own = s->placed ? to : (struct log_mark){0};
+	if (s->own.lsn < s->own_first)
+		s->own_first = 0;
 }
 
 /* A place before all that this log holds of a stream, and not yet on disk when
@@ -366,10 +394,8 @@ index_add_pages(struct log_index *ix, struct log_stream *s,
 		s->db_pages = r->db_pages;
 		s->unsure = false;
 	}
-	if (!s->foreign) {
-		s->own = s->last;
-		s->placed = true;
-	}
+	if (!s->foreign)
+		stream_own(s);
 	return ix->site ? stream_remember(s, pos) : 0;
 }
 
@@ -390,6 +416,8 @@ index_add_claim(struct log_index *ix, struct log_stream *s,
 	s->epoch = r->epoch;
 	s->foreign = r->value[0] != 0;
 	s->base = r->value[1];
+	if (s->own.lsn > (s->foreign ? s->commit.lsn : s->last.lsn))
+		stream_disown(s);
 	return 0;
 }
 
@@ -429,6 +457,7 @@ stream_begin(struct log_stream *s, const struct ship_record *r, bool site)
 	s->based = (r->value[2] & STATE_BASED) != 0;
 	s->base = s->begins = r->lsn;
 	s->nrecent = s->nepochs = 0;
+	s->own_first = 0;
 	s->floor = (struct log_at){0};
 	return site && r->lsn != 0 ? stream_remember(s, 0) : 0;
 }
@@ -516,6 +545,7 @@ index_add_place(struct log_index *ix, struct log_stream *s,
 		    (unsigned long long)r->lsn,
 		    (unsigned long long)s->last.lsn);
 	s->own = (struct log_mark){r->value[1], r->lsn, r->prev, r->wal};
+	s->own_first = 0;
 	s->placed = true;
 	return 0;
 }
@@ -540,6 +570,7 @@ index_add_boot(struct log_index *ix, const struct ship_record *r, uint64_t pos,
 			s->last = s->commit;
 			stream_cut(s);
 			s->own = s->commit;
+			s->own_first = 0;
 			s->placed = true;
 		}
 	}

@@ -64,11 +64,15 @@ struct log_stream {
 	void *live;	 /* the replicator's own */
 
 	/* On a site: */
-	bool foreign;	       /* another server wrote under the epoch */
-	bool based;	       /* it began with what the log does not hold */
-	uint64_t base;	       /* up to it records may bear lower epochs */
-	struct log_mark own;   /* how far this server's file was last known */
-	bool placed;	       /* and an owner here left it there */
+	bool foreign;	     /* another server wrote under the epoch */
+	bool based;	     /* it began with what the log does not hold */
+	uint64_t base;	     /* up to it records may bear lower epochs */
+	struct log_mark own; /* how far this server's file was last known */
+	bool placed;	     /* and an owner here left it there */
+	/* Records from an LSN up to own are of owners here, who began where the
+	 * file stood before them; 0 = not known. */
+	uint64_t own_first;
+	struct log_mark own_before;
 	uint32_t file;	       /* number of the database file */
 	uint64_t whole;	       /* LSN from which on that is whole */
 	struct log_at *recent; /* without gaps, up to last */

@@ -373,6 +373,7 @@ struct replicator_status {
 	uint64_t full, failed; /* 1 = waits for room; does not work any more */
 	uint64_t peers;	       /* servers connected */
 	uint64_t lost;	       /* replicas that had to be made anew */
+	uint64_t rewound;      /* that went back to what was acknowledged */
 };
 /* Kept up to date at the end of every turn. */
 const struct replicator_status *replicator_counters(const struct replicator *);

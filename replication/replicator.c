@@ -24,7 +24,8 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-/* Which file it is: readers of another one open it anew. */
+/* Which file it is, and how often it went back under its readers: those of
+ * another one open it anew. */
 void
 replicator_generation(const struct replicator *r, struct live *v)
 {
@@ -33,7 +34,8 @@ replicator_generation(const struct replicator *r, struct live *v)
 
 	if (stream_path(path, r->root, v->log->name, v->log->file, NULL) == 0 &&
 	    stat(path, &st) == 0)
-		v->generation = (uint64_t)st.st_ino;
+		v->generation = (uint64_t)st.st_ino +
+		    ((uint64_t)v->file.rewinds << 48);
 }
 
 struct live *

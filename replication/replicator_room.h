@@ -58,8 +58,9 @@ struct site_file {
 	uint32_t shown;	  /* number of the file that readers are told of */
 	bool stale;	  /* the file of this number is to be removed */
 	uint32_t old;
-	bool looked; /* opened since somebody else wrote it */
-	bool work;   /* in the list of those with something to apply */
+	bool looked;	  /* opened since somebody else wrote it */
+	uint16_t rewinds; /* times it went back under its readers */
+	bool work;	  /* in the list of those with something to apply */
 	struct live *next_work;
 };
 
@@ -336,6 +337,7 @@ struct site {
 	struct ship_cursor cursor; /* of what is applied */
 	uint64_t stale_at;	   /* old files were looked at last */
 	uint64_t lost;		   /* replicas that were set aside */
+	uint64_t rewound;	   /* and those that went back */
 	struct alarms *alarms;
 };
 

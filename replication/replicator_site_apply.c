@@ -80,6 +80,23 @@ file_make_room(struct site *t)
 	file_close(oldest);
 }
 
+/* Readers may have seen what is gone, so they read all anew. */
+static void
+file_rewound(struct live *v)
+{
+	struct replicator *r = v->key->site->r;
+
+	log_info(
+	    "stream=%s went back to LSN %llu: its owner here had committed "
+	    "more, which was never acknowledged",
+	    v->log->name, (unsigned long long)v->file.applied);
+	v->key->site->rewound++;
+	v->file.rewinds++;
+	replicator_generation(r, v);
+	if (v->acked > 0)
+		replicator_tell_later(r, v, clock_mono());
+}
+
 /* 0, -ERR_BUSY for later, or the replica is lost. */
 static int
 file_open(struct live *v)
@@ -111,6 +128,8 @@ file_open(struct live *v)
 		replicator_touch(t->r, v); /* acknowledgements waited for it */
 	v->file.looked = true;
 	v->file.applied = v->file.fed = apply_lsn(v->file.apply);
+	if (apply_rewound(v->file.apply))
+		file_rewound(v);
 	if (v->file.applied <= s->last.lsn)
 		return 0;
 	follow_lost(v, "its database is ahead of the ship log");

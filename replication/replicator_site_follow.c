@@ -6,12 +6,13 @@
  *
  * The leader says from which record on it goes on; what this log holds behind
  * that is void. None of it was ever applied, for it was held by nobody else;
- * but a former owner had it in its own database, and so may one whose redo
- * went further: that database is of no use, and another one is asked for.
+ * but a former owner had it in its own database, which then goes back. One
+ * whose redo went further cannot: it is of no use, and another is asked for.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "conflict.h"
 #include "replicator_room.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -183,6 +184,17 @@ start_claim(struct live *v, const struct site_start *start, struct err *e)
 	    v->key->site->r, v, start->epoch, &at, start->base, true, e);
 }
 
+/* What an owner here wrote alone is undone when the database is opened next,
+ * if none of it was acknowledged: that may be in the file, and a process that
+ * was started since does not know. Nor can what was applied, and what is kept
+ * for review must not be. */
+static bool
+follow_may_rewind(const struct live *v, uint64_t lsn)
+{
+	return v->led && v->committed <= lsn && v->file.applied <= lsn &&
+	    !conflict_noted(v->key->site->r->root, v->log->name, v->log->file);
+}
+
 int
 follow_on_start(struct peer *p, const struct site_msg *m, struct err *e)
 {
@@ -200,9 +212,11 @@ follow_on_start(struct peer *p, const struct site_msg *m, struct err *e)
 	if (start->lsn < file_applied(v)) {
 		if ((ret = part_conflict(v, start->lsn, e)) != 0)
 			return ret;
-		v->lead.ahead = !v->lead.lost;
-		follow_lost(v, "its database is ahead of the owner");
-		return 0;
+		if (!follow_may_rewind(v, start->lsn)) {
+			v->lead.ahead = !v->lead.lost;
+			follow_lost(v, "its database is ahead of the owner");
+			return 0;
+		}
 	}
 	if (start->epoch > v->log->epoch)
 		link_take_over(v, start->epoch);

@@ -42,11 +42,12 @@ replicator_role_stats(struct self *self, const struct replicator_status *s)
 	    {"ship-failed", "1 once it cannot be written any more", NULL},
 	    {"ship-servers", "other servers connected", NULL},
 	    {"ship-lost", "replicas that had to be made anew", NULL},
+	    {"ship-rewound", "replicas that went back to what counts", NULL},
 	    {0},
 	};
 	const uint64_t *const value[] = {&s->records, &s->bytes, &s->syncs,
 	    &s->sync_us_max, &s->log_bytes, &s->streams, &s->links, &s->full,
-	    &s->failed, &s->peers, &s->lost};
+	    &s->failed, &s->peers, &s->lost, &s->rewound};
 	size_t i;
 
 	for (i = 0; stats[i].name != NULL; i++)

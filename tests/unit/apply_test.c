@@ -574,37 +574,182 @@ ownership_goes_round(void **state)
 	free((void *)(uintptr_t)db[1]);
 }
 
-/* A dead owner that had committed more than it shipped: the file is refused,
- * it cannot be a follower's. What was closed to one file is taken. */
 static void
-an_unshipped_commit_is_refused(void **state)
+scribble(const char *file, off_t at, size_t n)
+{
+	uint8_t junk[256];
+	int fd = open(file, O_WRONLY);
+
+	memset(junk, 0x5a, sizeof junk);
+	assert_true(fd >= 0 && pwrite(fd, junk, n, at) == (ssize_t)n);
+	close(fd);
+}
+
+/* Rows of the load go on behind those that are there. */
+static void
+load_goes_on(struct writer *o)
+{
+	o->next = reader_number(
+	    o->db, "SELECT coalesce(max(id), 0) + 1 FROM log");
+}
+
+/* f.db as an owner leaves it that committed more than it shipped. */
+static struct apply_known
+left_with_more(struct writer *o, int more)
+{
+	struct log unshipped = {0}, *log = o->log;
+	struct apply_known known;
+	int i;
+
+	load_goes_on(o);
+	load_commit(o, 1, 1);
+	known = log_known(log);
+	o->log = &unshipped;
+	for (i = 0; i < more; i++)
+		load_commit(o, 1, i == 2 ? 3000 : 1);
+	o->log = log;
+	log_free(&unshipped);
+	owner_close(o, false);
+	return known;
+}
+
+/* An owner of f.db, which an apply had before. */
+static void
+owner_of_f(struct writer *o)
+{
+	struct apply *a;
+
+	ship_own(o, 4096);
+	load_mixed(o, 10);
+	owner_close(o, true);
+	a = open_it(path("f.db"), 4096, &none);
+	apply_to(a, ship, ship->n);
+	apply_hand_over(&a);
+	owner_open(o, ship, path("f.db"), 4096);
+}
+
+/* A dead owner had committed more than it shipped: the file goes back, as soon
+ * as nobody reads what goes, over many pages of the wal-index too. */
+static void
+an_unshipped_commit_is_undone(void **state)
 {
 	struct apply_known known;
+	struct asked reader;
+	struct apply *a;
+	struct writer o;
+	struct err e;
+	long n;
+
+	(void)state;
+	asked_start(&reader, path("f.db"));
+	owner_of_f(&o);
+	ask(&reader, "open");
+	known = left_with_more(&o, 5);
+	ask(&reader, "BEGIN");
+	n = ask_number(&reader, "SELECT n FROM counter");
+	assert_int_equal(
+	    apply_open(path("f.db"), 4096, &known, &a, &e), -ERR_BUSY);
+	assert_int_equal(ask_number(&reader, "SELECT n FROM counter"), n);
+	ask(&reader, "COMMIT");
+	a = open_it(path("f.db"), 4096, &known);
+	assert_true(apply_rewound(a));
+	assert_int_equal(apply_lsn(a), known.lsn);
+	assert_int_equal(ask_number(&reader, "SELECT n FROM counter"), n - 5);
+	assert_string_equal(ask(&reader, "PRAGMA integrity_check"), "ok");
+	apply_hand_over(&a);
+	owner_open(&o, ship, path("f.db"), 4096);
+	load_goes_on(&o);
+	load_mixed(&o, 200);
+	known = log_known(ship);
+	owner_close(&o, false);
+	a = open_it(path("f.db"), 4096, &known);
+	assert_false(apply_rewound(a));
+	assert_int_equal(apply_lsn(a), ship->n);
+	assert_int_equal(
+	    ask_number(&reader, "SELECT n FROM counter"), n - 5 + 200);
+	assert_string_equal(ask(&reader, "PRAGMA integrity_check"), "ok");
+	apply_close(&a);
+	asked_end(&reader);
+}
+
+/* Killed on the way back it goes on from there. */
+static void
+kills_on_the_way_back(void **state)
+{
+	struct apply_known known;
+	struct timespec ts = {0};
+	struct apply *a;
+	struct writer o;
+	struct err e;
+	int i, status;
+	long n, at;
+	pid_t pid;
+
+	(void)state;
+	owner_of_f(&o);
+	for (i = 0; i < 60; i++) {
+		at = reader_number(o.db, "SELECT n FROM counter");
+		known = left_with_more(&o, 2);
+		if ((pid = fork()) == 0) {
+			apply_open(path("f.db"), 4096, &known, &a, &e);
+			_exit(0);
+		}
+		ts.tv_nsec = dice(1000) * 1000;
+		nanosleep(&ts, NULL);
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		a = open_it(path("f.db"), 4096, &known);
+		assert_int_equal(apply_lsn(a), known.lsn);
+		apply_hand_over(&a);
+		owner_open(&o, ship, path("f.db"), 4096);
+		n = reader_number(o.db, "SELECT n FROM counter");
+		assert_int_equal(n, at + 1);
+	}
+	reader_integrity(o.db);
+	owner_close(&o, true);
+}
+
+/* Where it cannot go back it is refused: what somebody else checkpointed, and
+ * what an apply wrote. What was closed to one file is taken. */
+static void
+an_unshipped_commit_may_be_refused(void **state)
+{
+	struct apply_known known, old;
+	struct asked reader; /* somebody must know what is in the file */
 	struct apply *a;
 	struct writer o;
 	struct err e;
 
 	(void)state;
-	ship_own(&o, 4096);
-	load_mixed(&o, 10);
-	owner_close(&o, true);
-	a = open_it(path("f.db"), 4096, &none);
-	apply_to(a, ship, ship->n);
-	apply_hand_over(&a);
+	asked_start(&reader, path("f.db"));
+	owner_of_f(&o);
+	ask(&reader, "open");
+	ask(&reader, "SELECT n FROM counter");
+	known = left_with_more(&o, 2);
 	owner_open(&o, ship, path("f.db"), 4096);
-	load_commit(&o, 1, 1);
-	known = log_known(ship);
-	owner_sql(&o, "UPDATE acct SET v = v + 1");
+	owner_sql(&o, "PRAGMA wal_checkpoint(PASSIVE)");
 	owner_close(&o, false);
 	assert_int_equal(
 	    apply_open(path("f.db"), 4096, &known, &a, &e), -ERR_CONFLICT);
 	assert_null(a);
+	asked_end(&reader);
 	owner_open(&o, ship, path("f.db"), 4096);
 	owner_close(&o, true);
 	known = log_known(ship);
 	a = open_it(path("f.db"), 4096, &known);
 	assert_int_equal(apply_lsn(a), ship->n);
+	old = (struct apply_known){apply_lsn(a), apply_place(a)};
+	apply_hand_over(&a);
+	owner_open(&o, ship, path("f.db"), 4096);
+	load_goes_on(&o);
+	load_commit(&o, 1, 1);
+	owner_close(&o, false);
+	known = log_known(ship);
+	a = open_it(path("f.db"), 4096, &known);
 	apply_close(&a);
+	scribble(path("f.db-lsn"), 64, 200);
+	assert_int_equal(
+	    apply_open(path("f.db"), 4096, &old, &a, &e), -ERR_CONFLICT);
 }
 
 /* While it is open nobody else writes or applies, and SQLite says so; nor
@@ -642,17 +787,6 @@ nobody_else_writes(void **state)
 }
 
 /* ---- damage ------------------------------------------------------------- */
-
-static void
-scribble(const char *file, off_t at, size_t n)
-{
-	uint8_t junk[256];
-	int fd = open(file, O_WRONLY);
-
-	memset(junk, 0x5a, sizeof junk);
-	assert_true(fd >= 0 && pwrite(fd, junk, n, at) == (ssize_t)n);
-	close(fd);
-}
 
 /* A wal-index that is garbage is recovered from the -wal, with and without a
  * reader that has it mapped; the LSN is known all the same. */
@@ -887,7 +1021,9 @@ main(void)
 	    cmocka_unit_test(kills_under_readers),
 	    cmocka_unit_test(kills_without_readers),
 	    cmocka_unit_test(ownership_goes_round),
-	    cmocka_unit_test(an_unshipped_commit_is_refused),
+	    cmocka_unit_test(an_unshipped_commit_is_undone),
+	    cmocka_unit_test(kills_on_the_way_back),
+	    cmocka_unit_test(an_unshipped_commit_may_be_refused),
 	    cmocka_unit_test(nobody_else_writes),
 	    cmocka_unit_test(a_damaged_index_is_recovered),
 	    cmocka_unit_test(the_lsn_is_known_or_refused),
