@@ -24,6 +24,8 @@
 
 /* After so long nobody knows any more what became of a proposal. */
 #define QUORUM_PATIENCE (2 * CLOCK_SEC)
+#define REPORT_WAIT \
+	(300 * CLOCK_MS) /* the supervisor starts one anew after 250 */
 
 /* ---- proposals of ours -------------------------------------------------- */
 
@@ -598,6 +600,21 @@ report_propose(struct quorum *q, const struct ownership_command *c)
 	quorum_propose(q, c, report_done, q);
 }
 
+/* One that ended and owns nothing is mostly back in a moment: both are told in
+ * one command then, and not while its successor is busy. */
+static bool
+report_waits(const struct quorum *q, unsigned r, unsigned i)
+{
+	const struct ownership_key *k = ownership_key_find(
+	    &q->machine, q->role[r].name);
+
+	if (q->role[r].since[i] != 0 || k == NULL ||
+	    (k->state != OWNER_DOWN && k->index == i &&
+		str_equal(q->machine.server[k->server].name, q->server)))
+		return false;
+	return clock_mono() - q->role[r].ended[i] < REPORT_WAIT;
+}
+
 /* The first of our roles that the machine knows otherwise than it is. */
 static bool
 report_role(struct quorum *q, const struct ownership_server *me,
@@ -610,7 +627,8 @@ report_role(struct quorum *q, const struct ownership_server *me,
 		known = ownership_instances(&q->machine, me, q->role[r].name);
 		for (i = 0; i < OWNERSHIP_INDEX; i++) {
 			if ((known != NULL ? known[i].since : 0) !=
-			    q->role[r].since[i])
+				q->role[r].since[i] &&
+			    !report_waits(q, r, i))
 				break;
 		}
 		if (i == OWNERSHIP_INDEX)
@@ -761,9 +779,11 @@ quorum_instance(
 		return;
 	if (q->role[r].since[index - 1] == since)
 		return;
-	if (since == 0)
-		q->noticed = clock_mono();
 	q->role[r].since[index - 1] = since;
+	if (since == 0)
+		q->role[r].ended[index - 1] = clock_mono();
+	if (since == 0 && !report_waits(q, r, index - 1))
+		q->noticed = clock_mono();
 	loop_defer(q->config.loop, &q->news);
 }
 

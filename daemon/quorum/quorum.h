@@ -276,7 +276,8 @@ struct quorum {
 	struct {
 		char name[OWNERSHIP_ROLE_NAME];
 		uint64_t since[OWNERSHIP_INDEX];
-		bool leaves; /* not placed here any more */
+		uint64_t ended[OWNERSHIP_INDEX]; /* monotonic clock */
+		bool leaves;			 /* not placed here any more */
 	} role[OWNERSHIP_ROLES];
 	uint64_t log; /* id of our ship log; 0 = not known */
 	struct serves serving[SERVES];
