@@ -29,11 +29,14 @@ struct apply;
 /*
  * Where the file of a stream stood when this server's last local owner, redo
  * or bootstrap left it: the LSN of its last commit, and the record's place in
- * the -wal (zeros when the file is alone). Zeros for a new stream.
+ * the -wal (zeros when the file is alone). Zeros for a new stream. back: an
+ * owner wrote more since, of which the caller knows that nothing was
+ * acknowledged, so that no owner has put it into the database file.
  */
 struct apply_known {
 	uint64_t lsn;
 	struct ship_wal wal;
+	bool back; /* the files hold more, which is void */
 };
 
 /*
@@ -45,9 +48,8 @@ struct apply_known {
  * was killed wherever. known counts only where no apply has had the files
  * since a local owner, a redo or a bootstrap.
  *
- * An owner may have committed more than known says: then the -wal is cut back
- * to there (apply_rewind.c). The caller knows that the rest was never
- * acknowledged, so that no owner has put it into the database file.
+ * An owner may have committed more than known says, which no log has, or which
+ * is void: then the -wal is cut back to there (apply_rewind.c).
  *
  * -ERR_BUSY: another process writes, recovers or closes it now, or a reader
  * is in a snapshot of what has to be cut: again later.
@@ -69,6 +71,8 @@ void apply_hand_over(struct apply **);
 
 /* It went back when it was opened: readers may have seen more. */
 bool apply_rewound(const struct apply *);
+/* A local owner is about to write a file that no apply has open. */
+int apply_hand_over_file(const char *path, struct err *);
 
 /* The last commit that readers see. */
 uint64_t apply_lsn(const struct apply *);

@@ -242,38 +242,55 @@ static bool
 known_is(const struct apply *a, const struct apply_known *k)
 {
 	return a->head.frames > 0 && k->wal.salt == a->head.salt &&
-	    k->wal.first + k->wal.count - 1 == a->head.frames;
+	    apply_known_frame(k) == a->head.frames;
 }
 
+/* Without frames: that of all that was applied, or that a local owner left.
+ * The -wal of one who left more than counts must be there. */
+static int
+open_place_bare(struct apply *a, const struct apply_known *k, struct err *e)
+{
+	int r = apply_lsn_last(&a->place, &a->lsn);
+
+	if (r == 0)
+		return 0;
+	if (r == -ERR_ABSENT && !k->back) {
+		a->lsn = k->lsn;
+		return 0;
+	}
+	return err_set(e, ERR_CONFLICT,
+	    k->back ? "%s-wal: is gone, and what is void with it"
+		    : "%s-wal: was at one of two LSNs",
+	    a->path);
+}
+
+/* The -lsn file knows, or the log; what the log knows of is all that counts.
+ * From now on the files are this apply's. */
 static int
 open_place(struct apply *a, const struct apply_known *k,
     const struct wal_index_head *file, struct err *e)
 {
 	uint32_t frames = a->head.frames;
-	int r;
+	int r = 0;
 
 	if (apply_lsn_find(&a->place, a->head.salt, frames, &a->lsn) ||
 	    (frames == 0 && file->page_size != 0 &&
-		apply_lsn_find(&a->place, file->salt, 0, &a->lsn)))
+		apply_lsn_find(&a->place, file->salt, 0, &a->lsn))) {
+		if (apply_lsn_is_owners(&a->place) && frames > 0)
+			apply_lsn_set(&a->place, a->lsn, a->head.salt, frames);
 		return 0;
-	if (frames == 0) {
-		r = apply_lsn_last(&a->place, &a->lsn);
-		if (r == 0)
-			return 0;
-		if (r == -ERR_ABSENT) {
-			a->lsn = k->lsn;
-			return 0;
-		}
-	} else if (known_is(a, k)) {
-		a->lsn = k->lsn;
-		apply_lsn_set(&a->place, a->lsn, a->head.salt, frames);
-		return 0;
-	} else if ((r = apply_rewind(a, k, e)) != -ERR_CONFLICT) {
-		return r;
 	}
-	return err_set(e, ERR_CONFLICT,
-	    "%s-wal: ends at frame %u, of an LSN that nobody knows", a->path,
-	    frames);
+	if (frames == 0)
+		return open_place_bare(a, k, e);
+	if (!known_is(a, k))
+		r = apply_rewind(a, k, e);
+	else if (apply_rewind_is_open(a)) /* killed on the way back */
+		r = apply_rewind_end(a, e);
+	if (r != 0)
+		return r;
+	a->lsn = k->lsn;
+	apply_lsn_set(&a->place, a->lsn, a->head.salt, a->head.frames);
+	return 0;
 }
 
 /* Without frames the -wal begins anew at once, so that its salt is known. */
@@ -366,6 +383,21 @@ apply_close(struct apply **ap)
 	if (a->db >= 0)
 		close(a->db);
 	free(a);
+}
+
+int
+apply_hand_over_file(const char *path, struct err *e)
+{
+	char sidecar[STREAM_PATH + 8];
+	struct apply_lsn place;
+	int r;
+
+	snprintf(sidecar, sizeof sidecar, "%.400s" APPLY_SIDECAR, path);
+	if ((r = apply_lsn_open(&place, sidecar, e)) != 0)
+		return r;
+	apply_lsn_hand_over(&place);
+	apply_lsn_close(&place);
+	return 0;
 }
 
 void

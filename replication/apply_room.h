@@ -46,9 +46,19 @@ int apply_begin_wal(struct apply *, struct err *);
 
 int apply_put_head(struct apply *, struct err *);
 
-/* apply_rewind.c: back to what is known of a dead owner's database. 0 and the
- * LSN is known, or -ERR_CONFLICT when it cannot, -ERR_BUSY, -ERR_IO. */
+/* The frame of the -wal where what is known ends. */
+static inline uint32_t
+apply_known_frame(const struct apply_known *k)
+{
+	return k->wal.first + k->wal.count - 1;
+}
+
+/* apply_rewind.c: the -wal ends where what is known of a dead owner's database
+ * ends. 0, -ERR_CONFLICT when it cannot, -ERR_BUSY, -ERR_IO. */
 int apply_rewind(struct apply *, const struct apply_known *, struct err *);
+/* Frames of the same -wal follow: the last step was not taken. */
+bool apply_rewind_is_open(const struct apply *);
+int apply_rewind_end(struct apply *, struct err *);
 
 /* apply_checkpoint.c */
 void apply_checkpoint_due(struct apply *, uint32_t added); /* frames */

@@ -28,6 +28,7 @@
 #define STATE_FOREIGN (UINT64_C(1) << 32)
 #define STATE_BASED (UINT64_C(1) << 33)
 #define STATE_UNPLACED (UINT64_C(1) << 34)
+#define STATE_BACK (UINT64_C(1) << 35)
 
 void
 log_index_fini(struct log_index *ix)
@@ -274,6 +275,7 @@ stream_own(struct log_stream *s)
 	}
 	s->own = s->last;
 	s->placed = true;
+	s->own_back = false;
 }
 
 /* Another server goes on from a commit before the last of the owner here: so
@@ -287,7 +289,7 @@ stream_disown(struct log_stream *s)
 		to = s->commit;
 	else if (s->own_first != 0 && s->commit.lsn == s->own_before.lsn)
 		to = s->own_before;
-	s->placed = to.wal.count != 0;
+	s->own_back = s->placed = to.wal.count != 0;
 	s->own = s->placed ? to : (struct log_mark){0};
 	if (s->own.lsn < s->own_first)
 		s->own_first = 0;
@@ -458,6 +460,7 @@ stream_begin(struct log_stream *s, const struct ship_record *r, bool site)
 	s->base = s->begins = r->lsn;
 	s->nrecent = s->nepochs = 0;
 	s->own_first = 0;
+	s->own_back = (r->value[2] & STATE_BACK) != 0;
 	s->floor = (struct log_at){0};
 	return site && r->lsn != 0 ? stream_remember(s, 0) : 0;
 }
@@ -502,7 +505,7 @@ index_add_midst(struct log_index *ix, struct log_stream *s,
 	s->floor = (struct log_at){s->commit, 0, s->db_pages};
 	s->last = (struct log_mark){r->epoch, r->lsn, r->prev, r->wal};
 	s->nrecent = 0;
-	if (s->placed)
+	if (s->placed && !s->foreign)
 		s->own = s->last;
 	if (ix->site && stream_remember(s, 0) != 0)
 		return err_set(e, ERR_NOMEM, "ship log");
@@ -546,6 +549,7 @@ index_add_place(struct log_index *ix, struct log_stream *s,
 		    (unsigned long long)s->last.lsn);
 	s->own = (struct log_mark){r->value[1], r->lsn, r->prev, r->wal};
 	s->own_first = 0;
+	s->own_back = false;
 	s->placed = true;
 	return 0;
 }
@@ -571,6 +575,7 @@ index_add_boot(struct log_index *ix, const struct ship_record *r, uint64_t pos,
 			stream_cut(s);
 			s->own = s->commit;
 			s->own_first = 0;
+			s->own_back = false;
 			s->placed = true;
 		}
 	}
@@ -803,6 +808,8 @@ log_put_state(struct buf *b, const struct log_stream *s)
 		r.value[2] |= STATE_UNPLACED;
 	if (s->foreign)
 		r.value[2] |= STATE_FOREIGN;
+	if (s->own_back)
+		r.value[2] |= STATE_BACK;
 	if (s->based)
 		r.value[2] |= STATE_BASED;
 	str_copy(r.name, sizeof r.name, s->name);

@@ -73,8 +73,9 @@ struct log_stream {
 	 * file stood before them; 0 = not known. */
 	uint64_t own_first;
 	struct log_mark own_before;
-	uint32_t file;	       /* number of the database file */
-	uint64_t whole;	       /* LSN from which on that is whole */
+	bool own_back;	/* the file holds more than own: it has to go back */
+	uint32_t file;	/* number of the database file */
+	uint64_t whole; /* LSN from which on that is whole */
 	struct log_at *recent; /* without gaps, up to last */
 	size_t nrecent, recent_room;
 	/* Before parts that stand in no segment any more: their rest, which is

@@ -58,6 +58,7 @@ struct site_file {
 	uint32_t shown;	  /* number of the file that readers are told of */
 	bool stale;	  /* the file of this number is to be removed */
 	uint32_t old;
+	uint64_t blocked; /* readers are in the way since then; 0 = no */
 	bool looked;	  /* opened since somebody else wrote it */
 	uint16_t rewinds; /* times it went back under its readers */
 	bool work;	  /* in the list of those with something to apply */
@@ -107,8 +108,9 @@ struct live {
 	struct follow **follow; /* by peer, where this server leads */
 	uint64_t held;		/* LSN that all members hold */
 	uint64_t committed;	/* of it the last whole commit */
-	bool led; /* this process has acknowledged of it, so committed says what
-		   */
+	uint64_t before;	/* where the log was when this process began */
+	bool led; /* this process has acknowledged beyond that, so committed
+		   * says what was acknowledged, ever */
 	struct site_lead_of lead;
 	struct site_file file;
 };

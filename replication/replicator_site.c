@@ -304,6 +304,7 @@ site_live(struct replicator *r, struct live *v)
 	v->next_of_key = v->key->lives;
 	v->key->lives = v;
 	v->file.shown = v->log->file;
+	v->before = v->log->last.lsn;
 	v->lead.lost = v->log->damaged;
 	/* Only what all members hold ever goes into a file on disk. */
 	v->acked = v->held = v->committed = v->log->checkpoint;

@@ -21,8 +21,9 @@
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
 
-#define FILE_IDLE (30 * CLOCK_SEC) /* closed after that */
-#define FILE_STALE CLOCK_SEC	   /* old files are looked at so often */
+#define FILE_IDLE (30 * CLOCK_SEC)   /* closed after that */
+#define FILE_STALE CLOCK_SEC	     /* old files are looked at so often */
+#define FILE_BLOCKED (2 * CLOCK_SEC) /* readers are waited for no longer */
 
 /* Up to where the database goes: by us, or by an owner here. */
 uint64_t
@@ -97,13 +98,26 @@ file_rewound(struct live *v)
 		replicator_tell_later(r, v, clock_mono());
 }
 
+/* Somebody reads what has to go, and does not stop: another file is made, of
+ * which nobody reads yet. */
+static void
+file_blocked(struct live *v, const struct err *e)
+{
+	if (v->file.blocked == 0)
+		v->file.blocked = v->file.used;
+	else if (v->file.used - v->file.blocked >= FILE_BLOCKED &&
+	    v->log->own_back)
+		follow_lost(v, e->text);
+}
+
 /* 0, -ERR_BUSY for later, or the replica is lost. */
 static int
 file_open(struct live *v)
 {
 	struct site *t = v->key->site;
 	struct log_stream *s = v->log;
-	struct apply_known known = {s->own.lsn, s->own.wal};
+	struct apply_known known = {
+	    .lsn = s->own.lsn, .wal = s->own.wal, .back = s->own_back};
 	char path[STREAM_PATH];
 	struct err e;
 	int r;
@@ -121,8 +135,11 @@ file_open(struct live *v)
 			follow_lost(v, e.text);
 		else if (r != -ERR_BUSY)
 			log_warnx("stream=%s %s", s->name, e.text);
+		else
+			file_blocked(v, &e);
 		return -ERR_BUSY;
 	}
+	v->file.blocked = 0;
 	t->open[t->nopen++] = v;
 	if (!v->file.looked)
 		replicator_touch(t->r, v); /* acknowledgements waited for it */
@@ -215,8 +232,11 @@ file_is_unknown(struct live *v)
 
 	if (v->holders > 0)
 		return true;
-	if (v->file.looked || v->log->page_size == 0 ||
-	    v->log->own.wal.count == 0)
+	if (v->file.looked || v->log->page_size == 0)
+		return false;
+	if (v->log->own_back)
+		return true;
+	if (v->log->own.wal.count == 0)
 		return false;
 	if (stream_path(path, v->key->site->r->root, v->log->name, v->log->file,
 		NULL) != 0)
@@ -365,6 +385,23 @@ file_claimed(struct replicator *r, struct live *v)
 	file_place(r, v);
 }
 
+/* An apply may have had the file since its last owner. */
+static bool
+file_is_handed(struct replicator *r, struct live *v)
+{
+	const struct log_stream *s = v->log;
+	char path[STREAM_PATH];
+	struct err e;
+
+	if (s->last.lsn == 0)
+		return true;
+	if (stream_path(path, r->root, s->name, s->file, &e) == 0 &&
+	    apply_hand_over_file(path, &e) == 0)
+		return true;
+	log_warnx("stream=%s %s", s->name, e.text);
+	return false;
+}
+
 bool
 file_hand_over(struct replicator *r, struct live *v)
 {
@@ -375,7 +412,7 @@ file_hand_over(struct replicator *r, struct live *v)
 		return false;
 	}
 	if (file_is_placed(v))
-		return true;
+		return file_is_handed(r, v);
 	if (s->last.lsn != s->commit.lsn || v->holders > 0)
 		return false; /* an owner before it writes still */
 	v->committed = s->commit.lsn;

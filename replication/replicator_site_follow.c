@@ -201,6 +201,7 @@ follow_on_start(struct peer *p, const struct site_msg *m, struct err *e)
 	struct live *v = follow_of(p, m->handle);
 	const struct site_start *start = &m->u.start;
 	struct err why;
+	bool rewinds;
 	int ret;
 
 	if (v == NULL || v->lead.state != LEAD_WAITS ||
@@ -209,7 +210,7 @@ follow_on_start(struct peer *p, const struct site_msg *m, struct err *e)
 	if (start->epoch < v->log->epoch || start->lsn > v->log->last.lsn)
 		return err_set(e, ERR_CORRUPT, "%s: START at LSN %llu",
 		    v->log->name, (unsigned long long)start->lsn);
-	if (start->lsn < file_applied(v)) {
+	if ((rewinds = start->lsn < file_applied(v))) {
 		if ((ret = part_conflict(v, start->lsn, e)) != 0)
 			return ret;
 		if (!follow_may_rewind(v, start->lsn)) {
@@ -227,6 +228,10 @@ follow_on_start(struct peer *p, const struct site_msg *m, struct err *e)
 	}
 	if (ret != 0)
 		return p->r->paused ? -ERR_FULL : 0;
+	if (rewinds && !v->log->placed) {
+		follow_lost(v, "where it was before its last owner is unknown");
+		return 0;
+	}
 	v->lead.state = LEAD_ON;
 	if (start->commit > v->committed)
 		v->committed = start->commit;

@@ -104,6 +104,8 @@ note_taken(struct replicator *r, const char *name)
 	v->noted = r->log->end;
 	if (v->synced > s->last.lsn)
 		v->synced = s->last.lsn;
+	if (v->held > s->last.lsn) /* parts of what never came to its end */
+		v->held = s->last.lsn;
 	replicator_touch(r, v);
 }
 
@@ -280,7 +282,7 @@ site_settle(struct replicator *r, struct live *v, uint64_t now)
 	if (!v->key->mine) {
 		follow_ack(v);
 	} else if (held && lsn > v->held) {
-		v->led = true;
+		v->led |= lsn >= v->before;
 		v->held = lsn;
 		commit = log_stream_commit(v->log, lsn);
 		if (commit > v->committed)

@@ -92,7 +92,7 @@ log_get(const struct log *l, uint64_t lsn)
 static struct apply_known
 log_known(const struct log *l)
 {
-	return (struct apply_known){l->n, l->wal};
+	return (struct apply_known){.lsn = l->n, .wal = l->wal};
 }
 
 /* ---- the owner ---------------------------------------------------------- */

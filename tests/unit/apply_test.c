@@ -559,7 +559,8 @@ ownership_goes_round(void **state)
 			ask(&reader, "open");
 		known = log_known(ship);
 		owner_close(&o, turn % 3 == 0);
-		place = (struct apply_known){apply_lsn(a), apply_place(a)};
+		place = (struct apply_known){
+		    .lsn = apply_lsn(a), .wal = apply_place(a)};
 		assert_int_equal(place.lsn, known.lsn);
 		if (turn >= 1)
 			assert_string_equal(
@@ -738,7 +739,7 @@ an_unshipped_commit_may_be_refused(void **state)
 	known = log_known(ship);
 	a = open_it(path("f.db"), 4096, &known);
 	assert_int_equal(apply_lsn(a), ship->n);
-	old = (struct apply_known){apply_lsn(a), apply_place(a)};
+	old = (struct apply_known){.lsn = apply_lsn(a), .wal = apply_place(a)};
 	apply_hand_over(&a);
 	owner_open(&o, ship, path("f.db"), 4096);
 	load_goes_on(&o);
@@ -750,6 +751,51 @@ an_unshipped_commit_may_be_refused(void **state)
 	scribble(path("f.db-lsn"), 64, 200);
 	assert_int_equal(
 	    apply_open(path("f.db"), 4096, &old, &a, &e), -ERR_CONFLICT);
+}
+
+/* What is void went into the file with the -wal, by another's hands: that is
+ * no state of the stream. */
+static void
+a_wal_that_is_gone_is_missed(void **state)
+{
+	struct apply_known known;
+	struct apply *a;
+	struct writer o;
+	struct err e;
+
+	(void)state;
+	owner_of_f(&o);
+	known = left_with_more(&o, 2);
+	known.back = true;
+	owner_open(&o, ship, path("f.db"), 4096);
+	owner_close(&o, true);
+	assert_int_equal(
+	    apply_open(path("f.db"), 4096, &known, &a, &e), -ERR_CONFLICT);
+}
+
+/* Where the database was larger a checkpoint may have left pages out. */
+static void
+a_database_that_shrank_is_refused(void **state)
+{
+	struct apply_known known;
+	struct log unshipped = {0}, *log;
+	struct apply *a;
+	struct writer o;
+	struct err e;
+
+	(void)state;
+	owner_of_f(&o);
+	load_goes_on(&o);
+	load_commit(&o, 1, 500);
+	known = log_known(ship);
+	log = o.log;
+	o.log = &unshipped;
+	load_commit(&o, 1, -1000000);
+	o.log = log;
+	log_free(&unshipped);
+	owner_close(&o, false);
+	assert_int_equal(
+	    apply_open(path("f.db"), 4096, &known, &a, &e), -ERR_CONFLICT);
 }
 
 /* While it is open nobody else writes or applies, and SQLite says so; nor
@@ -838,7 +884,7 @@ a_damaged_index_is_recovered(void **state)
 static void
 the_lsn_is_known_or_refused(void **state)
 {
-	struct apply_known known = {7, {1, 1, 1}};
+	struct apply_known known = {.lsn = 7, .wal = {1, 1, 1}};
 	struct apply *a;
 	struct writer o;
 	uint64_t lsn;
@@ -866,7 +912,7 @@ the_lsn_is_known_or_refused(void **state)
 	owner_open(&o, ship, path("f.db"), 4096);
 	owner_close(&o, true);
 	unlink(path("f.db-lsn"));
-	known = (struct apply_known){lsn, {0, 0, 0}};
+	known = (struct apply_known){.lsn = lsn};
 	a = open_it(path("f.db"), 4096, &known);
 	apply_to(a, ship, ship->n);
 	assert_int_equal(apply_checkpoint(a, &e), 0);
@@ -1024,6 +1070,8 @@ main(void)
 	    cmocka_unit_test(an_unshipped_commit_is_undone),
 	    cmocka_unit_test(kills_on_the_way_back),
 	    cmocka_unit_test(an_unshipped_commit_may_be_refused),
+	    cmocka_unit_test(a_wal_that_is_gone_is_missed),
+	    cmocka_unit_test(a_database_that_shrank_is_refused),
 	    cmocka_unit_test(nobody_else_writes),
 	    cmocka_unit_test(a_damaged_index_is_recovered),
 	    cmocka_unit_test(the_lsn_is_known_or_refused),
