@@ -20,12 +20,12 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "daemon/role/role.h"
 #include "replication/ship_record.h"
 
 /* After so long nobody knows any more what became of a proposal. */
 #define QUORUM_PATIENCE (2 * CLOCK_SEC)
-#define REPORT_WAIT \
-	(300 * CLOCK_MS) /* the supervisor starts one anew after 250 */
+#define REPORT_WAIT (2 * ROLE_YIELD)
 
 /* ---- proposals of ours -------------------------------------------------- */
 
@@ -633,6 +633,8 @@ report_role(struct quorum *q, const struct ownership_server *me,
 		}
 		if (i == OWNERSHIP_INDEX)
 			continue;
+		if (q->role[r].since[i] == 0 && q->noticed == 0)
+			q->noticed = q->role[r].ended[i];
 		str_copy(c->role, sizeof c->role, q->role[r].name);
 		memcpy(c->since, q->role[r].since, sizeof c->since);
 		return true;

@@ -33,6 +33,9 @@ enum role_mode { ROLE_SINGLE, ROLE_ACTIVE, ROLE_PASSIVE };
 
 #define ROLE_NAME 32	 /* "b2bua/1" */
 #define ROLE_INSTANCES 8 /* of one role on one server */
+/* A dead instance is started again so much later, us, where another one takes
+ * its work over. */
+#define ROLE_YIELD UINT64_C(250000)
 
 struct role_row {
 	const char *name;

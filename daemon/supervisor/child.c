@@ -27,9 +27,8 @@
 #define CHILD_PATIENCE (5 * CLOCK_SEC) /* for an orderly stop */
 #define CHILD_GROWN (10 * CLOCK_SEC)   /* a life this long is no early death */
 #define CHILD_BACKOFF_MAX (10 * CLOCK_SEC)
-#define CHILD_YIELD (250 * CLOCK_MS) /* while another takes its work over */
-#define CHILD_BURST 64		     /* messages of it in a turn */
-#define CHILD_QUEUE (1 << 20)	     /* bytes of messages it has not read yet */
+#define CHILD_BURST 64	      /* messages of it in a turn */
+#define CHILD_QUEUE (1 << 20) /* bytes of messages it has not read yet */
 
 bool
 child_alive(const struct child *c)
@@ -384,8 +383,8 @@ child_pause(const struct child *c)
 	for (i = 1; i <= ROLE_INSTANCES; i++)
 		successor |= all[i].state == CHILD_READY;
 	if (successor && role_rows[c->role].mode == ROLE_PASSIVE &&
-	    least < CHILD_YIELD)
-		least = CHILD_YIELD;
+	    least < ROLE_YIELD)
+		least = ROLE_YIELD;
 	return pause > least ? pause : least;
 }
 
