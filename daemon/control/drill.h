@@ -67,7 +67,7 @@ struct drill_trial {
 	char from[OWNER_INSTANCE], to[OWNER_INSTANCE];
 };
 struct drill_times {
-	uint64_t p50, p99, max; /* us; 0 of no trials */
+	uint64_t p50, p99, p999, max; /* us; 0 of no trials */
 };
 void drill_times(const struct drill_trial *, size_t n, struct drill_times *);
 /* More than three times the median. */

@@ -27,6 +27,7 @@ drill_times(const struct drill_trial *t, size_t n, struct drill_times *out)
 	qsort(us, n, sizeof *us, report_compare);
 	out->p50 = us[(n * 50 + 99) / 100 - 1];
 	out->p99 = us[(n * 99 + 99) / 100 - 1];
+	out->p999 = us[(n * 999 + 999) / 1000 - 1];
 	out->max = us[n - 1];
 	free(us);
 }

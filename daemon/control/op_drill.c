@@ -43,6 +43,7 @@ drill_row(struct drill *d, const struct drill_times *t)
 	op_put_int(call, "trials", d->machine.trials);
 	op_put_int(call, "p50-us", (int64_t)t->p50);
 	op_put_int(call, "p99-us", (int64_t)t->p99);
+	op_put_int(call, "p999-us", (int64_t)t->p999);
 	op_put_int(call, "max-us", (int64_t)t->max);
 	op_put_int(call, "acknowledged", (int64_t)drill_acknowledged(d));
 	op_put_int(call, "lost", (int64_t)d->lost);
@@ -275,6 +276,9 @@ static const struct op_field drill_cols[] = {
     {.name = "p99-us",
 	.type = &op_type_int,
 	.brief = "the same: 99 of 100 were not slower"},
+    {.name = "p999-us",
+	.type = &op_type_int,
+	.brief = "the same: 999 of 1,000 were not slower"},
     {.name = "max-us", .type = &op_type_int, .brief = "the same: the slowest"},
     {.name = "acknowledged",
 	.type = &op_type_int,

@@ -165,6 +165,7 @@ times_are_nearest_ranks(void **state)
 	drill_times(t, 100, &out);
 	assert_int_equal(out.p50, 50);
 	assert_int_equal(out.p99, 99);
+	assert_int_equal(out.p999, 100);
 	assert_int_equal(out.max, 100);
 	drill_times(t, 1, &out);
 	assert_int_equal(out.p50, 100);
