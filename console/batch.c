@@ -257,12 +257,16 @@ batch_read(struct batch *b)
 
 /* ---- the end of the batch ----------------------------------------------- */
 
-/* Run an operation of our own accord. */
+/* The commit that --commit stands for. */
 static int
-batch_run_op(struct session *s, const struct op *op)
+batch_commit(struct session *s)
 {
-	struct place p = {.text = op->name};
+	char text[40] = "commit";
+	struct place p = {.text = text};
 
+	if (s->opt->confirmed != 0)
+		snprintf(text, sizeof text, "commit confirmed %u",
+		    s->opt->confirmed);
 	return command_line(s, &p);
 }
 
@@ -325,7 +329,7 @@ batch_settle(struct session *s)
 					   : report_err(s, &reply.err);
 	reply_fini(&reply);
 	if (n > 0 && s->opt->commit)
-		return batch_run_op(s, s->set_commit);
+		return batch_commit(s);
 	if (n > 0) {
 		err_set(&e, ERR_REFUSED,
 		    "%ld change%s not committed: commit at the end of the "

@@ -240,7 +240,7 @@ command_run(struct session *s, const struct place *p, struct command *c)
 	int status;
 
 	if (op_find(&s->conn.table, c->walk.op->name) == NULL)
-		return local_run(s, c->walk.op, p->text);
+		return local_run(s, p, c);
 	conn_call(
 	    &s->conn, c->walk.op->name, json_incref(c->walk.args), &reply);
 	status = command_show(s, p, c, &reply);

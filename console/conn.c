@@ -246,6 +246,7 @@ conn_describe(struct conn *c, struct err *e)
 	conn_take_text(reply.result, "server", c->server, sizeof c->server);
 	conn_take_text(reply.result, "site", c->site, sizeof c->site);
 	conn_take_text(reply.result, "user", c->user, sizeof c->user);
+	conn_take_text(reply.result, "session", c->session, sizeof c->session);
 	reply_fini(&reply);
 	return r;
 }

@@ -43,11 +43,12 @@ struct options {
 	const char *file; /* -f, "-" = standard input */
 	const char *socket;
 	enum format format;
-	unsigned timeout; /* seconds; 0 = none */
-	bool go_on;	  /* -e */
-	bool dry;	  /* -n */
-	bool commit;	  /* --commit */
-	bool quiet;	  /* -q */
+	unsigned timeout;   /* seconds; 0 = none */
+	bool go_on;	    /* -e */
+	bool dry;	    /* -n */
+	bool commit;	    /* --commit */
+	unsigned confirmed; /* minutes of --commit=confirmed:N; 0 = none */
+	bool quiet;	    /* -q */
 };
 
 /* 0 go on, else the exit status plus one: words were printed. */
@@ -78,7 +79,7 @@ struct conn {
 	const struct options *opt;
 	uint64_t timeout;      /* us; 0 = none */
 	struct op_table table; /* as the server described it */
-	char version[64], server[64], site[64], user[64];
+	char version[64], server[64], site[64], user[64], session[64];
 };
 
 /* The options are borrowed. */
@@ -129,6 +130,9 @@ struct session {
 void session_init(struct session *, const struct options *);
 void session_fini(struct session *);
 int session_open(struct session *, struct err *); /* also once more */
+/* Take up the candidate of a session before; NULL: the last that was left. */
+bool session_resume(struct session *, const char *left, struct err *);
+unsigned session_left(struct session *); /* candidates that wait for that */
 /* Rows of `compare`, or -1 with the error in the reply. */
 long session_changes(struct session *, struct reply *);
 /* Note what a finished operation did to the candidate. */
@@ -182,10 +186,16 @@ int secret_load(const struct op_walk *, struct err *);
 /* ---- local.c: operations of the console itself -------------------------- */
 
 extern const struct op *const local_ops[]; /* NULL-ended */
-int local_run(struct session *, const struct op *, const char *line);
+int local_run(struct session *, const struct place *, struct command *);
 /* Is this line a question to help? Its words, or NULL. */
 const char *local_help_words(const char *line);
 int local_help(struct session *, const char *words);
+
+/* ---- apply.c: files of set lines ---------------------------------------- */
+
+/* args: {"from": file, "path": what else is there goes}; the exit status. */
+int apply_run(struct session *, const struct place *, json_t *args);
+int apply_export(struct session *, const struct place *, struct command *);
 
 /* ---- pipe.c ------------------------------------------------------------- */
 

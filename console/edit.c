@@ -162,15 +162,21 @@ edit_reconnect(struct edit *e)
 
 	if (e->s->conn.rpc != NULL)
 		return true;
-	e->lost |= e->s->dirty; /* a candidate ends with its connection */
+	if (e->s->dirty) /* it is kept under the name of its session */
+		str_copy(e->left, sizeof e->left, e->s->conn.session);
 	if (session_open(e->s, &err) != 0) {
 		report_err(e->s, &err);
 		return false;
 	}
-	report_note(e->s, "connected again%s",
-	    e->lost ? "; what was changed before and not committed is gone"
-		    : "");
-	e->lost = false;
+	if (e->left[0] == '\0')
+		report_note(e->s, "connected again");
+	else if (session_resume(e->s, e->left, &err))
+		report_note(e->s, "connected again, with your candidate");
+	else
+		report_note(e->s,
+		    "connected again; your candidate was not found: %s",
+		    err.text);
+	e->left[0] = '\0';
 	return true;
 }
 
@@ -364,7 +370,8 @@ edit_may_leave(struct edit *e)
 		return true;
 	e->warned = true;
 	report_note(e->s,
-	    "the candidate has changes: commit, discard, or leave once more");
+	    "the candidate has changes: commit, discard, or leave once more "
+	    "and it is kept for configure resume");
 	return false;
 }
 
@@ -420,6 +427,19 @@ edit_turn(struct edit *e)
 	return !edit_may_leave(e);
 }
 
+/* What was left the last time. */
+static void
+edit_tell_left(struct session *s)
+{
+	unsigned n = session_left(s);
+
+	if (n > 0)
+		report_note(s,
+		    "you have left %u candidate%s: show candidates, configure "
+		    "resume",
+		    n, n == 1 ? "" : "s");
+}
+
 int
 edit_run(struct session *s)
 {
@@ -430,6 +450,7 @@ edit_run(struct session *s)
 		printf("Tandem %s, site %s. ? shows what may stand, help "
 		       "explains, Ctrl-D leaves.\n",
 		    s->conn.version, s->conn.site);
+		edit_tell_left(s);
 		while (edit_turn(&e) && !e.gone)
 			;
 	}

@@ -15,9 +15,9 @@ struct edit {
 	bool gone; /* the terminal, or our time, is over */
 	bool readable;
 	wchar_t prompt[160];
-	char *block; /* lines pasted, waiting to run */
-	bool lost;   /* changes that ended with a connection */
-	bool warned; /* leaving with changes was asked once */
+	char *block;   /* lines pasted, waiting to run */
+	char left[64]; /* session whose candidate is to be taken up again */
+	bool warned;   /* leaving with changes was asked once */
 };
 
 /* libedit's callbacks carry no argument that all of them get. */

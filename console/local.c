@@ -23,7 +23,7 @@ static const struct op local_help_op = {
 static const struct op local_quit = {
     .name = "quit",
     .brief = "leave the console",
-    .about = "The candidate's changes are dropped when it is left.",
+    .about = "A candidate that has changes is kept, for configure resume.",
     .example = "quit",
 };
 static const struct op local_exit = {
@@ -33,15 +33,82 @@ static const struct op local_exit = {
     .example = "exit",
 };
 
-const struct op *const local_ops[] = {
-    &local_help_op, &local_quit, &local_exit, NULL};
+static const struct op_field local_apply_args[] = {
+    {.name = "from",
+	.type = &op_type_text,
+	.flags = OP_KEY | OP_REQUIRED,
+	.min = 1,
+	.max = 1000,
+	.brief = "the file; - is standard input"},
+    {0},
+};
+static const struct op local_apply = {
+    .name = "apply",
+    .kind = OP_CONFIG,
+    .brief = "make what a file of set lines says",
+    .about = "Reads set lines, as export writes them, and commits what "
+	     "differs from what runs; where nothing differs nothing is "
+	     "written. The candidate must be empty, and is so afterwards. All "
+	     "of it or nothing. With -n it shows what would change.",
+    .example = "help apply",
+    .args = local_apply_args,
+};
+
+static const struct op_field local_prune_args[] = {
+    {.name = "path",
+	.type = &op_type_path,
+	.flags = OP_KEY | OP_REQUIRED,
+	.brief = "below which nothing else shall be"},
+    {.name = "from",
+	.type = &op_type_text,
+	.flags = OP_REQUIRED,
+	.min = 1,
+	.max = 1000,
+	.brief = "the file; - is standard input"},
+    {0},
+};
+static const struct op local_prune = {
+    .name = "apply prune",
+    .kind = OP_CONFIG,
+    .brief = "the same, and delete what the file does not say",
+    .about = "As apply; and every object at the path or below it that the "
+	     "file does not name is deleted, every field that it does not "
+	     "name is cleared. Elsewhere nothing is deleted.",
+    .example = "help apply prune",
+    .args = local_prune_args,
+};
+
+static const struct op_field local_export_args[] = {
+    {.name = "path",
+	.type = &op_type_path,
+	.flags = OP_KEY,
+	.brief = "only this object and what is below it"},
+    {0},
+};
+static const struct op local_export = {
+    .name = "export",
+    .cols = local_help_cols,
+    .brief = "print the configuration as apply takes it",
+    .about = "The lines of show configuration, always in the same order. A "
+	     "secret is printed as " OP_SEALED ", which leaves it as it is.",
+    .example = "export",
+    .args = local_export_args,
+};
+
+const struct op *const local_ops[] = {&local_help_op, &local_quit, &local_exit,
+    &local_apply, &local_prune, &local_export, NULL};
 
 int
-local_run(struct session *s, const struct op *op, const char *line)
+local_run(struct session *s, const struct place *p, struct command *c)
 {
-	(void)line;
+	const struct op *op = c->walk.op;
+
 	if (op == &local_help_op)
 		return local_help(s, "");
+	if (op == &local_apply || op == &local_prune)
+		return apply_run(s, p, c->walk.args);
+	if (op == &local_export)
+		return apply_export(s, p, c);
 	s->quit = true;
 	return 0;
 }

@@ -16,7 +16,7 @@ enum { OPTION_JSON = 256, OPTION_COMMIT, OPTION_VERSION, OPTION_HELP };
 
 static const struct option options_long[] = {
     {"json", no_argument, NULL, OPTION_JSON},
-    {"commit", no_argument, NULL, OPTION_COMMIT},
+    {"commit", optional_argument, NULL, OPTION_COMMIT},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"help", no_argument, NULL, OPTION_HELP},
     {0},
@@ -24,7 +24,7 @@ static const struct option options_long[] = {
 
 static const char options_usage[] =
     "usage: tandem [-enqt] [-c command]... [-f file] [-o format] [-s socket]\n"
-    "              [-T seconds] [--commit] [--json]\n";
+    "              [-T seconds] [--commit[=confirmed:minutes]] [--json]\n";
 
 static const char options_help[] =
     "  -c command  run it; several are one session and one candidate\n"
@@ -36,7 +36,8 @@ static const char options_help[] =
     "  -q          no warnings, no notes\n"
     "  -T seconds  give up waiting for an answer, 60 by default, 0 never\n"
     "  -s socket   control socket; $TANDEM_SOCKET, else " SOCKET_DEFAULT "\n"
-    "  --commit    commit at the end, if there was no error\n"
+    "  --commit    commit at the end, if there was no error;\n"
+    "              =confirmed:N undone after N minutes unless confirmed\n"
     "  --version   print the release and leave\n"
     "Without commands and at a terminal: the prompt. `help` there tells all\n"
     "that can be done; so does tandem-ops(7).\n"
@@ -83,6 +84,21 @@ options_timeout(struct options *opt, const char *text, struct err *e)
 	else
 		err_set(
 		    e, ERR_SYNTAX, "-T: expected seconds, 0..86400: %s", text);
+}
+
+/* How to commit: at once, or until somebody confirms it. */
+static void
+options_commit(struct options *opt, const char *how, struct err *e)
+{
+	int64_t v = 0;
+
+	opt->commit = true;
+	if (how != NULL &&
+	    (!str_prefix(how, "confirmed:") ||
+		!str_int(how + strlen("confirmed:"), 1, 1440, &v)))
+		err_set(e, ERR_SYNTAX,
+		    "--commit: expected confirmed:MINUTES, 1..1440: %s", how);
+	opt->confirmed = (unsigned)v;
 }
 
 /* What getopt did not understand: a short option, or the word before it. */
@@ -147,7 +163,7 @@ options_take(struct options *opt, int c, struct err *e)
 		opt->format = FORMAT_JSON;
 		break;
 	case OPTION_COMMIT:
-		opt->commit = true;
+		options_commit(opt, optarg, e);
 		break;
 	}
 }

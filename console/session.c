@@ -90,7 +90,49 @@ session_open(struct session *s, struct err *e)
 	s->set_check = op_find(&s->table, "check");
 	s->set_compare = op_find(&s->table, "compare");
 	s->set_discard = op_find(&s->table, "discard");
+	if (s->interactive && s->conn.rpc != NULL)
+		rpc_notify(s->conn.rpc, "keep", NULL);
 	return 0;
+}
+
+bool
+session_resume(struct session *s, const char *left, struct err *e)
+{
+	const struct op *op = op_find(&s->table, "configure resume");
+	struct reply reply;
+	int r;
+
+	if (op == NULL)
+		return err_set(e, ERR_UNKNOWN, "this server keeps none") == 0;
+	r = conn_call(&s->conn, op->name,
+	    left != NULL ? json_pack("{s:s}", "session", left) : NULL, &reply);
+	if (r == 0)
+		session_ran(s, op);
+	else
+		*e = reply.err;
+	reply_fini(&reply);
+	return r == 0;
+}
+
+unsigned
+session_left(struct session *s)
+{
+	const struct op *op = op_find(&s->table, "show candidates");
+	const char *user, *state;
+	struct reply reply;
+	unsigned n = 0;
+	json_t *row;
+	size_t i;
+
+	if (op == NULL || conn_call(&s->conn, op->name, NULL, &reply) != 0)
+		return 0;
+	json_array_foreach (json_object_get(reply.result, "data"), i, row) {
+		user = json_string_value(json_object_get(row, "operator"));
+		state = json_string_value(json_object_get(row, "state"));
+		n += str_equal(user, s->conn.user) && str_equal(state, "left");
+	}
+	reply_fini(&reply);
+	return n;
 }
 
 void
@@ -114,9 +156,9 @@ session_changes(struct session *s, struct reply *reply)
 void
 session_ran(struct session *s, const struct op *op)
 {
-	if (op == s->set_commit || op == s->set_discard)
+	if (op == s->set_commit)
 		s->dirty = false;
 	else if (op->kind == OP_CONFIG && op != s->set_check &&
-	    op != s->set_compare)
-		s->dirty = true;
+	    op != s->set_compare && op != s->set_discard)
+		s->dirty = true; /* discard may be of another candidate */
 }

@@ -45,9 +45,9 @@ call_on_done(void *arg, struct op_call *op, const struct err *e)
 json_t *
 call_pack(json_t *args, const struct op_who *who)
 {
-	return json_pack("{s:o, s:{s:s, s:i, s:s, s:s}}", "args", args, "who",
-	    "name", who->name, "access", (int)who->access, "session",
-	    who->session, "from", who->from);
+	return json_pack("{s:o, s:{s:s, s:i, s:s, s:s, s:b}}", "args", args,
+	    "who", "name", who->name, "access", (int)who->access, "session",
+	    who->session, "from", who->from, "keep", (int)who->keep);
 }
 
 json_t *

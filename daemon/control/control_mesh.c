@@ -251,10 +251,12 @@ far_who(const struct far *f, json_t *params, struct op_who *who)
 	json_t *o = json_object_get(params, "who");
 	const char *name, *session, *from;
 	json_int_t access;
+	int keep = 0;
 
 	memset(who, 0, sizeof *who);
-	if (json_unpack(o, "{s:s, s:I, s:s, s:s}", "name", &name, "access",
-		&access, "session", &session, "from", &from) != 0)
+	if (json_unpack(o, "{s:s, s:I, s:s, s:s, s?b}", "name", &name, "access",
+		&access, "session", &session, "from", &from, "keep",
+		&keep) != 0)
 		return false;
 	if (strcmp(from, "local") == 0) {
 		json_object_set_new(o, "from", json_string(f->server));
@@ -264,6 +266,7 @@ far_who(const struct far *f, json_t *params, struct op_who *who)
 	str_copy(who->session, sizeof who->session, session);
 	str_copy(who->from, sizeof who->from, from);
 	who->access = (enum op_access)access;
+	who->keep = keep != 0;
 	return true;
 }
 

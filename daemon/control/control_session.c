@@ -1,8 +1,9 @@
 /*
  * Sessions of consoles. A connection is a session; its candidate lives as
- * long as it does. A console that is not permitted hears why at its first
- * request and is closed; one that does not read its answers is closed when
- * SESSION_OUT bytes wait for it; nobody waits for a console.
+ * long as it does, or is kept where the console wants that. A console that is
+ * not permitted hears why at its first request and is closed; one that does not
+ * read its answers is closed when SESSION_OUT bytes wait for it; nobody waits
+ * for a console.
  */
 #include <errno.h>
 #include <grp.h>
@@ -92,6 +93,8 @@ session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 	if (q == NULL) {
 		if (strcmp(method, "interrupt") == 0)
 			drill_interrupt(s->control, s->who.session, false);
+		else if (strcmp(method, "keep") == 0)
+			s->who.keep = true;
 		return; /* no other notification of a console means anything */
 	}
 	if (s->refused.code != ERR_NONE) {

@@ -57,7 +57,7 @@ extern const struct op_type op_type_port;     /* 1..65535 */
 extern const struct op_type op_type_ports;    /* "30000-39999" */
 extern const struct op_type op_type_secret;   /* text, lines; never shown */
 extern const struct op_type op_type_time;     /* RFC 3339, UTC */
-extern const struct op_type op_type_moment;   /* the same, or -10m: ago */
+extern const struct op_type op_type_moment;   /* the same, or -10m, +2h */
 extern const struct op_type op_type_bytes;    /* a count of bytes: 64k, 10m */
 extern const struct op_type op_type_uri;      /* as shown, never parsed back */
 extern const struct op_type op_type_instance; /* "sg/1" */
@@ -237,6 +237,7 @@ struct op_who {
 	char name[64]; /* login name of the operator */
 	enum op_access access;
 	char session[40]; /* of one console connection; keys the candidate */
+	bool keep;	  /* which is kept when the connection ends */
 	char from[64];	  /* "local", later an address */
 };
 

@@ -45,7 +45,7 @@ OP_TYPE(secret, "secret", OP_STRING, true, op_parse_secret,
 OP_TYPE(time, "time", OP_STRING, false, op_parse_time,
     "a time such as 2027-03-01T08:30:00Z");
 OP_TYPE(moment, "moment", OP_STRING, false, op_parse_moment,
-    "a time such as 2027-03-01T08:30:00Z, or -10m");
+    "a time such as 2027-03-01T08:30:00Z, -10m or +2h");
 OP_TYPE(bytes, "bytes", OP_INTEGER, false, op_parse_bytes,
     "a size such as 512, 64k, 10m, 2g");
 OP_TYPE(uri, "uri", OP_STRING, false, op_parse_uri, "a URI");

@@ -255,7 +255,7 @@ op_parse_time(const struct op_field *f, const char *in, char *out, size_t size,
 	return op_copy(out, size, text, e);
 }
 
-/* A time, or how long ago; that stays a span until it is used. */
+/* A time, or how long ago or from now; that stays a span until it is used. */
 int
 op_parse_moment(const struct op_field *f, const char *in, char *out,
     size_t size, struct err *e)
@@ -263,17 +263,18 @@ op_parse_moment(const struct op_field *f, const char *in, char *out,
 	char seconds[32];
 	int r;
 
-	if (in[0] != '-')
+	if (in[0] != '-' && in[0] != '+')
 		r = op_parse_time(f, in, out, size, e);
 	else if ((r = op_parse_duration(
 		      f, in + 1, seconds, sizeof seconds, e)) == 0)
-		r = (size_t)snprintf(out, size, "-%s", seconds) < size &&
+		r = (size_t)snprintf(out, size, "%c%s", in[0], seconds) <
+			    size &&
 			strcmp(seconds, "0") != 0
 		    ? 0
 		    : -ERR_INVALID;
 	if (r != 0)
 		return err_set(e, ERR_INVALID,
-		    "expected a time such as 2027-03-01T08:30:00Z, or -10m "
-		    "for ten minutes ago");
+		    "expected a time such as 2027-03-01T08:30:00Z, -10m for "
+		    "ten minutes ago, or +2h for in two hours");
 	return 0;
 }

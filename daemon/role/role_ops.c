@@ -17,15 +17,18 @@ role_ops_who(struct op_who *who, json_t *from)
 {
 	const char *name, *session, *where;
 	json_int_t access = 0;
+	int keep = 0;
 
 	memset(who, 0, sizeof *who);
-	if (json_unpack(from, "{s:s, s:I, s:s, s:s}", "name", &name, "access",
-		&access, "session", &session, "from", &where) != 0)
+	if (json_unpack(from, "{s:s, s:I, s:s, s:s, s?b}", "name", &name,
+		"access", &access, "session", &session, "from", &where, "keep",
+		&keep) != 0)
 		return;
 	str_copy(who->name, sizeof who->name, name);
 	str_copy(who->session, sizeof who->session, session);
 	str_copy(who->from, sizeof who->from, where);
 	who->access = (enum op_access)access;
+	who->keep = keep != 0;
 }
 
 /* The call is over: its rows or its error go back over the link. */

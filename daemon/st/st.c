@@ -21,12 +21,15 @@
 
 extern const struct op st_op_set, st_op_delete, st_op_discard, st_op_compare,
     st_op_check, st_op_commit, st_op_rollback, st_op_restore,
-    st_op_configuration, st_op_revisions, st_op_changes;
+    st_op_configuration, st_op_revisions, st_op_changes, st_op_confirm,
+    st_op_undo, st_op_candidates, st_op_resume, st_op_copy, st_op_rename,
+    st_op_update;
 
 static const struct op *const st_ops[] = {&st_op_set, &st_op_delete,
-    &st_op_discard, &st_op_compare, &st_op_check, &st_op_commit,
-    &st_op_rollback, &st_op_restore, &st_op_configuration, &st_op_revisions,
-    &st_op_changes, NULL};
+    &st_op_discard, &st_op_compare, &st_op_check, &st_op_commit, &st_op_confirm,
+    &st_op_undo, &st_op_candidates, &st_op_resume, &st_op_copy, &st_op_rename,
+    &st_op_update, &st_op_rollback, &st_op_restore, &st_op_configuration,
+    &st_op_revisions, &st_op_changes, NULL};
 
 struct st *
 st_of(const struct op_call *call)
@@ -153,9 +156,16 @@ st_on_request(struct self *self, struct peer *peer, struct rpc_request *q,
 		    json_object_get(params, "sessions"));
 }
 
+static void
+st_alarms(struct self *self, json_t *rows)
+{
+	st_clock_alarms(self->state_of_role, rows);
+}
+
 const struct role st_role = {
     .id = ROLE_ST,
     .ops = st_ops,
+    .alarms = st_alarms,
     .start = st_start,
     .on_request = st_on_request,
     .on_owners = st_on_owners,

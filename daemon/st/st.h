@@ -50,6 +50,12 @@ int st_first(struct err *, const struct err *first, size_t count);
 /* Text of a column, NULL for NULL; valid until the next step. */
 const char *st_text(sqlite3_stmt *, int col);
 
+/* ---- st_moment.c: times as people say them --------------------------------
+ */
+
+/* A time, or a span before or after now (real clock, us). -ERR_INVALID. */
+int st_moment(const char *text, uint64_t now, uint64_t *time, struct err *);
+
 /* ---- st_tables.c: what the streams hold beside the objects --------------- */
 
 enum st_kind { ST_SITE, ST_COMMIT, ST_ROOT, ST_DOMAIN };
@@ -99,10 +105,6 @@ int st_cand_forget(
 /* Forget the whole candidate; *n (may be NULL) = rows dropped. */
 int st_cand_drop(
     struct st_cand *, const char *session, int64_t *n, struct err *);
-/* Forget the candidates of a server's sessions ("srv1.7f31c2"; NULL: of all)
- * that are not in the array. */
-int st_cand_keep(
-    struct st_cand *, const char *server, json_t *sessions, struct err *);
 
 /*
  * The domain that was resolved last: edits come by the thousand for one. It
@@ -126,6 +128,50 @@ struct st_entry {
 };
 int st_cand_list(struct st_cand *, const char *session, struct pool *,
     struct st_entry **, size_t *n, struct err *);
+
+/* ---- st_draft.c: candidates as a whole ----------------------------------- */
+
+#define ST_DRAFT_AT "at." /* begins the name of one that waits for its time */
+
+struct st_draft {
+	char session[40];
+	char operator[64], source[64];
+	uint64_t started;
+	uint64_t left;	 /* its session ended then; 0 = it is open */
+	uint64_t at;	 /* is committed then; 0 = it is not */
+	int64_t minutes; /* and awaits confirmation so long; 0 = it does not */
+	char comment[256];
+	char failed[300]; /* why it was not committed at its time */
+	int64_t changes;  /* rows of it */
+};
+
+/* It is kept from now on, when its session ends. */
+int st_draft_begin(
+    sqlite3 *commit, const struct op_who *, uint64_t now, struct err *);
+/* -ERR_ABSENT without words: there is none. */
+int st_draft_get(sqlite3 *commit, const char *session, struct st_draft *);
+/* The one that the operator left last; else one that waits for its time. */
+int st_draft_newest(sqlite3 *commit, const char *operator, struct st_draft *);
+/* The one whose time comes first. */
+int st_draft_due(sqlite3 *commit, struct st_draft *);
+typedef int st_draft_fn(void *arg, const struct st_draft *);
+/* All that have changes, the oldest first. */
+int st_draft_each(sqlite3 *commit, st_draft_fn *, void *arg, struct err *);
+/* Its session has ended: kept, or forgotten. */
+int st_draft_leave(
+    struct st_cand *, const char *session, uint64_t now, struct err *);
+/* The same for a server's sessions ("srv1.7f31c2"; NULL: all) that are not in
+ * the array. */
+int st_draft_sessions(struct st_cand *, const char *server, json_t *sessions,
+    uint64_t now, struct err *);
+/* The candidate is that of another session, whose own is empty. */
+int st_draft_take(
+    struct st_cand *, const char *from, const struct op_who *, struct err *);
+/* It is committed at d->at; it has another name then, in d->session. */
+int st_draft_schedule(struct st_cand *, struct st_draft *d, struct err *);
+/* It was not: it can be taken up again. */
+int st_draft_failed(sqlite3 *commit, const char *session, const char *words,
+    uint64_t now, struct err *);
 
 /* ---- st_view.c: where the rows of an object are ------------------------- */
 
@@ -253,6 +299,14 @@ struct st_touch {
 int st_merge(const struct st_view *, const char *session, struct st_changes *,
     json_t *conflicts, struct err *);
 
+/* ---- st_update.c: a candidate after a conflict ----------------------------
+ */
+
+/* Of what others have changed since, mean the candidate's value (mine), or
+ * forget it. *n: how much that was. In a joined group of stream commit. */
+int st_update(const struct st_view *, const char *session, int64_t rev,
+    bool mine, int64_t *n, struct err *);
+
 /* ---- st_check.c, st_unique.c: is a changed configuration whole? -----------
  */
 
@@ -307,6 +361,33 @@ int st_revision_each(
 /* Who touched a path (below: or anything below it) last, later than since. */
 bool st_revision_touch(sqlite3 *commit, const char *path, bool below,
     int64_t since, struct st_touch *);
+
+/* ---- st_confirm.c: commits that await confirmation ----------------------- */
+
+struct st_confirm {
+	int64_t rev;
+	uint64_t until; /* real clock: then it is undone */
+	char operator[64];
+	char failed[300]; /* why it could not be undone; tried again */
+};
+
+int st_confirm_add(sqlite3 *commit, const struct st_confirm *, struct err *);
+int st_confirm_end(sqlite3 *commit, int64_t rev, struct err *);
+int st_confirm_failed(sqlite3 *commit, int64_t rev, const char *words,
+    uint64_t again, struct err *);
+/* -ERR_ABSENT without words: it awaits none. */
+int st_confirm_get(sqlite3 *commit, int64_t rev, struct st_confirm *);
+/* The one that is undone first. */
+int st_confirm_due(sqlite3 *commit, struct st_confirm *);
+typedef int st_confirm_fn(void *arg, const struct st_confirm *);
+int st_confirm_each(sqlite3 *commit, st_confirm_fn *, void *arg, struct err *);
+/*
+ * May these changes be committed while others await confirmation? -ERR_CONFLICT
+ * with a row for each {path, field, rev, operator, until} in told. except: the
+ * revision that they undo; 0 = none.
+ */
+int st_confirm_check(sqlite3 *commit, const struct st_changes *, int64_t except,
+    json_t *told, struct err *);
 
 /* ---- st_export.c: configuration as lines --------------------------------- */
 
@@ -422,6 +503,9 @@ struct st_job {
 	char session[40];
 	enum st_task { ST_TASK_COMMIT, ST_TASK_CHECK, ST_TASK_COMPARE } task;
 	struct st_revision rev;
+	int64_t minutes; /* then it must be confirmed; 0 = it need not */
+	uint64_t until;	 /* the same as a time, once decided */
+	int64_t undoes;	 /* the revision that it takes back; 0 = none */
 	struct st_changes changes;
 	json_t *told; /* conflicts or failures, a row each */
 	json_t *warn; /* texts: what stands, but should be looked at */
@@ -443,6 +527,29 @@ void st_job_free(struct st_job **);
 void st_job_start(struct st_job *);   /* merge, prepare, decide, apply */
 void st_job_forward(struct st_job *); /* a decided one: apply */
 void st_job_fail(struct st_job *, const struct err *); /* ownership is lost */
+
+/* ---- st_rollback.c: candidates that lead back -----------------------------
+ */
+
+/*
+ * Fill the session's candidate with what undoes the revisions behind one, up
+ * to another; done is told, once. The gate is shut as long: the callee opens
+ * it, or begins a commit.
+ */
+void st_rollback(struct st *, const char *session, int64_t after, int64_t upto,
+    st_hold_fn *done, void *arg);
+
+/* ---- st_clock.c: what is done at a time ------------------------------------
+ */
+
+void st_clock_look(struct st *); /* something waits for a time, or no more */
+void st_clock_stop(struct st *);
+/* Commits that could not be undone or made at their time. */
+void st_clock_alarms(struct st *, json_t *rows);
+typedef void st_undo_fn(void *arg, struct st_job *, const struct err *);
+/* Take one revision back by a commit of its own. */
+void st_undo(struct st *, int64_t rev, const struct st_revision *as,
+    st_undo_fn *done, void *arg);
 
 /* ---- st_op_restore.c: a domain as it was -----------------------------------
  */
@@ -512,6 +619,7 @@ struct st {
 	TAILQ_HEAD(st_queue, st_work) queue;
 	bool shut;
 	struct st_job *job;
+	struct loop_timer *clock; /* NULL until something waits for a time */
 	struct restore *restore;
 	struct reader *warm[3];
 	TAILQ_HEAD(st_readers, st_calls) calls;

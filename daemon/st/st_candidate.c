@@ -17,6 +17,7 @@ enum cand_stmt {
 	CAND_PUT,
 	CAND_FORGET,
 	CAND_DROP,
+	CAND_DROP_DRAFT,
 	CAND_LIST,
 	CAND_STMTS
 };
@@ -34,6 +35,7 @@ static const char *const cand_sql[CAND_STMTS] = {
     [CAND_FORGET] = "DELETE FROM candidate WHERE session = ?1 AND "
 		    "(path = ?2 OR (path > ?2 || ' ' AND path < ?2 || '!'))",
     [CAND_DROP] = "DELETE FROM candidate WHERE session = ?1",
+    [CAND_DROP_DRAFT] = "DELETE FROM draft WHERE session = ?1",
     [CAND_LIST] = "SELECT path, field, base, value, rev FROM candidate "
 		  "WHERE session = ?1 ORDER BY path, field",
 };
@@ -203,60 +205,8 @@ st_cand_drop(struct st_cand *c, const char *session, int64_t *n, struct err *e)
 	c->session[0] = '\0';
 	if (n != NULL)
 		*n = sqlite3_changes64(c->db);
-	return r;
-}
-
-/* Is it one of the texts of an array? */
-static bool
-st_cand_listed(json_t *array, const char *text)
-{
-	json_t *v;
-	size_t i;
-
-	json_array_foreach (array, i, v) {
-		if (json_is_string(v) &&
-		    strcmp(json_string_value(v), text) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Does a session belong to the consoles of a server? */
-static bool
-st_cand_is_of(const char *session, const char *server)
-{
-	const char *dot = strrchr(session, '.');
-
-	return server == NULL ||
-	    (dot != NULL && strlen(server) == (size_t)(dot - session) &&
-		strncmp(session, server, (size_t)(dot - session)) == 0);
-}
-
-int
-st_cand_keep(
-    struct st_cand *c, const char *server, json_t *sessions, struct err *e)
-{
-	sqlite3_stmt *s = st_sql(
-	    c->db, e, "SELECT DISTINCT session FROM candidate", "");
-	json_t *gone = json_array(), *v;
-	size_t i;
-	int r = 0;
-
-	if (s == NULL) {
-		json_decref(gone);
-		return -ERR_IO;
-	}
-	while (sqlite3_step(s) == SQLITE_ROW) {
-		if (st_cand_is_of(st_text(s, 0), server) &&
-		    !st_cand_listed(sessions, st_text(s, 0)))
-			json_array_append_new(gone, json_string(st_text(s, 0)));
-	}
-	sqlite3_finalize(s);
-	json_array_foreach (gone, i, v) {
-		if (r == 0)
-			r = st_cand_drop(c, json_string_value(v), NULL, e);
-	}
-	json_decref(gone);
+	if (r == 0)
+		r = st_stmt_run(c->stmt[CAND_DROP_DRAFT], e, "s", session);
 	return r;
 }
 

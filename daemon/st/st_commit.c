@@ -314,6 +314,22 @@ job_decided(void *arg)
 	st_job_forward(j);
 }
 
+/* It must be confirmed, or it is the end of one that had to be. */
+static int
+job_write_confirm(struct st_job *j, sqlite3 *db, struct err *e)
+{
+	struct st_confirm c = {.rev = j->rev.rev};
+
+	if (j->undoes != 0)
+		return st_confirm_end(db, j->undoes, e);
+	if (j->minutes == 0)
+		return 0;
+	c.until = j->rev.time + (uint64_t)j->minutes * 60 * CLOCK_SEC;
+	j->until = c.until;
+	str_copy(c.operator, sizeof c.operator, j->rev.operator);
+	return st_confirm_add(db, &c, e);
+}
+
 /* Decision and end of the candidate are one transaction. */
 static int
 job_write_decision(struct st_job *j, struct stream *commit, struct err *e)
@@ -325,6 +341,8 @@ job_write_decision(struct st_job *j, struct stream *commit, struct err *e)
 	    (r = stream_mark(commit, e)) != 0)
 		return r;
 	r = st_revision_add(db, &j->rev, &j->changes, e);
+	if (r == 0)
+		r = job_write_confirm(j, db, e);
 	if (r == 0)
 		r = st_cand_drop(j->st->view.cand, j->session, NULL, e);
 	if (r != 0) {
@@ -361,6 +379,8 @@ job_nothing(struct st_job *j, struct err *e)
 	struct stream *commit = st_stream_find(j->st, "commit")->stream;
 	int r = stream_join(commit, e);
 
+	if (r == 0 && j->undoes != 0)
+		r = st_confirm_end(stream_db(commit), j->undoes, e);
 	return r != 0 ? r : st_cand_drop(j->st->view.cand, j->session, NULL, e);
 }
 
@@ -374,7 +394,11 @@ job_carry(struct st_job *j, struct err *e)
 		return 0;
 	if (j->changes.n == 0)
 		return j->task == ST_TASK_COMMIT ? job_nothing(j, e) : 0;
-	if ((r = job_prepare(j, e)) != 0 || j->task == ST_TASK_CHECK)
+	r = st_confirm_check(j->st->view.db(j->st, "commit"), &j->changes,
+	    j->undoes, j->told, e);
+	if (r == 0)
+		r = job_prepare(j, e);
+	if (r != 0 || j->task == ST_TASK_CHECK)
 		return r;
 	job_decide(j);
 	return 1;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "st_op.h"
+#include "daemon/base/clock.h"
 
 const char *const st_change_words[] = {"+", "~", "-", NULL};
 
@@ -29,6 +30,17 @@ struct stream *
 st_op_commit_stream(struct st *st)
 {
 	return st_stream_find(st, "commit")->stream;
+}
+
+int
+st_op_keep(struct st *st, const struct op_call *call, struct err *e)
+{
+	struct stream *commit = st_op_commit_stream(st);
+	int r = stream_join(commit, e);
+
+	if (r != 0 || !call->who.keep)
+		return r;
+	return st_draft_begin(stream_db(commit), &call->who, clock_real(), e);
 }
 
 int

@@ -16,6 +16,8 @@ void st_op_enter(struct op_call *, st_work_fn *);
 /* End the call if its turn never came or the store serves no more. */
 bool st_op_refuse(struct st *, struct op_call *, const struct err *why);
 struct stream *st_op_commit_stream(struct st *);
+/* Before the candidate is changed: it is kept for those who want that. */
+int st_op_keep(struct st *, const struct op_call *, struct err *);
 /* Only an empty candidate can become a way back. -ERR_REFUSED. */
 int st_op_candidate_empty(struct st *, const struct op_call *, struct err *);
 /* A row of a change set, secrets masked: change, path, field, old, new. */

@@ -3,21 +3,67 @@
  * named by a txid, so that asking again after a broken connection or the
  * death of the owner gives the true answer and not a second commit.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "st_op.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/str.h"
 
+/* The servers that have acknowledged it, and those that will have it later. */
 static void
-commit_row(struct op_call *call, const struct st_revision *r)
+commit_put_servers(struct op_call *call)
+{
+	const struct owner_map *owners = st_of(call)->cfg.owners;
+	struct buf later = BUF_INIT;
+	unsigned at = 0, have = 0, all = 0;
+	struct owner st, o;
+	char text[32];
+
+	if (owners == NULL || !owner_map_find(owners, "st", &st))
+		return;
+	while (owner_map_next(owners, &at, &o)) {
+		if (!str_prefix(o.key, "server/") || o.witness)
+			continue;
+		all++;
+		if (owner_is_member(st.members, o.key + strlen("server/")))
+			have++;
+		else
+			buf_fmt(&later, "%s%s", later.len > 0 ? ", " : "",
+			    o.key + strlen("server/"));
+	}
+	snprintf(text, sizeof text, "%u/%u", have, all);
+	op_put(call, "servers", text);
+	if (later.len > 0 && !later.failed)
+		op_warn(
+		    call, "%s: down or behind, will have it later", later.data);
+	buf_fini(&later);
+}
+
+static void
+commit_row(struct op_call *call, const struct st_revision *r, uint64_t until)
 {
 	op_row(call);
 	op_put_int(call, "rev", r->rev);
 	op_put_int(call, "changes", r->changes);
 	op_put_time(call, "time", r->time);
+	commit_put_servers(call);
+	if (until != 0)
+		op_put_time(call, "until", until);
 	op_put(call, "txid", r->txid);
 	call->rev = r->rev;
+}
+
+/* The same for one that was decided before. */
+static void
+commit_row_again(
+    struct st *st, struct op_call *call, const struct st_revision *r)
+{
+	struct st_confirm c = {0};
+
+	st_confirm_get(stream_db(st_op_commit_stream(st)), r->rev, &c);
+	commit_row(call, r, c.until);
 }
 
 /* What stands, but should be looked at. */
@@ -29,6 +75,17 @@ commit_warn(const struct st_job *j, struct op_call *call)
 
 	json_array_foreach (j->warn, i, words)
 		op_warn(call, "%s", json_string_value(words));
+}
+
+static void
+commit_warn_until(struct op_call *call, uint64_t until)
+{
+	char text[CLOCK_TEXT];
+
+	if (until == 0)
+		return;
+	clock_text(text, until);
+	op_warn(call, "confirm before %s, or it is undone", text);
 }
 
 /* Why a commit did not happen: every conflict, every failed check. */
@@ -59,10 +116,12 @@ commit_on_done(void *arg, struct st_job *j, const struct err *e)
 	} else {
 		st->count.commits++;
 		commit_warn(j, call);
-		commit_row(call, &j->rev);
+		commit_warn_until(call, j->until);
+		commit_row(call, &j->rev, j->until);
 		op_finish(call, NULL);
 	}
 	st_job_free(&j);
+	st_clock_look(st);
 }
 
 /* A commit without a name gets one, for its row. */
@@ -82,7 +141,95 @@ commit_start(struct st *st, struct op_call *call)
 		str_copy(j->rev.txid, sizeof j->rev.txid, txid);
 	else
 		rand_hex(j->rev.txid, 16);
+	j->minutes = op_arg_int(call, "confirmed", 0);
 	st_job_start(j);
+}
+
+/* ---- at a time ------------------------------------------------------------
+ */
+
+/* It would stand now, so it may wait. */
+static int
+commit_schedule(struct st *st, struct op_call *call, uint64_t at, struct err *e)
+{
+	struct stream *commit = st_op_commit_stream(st);
+	const char *comment = op_arg(call, "comment");
+	struct st_draft d = {
+	    .at = at, .minutes = op_arg_int(call, "confirmed", 0)};
+	int r = stream_join(commit, e);
+
+	str_copy(d.session, sizeof d.session, call->who.session);
+	str_copy(d.comment, sizeof d.comment, comment != NULL ? comment : "");
+	if (r == 0)
+		r = st_draft_begin(
+		    stream_db(commit), &call->who, clock_real(), e);
+	if (r == 0)
+		r = st_draft_schedule(st->view.cand, &d, e);
+	if (r != 0)
+		return r;
+	op_row(call);
+	op_put_time(call, "time", at);
+	op_put(call, "session", d.session);
+	return 0;
+}
+
+static void
+commit_on_checked(void *arg, struct st_job *j, const struct err *e)
+{
+	struct op_call *call = arg;
+	struct st *st = j->st;
+	uint64_t at = 0;
+	struct err why;
+
+	call->rev = st->rev;
+	if (e != NULL) {
+		commit_fail(j, call, e);
+	} else if (j->changes.n == 0) {
+		op_warn(call, "nothing to commit");
+		op_finish(call, NULL);
+	} else {
+		commit_warn(j, call);
+		st_moment(op_arg(call, "at"), clock_real(), &at, &why);
+		if (commit_schedule(st, call, at, &why) != 0)
+			op_finish(call, &why);
+		else
+			st_answer_on_ack(st, st_op_commit_stream(st), call);
+	}
+	st_job_free(&j);
+	st_clock_look(st);
+}
+
+static void
+commit_later(struct st *st, struct op_call *call)
+{
+	struct st_job *j;
+	uint64_t at;
+	struct err e;
+
+	if (st_moment(op_arg(call, "at"), clock_real(), &at, &e) != 0) {
+		op_finish(call, &e);
+		return;
+	}
+	if (at <= clock_real()) {
+		op_failf(call, ERR_INVALID, "at: %s: is not to come",
+		    op_arg(call, "at"));
+		return;
+	}
+	j = st_job_new(st, call->who.session, commit_on_checked, call);
+	j->task = ST_TASK_CHECK;
+	st_job_start(j);
+}
+
+/* ---- now ------------------------------------------------------------------
+ */
+
+static void
+commit_begin(struct st *st, struct op_call *call)
+{
+	if (op_arg(call, "at") != NULL)
+		commit_later(st, call);
+	else
+		commit_start(st, call);
 }
 
 /* An earlier commit has been carried out, or cannot be. */
@@ -98,12 +245,12 @@ commit_on_forward(void *arg, struct st_job *j, const struct err *e)
 	if (e != NULL)
 		op_finish(call, e);
 	else if (same)
-		commit_row(call, &r);
+		commit_row_again(st, call, &r);
 	st_job_free(&j);
 	if (e == NULL && same)
 		op_finish(call, NULL);
 	else if (e == NULL)
-		commit_start(st, call);
+		commit_begin(st, call);
 }
 
 /* A commit that was decided and is not applied everywhere goes first. */
@@ -142,11 +289,11 @@ commit_work(void *arg, const struct err *why)
 	if (txid != NULL &&
 	    st_revision_by_txid(stream_db(st_op_commit_stream(st)), txid, &r) ==
 		0) {
-		commit_row(call, &r);
+		commit_row_again(st, call, &r);
 		st_answer_on_ack(st, st_op_commit_stream(st), call);
 		return;
 	}
-	commit_start(st, call);
+	commit_begin(st, call);
 }
 
 static void
@@ -204,6 +351,14 @@ static const struct op_field commit_args[] = {
 	.min = 1,
 	.max = 200,
 	.brief = "why, for those who read the revisions"},
+    {.name = "confirmed",
+	.type = &op_type_int,
+	.min = 1,
+	.max = 1440,
+	.brief = "minutes after which it is undone, unless confirmed"},
+    {.name = "at",
+	.type = &op_type_moment,
+	.brief = "when, instead of now: a time, or +2h"},
     {.name = "txid",
 	.type = &op_type_name,
 	.brief = "own name of this commit; asked again, not done again"},
@@ -213,7 +368,20 @@ static const struct op_field commit_args[] = {
 static const struct op_field commit_cols[] = {
     {.name = "rev", .type = &op_type_int, .brief = "the new revision"},
     {.name = "changes", .type = &op_type_int, .brief = "steps carried out"},
-    {.name = "time", .type = &op_type_time, .brief = "when it was decided"},
+    {.name = "time",
+	.type = &op_type_time,
+	.brief = "when it was decided, or will be"},
+    {.name = "servers",
+	.type = &op_type_text,
+	.brief = "that have it on disk, of those there are"},
+    {.name = "until",
+	.type = &op_type_time,
+	.flags = OP_DETAIL,
+	.brief = "is undone then, unless confirmed"},
+    {.name = "session",
+	.type = &op_type_text,
+	.flags = OP_DETAIL,
+	.brief = "the candidate that waits for its time"},
     {.name = "txid",
 	.type = &op_type_name,
 	.flags = OP_DETAIL,
@@ -233,7 +401,12 @@ const struct op st_op_commit = {
 	"must be unique are checked first. When somebody else has changed "
 	"the same field meanwhile, the commit is refused with both values "
 	"and nothing is lost; compare, set what you mean, and commit again. "
-	"Answers when the change is on disk and running.",
+	"Answers when the change is on disk and running. With confirmed it is "
+	"undone after so many minutes, by a commit of the system's own that "
+	"takes back these changes and nothing else, unless confirm comes "
+	"before; until then nobody can commit what would be in the way of "
+	"that. With at it is checked now and committed then, as it stands; "
+	"show candidates has it meanwhile, configure resume takes it back.",
     .example = "set domain demo.test user 104 name Dora\n"
 	       "commit comment \"new colleague\"",
     .args = commit_args,

@@ -1,6 +1,6 @@
 /*
- * Operations that edit the candidate of the session that asks: set, delete,
- * discard. They answer when the edit is acknowledged; many are on their way
+ * Operations that edit the candidate of the session that asks: set, delete.
+ * They answer when the edit is acknowledged; many are on their way
  * at once and share a group.
  */
 #include <stdlib.h>
@@ -43,7 +43,7 @@ edit_do(struct st *st, struct op_call *call, const struct obj_path *p,
 	    .seal = st->seal,
 	    .session = call->who.session,
 	    .rev = st->rev};
-	int r = stream_join(st_op_commit_stream(st), e);
+	int r = st_op_keep(st, call, e);
 
 	if (r != 0)
 		return r;
@@ -121,36 +121,6 @@ edit_run(struct op_call *call)
 	st_op_enter(call, edit_work);
 }
 
-/* Acknowledged like any edit: a discarded line does not come back. */
-static void
-discard_work(void *arg, const struct err *why)
-{
-	struct op_call *call = arg;
-	struct st *st = st_of(call);
-	struct stream *commit;
-	int64_t n = 0;
-	struct err e;
-
-	if (st_op_refuse(st, call, why))
-		return;
-	commit = st_op_commit_stream(st);
-	if (stream_join(commit, &e) != 0 ||
-	    st_cand_drop(st->view.cand, call->who.session, &n, &e) != 0) {
-		op_finish(call, &e);
-		return;
-	}
-	op_row(call);
-	op_put_int(call, "dropped", n);
-	call->rev = st->rev;
-	st_answer_on_ack(st, commit, call);
-}
-
-static void
-discard_run(struct op_call *call)
-{
-	st_op_enter(call, discard_work);
-}
-
 static const struct op_field set_args[] = {
     {.name = "path",
 	.type = &op_type_path,
@@ -209,25 +179,4 @@ const struct op st_op_delete = {
 	       "delete domain demo.test user 105",
     .args = delete_args,
     .run = edit_run,
-};
-
-static const struct op_field discard_cols[] = {
-    {.name = "dropped",
-	.type = &op_type_int,
-	.brief = "lines of the candidate that were forgotten"},
-    {0},
-};
-
-const struct op st_op_discard = {
-    .name = "discard",
-    .kind = OP_CONFIG,
-    .access = OP_ADMIN,
-    .where = OP_OWNER,
-    .role = ROLE_ST,
-    .brief = "forget the candidate of this session",
-    .about = "What runs is not touched. Other sessions have candidates of "
-	     "their own, which stay.",
-    .example = "discard",
-    .cols = discard_cols,
-    .run = discard_run,
 };

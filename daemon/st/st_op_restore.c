@@ -92,7 +92,7 @@ restore_fill(struct restore *b, struct err *e)
 	struct stream *commit = st_op_commit_stream(b->st);
 	int r;
 
-	if ((r = stream_join(commit, e)) != 0 ||
+	if ((r = st_op_keep(b->st, b->call, e)) != 0 ||
 	    (r = stream_mark(commit, e)) != 0)
 		return r;
 	r = st_restore_fill(

@@ -8,6 +8,7 @@ static int
 revision_row(void *arg, const struct st_revision *r)
 {
 	struct op_call *call = arg;
+	struct st_confirm c;
 
 	op_row(call);
 	op_put_int(call, "rev", r->rev);
@@ -17,6 +18,9 @@ revision_row(void *arg, const struct st_revision *r)
 	op_put_int(call, "changes", r->changes);
 	op_put(call, "comment", r->comment[0] != '\0' ? r->comment : NULL);
 	op_put_bool(call, "applied", r->applied);
+	if (st_confirm_get(
+		stream_db(st_op_commit_stream(st_of(call))), r->rev, &c) == 0)
+		op_put_time(call, "until", c.until);
 	return 0;
 }
 
@@ -98,6 +102,9 @@ static const struct op_field revisions_cols[] = {
     {.name = "from", .type = &op_type_text, .brief = "from where"},
     {.name = "changes", .type = &op_type_int, .brief = "steps it has"},
     {.name = "comment", .type = &op_type_text, .brief = "why"},
+    {.name = "until",
+	.type = &op_type_time,
+	.brief = "is undone then, unless confirmed"},
     {.name = "applied",
 	.type = &op_type_bool,
 	.flags = OP_DETAIL,

@@ -1,205 +1,19 @@
-/*
- * The way back: a candidate that would make the running configuration equal
- * to what it was after an earlier revision. The first change of a field since
- * then holds its old value. Secrets go back as they were sealed, a deleted
- * domain gets its own id again, and with it the data that was kept aside.
- * Nothing runs until the candidate is committed, where conflicts with later
- * work are told as always.
- */
-#include <stdlib.h>
-#include <string.h>
-
+/* The operation that makes a candidate of the way back (st_rollback.c). */
 #include "st_op.h"
-#include "daemon/base/mem.h"
-
-struct rollback {
-	struct st *st;
-	struct op_call *call;
-	int64_t rev;
-	struct st_hold *hold;
-};
-
-/* An object of the history: how it runs now. */
-struct rollback_row {
-	struct obj_path path;
-	struct obj_row row;
-	bool exists;
-};
-
-/* The object as it runs, seen through the candidate that is being made. */
-static int
-rollback_look(
-    struct rollback *b, const char *path, struct rollback_row *r, struct err *e)
-{
-	const struct st *st = b->st;
-	struct st_place at;
-	int got;
-
-	memset(r, 0, sizeof *r);
-	got = obj_path_parse(st->cfg.objs, path, &r->path, e);
-	if (got == 0)
-		got = st_view_locate(
-		    &st->view, b->call->who.session, &r->path, &at, e);
-	if (got == 0)
-		r->exists = st_view_row(&at, &r->path, &r->row) == 0;
-	return got;
-}
-
-/* Whether the object shall be there: its first step since then says so. */
-static int
-rollback_object(
-    struct rollback *b, const char *path, bool existed, struct err *e)
-{
-	struct rollback_row r;
-	int got = rollback_look(b, path, &r, e);
-
-	if (got == -ERR_ABSENT && !existed)
-		return 0; /* it goes with its domain */
-	if (got == 0 && (existed || r.exists))
-		got = st_cand_intend(b->st->view.cand, b->call->who.session,
-		    path, existed ? ST_SET : ST_DELETE, r.exists, b->st->rev,
-		    e);
-	if (r.exists)
-		obj_row_fini(&r.row);
-	return got;
-}
-
-/* The base is what runs, so only later work of others conflicts. */
-static int
-rollback_put(struct rollback *b, const char *path, const char *field,
-    const char *old, struct err *e)
-{
-	const struct op_field *f;
-	struct rollback_row r;
-	int got = rollback_look(b, path, &r, e);
-
-	if (got != 0)
-		return got;
-	f = obj_field(r.path.obj, field);
-	if (f != NULL)
-		got = st_cand_put(b->st->view.cand, b->call->who.session, path,
-		    field,
-		    r.exists ? r.row.value[f - r.path.obj->fields] : NULL, old,
-		    b->st->rev, e);
-	if (r.exists)
-		obj_row_fini(&r.row);
-	return got;
-}
-
-/* A field goes back, unless its object goes altogether. */
-static int
-rollback_field(struct rollback *b, const char *path, const char *field,
-    const char *old, struct err *e)
-{
-	struct st_object o;
-	int r;
-
-	r = st_cand_object(b->st->view.cand, b->call->who.session, path, &o, e);
-	if (r != 0 || o.intent == ST_DELETE)
-		return r;
-	if (o.intent == ST_NONE) {
-		/* Made and gone since then: its own step came first and said
-		 * nothing. */
-		r = rollback_object(b, path, true, e);
-		if (r != 0)
-			return r == -ERR_ABSENT ? 0 : r;
-	}
-	return rollback_put(b, path, field, old, e);
-}
-
-/* Turn the history since the revision into a candidate. min() picks the row
- * whose other columns are shown: sqlite.org/lang_select.html, "Bare columns
- * in an aggregate query". */
-static int
-rollback_fill(struct rollback *b, struct err *e)
-{
-	sqlite3_stmt *s = st_sql(b->st->view.db(b->st, "commit"), e,
-	    "SELECT path, field, old, min(rev * 1000000000 + n) FROM change "
-	    "WHERE rev > ?1 GROUP BY path, field ORDER BY path, field",
-	    "i", b->rev);
-	const char *path = NULL, *field, *old;
-	char gone[OBJ_PATH] = "";
-	int r = 0;
-
-	if (s == NULL)
-		return -ERR_IO;
-	while (r == 0 && sqlite3_step(s) == SQLITE_ROW) {
-		path = st_text(s, 0);
-		field = st_text(s, 1);
-		old = st_text(s, 2);
-		if (field[0] == '\0' && old == NULL)
-			snprintf(gone, sizeof gone, "%s", path);
-		if (field[0] == '\0')
-			r = rollback_object(b, path, old != NULL, e);
-		else if (strcmp(gone, path) != 0)
-			r = rollback_field(b, path, field, old, e);
-		if (r != 0)
-			err_wrap(e, "%s", path);
-	}
-	sqlite3_finalize(s);
-	return r;
-}
 
 static void
-rollback_finish(struct rollback *b, const struct err *e)
+rollback_on_filled(void *arg, const struct err *why)
 {
-	struct op_call *call = b->call;
-	struct st *st = b->st;
+	struct op_call *call = arg;
+	struct st *st = st_of(call);
 
-	st_hold_close(&b->hold);
-	free(b);
-	if (e != NULL) {
-		op_finish(call, e);
+	if (why != NULL) {
+		op_finish(call, why);
 	} else {
 		call->rev = st->rev;
 		st_answer_on_ack(st, st_op_commit_stream(st), call);
 	}
 	st_gate_open(st);
-}
-
-/* The streams of all domains that the history speaks of are open. */
-static void
-rollback_on_open(void *arg, const struct err *why)
-{
-	struct rollback *b = arg;
-	struct stream *commit;
-	struct err e;
-	int r;
-
-	if (why != NULL) {
-		rollback_finish(b, why);
-		return;
-	}
-	commit = st_op_commit_stream(b->st);
-	if ((r = stream_join(commit, &e)) == 0 &&
-	    (r = stream_mark(commit, &e)) == 0) {
-		r = rollback_fill(b, &e);
-		if (r == 0)
-			r = stream_mark_keep(commit, &e);
-		else
-			stream_mark_undo(commit, NULL);
-	}
-	rollback_finish(b, r != 0 ? &e : NULL);
-}
-
-/* Streams of domains that were touched since; those of deleted ones too. */
-static int
-rollback_hold(struct rollback *b, struct err *e)
-{
-	struct st *st = b->st;
-	sqlite3_stmt *s = st_sql(st->view.db(st, "commit"), e,
-	    "SELECT DISTINCT stream FROM change WHERE rev > ?1 "
-	    "AND stream LIKE 'domain/%' AND stream <> '" ST_ROOT_STREAM "'",
-	    "i", b->rev);
-
-	if (s == NULL)
-		return -ERR_IO;
-	while (sqlite3_step(s) == SQLITE_ROW) {
-		if (st_view_known(&st->view, st_text(s, 0) + strlen("domain/")))
-			st_hold_add(b->hold, st_text(s, 0), ST_DOMAIN);
-	}
-	sqlite3_finalize(s);
-	return 0;
 }
 
 /* Only an empty candidate can become a way back; and the history must reach
@@ -223,25 +37,18 @@ rollback_work(void *arg, const struct err *why)
 {
 	struct op_call *call = arg;
 	struct st *st = st_of(call);
-	struct rollback *b;
 	struct err e;
 
 	if (st_op_refuse(st, call, why))
 		return;
-	if (rollback_admit(st, call, op_arg_int(call, "rev", 0), &e) != 0) {
+	if (rollback_admit(st, call, op_arg_int(call, "rev", 0), &e) != 0 ||
+	    st_op_keep(st, call, &e) != 0) {
 		op_finish(call, &e);
 		return;
 	}
-	b = xcalloc(1, sizeof *b);
-	b->st = st;
-	b->call = call;
-	b->rev = op_arg_int(call, "rev", 0);
 	st_gate_shut(st);
-	b->hold = st_hold_new(st, rollback_on_open, b);
-	if (rollback_hold(b, &e) != 0)
-		rollback_finish(b, &e);
-	else
-		st_hold_go(b->hold);
+	st_rollback(st, call->who.session, op_arg_int(call, "rev", 0),
+	    INT64_MAX, rollback_on_filled, call);
 }
 
 static void

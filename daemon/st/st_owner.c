@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "st.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -103,6 +104,7 @@ owner_serve(struct st *st)
 {
 	st->serving = true;
 	st_cdr_start(st);
+	st_clock_look(st);
 	log_info("epoch=%llu rev=%lld serving", (unsigned long long)st->epoch,
 	    (long long)st->rev);
 	st->cfg.on_serving(st->cfg.arg, st->epoch);
@@ -229,6 +231,7 @@ st_resign(struct st *st, const struct err *why)
 	st->resigning = true;
 	st->serving = false;
 	st_cdr_stop(st);
+	st_clock_stop(st);
 	st_answers_fail(st, &e);
 	if (st->job != NULL)
 		st_job_fail(st->job, &e);
@@ -271,7 +274,8 @@ owner_session_end(void *arg, const struct err *why)
 
 	if (why == NULL && commit != NULL &&
 	    (stream_join(commit->stream, &e) != 0 ||
-		st_cand_drop(s->st->view.cand, s->name, NULL, &e) != 0))
+		st_draft_leave(s->st->view.cand, s->name, clock_real(), &e) !=
+		    0))
 		log_warnx("session=%s %s", s->name, e.text);
 	free(s);
 }
@@ -298,6 +302,7 @@ st_sessions(struct st *st, const char *server, json_t *sessions)
 	if (!st->serving || !json_is_array(sessions))
 		return;
 	if (stream_join(commit->stream, &e) != 0 ||
-	    st_cand_keep(st->view.cand, server, sessions, &e) != 0)
+	    st_draft_sessions(
+		st->view.cand, server, sessions, clock_real(), &e) != 0)
 		log_warnx("candidates: %s", e.text);
 }

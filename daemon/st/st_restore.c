@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "st_restore.h"
 #include "daemon/base/clock.h"
@@ -19,54 +18,14 @@
 
 #define RESTORE_APPLY (10 * CLOCK_SEC) /* for a commit to be carried out */
 
-/* ---- times --------------------------------------------------------------- */
-
-static int
-restore_ago(const char *text, uint64_t now, uint64_t *time, struct err *e)
-{
-	static const struct op_field field = {
-	    .name = "to", .type = &op_type_duration};
-	char out[32];
-	int64_t seconds;
-
-	if (op_parse(&field, text, out, sizeof out, e) != 0 ||
-	    !str_int(out, 1, INT32_MAX, &seconds) ||
-	    (uint64_t)seconds * CLOCK_SEC > now)
-		return -ERR_INVALID;
-	*time = now - (uint64_t)seconds * CLOCK_SEC;
-	return 0;
-}
-
-/* The canonical form of a time: 2027-03-01T08:30:00.000Z. */
-static int
-restore_date(const char *text, uint64_t *time, struct err *e)
-{
-	static const struct op_field field = {
-	    .name = "to", .type = &op_type_time};
-	char out[CLOCK_TEXT];
-	struct tm tm = {0};
-	const char *end;
-
-	if (op_parse(&field, text, out, sizeof out, e) != 0 ||
-	    (end = strptime(out, "%Y-%m-%dT%H:%M:%S.", &tm)) == NULL)
-		return -ERR_INVALID;
-	*time = (uint64_t)timegm(&tm) * CLOCK_SEC +
-	    (uint64_t)strtoul(end, NULL, 10) * CLOCK_MS + CLOCK_MS - 1;
-	return 0;
-}
-
 int
 st_restore_time(const char *text, uint64_t now, uint64_t *time, struct err *e)
 {
 	char said[CLOCK_TEXT], is[CLOCK_TEXT];
-	int r;
+	int r = st_moment(text, now, time, e);
 
-	r = text[0] == '-' ? restore_ago(text + 1, now, time, e)
-			   : restore_date(text, time, e);
 	if (r != 0)
-		return err_set(e, ERR_INVALID,
-		    "expected a time such as 2027-03-01T08:30:00Z, or -10m "
-		    "for ten minutes ago");
+		return r;
 	if (*time >= now + CLOCK_MS) {
 		clock_text(said, *time);
 		clock_text(is, now);

@@ -7,9 +7,12 @@
  *   commit        candidate: what sessions want, a row a field; field ""
  *                   is the object itself, its value '+' set, '=' replaced,
  *                   NULL deleted, its base '1' when it existed.
+ *                 draft: the candidates that are kept (st_draft.c).
  *                 revision: the decisions. change: their change sets, a row
  *                   a step; rows and not one JSON text, so that the last to
  *                   touch a path is found by an index.
+ *                 unconfirmed: revisions that are undone at a time
+ *                   (st_confirm.c).
  *                 collected: how far call records were taken over.
  *   domain/root   tombstone: deleted domains, whose streams are kept.
  *   domain/<id>   cdr: the domain's call records.
@@ -30,6 +33,11 @@ static const char tables_commit[] =
     "CREATE TABLE IF NOT EXISTS candidate(session TEXT NOT NULL, "
     "path TEXT NOT NULL, field TEXT NOT NULL, base TEXT, value TEXT, "
     "rev INTEGER NOT NULL, PRIMARY KEY(session, path, field));\n"
+    "CREATE TABLE IF NOT EXISTS draft(session TEXT PRIMARY KEY, "
+    "operator TEXT NOT NULL, source TEXT NOT NULL, started INTEGER NOT NULL, "
+    "ended INTEGER, at INTEGER, minutes INTEGER, comment TEXT, failed TEXT);\n"
+    "CREATE TABLE IF NOT EXISTS unconfirmed(rev INTEGER PRIMARY KEY, "
+    "until INTEGER NOT NULL, operator TEXT NOT NULL, failed TEXT);\n"
     "CREATE TABLE IF NOT EXISTS revision(rev INTEGER PRIMARY KEY, "
     "txid TEXT NOT NULL UNIQUE, time INTEGER NOT NULL, "
     "operator TEXT NOT NULL, source TEXT NOT NULL, comment TEXT, "

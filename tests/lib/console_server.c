@@ -63,6 +63,7 @@ describe(struct server *s, json_t *id, json_t *params)
 	json_object_set_new(o, "server", json_string("srv1"));
 	json_object_set_new(o, "site", json_string("demo"));
 	json_object_set_new(o, "user", json_string("anna"));
+	json_object_set_new(o, "session", json_string("srv1.1"));
 	answer(s, id, "result", o);
 }
 

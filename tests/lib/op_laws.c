@@ -148,9 +148,9 @@ check_fields(struct laws *l, const char *kind, const struct op_field *f)
 /* ---- operations --------------------------------------------------------- */
 
 static const char *const verbs[] = {"show", "monitor", "trace", "test", "clear",
-    "request", "set", "delete", "rename", "copy", "insert", "annotate",
-    "compare", "check", "commit", "confirm", "rollback", "restore", "update",
-    "discard", "apply", "export", NULL};
+    "request", "configure", "set", "delete", "rename", "copy", "insert",
+    "annotate", "compare", "check", "commit", "confirm", "undo", "rollback",
+    "restore", "update", "discard", "apply", "export", NULL};
 
 /* The verb is one of the closed list. */
 static void

@@ -299,7 +299,9 @@ candidates_end_with_their_session(void **state)
 	fix_set(f, "s3", "domain a.test user 101", "name=Ann");
 	assert_int_equal(st_cand_drop(f->view.cand, "s1", &n, &f->err), 0);
 	assert_int_equal(n, 2);
-	assert_int_equal(st_cand_keep(f->view.cand, NULL, live, &f->err), 0);
+	assert_int_equal(
+	    st_draft_sessions(f->view.cand, NULL, live, clock_real(), &f->err),
+	    0);
 	assert_int_equal(fix_count(f->commit,
 			     "SELECT count(DISTINCT session) FROM candidate "
 			     "WHERE session = 's2'"),

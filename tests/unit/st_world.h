@@ -20,7 +20,9 @@ struct world {
 	bool answered;
 	struct err err;
 	json_t *result, *data;
-	unsigned open; /* calls not yet answered */
+	unsigned open;	      /* calls not yet answered */
+	const char *operator; /* who asks */
+	bool keep;	      /* candidates, when the session ends */
 };
 
 static inline void
@@ -153,9 +155,11 @@ on_done(void *arg, struct op_call *call, const struct err *e)
 static inline void
 ask(struct world *w, const char *session, const char *name, json_t *args)
 {
-	struct op_who who = {.name = "ivanov", .access = OP_ADMIN};
+	struct op_who who = {.access = OP_ADMIN, .keep = w->keep};
 	const struct op *const *op = st_role.ops;
 
+	str_copy(who.name, sizeof who.name,
+	    w->operator != NULL ? w->operator : "ivanov");
 	str_copy(who.session, sizeof who.session, session);
 	str_copy(who.from, sizeof who.from, "local");
 	while (*op != NULL && strcmp((*op)->name, name) != 0)

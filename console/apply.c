@@ -1,0 +1,363 @@
+/*
+ * `apply`: what a file of set lines says, and with `prune` nothing else below
+ * a path, is made so by one commit. What runs already is not touched: a file
+ * that says what runs makes no commit at all.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "console.h"
+#include "daemon/base/map.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+#define APPLY_WINDOW 1024 /* requests sent ahead; half of them are awaited */
+
+struct apply_run {
+	struct session *s;
+	const struct place *place; /* of the command itself */
+	const struct op *set, *remove, *configuration;
+	const char *file;
+	json_t *said; /* path -> values, of the file */
+	int status;   /* exit status of the first error */
+};
+
+/* A line on its way. */
+struct apply_sent {
+	struct apply_run *a;
+	unsigned line; /* of the file; 0 = none of it */
+	char *text;
+	struct command command;
+};
+
+static int
+apply_fail(struct apply_run *a, enum err_code code, const char *words)
+{
+	struct err e;
+
+	err_set(&e, code, "%s", words);
+	return report(a->s,
+	    &(struct report){
+		.place = a->place, .at = REPORT_NOWHERE, .err = &e});
+}
+
+static void
+apply_on_reply(void *arg, struct reply *reply)
+{
+	struct apply_sent *sent = arg;
+	struct apply_run *a = sent->a;
+	struct place p = {
+	    .file = a->file, .line = sent->line, .text = sent->text};
+
+	if (a->status == 0)
+		a->status = command_show(a->s, sent->line != 0 ? &p : a->place,
+		    &sent->command, reply);
+	command_fini(&sent->command);
+	free(sent->text);
+	free(sent);
+}
+
+/* The command is taken. */
+static void
+apply_send(struct apply_run *a, unsigned line, const char *text,
+    struct command *c, const struct op *op, json_t *args)
+{
+	struct apply_sent *sent = xcalloc(1, sizeof *sent);
+	struct conn *conn = &a->s->conn;
+
+	sent->a = a;
+	sent->line = line;
+	sent->text = xstrdup(text);
+	sent->command = *c;
+	memset(c, 0, sizeof *c);
+	session_ran(a->s, op);
+	conn_send(conn, op->name, args, apply_on_reply, sent);
+	if (conn->open >= APPLY_WINDOW)
+		conn_wait(conn, APPLY_WINDOW / 2);
+}
+
+/* ---- the file ------------------------------------------------------------ */
+
+/* One object may have several lines. */
+static void
+apply_say(struct apply_run *a, json_t *args)
+{
+	const char *path = json_string_value(json_object_get(args, "path"));
+	json_t *values = json_object_get(args, "values"), *said;
+
+	said = json_object_get(a->said, path);
+	if (said == NULL) {
+		said = json_object();
+		json_object_set_new(a->said, path, said);
+	}
+	if (values != NULL)
+		json_object_update(said, values);
+}
+
+static void
+apply_line(struct apply_run *a, unsigned line, const char *text)
+{
+	struct place p = {.file = a->file, .line = line, .text = text};
+	struct command c;
+	struct err e;
+
+	if (command_parse(a->s, &p, &c) != 0) {
+		conn_wait(&a->s->conn, 0);
+		if (a->status == 0)
+			a->status = command_refuse(a->s, &p, &c);
+	} else if (c.walk.op != a->set || c.npipes != 0) {
+		conn_wait(&a->s->conn, 0);
+		err_set(&e, ERR_SYNTAX, "apply takes set lines only");
+		if (a->status == 0)
+			a->status = report(a->s,
+			    &(struct report){.place = &p, .at = 0, .err = &e});
+	} else {
+		apply_say(a, c.walk.args);
+		apply_send(a, line, text, &c, a->set, json_incref(c.walk.args));
+	}
+	command_fini(&c);
+}
+
+static void
+apply_file(struct apply_run *a)
+{
+	FILE *f = strcmp(a->file, "-") == 0 ? stdin : fopen(a->file, "re");
+	unsigned line = 0;
+	char *text = NULL;
+	size_t room = 0;
+	struct err e;
+	ssize_t n;
+
+	if (f == NULL) {
+		err_errno(&e, ERR_INVALID, "%s", a->file);
+		a->status = report(a->s,
+		    &(struct report){
+			.place = a->place, .at = REPORT_NOWHERE, .err = &e});
+		return;
+	}
+	while (a->status == 0 && !a->s->conn.interrupted &&
+	    (n = getline(&text, &room, f)) > 0) {
+		line++;
+		while (n > 0 && strchr("\r\n", text[n - 1]) != NULL)
+			text[--n] = '\0';
+		if (!command_is_blank(text))
+			apply_line(a, line, text);
+	}
+	if (ferror(f) && a->status == 0)
+		a->status = apply_fail(a, ERR_IO, "the file cannot be read");
+	free(text);
+	if (f != stdin)
+		fclose(f);
+	conn_wait(&a->s->conn, 0);
+}
+
+/* ---- what the file does not say ------------------------------------------ */
+
+/* Fields of an object that the file names, but without them. */
+static json_t *
+apply_unsaid(json_t *said, json_t *values)
+{
+	json_t *fields = json_array(), *value;
+	const char *name;
+
+	json_object_foreach (values, name, value) {
+		if (json_object_get(said, name) == NULL)
+			json_array_append_new(fields, json_string(name));
+	}
+	return fields;
+}
+
+static bool
+apply_is_below(const char *path, const char *front)
+{
+	return str_prefix(path, front) && path[strlen(front)] == ' ';
+}
+
+/* A line of what would be; gone: the last object that goes as a whole. */
+static void
+apply_prune_line(struct apply_run *a, const char *text, char gone[OBJ_PATH])
+{
+	struct place p = {.text = text};
+	json_t *said, *fields, *args;
+	struct command c;
+	const char *path;
+
+	if (command_parse(a->s, &p, &c) != 0 || c.walk.op != a->set) {
+		if (a->status == 0)
+			a->status = command_refuse(a->s, &p, &c);
+		command_fini(&c);
+		return;
+	}
+	path = json_string_value(json_object_get(c.walk.args, "path"));
+	said = json_object_get(a->said, path);
+	fields = said != NULL
+	    ? apply_unsaid(said, json_object_get(c.walk.args, "values"))
+	    : json_array();
+	if ((gone[0] == '\0' || !apply_is_below(path, gone)) &&
+	    (said == NULL || json_array_size(fields) > 0)) {
+		if (said == NULL)
+			str_copy(gone, OBJ_PATH, path);
+		args = json_pack("{s:s}", "path", path);
+		if (said != NULL)
+			json_object_set(args, "fields", fields);
+		apply_send(a, 0, text, &c, a->remove, args);
+	}
+	json_decref(fields);
+	command_fini(&c);
+}
+
+static void
+apply_prune(struct apply_run *a, const char *path)
+{
+	char gone[OBJ_PATH] = "";
+	struct reply reply;
+	json_t *row;
+	size_t i;
+	int r;
+
+	r = conn_call(&a->s->conn, a->configuration->name,
+	    json_pack("{s:s, s:b}", "path", path, "candidate", 1), &reply);
+	if (r != 0 && r != -ERR_ABSENT)
+		a->status = report_err(a->s, &reply.err);
+	json_array_foreach (json_object_get(reply.result, "data"), i, row) {
+		if (a->status == 0)
+			apply_prune_line(a,
+			    json_string_value(json_object_get(row, "line")),
+			    gone);
+	}
+	reply_fini(&reply);
+	conn_wait(&a->s->conn, 0);
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+static void
+apply_discard(struct apply_run *a)
+{
+	struct reply reply;
+
+	if (a->s->conn.rpc == NULL || a->s->set_discard == NULL)
+		return;
+	conn_call(&a->s->conn, a->s->set_discard->name, NULL, &reply);
+	reply_fini(&reply);
+	a->s->dirty = false;
+}
+
+/* Show what an operation without arguments, or with these, answers. */
+static int
+apply_show(struct apply_run *a, const struct op *op, json_t *args)
+{
+	struct command c = {.walk = {.op = op}};
+	struct reply reply;
+	int status;
+
+	conn_call(&a->s->conn, op->name, args, &reply);
+	status = command_show(a->s, a->place, &c, &reply);
+	reply_fini(&reply);
+	return status;
+}
+
+static int
+apply_commit(struct apply_run *a)
+{
+	json_t *args;
+	char comment[200];
+
+	snprintf(comment, sizeof comment, "apply %.180s", a->file);
+	args = json_pack("{s:s}", "comment", comment);
+	if (a->s->opt->confirmed != 0)
+		json_object_set_new(
+		    args, "confirmed", json_integer(a->s->opt->confirmed));
+	return apply_show(a, a->s->set_commit, args);
+}
+
+static int
+apply_settle(struct apply_run *a)
+{
+	struct reply reply;
+	long n = session_changes(a->s, &reply);
+	int status = n < 0 ? report_err(a->s, &reply.err) : 0;
+
+	reply_fini(&reply);
+	if (n < 0)
+		return status;
+	if (n == 0) {
+		report_note(a->s, "nothing differs");
+		return 0;
+	}
+	if (!a->s->opt->dry)
+		return apply_commit(a);
+	if ((status = apply_show(a, a->s->set_compare, NULL)) == 0)
+		status = EXIT_DIFFERS;
+	return status;
+}
+
+/* Only an empty candidate is made into what the file says. */
+static bool
+apply_may(struct apply_run *a)
+{
+	struct reply reply;
+	long n;
+
+	a->set = op_find(&a->s->table, "set");
+	a->remove = op_find(&a->s->table, "delete");
+	a->configuration = op_find(&a->s->table, "show configuration");
+	if (a->set == NULL || a->remove == NULL || a->configuration == NULL ||
+	    a->s->set_commit == NULL || a->s->set_compare == NULL) {
+		a->status = apply_fail(
+		    a, ERR_UNKNOWN, "this server has no configuration");
+		return false;
+	}
+	n = session_changes(a->s, &reply);
+	if (n < 0)
+		a->status = report_err(a->s, &reply.err);
+	else if (n > 0)
+		a->status = apply_fail(a, ERR_REFUSED,
+		    "the candidate has changes: commit or discard them first");
+	reply_fini(&reply);
+	return n == 0;
+}
+
+int
+apply_run(struct session *s, const struct place *p, json_t *args)
+{
+	struct apply_run a = {.s = s,
+	    .place = p,
+	    .file = json_string_value(json_object_get(args, "from"))};
+	const char *path = json_string_value(json_object_get(args, "path"));
+
+	if (!apply_may(&a))
+		return a.status;
+	a.said = json_object();
+	apply_file(&a);
+	if (a.status == 0 && path != NULL)
+		apply_prune(&a, path);
+	if (s->conn.interrupted)
+		a.status = EXIT_INTERRUPTED;
+	if (a.status == 0)
+		a.status = apply_settle(&a);
+	if (a.status != 0 || s->opt->dry)
+		apply_discard(&a);
+	json_decref(a.said);
+	return a.status;
+}
+
+int
+apply_export(struct session *s, const struct place *p, struct command *c)
+{
+	const struct op *op = op_find(&s->table, "show configuration");
+	struct reply reply;
+	int status;
+
+	if (op == NULL) {
+		struct err e;
+
+		err_set(&e, ERR_UNKNOWN, "this server has no configuration");
+		return report_err(s, &e);
+	}
+	c->walk.op = op;
+	conn_call(&s->conn, op->name, json_incref(c->walk.args), &reply);
+	status = command_show(s, p, c, &reply);
+	reply_fini(&reply);
+	return status;
+}

@@ -1,0 +1,141 @@
+/*
+ * A candidate brought up to what runs now, after a conflict: of each field
+ * that somebody else has changed since the session touched it, either the
+ * candidate's value is meant, knowing the other one, or it is forgotten.
+ */
+#include <string.h>
+
+#include "st.h"
+#include "daemon/base/str.h"
+
+struct update {
+	const struct st_view *view;
+	const char *session;
+	int64_t rev;
+	bool mine;
+	int64_t n;
+};
+
+/* An object of the candidate, as it runs. */
+struct update_object {
+	struct obj_path path;
+	struct obj_row row;
+	bool exists;
+};
+
+static void
+update_look(
+    struct update *u, const struct st_entry *self, struct update_object *o)
+{
+	struct st_place at;
+
+	memset(o, 0, sizeof *o);
+	if (obj_path_parse(u->view->objs, self->path, &o->path, NULL) == 0 &&
+	    st_view_locate(u->view, u->session, &o->path, &at, NULL) == 0)
+		o->exists = st_view_row(&at, &o->path, &o->row) == 0;
+}
+
+/* What runs for a row of the candidate; for the object itself '1'. */
+static const char *
+update_running(const struct update_object *o, const struct st_entry *w)
+{
+	const struct op_field *f;
+
+	if (!o->exists)
+		return NULL;
+	if (w->field[0] == '\0')
+		return "1";
+	f = obj_field(o->path.obj, w->field);
+	return f != NULL ? o->row.value[f - o->path.obj->fields] : NULL;
+}
+
+/* Whole objects that go: whatever was changed in them counts. */
+static bool
+update_touched(struct update *u, const struct st_entry *w)
+{
+	struct st_touch by;
+
+	return w->field[0] == '\0' && (w->value == NULL || *w->value == '=') &&
+	    st_revision_touch(
+		st_cand_db(u->view->cand), w->path, true, w->rev, &by);
+}
+
+static bool
+update_wants(
+    struct update *u, const struct update_object *o, const struct st_entry *w)
+{
+	const char *running = update_running(o, w);
+
+	if (update_touched(u, w))
+		return true;
+	if (w->field[0] == '\0')
+		return (w->base != NULL) != o->exists;
+	return !str_equal(running, w->base) && !str_equal(running, w->value);
+}
+
+/* The other's value is known now: it is what the candidate starts from. */
+static int
+update_mine(struct update *u, const struct update_object *o,
+    const struct st_entry *w, struct err *e)
+{
+	return st_sql_run(st_cand_db(u->view->cand), e,
+	    "UPDATE candidate SET base = ?4, rev = ?5 WHERE session = ?1 "
+	    "AND path = ?2 AND field = ?3",
+	    "ssssi", u->session, w->path, w->field, update_running(o, w),
+	    u->rev);
+}
+
+static int
+update_theirs(struct update *u, const struct st_entry *w, struct err *e)
+{
+	if (w->field[0] == '\0')
+		return st_cand_forget(u->view->cand, u->session, w->path, e);
+	return st_sql_run(st_cand_db(u->view->cand), e,
+	    "DELETE FROM candidate WHERE session = ?1 AND path = ?2 "
+	    "AND field = ?3",
+	    "sss", u->session, w->path, w->field);
+}
+
+/* The rows of one object, its own first. */
+static int
+update_object(
+    struct update *u, const struct st_entry *list, size_t n, struct err *e)
+{
+	struct update_object o;
+	size_t i;
+	int r = 0;
+
+	update_look(u, &list[0], &o);
+	for (i = 0; r == 0 && i < n; i++) {
+		if (!update_wants(u, &o, &list[i]))
+			continue;
+		u->n++;
+		r = u->mine ? update_mine(u, &o, &list[i], e)
+			    : update_theirs(u, &list[i], e);
+	}
+	if (o.exists)
+		obj_row_fini(&o.row);
+	return r;
+}
+
+int
+st_update(const struct st_view *v, const char *session, int64_t rev, bool mine,
+    int64_t *n, struct err *e)
+{
+	struct update u = {v, session, rev, mine, 0};
+	struct pool *pool = pool_new();
+	struct st_entry *list;
+	size_t rows = 0, at, end;
+	int r = st_cand_list(v->cand, session, pool, &list, &rows, e);
+
+	for (at = 0; r == 0 && at < rows; at = end) {
+		for (end = at + 1;
+		     end < rows && list[end].path == list[at].path; end++)
+			;
+		r = update_object(&u, &list[at], end - at, e);
+	}
+	st_cand_remember(v->cand, NULL, NULL, NULL);
+	pool_free(&pool);
+	*n = u.n;
+	return r;
+}

@@ -1,0 +1,169 @@
+#!/bin/bash
+# Configuration as transactions, on a whole site: what is edited at a prompt
+# outlives the console, its server's processes and the store's owner; a commit
+# that nobody confirms is taken back; files are applied, and twice is once.
+cd "$(dirname "$0")/../.." && . tests/lib/t.sh
+
+t "the site comes up with its demo domain" site_up
+
+# A console at a terminal of its own; lines go to it by say.
+prompt() {
+	rm -f "$dir/keys" && mkfifo "$dir/keys"
+	script -qec "$bin/tandem -s $state/control.sock" /dev/null \
+	    < "$dir/keys" > "$dir/screen" 2>&1 &
+	prompt=$!
+	exec {keys}> "$dir/keys"
+}
+say() {
+	printf '%s\r' "$1" >&$keys
+}
+seen() {
+	grep -q "$1" "$dir/screen"
+}
+prompt_ends() {
+	exec {keys}>&-
+	wait $prompt
+}
+candidates() {
+	rows 'show candidates' "$1"
+}
+line_runs() {
+	[ "$(tandem -c "show configuration $1 | match \"$2\" | count")" = 1 ]
+}
+
+killed_console() {
+	prompt
+	say 'set domain demo.test description "kept"'
+	eventually candidates '.data | length == 1' || return 1
+	kill -9 "$(pgrep -P $prompt)"
+	prompt_ends
+	eventually candidates '[.data[].state] == ["left"]'
+}
+t "a console that is killed leaves its candidate" killed_console
+
+resumed() {
+	prompt
+	eventually seen 'you have left 1 candidate' || return 1
+	say 'configure resume'
+	eventually candidates '[.data[].state] == ["open"]' || return 1
+	say 'commit comment "taken up"'
+	eventually line_runs 'domain demo.test' 'description kept' &&
+	    candidates '.data == []'
+	local status=$?
+	say quit
+	prompt_ends
+	return $status
+}
+t "the next one takes it up and commits it" resumed
+
+# Control dies, then the owner of the store: the prompt goes on with its own.
+processes_die() {
+	prompt
+	say 'set domain demo.test description "outlives"'
+	eventually candidates '[.data[].state] == ["open"]' || return 1
+	kill -9 "$(pid_of control/1)"
+	eventually candidates '[.data[].state] == ["left"]' || return 1
+	say 'show version'
+	eventually seen 'with your candidate' &&
+	    eventually candidates '[.data[].state] == ["open"]' || return 1
+	moves st
+	eventually candidates '[.data[].state] == ["open"]' || return 1
+	say 'commit'
+	eventually line_runs 'domain demo.test' 'description outlives'
+	local status=$?
+	say quit
+	prompt_ends
+	return $status
+}
+t "it outlives control and the owner of the store" processes_die
+
+script_leaves_none() {
+	tandem -q -c 'set domain demo.test description "dropped"' 2> /dev/null
+	[ $? -eq 1 ] && candidates '.data == []'
+}
+t "a script leaves none" script_leaves_none
+
+not_confirmed() {
+	tandem -q --commit=confirmed:5 \
+	    -c 'set domain demo.test description unsure' &&
+	line_runs 'domain demo.test' 'description unsure' || return 1
+	tandem -q --commit -c 'set domain demo.test description "mine"'
+	[ $? -eq 4 ] || return 1
+	tandem -q --commit -c 'set domain other.test' || return 1
+	tandem -q -c undo && line_runs 'domain demo.test' 'description outlives' &&
+	    line_runs 'domain other.test' 'set domain other.test' &&
+	    { tandem -q -c confirm; [ $? -eq 3 ]; }
+}
+t "undo takes back an unconfirmed commit and nothing else" not_confirmed
+
+confirmed() {
+	tandem -q -c 'set domain demo.test description "stays"' \
+	    -c 'commit confirmed 1' && tandem -q -c confirm &&
+	    rows 'show revisions last 1' '.data[0].until == null'
+}
+t "confirm lets one stay" confirmed
+
+later() {
+	tandem -q -c 'set domain demo.test description "later"' \
+	    -c 'commit at +2h comment "tonight"' &&
+	candidates '[.data[] | .state, .comment] == ["waits", "tonight"]' &&
+	tandem -q -c "discard session $(candidates '.data[0].session' |
+	    tr -d '"')" && candidates '.data == []' || return 1
+	tandem -q -c 'set domain demo.test description "x"' -c 'commit at -2h'
+	[ $? -eq 2 ]
+}
+t "a commit waits for its time, or is taken back before" later
+
+exported() {
+	tandem -c 'export domain demo.test' > "$dir/demo.conf" &&
+	revision=$(rows 'show revisions last 1' '.data[0].rev') &&
+	tandem -q -c "apply $dir/demo.conf" &&
+	tandem -q -c "apply prune domain demo.test from $dir/demo.conf" &&
+	[ "$(rows 'show revisions last 1' '.data[0].rev')" = "$revision" ]
+}
+t "what was exported is applied without a commit" exported
+
+applied() {
+	{
+		grep -v 'user 102' "$dir/demo.conf"
+		echo 'set domain demo.test user 900 name Nine'
+	} > "$dir/new.conf"
+	tandem -n -c "apply $dir/new.conf"
+	[ $? -eq 10 ] || return 1
+	tandem -q -c "apply $dir/new.conf" &&
+	    line_runs 'domain demo.test' 'user 900 name Nine' &&
+	    line_runs 'domain demo.test' 'user 102' &&
+	    tandem -q -c "apply prune domain demo.test from $dir/new.conf" &&
+	    ! line_runs 'domain demo.test' 'user 102' &&
+	    tandem -q -c "apply prune domain demo.test from $dir/new.conf" ||
+	    return 1
+	grep -v 'user 900' "$dir/new.conf" > "$dir/again.conf"
+	tandem -q -c "apply prune domain demo.test from $dir/again.conf" &&
+	    ! line_runs 'domain demo.test' 'user 900'
+}
+t "apply makes it so, prune deletes the rest" applied
+
+bad_file() {
+	printf 'set domain demo.test\nset domain demo.test usr 1\n' \
+	    > "$dir/bad.conf"
+	tandem -c "apply $dir/bad.conf" 2> "$dir/words"
+	[ $? -eq 2 ] && grep -q 'bad.conf, line 2' "$dir/words" || return 1
+	echo 'delete domain demo.test' > "$dir/bad.conf"
+	tandem -c "apply $dir/bad.conf" 2> "$dir/words"
+	[ $? -eq 2 ] && grep -q 'set lines only' "$dir/words" || return 1
+	tandem -c "apply $dir/none.conf" 2> "$dir/words"
+	[ $? -eq 2 ] && rows 'show domains' \
+	    '[.data[] | select(.domain == "demo.test")] | length == 1' &&
+	    tandem -c compare | cmp - /dev/null
+}
+t "a file that is wrong changes nothing and says where" bad_file
+
+copied() {
+	tandem -q -c 'copy domain demo.test user 101 to 700' -c commit &&
+	    tandem -q -c 'rename domain demo.test user 700 to 701' -c commit &&
+	    line_runs 'domain demo.test' 'user 701 ' &&
+	    ! line_runs 'domain demo.test' 'user 700 ' || return 1
+	tandem -q --commit -c 'rename domain demo.test to new.test'
+	[ $? -eq 1 ]
+}
+t "objects are copied and renamed" copied

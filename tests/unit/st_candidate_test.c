@@ -1,0 +1,539 @@
+/*
+ * Candidates that outlive their session, commits that wait: for a time, for a
+ * confirmation; what is copied and renamed.
+ */
+#include "tests/unit/st_world.h"
+
+static const char *
+text(json_t *row, const char *name)
+{
+	const char *t = json_string_value(json_object_get(row, name));
+
+	return t != NULL ? t : "";
+}
+
+static int64_t
+number(json_t *row, const char *name)
+{
+	return json_integer_value(json_object_get(row, name));
+}
+
+static json_t *
+row(struct world *w, size_t i)
+{
+	return json_array_get(rows(w), i);
+}
+
+/* Is a line among those of the running configuration? */
+static bool
+runs(struct world *w, const char *line)
+{
+	json_t *one;
+	size_t i;
+
+	assert_int_equal(
+	    call(w, "look", "show configuration", json_object()), 0);
+	json_array_foreach (rows(w), i, one) {
+		if (strcmp(text(one, "line"), line) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+set_ban(struct world *w, const char *session, int n)
+{
+	set(w, session, "gate default", json_pack("{s:i}", "ban-after", n));
+}
+
+static bool
+ban_is(struct world *w, int n)
+{
+	char line[60];
+
+	snprintf(line, sizeof line, "set gate default ban-after %d", n);
+	return runs(w, line);
+}
+
+/* Something waits for a time that has come. */
+static bool
+is_due(struct world *w)
+{
+	sqlite3 *commit = w->st->view.db(w->st, "commit");
+	struct st_confirm c;
+	struct st_draft d;
+
+	return (st_confirm_due(commit, &c) == 0 && c.until <= clock_real()) ||
+	    (st_draft_due(commit, &d) == 0 && d.at <= clock_real());
+}
+
+static void
+on_turn(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* Two days later: what waits for a time is carried out. */
+static void
+time_passes(struct world *w)
+{
+	struct loop_timer *turn = loop_timer_new(w->loop, on_turn, w->loop);
+
+	clock_step(2 * 86400 * (int64_t)CLOCK_SEC);
+	st_clock_look(w->st);
+	while (is_due(w) || w->st->job != NULL) {
+		loop_timer_set(turn, CLOCK_MS);
+		world_run(w);
+	}
+	loop_timer_free(&turn);
+}
+
+/* A demo domain to work in. */
+static struct world *
+world_domain(void)
+{
+	struct world *w = world_new();
+
+	set(w, "s0", "domain a.test", json_object());
+	set(w, "s0", "domain a.test user 101",
+	    json_pack("{s:s, s:s}", "name", "A", "password", "xyzzy"));
+	set(w, "s0", "domain a.test number 500",
+	    json_pack("{s:s}", "user", "101"));
+	commit(w, "s0");
+	return w;
+}
+
+/* ---- candidates that are kept ---------------------------------------------
+ */
+
+static void
+a_kept_candidate_is_resumed(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	w->keep = true;
+	set_ban(w, "s1", 5);
+	st_session_end(w->st, "s1");
+	assert_int_equal(call(w, "s2", "show candidates", json_object()), 0);
+	assert_int_equal(json_array_size(rows(w)), 1);
+	assert_string_equal(text(row(w, 0), "session"), "s1");
+	assert_string_equal(text(row(w, 0), "operator"), "ivanov");
+	assert_string_equal(text(row(w, 0), "state"), "left");
+	assert_int_equal(call(w, "s2", "configure resume", json_object()), 0);
+	assert_string_equal(text(row(w, 0), "session"), "s1");
+	call(w, "s2", "compare", json_object());
+	assert_int_equal(json_array_size(rows(w)), 1);
+	call(w, "s1", "compare", json_object());
+	assert_int_equal(json_array_size(rows(w)), 0);
+	/* It is open now, and nothing else was left. */
+	w->operator= "petrov";
+	assert_int_equal(
+	    call(w, "s3", "configure resume", json_object()), -ERR_ABSENT);
+	assert_int_equal(call(w, "s3", "configure resume",
+			     json_pack("{s:s}", "session", "s2")),
+	    -ERR_REFUSED);
+	commit(w, "s2");
+	assert_true(ban_is(w, 5));
+	call(w, "s3", "show candidates", json_object());
+	assert_int_equal(json_array_size(rows(w)), 0);
+	world_free(w);
+}
+
+/* Nobody is lost with the owner, or with the control process that is asked. */
+static void
+candidates_outlive_processes(void **state)
+{
+	struct world *w = world_new();
+	json_t *live = json_array();
+
+	(void)state;
+	w->keep = true;
+	set_ban(w, "s1", 5);
+	w->keep = false;
+	set_ban(w, "s2", 6);
+	world_crash(w);
+	world_own(w, 2);
+	st_sessions(w->st, NULL, live);
+	json_decref(live);
+	call(w, "s3", "show candidates", json_object());
+	assert_int_equal(json_array_size(rows(w)), 1);
+	assert_string_equal(text(row(w, 0), "state"), "left");
+	/* Another operator may take it up by its name, and is told whose. */
+	w->operator= "petrov";
+	assert_int_equal(call(w, "s3", "configure resume",
+			     json_pack("{s:s}", "session", "s1")),
+	    0);
+	assert_int_equal(
+	    json_array_size(json_object_get(w->result, "warn")), 1);
+	commit(w, "s3");
+	assert_true(ban_is(w, 5));
+	world_free(w);
+}
+
+static void
+a_candidate_of_nothing_is_not_kept(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	w->keep = true;
+	set_ban(w, "s1", 5);
+	call(w, "s1", "discard", json_object());
+	st_session_end(w->st, "s1");
+	set_ban(w, "s2", 6);
+	st_session_end(w->st, "s2");
+	assert_int_equal(
+	    call(w, "s3", "discard", json_pack("{s:s}", "session", "s1")),
+	    -ERR_ABSENT);
+	assert_int_equal(
+	    call(w, "s3", "discard", json_pack("{s:s}", "session", "s2")), 0);
+	call(w, "s3", "show candidates", json_object());
+	assert_int_equal(json_array_size(rows(w)), 0);
+	/* A full candidate takes up none. */
+	set_ban(w, "s3", 5);
+	st_session_end(w->st, "s3");
+	set_ban(w, "s4", 7);
+	assert_int_equal(
+	    call(w, "s4", "configure resume", json_object()), -ERR_REFUSED);
+	world_free(w);
+}
+
+/* ---- commit confirmed ------------------------------------------------------
+ */
+
+static void
+commit_confirmed(struct world *w, const char *session)
+{
+	if (call(w, session, "commit", json_pack("{s:i}", "confirmed", 5)) != 0)
+		fail_msg("commit confirmed: %s", w->err.text);
+}
+
+static void
+what_is_not_confirmed_is_undone(void **state)
+{
+	struct world *w = world_new();
+	int64_t rev;
+
+	(void)state;
+	set_ban(w, "s1", 5);
+	commit_confirmed(w, "s1");
+	rev = number(row(w, 0), "rev");
+	assert_true(strlen(text(row(w, 0), "until")) > 0);
+	assert_true(ban_is(w, 5));
+	/* What others commit elsewhere stays. */
+	set(w, "s2", "domain b.test", json_object());
+	commit(w, "s2");
+	time_passes(w);
+	assert_false(ban_is(w, 5));
+	assert_true(runs(w, "set domain b.test"));
+	call(w, "s1", "show revisions", json_object());
+	assert_string_equal(text(row(w, 0), "operator"), "system");
+	assert_int_equal(number(row(w, 0), "rev"), rev + 2);
+	assert_int_equal(call(w, "s1", "confirm", json_object()), -ERR_ABSENT);
+	world_free(w);
+}
+
+static void
+what_is_confirmed_stays(void **state)
+{
+	struct world *w = world_new();
+	int64_t rev;
+
+	(void)state;
+	set_ban(w, "s1", 5);
+	commit_confirmed(w, "s1");
+	rev = number(row(w, 0), "rev");
+	w->operator= "petrov";
+	assert_int_equal(call(w, "s2", "confirm", json_object()), -ERR_ABSENT);
+	w->operator= NULL;
+	assert_int_equal(call(w, "s2", "confirm", json_object()), 0);
+	assert_int_equal(number(row(w, 0), "rev"), rev);
+	time_passes(w);
+	assert_true(ban_is(w, 5));
+	world_free(w);
+}
+
+/* The owner that comes next does it, whoever had promised. */
+static void
+the_next_owner_undoes(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	set_ban(w, "s1", 5);
+	commit_confirmed(w, "s1");
+	world_crash(w);
+	world_own(w, 2);
+	assert_true(ban_is(w, 5));
+	time_passes(w);
+	assert_false(ban_is(w, 5));
+	world_free(w);
+}
+
+/* Nobody may build on what may go, or change it twice. */
+static void
+nobody_touches_what_awaits(void **state)
+{
+	struct world *w = world_domain();
+	json_t *told;
+
+	(void)state;
+	set(w, "s1", "domain a.test user 102", json_pack("{s:s}", "name", "B"));
+	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "X"));
+	set(w, "s1", "domain c.test", json_object());
+	commit_confirmed(w, "s1");
+	set(w, "s2", "domain a.test user 101", json_pack("{s:s}", "name", "Y"));
+	assert_int_equal(call(w, "s2", "commit", json_object()), -ERR_CONFLICT);
+	told = json_array_get(json_object_get(w->data, "rows"), 0);
+	assert_string_equal(text(told, "path"), "domain a.test user 101");
+	assert_string_equal(text(told, "field"), "name");
+	assert_string_equal(text(told, "operator"), "ivanov");
+	call(w, "s2", "discard", json_object());
+	/* Another field of it is free; what is in a new domain is not. */
+	set(w, "s2", "domain a.test user 101",
+	    json_pack("{s:i}", "max-contacts", 3));
+	commit(w, "s2");
+	set(w, "s2", "domain c.test user 1", json_object());
+	assert_int_equal(call(w, "s2", "commit", json_object()), -ERR_CONFLICT);
+	call(w, "s2", "discard", json_object());
+	call(w, "s2", "delete",
+	    json_pack("{s:s}", "path", "domain a.test user 102"));
+	assert_int_equal(call(w, "s2", "commit", json_object()), -ERR_CONFLICT);
+	call(w, "s2", "discard", json_object());
+	assert_int_equal(call(w, "s1", "undo", json_object()), 0);
+	assert_false(runs(w, "set domain c.test"));
+	assert_true(runs(w,
+	    "set domain a.test user 101 name A password $SEALED$ "
+	    "max-contacts 3"));
+	world_free(w);
+}
+
+/* What refers to it keeps it: it is told, and tried again. */
+static void
+what_cannot_be_undone_is_told(void **state)
+{
+	struct world *w = world_domain();
+	struct st_confirm c;
+
+	(void)state;
+	set(w, "s1", "domain a.test user 102", json_pack("{s:s}", "name", "B"));
+	commit_confirmed(w, "s1");
+	set(w, "s2", "domain a.test number 501",
+	    json_pack("{s:s}", "user", "102"));
+	commit(w, "s2");
+	assert_int_equal(call(w, "s1", "undo", json_object()), -ERR_CHECK);
+	time_passes(w);
+	assert_true(runs(w, "set domain a.test user 102 name B"));
+	assert_int_equal(
+	    st_confirm_due(w->st->view.db(w->st, "commit"), &c), 0);
+	assert_non_null(strstr(c.failed, "102"));
+	assert_true(c.until > clock_real());
+	assert_int_equal(
+	    call(w, "s2", "delete",
+		json_pack("{s:s}", "path", "domain a.test number 501")),
+	    0);
+	commit(w, "s2");
+	time_passes(w);
+	assert_false(runs(w, "set domain a.test user 102 name B"));
+	world_free(w);
+}
+
+/* ---- commit at a time ------------------------------------------------------
+ */
+
+static void
+a_commit_waits_for_its_time(void **state)
+{
+	struct world *w = world_new();
+	char session[64];
+
+	(void)state;
+	set_ban(w, "s1", 5);
+	assert_int_equal(call(w, "s1", "commit",
+			     json_pack("{s:s, s:s, s:i}", "at", "+2h",
+				 "comment", "tonight", "confirmed", 9)),
+	    0);
+	str_copy(session, sizeof session, text(row(w, 0), "session"));
+	call(w, "s1", "compare", json_object());
+	assert_int_equal(json_array_size(rows(w)), 0);
+	assert_false(ban_is(w, 5));
+	st_session_end(w->st, "s1");
+	call(w, "s2", "show candidates", json_object());
+	assert_string_equal(text(row(w, 0), "state"), "waits");
+	assert_string_equal(text(row(w, 0), "comment"), "tonight");
+	world_crash(w);
+	world_own(w, 2);
+	time_passes(w);
+	assert_true(ban_is(w, 5));
+	call(w, "s2", "show revisions", json_object());
+	assert_string_equal(text(row(w, 0), "comment"), "tonight");
+	assert_string_equal(text(row(w, 0), "operator"), "ivanov");
+	assert_true(strlen(text(row(w, 0), "until")) > 0);
+	world_free(w);
+}
+
+/* When it cannot be, it is not: it is there to be looked at. */
+static void
+a_commit_that_fails_at_its_time_is_left(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	set_ban(w, "s1", 5);
+	assert_int_equal(
+	    call(w, "s1", "commit", json_pack("{s:s}", "at", "+1d")), 0);
+	set_ban(w, "s2", 6);
+	commit(w, "s2");
+	time_passes(w);
+	assert_true(ban_is(w, 6));
+	call(w, "s1", "show candidates", json_object());
+	assert_string_equal(text(row(w, 0), "state"), "left");
+	assert_non_null(strstr(text(row(w, 0), "failed"), "ban-after"));
+	assert_int_equal(call(w, "s1", "configure resume", json_object()), 0);
+	assert_int_equal(call(w, "s1", "commit", json_object()), -ERR_CONFLICT);
+	/* Now it is meant. */
+	assert_int_equal(
+	    call(w, "s1", "update", json_pack("{s:s}", "keep", "mine")), 0);
+	assert_int_equal(number(row(w, 0), "updated"), 1);
+	commit(w, "s1");
+	assert_true(ban_is(w, 5));
+	world_free(w);
+}
+
+static void
+bad_times_are_refused(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	set_ban(w, "s1", 5);
+	assert_int_equal(
+	    call(w, "s1", "commit", json_pack("{s:s}", "at", "-1h")),
+	    -ERR_INVALID);
+	assert_int_equal(
+	    call(w, "s1", "commit", json_pack("{s:s}", "at", "soon")),
+	    -ERR_INVALID);
+	assert_int_equal(
+	    call(w, "s1", "commit", json_pack("{s:i}", "confirmed", 0)),
+	    -ERR_INVALID);
+	assert_false(ban_is(w, 5));
+	commit(w, "s1");
+	assert_true(ban_is(w, 5));
+	world_free(w);
+}
+
+/* ---- update ----------------------------------------------------------------
+ */
+
+static void
+theirs_forgets_what_others_changed(void **state)
+{
+	struct world *w = world_domain();
+
+	(void)state;
+	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "X"));
+	set(w, "s1", "domain a.test user 102", json_pack("{s:s}", "name", "B"));
+	set(w, "s2", "domain a.test user 101", json_pack("{s:s}", "name", "Y"));
+	commit(w, "s2");
+	assert_int_equal(
+	    call(w, "s1", "update", json_pack("{s:s}", "keep", "theirs")), 0);
+	assert_int_equal(number(row(w, 0), "updated"), 1);
+	commit(w, "s1");
+	assert_true(
+	    runs(w, "set domain a.test user 101 name Y password $SEALED$"));
+	assert_true(runs(w, "set domain a.test user 102 name B"));
+	/* An object that is gone: mine makes it anew. */
+	set(w, "s1", "domain a.test user 102", json_pack("{s:s}", "name", "C"));
+	call(w, "s2", "delete",
+	    json_pack("{s:s}", "path", "domain a.test user 102"));
+	commit(w, "s2");
+	assert_int_equal(call(w, "s1", "commit", json_object()), -ERR_CONFLICT);
+	call(w, "s1", "update", json_pack("{s:s}", "keep", "mine"));
+	commit(w, "s1");
+	assert_true(runs(w, "set domain a.test user 102 name C"));
+	world_free(w);
+}
+
+/* ---- copy, rename ----------------------------------------------------------
+ */
+
+static json_t *
+to(const char *path, const char *key)
+{
+	return json_pack("{s:s, s:s}", "path", path, "to", key);
+}
+
+static void
+a_copy_has_all_but_secrets(void **state)
+{
+	struct world *w = world_domain();
+
+	(void)state;
+	set(w, "s1", "domain a.test user 101",
+	    json_pack("{s:i}", "max-contacts", 3));
+	assert_int_equal(
+	    call(w, "s1", "copy", to("domain a.test user 101", "107")), 0);
+	assert_int_equal(
+	    json_array_size(json_object_get(w->result, "warn")), 1);
+	assert_int_equal(
+	    call(w, "s1", "copy", to("domain a.test user 101", "107")),
+	    -ERR_REFUSED);
+	assert_int_equal(
+	    call(w, "s1", "copy", to("domain a.test user 101", "x y")),
+	    -ERR_INVALID);
+	assert_int_equal(
+	    call(w, "s1", "copy", to("domain a.test user 109", "108")),
+	    -ERR_ABSENT);
+	commit(w, "s1");
+	assert_true(
+	    runs(w, "set domain a.test user 107 name A max-contacts 3"));
+	assert_int_equal(
+	    call(w, "s1", "copy", to("domain a.test", "d.test")), 0);
+	commit(w, "s1");
+	assert_true(
+	    runs(w, "set domain d.test user 107 name A max-contacts 3"));
+	assert_true(runs(w, "set domain d.test number 500 user 101"));
+	world_free(w);
+}
+
+static void
+a_rename_takes_references_along(void **state)
+{
+	struct world *w = world_domain();
+
+	(void)state;
+	assert_int_equal(
+	    call(w, "s1", "rename", to("domain a.test user 101", "111")), 0);
+	commit(w, "s1");
+	assert_true(runs(w, "set domain a.test user 111 name A"));
+	assert_true(runs(w, "set domain a.test number 500 user 111"));
+	assert_false(
+	    runs(w, "set domain a.test user 101 name A password $SEALED$"));
+	assert_int_equal(call(w, "s1", "rename", to("domain a.test", "b.test")),
+	    -ERR_REFUSED);
+	world_free(w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_kept_candidate_is_resumed),
+	    cmocka_unit_test(candidates_outlive_processes),
+	    cmocka_unit_test(a_candidate_of_nothing_is_not_kept),
+	    cmocka_unit_test(what_is_not_confirmed_is_undone),
+	    cmocka_unit_test(what_is_confirmed_stays),
+	    cmocka_unit_test(the_next_owner_undoes),
+	    cmocka_unit_test(nobody_touches_what_awaits),
+	    cmocka_unit_test(what_cannot_be_undone_is_told),
+	    cmocka_unit_test(a_commit_waits_for_its_time),
+	    cmocka_unit_test(a_commit_that_fails_at_its_time_is_left),
+	    cmocka_unit_test(bad_times_are_refused),
+	    cmocka_unit_test(theirs_forgets_what_others_changed),
+	    cmocka_unit_test(a_copy_has_all_but_secrets),
+	    cmocka_unit_test(a_rename_takes_references_along),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
