@@ -32,7 +32,7 @@ dice(unsigned n)
 	return (seed >> 16) % n;
 }
 
-static const char *
+static inline const char *
 path(const char *name)
 {
 	static char out[8][128];
@@ -55,7 +55,7 @@ struct log {
 	struct ship_wal wal; /* of the last */
 };
 
-static void
+static inline void
 log_free(struct log *l)
 {
 	size_t i;
@@ -66,7 +66,7 @@ log_free(struct log *l)
 	memset(l, 0, sizeof *l);
 }
 
-static void
+static inline void
 log_add(struct log *l, uint8_t *bytes, size_t n)
 {
 	if (l->n == l->room) {
@@ -77,7 +77,7 @@ log_add(struct log *l, uint8_t *bytes, size_t n)
 	l->rec[l->n++].n = n;
 }
 
-static struct ship_record
+static inline struct ship_record
 log_get(const struct log *l, uint64_t lsn)
 {
 	struct ship_record r;
@@ -89,7 +89,7 @@ log_get(const struct log *l, uint64_t lsn)
 	return r;
 }
 
-static struct apply_known
+static inline struct apply_known
 log_known(const struct log *l)
 {
 	return (struct apply_known){.lsn = l->n, .wal = l->wal};
@@ -105,7 +105,7 @@ struct writer {
 	long next; /* row of the load */
 };
 
-static void
+static inline void
 owner_sql(struct writer *o, const char *fmt, ...)
 {
 	char sql[2000], *words = NULL;
@@ -120,7 +120,7 @@ owner_sql(struct writer *o, const char *fmt, ...)
 	}
 }
 
-static void
+static inline void
 owner_record(struct writer *o, const uint8_t *frames, uint32_t n)
 {
 	size_t size = wal_frame_size(o->at.page_size);
@@ -145,7 +145,7 @@ owner_record(struct writer *o, const uint8_t *frames, uint32_t n)
 }
 
 /* What was committed since it was last called becomes records. */
-static void
+static inline void
 owner_ship(struct writer *o)
 {
 	struct wal_now now;
@@ -173,7 +173,7 @@ owner_ship(struct writer *o)
 }
 
 /* Open a file, new or left by an apply, of which all is in the log. */
-static void
+static inline void
 owner_open(struct writer *o, struct log *log, const char *db, int page_size)
 {
 	char wal[140];
@@ -196,7 +196,7 @@ owner_open(struct writer *o, struct log *log, const char *db, int page_size)
 }
 
 /* Leave -wal and -shm as a killed owner does, or close to one file. */
-static void
+static inline void
 owner_close(struct writer *o, bool clean)
 {
 	close(o->wal);
@@ -211,7 +211,7 @@ owner_close(struct writer *o, bool clean)
  * The load. Laws that hold after each commit: counter.n grows; the sum of
  * acct.v is 0; counter.rows is the number of rows of log.
  */
-static void
+static inline void
 load_begin(struct writer *o)
 {
 	owner_sql(o,
@@ -227,7 +227,7 @@ load_begin(struct writer *o)
 }
 
 /* rows: how many come to log, or go (negative). */
-static void
+static inline void
 load_commit(struct writer *o, int moves, int rows)
 {
 	int i, v;
@@ -261,7 +261,7 @@ load_commit(struct writer *o, int moves, int rows)
 
 /* Commits as they come: mostly small, at times large, at times away with it
  * all; the owner's own -wal begins anew now and then. */
-static void
+static inline void
 load_mixed(struct writer *o, int commits)
 {
 	int i;
@@ -289,7 +289,7 @@ struct asked {
 	char answer[300];
 };
 
-static void
+static inline void
 asked_answer(sqlite3 **db, const char *db_path, const char *sql, char *out)
 {
 	sqlite3_stmt *st = NULL;
@@ -319,7 +319,7 @@ asked_answer(sqlite3 **db, const char *db_path, const char *sql, char *out)
 
 /* Started before the test's process opens an apply: a child would inherit its
  * locks. */
-static void
+static inline void
 asked_start(struct asked *a, const char *db_path)
 {
 	char sql[300], out[300];
@@ -344,7 +344,7 @@ asked_start(struct asked *a, const char *db_path)
 	_exit(0);
 }
 
-static const char *
+static inline const char *
 ask(struct asked *a, const char *sql)
 {
 	if (write(a->fd, sql, strlen(sql)) <= 0 ||
@@ -359,7 +359,7 @@ ask_number(struct asked *a, const char *sql)
 	return atol(ask(a, sql));
 }
 
-static void
+static inline void
 asked_end(struct asked *a)
 {
 	/* Children that were started later have it too. */
@@ -383,7 +383,7 @@ struct shared {
 	volatile long looks[READER_KINDS];
 };
 
-static void
+static inline void
 reader_die(sqlite3 *db, const char *what)
 {
 	fprintf(stderr, "reader: %s: %s\n", what,
@@ -405,7 +405,7 @@ reader_number(sqlite3 *db, const char *sql)
 	return n;
 }
 
-static void
+static inline void
 reader_integrity(sqlite3 *db)
 {
 	sqlite3_stmt *st = NULL;
@@ -455,7 +455,7 @@ reader_point(sqlite3 *db, long least)
 	return n;
 }
 
-static void
+static inline void
 reader_main(struct shared *s, enum reader_kind kind, const char *db_path)
 {
 	sqlite3 *db = NULL;
@@ -494,7 +494,7 @@ reader_main(struct shared *s, enum reader_kind kind, const char *db_path)
 	_exit(0);
 }
 
-static struct shared *
+static inline struct shared *
 shared_new(void)
 {
 	void *p = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
@@ -505,7 +505,7 @@ shared_new(void)
 	return p;
 }
 
-static pid_t
+static inline pid_t
 reader_start(struct shared *s, enum reader_kind kind, const char *db_path)
 {
 	pid_t pid = fork();
@@ -516,7 +516,7 @@ reader_start(struct shared *s, enum reader_kind kind, const char *db_path)
 }
 
 /* All of them saw nothing wrong. */
-static bool
+static inline bool
 readers_end(struct shared *s, const pid_t *pid, int n)
 {
 	bool good = true;
@@ -532,7 +532,7 @@ readers_end(struct shared *s, const pid_t *pid, int n)
 
 /* ---- files -------------------------------------------------------------- */
 
-static void
+static inline void
 files_remove(const char *db)
 {
 	static const char *const more[] = {
@@ -546,7 +546,7 @@ files_remove(const char *db)
 	}
 }
 
-static bool
+static inline bool
 files_equal(const char *a, const char *b)
 {
 	size_t n, m;
@@ -556,6 +556,89 @@ files_equal(const char *a, const char *b)
 	free(p);
 	free(q);
 	return equal;
+}
+
+/* ---- what both tests begin with ------------------------------------------ */
+
+static const struct apply_known none;
+static struct log logs[5], *ship; /* the last one is of one test */
+static char owner_db[128];
+
+static inline int
+setup(void **state)
+{
+	(void)state;
+	scratch_make(dir);
+	return 0;
+}
+
+static inline int
+teardown(void **state)
+{
+	int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++)
+		log_free(&logs[i]);
+	scratch_remove(dir);
+	return 0;
+}
+
+static inline struct apply *
+open_it(const char *db, uint32_t page_size, const struct apply_known *k)
+{
+	struct apply *a;
+	struct err e;
+
+	if (apply_open(db, page_size, k, &a, &e) != 0)
+		fail_msg("%s", e.text);
+	return a;
+}
+
+/* Records up to an LSN. */
+static inline void
+apply_to(struct apply *a, const struct log *l, uint64_t lsn)
+{
+	struct apply_status s;
+	struct ship_record r;
+	struct err e;
+
+	apply_status(a, &s);
+	assert_int_equal(s.parts, 0);
+	while (apply_lsn(a) < lsn) {
+		uint64_t next = apply_lsn(a);
+
+		do {
+			r = log_get(l, ++next);
+			if (apply_pages(a, &r, &e) != 0)
+				fail_msg("%s", e.text);
+		} while (r.db_pages == 0);
+		assert_int_equal(apply_lsn(a), next);
+	}
+}
+
+/* A log of the test's own. */
+static inline void
+ship_own(struct writer *o, int page_size)
+{
+	snprintf(owner_db, sizeof owner_db, "%s/own.db", dir);
+	ship = &logs[4];
+	log_free(ship);
+	files_remove(path("f.db"));
+	files_remove(owner_db);
+	owner_open(o, ship, owner_db, page_size);
+	load_begin(o);
+}
+
+static inline void
+scribble(const char *file, off_t at, size_t n)
+{
+	uint8_t junk[256];
+	int fd = open(file, O_WRONLY);
+
+	memset(junk, 0x5a, sizeof junk);
+	assert_true(fd >= 0 && pwrite(fd, junk, n, at) == (ssize_t)n);
+	close(fd);
 }
 
 #endif
