@@ -222,6 +222,7 @@ const struct op st_op_discard = {
     .name = "discard",
     .kind = OP_CONFIG,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "forget the candidate of this session",

@@ -20,7 +20,8 @@ struct world {
 	bool answered;
 	struct err err;
 	json_t *result, *data;
-	unsigned open; /* calls not yet answered */
+	unsigned open;	   /* calls not yet answered */
+	struct op_who who; /* who asks; nobody: a site-admin */
 };
 
 static inline void
@@ -153,9 +154,11 @@ on_done(void *arg, struct op_call *call, const struct err *e)
 static inline void
 ask(struct world *w, const char *session, const char *name, json_t *args)
 {
-	struct op_who who = {.name = "ivanov", .access = OP_ADMIN};
+	struct op_who who = {.name = "ivanov", .role = ADMIN_SITE};
 	const struct op *const *op = st_role.ops;
 
+	if (w->who.role != ADMIN_NOBODY)
+		who = w->who;
 	str_copy(who.session, sizeof who.session, session);
 	str_copy(who.from, sizeof who.from, "local");
 	while (*op != NULL && strcmp((*op)->name, name) != 0)
