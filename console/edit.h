@@ -17,6 +17,7 @@ struct edit {
 	wchar_t prompt[160];
 	char *block; /* lines pasted, waiting to run */
 	bool lost;   /* changes that ended with a connection */
+	bool typing; /* a line is being edited */
 	bool warned; /* leaving with changes was asked once */
 };
 
