@@ -16,7 +16,7 @@ DEPS	 = build-essential pkg-config libevent-dev libedit-dev libncurses-dev \
 	libwslay-dev libseccomp-dev libraft-dev libuv1-dev openssl jq
 DEPS_TEST = libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
 	mandoc sip-tester baresip netcat-openbsd iproute2 iptables sqlite3 tmux \
-	procps python3 \
+	procps python3 openssh-server openssh-client \
 	kamailio kamailio-sqlite-modules rtpengine-daemon
 JOBS	?= $(shell nproc)
 
@@ -204,6 +204,10 @@ install: all $(B)/man/tandem-ops.7
 	    $(DESTDIR)/etc/tandem $(DESTDIR)/lib/systemd/system
 	install $(B)/tandemd $(DESTDIR)$(PREFIX)/sbin/
 	install $(B)/tandem $(DESTDIR)$(PREFIX)/bin/
+	ln -sf tandem $(DESTDIR)$(PREFIX)/bin/tandem-shell
+	sed 's|@BIN@|$(PREFIX)/bin|' console/ssh-setup > \
+	    $(DESTDIR)$(PREFIX)/sbin/tandem-ssh-setup
+	chmod 755 $(DESTDIR)$(PREFIX)/sbin/tandem-ssh-setup
 	for f in $(MAN); do s=$${f##*.}; \
 	    install -D -m 644 $$f \
 	    $(DESTDIR)$(PREFIX)/share/man/man$$s/$$(basename $$f); done
@@ -215,6 +219,8 @@ install: all $(B)/man/tandem-ops.7
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/tandemd $(DESTDIR)$(PREFIX)/bin/tandem \
+	    $(DESTDIR)$(PREFIX)/bin/tandem-shell \
+	    $(DESTDIR)$(PREFIX)/sbin/tandem-ssh-setup \
 	    $(DESTDIR)/lib/systemd/system/tandem.service
 	for f in $(MAN); do s=$${f##*.}; rm -f \
 	    $(DESTDIR)$(PREFIX)/share/man/man$$s/$$(basename $$f); done

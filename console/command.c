@@ -73,6 +73,9 @@ command_parse_pipes(struct session *s, const struct place *p, struct command *c)
 		base = at + 1;
 		r = op_walk(&pipe_table, p->text + base, flags, &w);
 		at = w.pipe != 0 ? base + w.pipe : 0;
+		if (r == 0 && s->opt->restricted && pipe_writes(w.op))
+			r = err_set(&w.err, ERR_PERMISSION,
+			    "%s: a login shell writes no files", w.op->name);
 		if (r == 0) {
 			r = command_take_pipe(p, c, &w, base);
 		} else {
@@ -98,7 +101,7 @@ command_parse(struct session *s, const struct place *p, struct command *c)
 	if ((r = command_parse_pipes(s, p, c)) != 0)
 		return r;
 	c->wrong_at = REPORT_NOWHERE;
-	return secret_load(&c->walk, &c->wrong.err);
+	return secret_load(&c->walk, !s->opt->restricted, &c->wrong.err);
 }
 
 int

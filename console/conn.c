@@ -70,6 +70,26 @@ conn_on_closed(void *arg, struct rpc *r, const struct err *why)
 	loop_stop(c->loop);
 }
 
+/* Words of another operator, or why the session ends. */
+static void
+conn_message(struct conn *c, json_t *params)
+{
+	const char *from = json_string_value(json_object_get(params, "from"));
+	const char *text = json_string_value(json_object_get(params, "text"));
+	struct buf words = BUF_INIT, safe = BUF_INIT;
+
+	if (from == NULL || text == NULL || c->opt->quiet)
+		return;
+	buf_fmt(&words, "message of %s: %s", from, text);
+	text_safe(&safe, words.data != NULL ? words.data : "");
+	if (c->on_message != NULL)
+		c->on_message(c->message_arg, safe.data);
+	else
+		fprintf(stderr, "tandem: %s\n", safe.data);
+	buf_fini(&words);
+	buf_fini(&safe);
+}
+
 /* How far the operation is that we wait for: while it tells, the time for an
  * answer begins anew. */
 static void
@@ -82,6 +102,8 @@ conn_on_request(void *arg, struct rpc *r, struct rpc_request *q,
 		rpc_failf(q, ERR_UNKNOWN, "%s: a console does nothing", method);
 		return;
 	}
+	if (strcmp(method, "message") == 0)
+		conn_message(c, params);
 	if (strcmp(method, "progress") != 0 || c->open == 0)
 		return;
 	c->moving = true;
@@ -231,12 +253,15 @@ conn_take_text(json_t *o, const char *name, char *out, size_t size)
 		str_escape(out, size, text, strlen(text));
 }
 
-/* What can be done here, and whom we speak to. */
+/* What can be done here, and whom we speak to. Where we were called from is
+ * told by sshd(8) to us, and by us to the server. */
 static int
 conn_describe(struct conn *c, struct err *e)
 {
+	const char *ssh = getenv("SSH_CONNECTION");
 	struct reply reply;
-	int r = conn_call(c, "describe", NULL, &reply);
+	int r = conn_call(c, "describe",
+	    ssh != NULL ? json_pack("{s:s}", "ssh", ssh) : NULL, &reply);
 
 	if (r != 0)
 		*e = reply.err;
@@ -247,6 +272,8 @@ conn_describe(struct conn *c, struct err *e)
 	conn_take_text(reply.result, "site", c->site, sizeof c->site);
 	conn_take_text(reply.result, "user", c->user, sizeof c->user);
 	conn_take_text(reply.result, "session", c->session, sizeof c->session);
+	conn_take_text(reply.result, "role", c->role, sizeof c->role);
+	conn_take_text(reply.result, "domain", c->domain, sizeof c->domain);
 	reply_fini(&reply);
 	return r;
 }

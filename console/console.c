@@ -1,5 +1,6 @@
 /*
- * tandem(1): options, then one session, by hand or by script.
+ * tandem(1): options, then one session, by hand or by script; under the name
+ * tandem-shell a login shell.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -25,13 +26,17 @@ console_main(int argc, char **argv)
 
 	text_locale();
 	signal(SIGPIPE, SIG_IGN);
-	if ((status = options_parse(argc, argv, &opt)) != 0) {
+	status = argc > 0 && shell_is(argv[0])
+	    ? shell_parse(argc, argv, &opt)
+	    : options_parse(argc, argv, &opt);
+	if (status != 0) {
 		options_fini(&opt);
 		return status - 1;
 	}
 	session_init(&s, &opt);
 	s.interactive = !console_is_batch(&opt);
-	if (session_open(&s, &e) != 0)
+	if ((opt.restricted && shell_confine(&e) != 0) ||
+	    session_open(&s, &e) != 0)
 		status = s.conn.interrupted ? EXIT_INTERRUPTED
 					    : report_err(&s, &e);
 	else

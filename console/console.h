@@ -49,11 +49,21 @@ struct options {
 	bool commit;	    /* --commit */
 	unsigned confirmed; /* minutes of --commit=confirmed:N; 0 = none */
 	bool quiet;	    /* -q */
+	bool restricted;    /* a login shell: no files, no programs */
+	char *owned;	    /* what commands point into; may be NULL */
 };
 
 /* 0 go on, else the exit status plus one: words were printed. */
 int options_parse(int argc, char **argv, struct options *);
 void options_fini(struct options *);
+
+/* ---- shell.c: tandem-shell, the login shell ----------------------------- */
+
+bool shell_is(const char *argv0);
+/* As options_parse, of what sshd(8) was asked to run. */
+int shell_parse(int argc, char **argv, struct options *);
+/* From here on the process opens no file for writing and starts nothing. */
+int shell_confine(struct err *);
 
 /* ---- conn.c ------------------------------------------------------------- */
 
@@ -80,6 +90,10 @@ struct conn {
 	uint64_t timeout;      /* us; 0 = none */
 	struct op_table table; /* as the server described it */
 	char version[64], server[64], site[64], user[64], session[64];
+	char role[32], domain[OBJ_KEY]; /* what we may do, where */
+	/* Words of another operator; NULL: to standard error. */
+	void (*on_message)(void *arg, const char *line);
+	void *message_arg;
 };
 
 /* The options are borrowed. */
@@ -181,7 +195,8 @@ void command_warn(struct session *, json_t *warn, enum format);
 int command_line(struct session *, const struct place *);
 
 /* secret.c: texts of files and of the environment in place of @file:, @env: */
-int secret_load(const struct op_walk *, struct err *);
+/* may: the console may read them at all. */
+int secret_load(const struct op_walk *, bool may, struct err *);
 
 /* ---- local.c: operations of the console itself -------------------------- */
 
@@ -218,6 +233,8 @@ struct view {
 void view_init(struct view *, const struct op *, json_t *result, enum format);
 void view_fini(struct view *);
 int pipe_apply(const struct pipe_step *, struct view *, struct err *);
+/* Does the filter write a file? */
+bool pipe_writes(const struct op *);
 
 /* ---- render.c ----------------------------------------------------------- */
 

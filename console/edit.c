@@ -98,6 +98,18 @@ edit_on_end(void *arg)
 	loop_stop(e->s->conn.loop);
 }
 
+/* Words of another operator, above what is being typed. */
+static void
+edit_on_message(void *arg, const char *line)
+{
+	struct edit *e = arg;
+
+	printf("%s%s\n", e->typing ? "\r\033[K" : "", line);
+	fflush(stdout);
+	if (e->typing)
+		el_wset(e->el, EL_REFRESH);
+}
+
 /* Another size of the terminal. */
 static void
 edit_on_winch(void *arg)
@@ -387,7 +399,9 @@ edit_read(struct edit *e, bool *interrupted)
 	fflush(stdout);
 	/* Before the prompt: what is typed at once must not be echoed. */
 	el_wset(e->el, EL_PREP_TERM, 1);
+	e->typing = true;
 	line = el_wgets(e->el, &n);
+	e->typing = false;
 	fputs("\033[?2004l", stdout);
 	*interrupted = e->s->conn.interrupted;
 	e->s->conn.interrupted = false;
@@ -447,13 +461,19 @@ edit_run(struct session *s)
 
 	edit_init(&e, s);
 	if (e.el != NULL) {
+		s->conn.on_message = edit_on_message;
+		s->conn.message_arg = &e;
 		printf("Tandem %s, site %s. ? shows what may stand, help "
 		       "explains, Ctrl-D leaves.\n",
 		    s->conn.version, s->conn.site);
+		if (s->conn.domain[0] != '\0')
+			printf("You are %s of domain %s.\n", s->conn.role,
+			    s->conn.domain);
 		edit_tell_left(s);
 		while (edit_turn(&e) && !e.gone)
 			;
 	}
+	s->conn.on_message = NULL;
 	edit_fini(&e);
 	return e.el != NULL ? 0 : err_exit(ERR_IO);
 }

@@ -18,6 +18,7 @@ struct edit {
 	char *block;   /* lines pasted, waiting to run */
 	char left[64]; /* session whose candidate is to be taken up again */
 	bool warned;   /* leaving with changes was asked once */
+	bool typing;   /* a line is being edited */
 };
 
 /* libedit's callbacks carry no argument that all of them get. */

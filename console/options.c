@@ -215,5 +215,7 @@ void
 options_fini(struct options *opt)
 {
 	free(opt->commands);
+	free(opt->owned);
 	opt->commands = NULL;
+	opt->owned = NULL;
 }

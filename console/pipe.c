@@ -369,6 +369,12 @@ pipe_display_as(const struct pipe_step *p, struct view *v)
 	return 0;
 }
 
+bool
+pipe_writes(const struct op *op)
+{
+	return op == &pipe_save;
+}
+
 int
 pipe_apply(const struct pipe_step *p, struct view *v, struct err *e)
 {

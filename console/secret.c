@@ -64,8 +64,8 @@ secret_fetch(
 
 /* One member of an object, if its field can be named so. */
 static int
-secret_replace(
-    const struct op_field *f, json_t *in, const char *name, struct err *e)
+secret_replace(const struct op_field *f, json_t *in, const char *name, bool may,
+    struct err *e)
 {
 	const char *text = json_string_value(json_object_get(in, name));
 	struct buf b = BUF_INIT;
@@ -76,6 +76,10 @@ secret_replace(
 	    (!f->type->secret && f->type != &op_type_blob) ||
 	    (!str_prefix(text, "@file:") && !str_prefix(text, "@env:")))
 		return 0;
+	if (!may)
+		return err_set(e, ERR_PERMISSION,
+		    "%s: a login shell reads no files and no environment",
+		    name);
 	if ((r = secret_fetch(f, text, &b, e)) == 0) {
 		json_t *raw = json_string(b.data);
 
@@ -94,7 +98,7 @@ secret_replace(
 }
 
 int
-secret_load(const struct op_walk *w, struct err *e)
+secret_load(const struct op_walk *w, bool may, struct err *e)
 {
 	const struct op_field *f;
 	const char *name;
@@ -103,7 +107,7 @@ secret_load(const struct op_walk *w, struct err *e)
 	int r;
 
 	for (f = w->op->args; f != NULL && f->name != NULL; f++) {
-		if ((r = secret_replace(f, w->args, f->name, e)) != 0)
+		if ((r = secret_replace(f, w->args, f->name, may, e)) != 0)
 			return r;
 		if (f->type != &op_type_values || w->obj == NULL)
 			continue;
@@ -111,7 +115,7 @@ secret_load(const struct op_walk *w, struct err *e)
 		json_object_foreach_safe(map, next, name, value)
 		{
 			r = secret_replace(
-			    obj_field(w->obj, name), map, name, e);
+			    obj_field(w->obj, name), map, name, may, e);
 			if (r != 0)
 				return r;
 		}

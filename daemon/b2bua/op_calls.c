@@ -31,8 +31,14 @@ static const struct op_field show_calls_args[] = {
 static const struct op_field show_calls_cols[] = {
     {.name = "id", .type = &op_type_text, .brief = "identifier of the call"},
     {.name = "domain", .type = &op_type_domain, .brief = "domain"},
-    {.name = "from", .type = &op_type_text, .brief = "number of the caller"},
-    {.name = "to", .type = &op_type_text, .brief = "number that was dialled"},
+    {.name = "from",
+	.type = &op_type_text,
+	.flags = OP_PERSONAL,
+	.brief = "number of the caller"},
+    {.name = "to",
+	.type = &op_type_text,
+	.flags = OP_PERSONAL,
+	.brief = "number that was dialled"},
     {.name = "state",
 	.type = &op_type_text,
 	.brief = "setup, ringing, answered, up or ending"},
@@ -118,7 +124,10 @@ static const struct op_field show_call_cols[] = {
     {.name = "leg",
 	.type = &op_type_text,
 	.brief = "a: caller; b1, b2: called"},
-    {.name = "party", .type = &op_type_text, .brief = "user or number"},
+    {.name = "party",
+	.type = &op_type_text,
+	.flags = OP_PERSONAL,
+	.brief = "user or number"},
     {.name = "state",
 	.type = &op_type_text,
 	.brief = "calling, ringing, up, cancelled or done"},
@@ -191,12 +200,16 @@ op_calls_put_leg(struct op_call *call, const struct leg *l)
 	op_put(call, "instance", c->b2bua->self->name);
 }
 
+/* A call of a domain that the operator does not see is as if it were not. */
 static struct call *
 op_calls_find(struct op_call *call)
 {
 	struct call *c = call_find(op_calls_room(call), op_arg(call, "id"));
 
-	return c == NULL || c->domain_id[0] == '\0' ? NULL : c;
+	return c == NULL || c->domain_id[0] == '\0' ||
+		!op_sees(&call->who, c->domain)
+	    ? NULL
+	    : c;
 }
 
 static void
@@ -219,6 +232,7 @@ static const struct op op_show_call = {
     .name = "show call",
     .kind = OP_READ,
     .access = OP_VIEWER,
+    .limit = OP_LIMIT_SELF,
     .where = OP_EACH,
     .role = ROLE_B2BUA,
     .brief = "the legs of one call",
@@ -260,6 +274,7 @@ static const struct op op_request_call_hangup = {
     .name = "request call hangup",
     .kind = OP_ACTION,
     .access = OP_OPERATOR,
+    .limit = OP_LIMIT_SELF,
     .where = OP_EACH,
     .role = ROLE_B2BUA,
     .brief = "end a call",

@@ -3,10 +3,11 @@
  * Does: lets consoles in and runs, routes or spreads their operations; tells
  *   the supervisor how many instances the site wants, and gates and media
  *   gates what they need to know.
+ *   Keeps out who may not, and the audit of who did what.
  * Never: writes a stream, decides a commit, speaks SIP, waits for a console.
  * Talks to: consoles (unix socket), every role of the server, the supervisor,
  *   the controls of other servers (mTLS).
- * Keeps: nothing; candidates are the store's.
+ * Keeps: the audit, in files; candidates are the store's.
  * On crash: consoles are disconnected, their candidates dropped; calls and
  *   registrations notice nothing.
  */
@@ -193,6 +194,7 @@ control_start(struct self *self, struct err *e)
 	TAILQ_INIT(&c->sessions);
 	TAILQ_INIT(&c->eaches);
 	drill_open(c);
+	audit_start(c);
 	c->route = route_new(self->loop, control_owner, c);
 	if ((r = session_listen(c, e)) != 0 || (r = far_open(c, e)) != 0)
 		return r;
@@ -213,6 +215,7 @@ control_on_stop(struct self *self)
 
 	session_close_all(c);
 	far_close(c);
+	audit_close(&c->audit);
 	join_door_close(&c->joins);
 	streams_free(&c->streams);
 	role_stopped(self);

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "audit.h"
 #include "daemon/base/err.h"
 #include "daemon/base/loop.h"
 #include "daemon/base/map.h"
@@ -41,8 +42,20 @@ struct admit_rules {
 	gid_t group; /* whose members may */
 };
 bool admit_peer(const struct admit_rules *, const struct admit_peer *);
-/* The rights of a session, and its operator's login name. */
+/* Is it one whom no configuration can shut out? */
+bool admit_is_fixed(const struct admit_rules *, uid_t);
+/* The operator's login name. */
 void admit_name(char *out, size_t size, uid_t);
+/*
+ * The role of somebody who may come in, by who->name and who->fixed, from the
+ * administrators of the site (NULL: cannot be read). -ERR_PERMISSION with
+ * words when there are administrators, and none of this name.
+ */
+int admit_role(const struct obj *const *objs, sqlite3 *site, struct op_who *,
+    struct err *);
+/* Where a console says it was called from: SSH_CONNECTION of sshd(8). False
+ * when it is none. */
+bool admit_ssh(char *out, size_t size, const char *connection);
 
 /* ---- control_route.c: a call goes to the owner of its role ----------------
  */
@@ -122,6 +135,8 @@ struct session {
 	struct op_who who;
 	uid_t uid;
 	pid_t pid;
+	bool entered;	      /* it was let in: it may have a candidate */
+	bool known;	      /* its first request has come */
 	uint64_t since, last; /* real clock */
 	uint64_t calls;
 	size_t bytes; /* of arguments not yet answered */
@@ -133,6 +148,14 @@ struct session {
 TAILQ_HEAD(sessions, session);
 
 int session_listen(struct control *, struct err *);
+/* The administrators have changed: everybody may do what they say now. */
+void session_rights(struct control *);
+/* Of this name, or NULL. */
+struct session *session_find(struct control *, const char *session);
+/* Show words on its console. */
+void session_tell(struct session *, const char *from, const char *text);
+/* End it soon; why is told to its console. */
+void session_end(struct session *, const struct err *why);
 /* Take over a connected socket. */
 void session_open(struct control *, int fd);
 void session_close_all(struct control *);
@@ -146,10 +169,15 @@ size_t session_size(json_t *);
 struct call {
 	TAILQ_ENTRY(call) entry; /* of its session */
 	struct session *session; /* NULL once that ended */
+	struct control *control;
+	struct op_who who;
 	struct rpc_request *request;
 	const struct op *op;
-	json_t *args; /* until it has started */
+	json_t *args;
 	size_t bytes;
+	/* the answer, while the audit is written */
+	json_t *result, *err_data;
+	struct err err;
 };
 void call_request(
     struct session *, struct rpc_request *, const char *method, json_t *params);
@@ -235,6 +263,9 @@ bool feed_ports(
 /* ---- control_site.c: placement and feeding --------------------------------
  */
 
+/* The replica of the site, NULL while it cannot be read. */
+sqlite3 *site_db(struct control *);
+
 void site_on_event(struct control *, struct reader *, enum reader_event);
 void root_on_event(struct control *, struct reader *, enum reader_event);
 /* What our instances of a role weigh; -1 = nobody says. */
@@ -281,11 +312,28 @@ void far_ask(struct control *, struct peer *from, struct rpc_request *,
 /* As route_unlink: a link ends. */
 void far_unlink(struct control *, struct rpc *);
 
+/* ---- control_audit.c: what goes into the audit ----------------------------
+ */
+
+void audit_start(struct control *);
+/* Does its end belong there, whatever it is? */
+bool audit_wants(const struct op *);
+/* An operation has ended; fn is called when that is on disk. */
+void audit_done(struct control *, const struct op_who *, const struct op *,
+    json_t *args, json_t *result, const struct err *, audit_fn *, void *arg);
+/* Somebody was not permitted. */
+void audit_refused(struct control *, const struct op_who *, const struct op *,
+    json_t *args, const struct err *);
+/* A session begins or ends; err: it was not let in. */
+void audit_session(struct control *, const struct op_who *, const char *what,
+    const struct err *);
+
 /* ---- control_complete.c ---------------------------------------------------
  */
 
 /* Live names for the console's completion; answers the request. */
-void complete_request(struct control *, struct rpc_request *, json_t *params);
+void complete_request(struct control *, const struct op_who *,
+    struct rpc_request *, json_t *params);
 
 /* ---- drill.c: request drill ------------------------------------------------
  */
@@ -322,6 +370,10 @@ struct control {
 	struct drill_faults faults;
 	uint32_t fault_serial;
 	struct streams *streams;
+	struct audit *audit;
+	uint64_t cheap_at; /* entries that cost nothing, see control_audit.c */
+	unsigned cheap;
+	uint64_t omitted;
 	struct join_door *joins;  /* NULL: no identity */
 	struct map status;	  /* instance -> struct role_status */
 	int placed[ROLE_MAX];	  /* told to the supervisor; -1 = nothing yet */
@@ -358,7 +410,9 @@ extern const struct op control_op_version, control_op_roles,
     control_op_domains, control_op_users, control_op_numbers,
     control_op_registrations, control_op_conflict, control_op_cdr,
     control_op_token, control_op_drain, control_op_undrain, control_op_remove,
-    control_op_drill_role, control_op_drill_server, control_op_alarms;
+    control_op_drill_role, control_op_drill_server, control_op_alarms,
+    control_op_session_close, control_op_session_message, control_op_rights,
+    control_op_audit, control_op_audit_verify;
 
 /* The targets of all linked instances of a role; their count. */
 size_t control_targets(

@@ -1,7 +1,8 @@
 /*
  * Requests of consoles: describe, complete, or the name of an operation with
  * its arguments as params. Rights are looked at here, before anything is
- * started; the record says where it runs, so no operation has code here.
+ * started; the record says where it runs, so no operation has code here. What
+ * may have changed something is answered when the audit holds it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,23 +14,59 @@
 
 /* The answer, if there is still somebody to hear it. */
 static void
+call_reply(struct call *c)
+{
+	if (c->session != NULL) {
+		TAILQ_REMOVE(&c->session->open, c, entry);
+		c->session->bytes -= c->bytes;
+	}
+	if (c->err.code == ERR_NONE)
+		rpc_reply(c->request, json_incref(c->result));
+	else
+		rpc_fail_data(c->request, &c->err, json_incref(c->err_data));
+	json_decref(c->args);
+	json_decref(c->result);
+	json_decref(c->err_data);
+	free(c);
+}
+
+/* The entry is on disk. One that could not be written takes nothing back of
+ * what was done, but it is told. */
+static void
+call_on_audited(void *arg, const struct err *e)
+{
+	struct call *c = arg;
+	json_t *warn = json_object_get(c->result, "warn");
+
+	if (e != NULL && warn != NULL)
+		json_array_append_new(
+		    warn, json_sprintf("done, but not in %s", e->text));
+	call_reply(c);
+}
+
+/* The end of an operation: what may have changed something is answered when
+ * the audit has it. */
+static void
 call_answer(void *arg, json_t *result, const struct err *e, json_t *err_data)
 {
 	struct call *c = arg;
 
-	if (c->session != NULL) {
-		TAILQ_REMOVE(&c->session->open, c, entry);
-		c->session->bytes -= c->bytes;
-		if (e != NULL)
-			c->session->control->count.errors++;
+	if (e != NULL) {
+		c->control->count.errors++;
+		c->err = *e;
 	}
-	if (e == NULL)
-		rpc_reply(c->request, json_incref(result));
-	else
-		rpc_fail_data(c->request, e,
-		    err_data != NULL ? json_copy(err_data) : NULL);
-	json_decref(c->args);
-	free(c);
+	/* a warning may be put into it, and it is another's */
+	c->result = audit_wants(c->op) ? json_deep_copy(result)
+				       : json_incref(result);
+	c->err_data = err_data != NULL ? json_copy(err_data) : NULL;
+	if (audit_wants(c->op)) {
+		audit_done(c->control, &c->who, c->op, c->args, result, e,
+		    call_on_audited, c);
+		return;
+	}
+	if (e != NULL && e->code == ERR_PERMISSION)
+		audit_refused(c->control, &c->who, c->op, c->args, e);
+	call_reply(c);
 }
 
 /* An operation of our own is over. */
@@ -45,9 +82,7 @@ call_on_done(void *arg, struct op_call *op, const struct err *e)
 json_t *
 call_pack(json_t *args, const struct op_who *who)
 {
-	return json_pack("{s:o, s:{s:s, s:i, s:s, s:s, s:b}}", "args", args,
-	    "who", "name", who->name, "access", (int)who->access, "session",
-	    who->session, "from", who->from, "keep", (int)who->keep);
+	return json_pack("{s:o, s:o}", "args", args, "who", op_who_encode(who));
 }
 
 json_t *
@@ -71,9 +106,8 @@ call_admit(const struct op_table *table, const struct op_who *who,
 	*op = op_find(table, method);
 	if (*op == NULL)
 		err_set(e, ERR_UNKNOWN, "%.64s: no such operation", method);
-	else if (who->access < (*op)->access)
-		err_set(e, ERR_PERMISSION, "%s: not permitted to %s", method,
-		    who->name);
+	else if (op_permit(*op, who, params, e) != 0)
+		return e->code;
 	else if (params != NULL && !json_is_object(params))
 		err_set(e, ERR_INVALID, "%s: expected arguments by their names",
 		    method);
@@ -98,7 +132,8 @@ call_each(
 /* ---- our own operations that tell of every server ----------------------- */
 
 static const struct op *const call_wide[] = {&control_op_roles,
-    &control_op_statistics, &control_op_sessions, &control_op_alarms};
+    &control_op_statistics, &control_op_sessions, &control_op_alarms,
+    &control_op_audit, &control_op_audit_verify};
 
 static bool
 call_is_wide(const struct op *op)
@@ -168,19 +203,40 @@ call_start_wide(struct control *c, struct call *call, const struct op *op,
 
 /* ---- where it runs ------------------------------------------------------- */
 
-/* The argument that names an instance, when the operation has one and it is
- * given; else NULL. */
+/* The argument of a type, when the operation has one and it is given; else
+ * NULL. */
 static const char *
-call_instance(const struct op *op, json_t *args)
+call_argument(const struct op *op, json_t *args, const struct op_type *type)
 {
 	const struct op_field *f;
 
 	for (f = op->args; f != NULL && f->name != NULL; f++) {
-		if (f->type == &op_type_instance &&
+		if (f->type == type &&
 		    json_is_string(json_object_get(args, f->name)))
 			return f->name;
 	}
 	return NULL;
+}
+
+static const char *
+call_instance(const struct op *op, json_t *args)
+{
+	return call_argument(op, args, &op_type_instance);
+}
+
+/* The server in "srv2.7f31c2" of the operation's session; false when it is
+ * this one, or none of the site. */
+static bool
+call_is_session_elsewhere(struct control *c, const struct op *op, json_t *args,
+    char server[MESH_NAME])
+{
+	const char *field = call_argument(op, args, &op_type_session), *value;
+
+	if (field == NULL)
+		return false;
+	value = json_string_value(json_object_get(args, field));
+	return str_ncopy(server, MESH_NAME, value, strcspn(value, ".")) &&
+	    strcmp(server, c->self->server) != 0 && far_find(c, server) != NULL;
 }
 
 /* The server in "sg/1@srv2" of the operation's instance, cut off there; false
@@ -226,7 +282,8 @@ call_start(struct session *s, struct call *call)
 	json_t *args = call->args;
 	char server[MESH_NAME];
 
-	if (call_is_elsewhere(c, op, args, server)) {
+	if (call_is_elsewhere(c, op, args, server) ||
+	    call_is_session_elsewhere(c, op, args, server)) {
 		call_send(c, call, op, call_params(op, args, &s->who), server);
 		return;
 	}
@@ -280,6 +337,9 @@ call_describe(struct session *s)
 	json_object_set_new(o, "site", json_string(c->self->site));
 	json_object_set_new(o, "session", json_string(s->who.session));
 	json_object_set_new(o, "user", json_string(s->who.name));
+	json_object_set_new(
+	    o, "role", json_string(admin_role_names[s->who.role]));
+	json_object_set_new(o, "domain", json_string(s->who.domain));
 	return o;
 }
 
@@ -289,6 +349,7 @@ static void
 call_operation(struct session *s, struct rpc_request *q, const char *method,
     json_t *params)
 {
+	const struct err *broken;
 	const struct op *op;
 	struct call *call;
 	size_t bytes;
@@ -297,7 +358,15 @@ call_operation(struct session *s, struct rpc_request *q, const char *method,
 	if (call_admit(s->control->self->table, &s->who, method, params, &op,
 		&e) != ERR_NONE) {
 		s->control->count.errors++;
+		if (e.code == ERR_PERMISSION)
+			audit_refused(s->control, &s->who, op, params, &e);
 		rpc_fail(q, &e);
+		return;
+	}
+	if (audit_wants(op) &&
+	    (broken = audit_broken(s->control->audit)) != NULL) {
+		rpc_failf(
+		    q, broken->code, "%s: so nothing is changed", broken->text);
 		return;
 	}
 	bytes = params != NULL ? session_size(params) : 0;
@@ -307,6 +376,8 @@ call_operation(struct session *s, struct rpc_request *q, const char *method,
 	}
 	call = xcalloc(1, sizeof *call);
 	call->session = s;
+	call->control = s->control;
+	call->who = s->who;
 	call->request = q;
 	call->op = op;
 	call->args = json_incref(params);
@@ -324,7 +395,7 @@ call_request(struct session *s, struct rpc_request *q, const char *method,
 	if (strcmp(method, "describe") == 0)
 		rpc_reply(q, call_describe(s));
 	else if (strcmp(method, "complete") == 0)
-		complete_request(s->control, q, params);
+		complete_request(s->control, &s->who, q, params);
 	else
 		call_operation(s, q, method, params);
 }

@@ -1,7 +1,8 @@
 /*
  * Live names for the console's completion and `?`: keys of objects that
- * start with a prefix, from local replicas; names of running instances and
- * of sessions. At most COMPLETE_MAX; a console wants to offer, not to list.
+ * start with a prefix, from local replicas; names of running instances. At
+ * most COMPLETE_MAX; a console wants to offer, not to list. Somebody who has a
+ * part of the tree of domains is offered that and no more.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct complete {
 	struct obj_path kind;
 	char prefix[OBJ_KEY];
 	unsigned limit;
+	struct op_who who;
 };
 
 static void
@@ -26,6 +28,29 @@ complete_finish(struct complete *w, json_t *names)
 {
 	rpc_reply(w->request, names);
 	free(w);
+}
+
+/* Is it the list of domains, for somebody who sees not all of them? */
+static bool
+complete_is_part(const struct complete *w)
+{
+	return op_is_limited(&w->who) && w->kind.nkeys == 0;
+}
+
+/* Of the names only those that they see, as many as are wanted. */
+static void
+complete_narrow(const struct complete *w, json_t *names)
+{
+	size_t i = 0;
+
+	while (i < json_array_size(names)) {
+		if (i < w->limit &&
+		    op_sees(
+			&w->who, json_string_value(json_array_get(names, i))))
+			i++;
+		else
+			json_array_remove(names, i);
+	}
 }
 
 static void
@@ -36,7 +61,10 @@ complete_from(void *arg, sqlite3 *db, const struct err *e)
 
 	/* What cannot be read now is not offered; the command will say why. */
 	if (e == NULL)
-		obj_keys(db, &w->kind, w->prefix, w->limit, names, NULL);
+		obj_keys(db, &w->kind, w->prefix,
+		    complete_is_part(w) ? 0 : w->limit, names, NULL);
+	if (complete_is_part(w))
+		complete_narrow(w, names);
 	complete_finish(w, names);
 }
 
@@ -81,6 +109,13 @@ complete_start(struct control *c, struct complete *w)
 {
 	char site[STREAM_NAME];
 
+	/* All domains are looked through for those that they see. */
+	if (op_is_limited(&w->who) &&
+	    (w->kind.nkeys > 0 ? !op_sees_path(&w->who, &w->kind)
+			       : w->kind.obj->place != OBJ_ROOT)) {
+		complete_finish(w, json_array());
+		return;
+	}
 	if (w->kind.obj->place == OBJ_DOMAIN) {
 		streams_read_domain(
 		    c->streams, w->kind.key[0], complete_from, w);
@@ -93,7 +128,8 @@ complete_start(struct control *c, struct complete *w)
 }
 
 void
-complete_request(struct control *c, struct rpc_request *q, json_t *params)
+complete_request(struct control *c, const struct op_who *who,
+    struct rpc_request *q, json_t *params)
 {
 	struct complete *w = xcalloc(1, sizeof *w);
 	const char *ref = json_string_value(json_object_get(params, "ref"));
@@ -104,6 +140,7 @@ complete_request(struct control *c, struct rpc_request *q, json_t *params)
 	struct err e;
 
 	w->request = q;
+	w->who = *who;
 	w->limit = limit > 0 && limit < COMPLETE_MAX ? (unsigned)limit
 						     : COMPLETE_MAX;
 	str_copy(w->prefix, sizeof w->prefix, prefix != NULL ? prefix : "");
@@ -111,7 +148,9 @@ complete_request(struct control *c, struct rpc_request *q, json_t *params)
 		rpc_failf(q, ERR_INVALID, "ref: missing");
 		free(w);
 	} else if (strcmp(ref, "instance") == 0) {
-		complete_finish(w, complete_instances(c, w));
+		complete_finish(w,
+		    op_is_limited(who) ? json_array()
+				       : complete_instances(c, w));
 	} else if (complete_kind(c, w, ref, path, &e) != 0) {
 		rpc_fail(q, &e);
 		free(w);

@@ -249,24 +249,13 @@ static bool
 far_who(const struct far *f, json_t *params, struct op_who *who)
 {
 	json_t *o = json_object_get(params, "who");
-	const char *name, *session, *from;
-	json_int_t access;
-	int keep = 0;
 
-	memset(who, 0, sizeof *who);
-	if (json_unpack(o, "{s:s, s:I, s:s, s:s, s?b}", "name", &name, "access",
-		&access, "session", &session, "from", &from, "keep",
-		&keep) != 0)
+	if (!op_who_decode(who, o))
 		return false;
-	if (strcmp(from, "local") == 0) {
+	if (strcmp(who->from, "local") == 0) {
 		json_object_set_new(o, "from", json_string(f->server));
-		from = f->server;
+		str_copy(who->from, sizeof who->from, f->server);
 	}
-	str_copy(who->name, sizeof who->name, name);
-	str_copy(who->session, sizeof who->session, session);
-	str_copy(who->from, sizeof who->from, from);
-	who->access = (enum op_access)access;
-	who->keep = keep != 0;
 	return true;
 }
 

@@ -1,6 +1,8 @@
 /*
  * Sessions of consoles. A connection is a session; its candidate lives as
- * long as it does, or is kept where the console wants that. A console that is
+ * long as it does, or is kept where the console wants that. Who it is the
+ * kernel says, what they may do the administrators of the site, now and
+ * whenever these change. A console that is
  * not permitted hears why at its first request and is closed; one that does not
  * read its answers is closed when SESSION_OUT bytes wait for it; nobody waits
  * for a console.
@@ -63,8 +65,12 @@ session_close(struct session *s)
 	loop_timer_free(&s->patience);
 	rpc_close(&s->rpc);
 	drill_interrupt(c, s->who.session, true);
-	if (s->refused.code == ERR_NONE)
+	if (s->entered)
 		control_session_over(c, s->who.session);
+	if (s->known && s->entered)
+		audit_session(c, &s->who, "logout", NULL);
+	else if (!s->known && s->refused.code != ERR_NONE)
+		audit_session(c, &s->who, "login", &s->refused);
 	free(s);
 }
 
@@ -82,6 +88,21 @@ session_on_closed(void *arg, struct rpc *rpc, const struct err *why)
 	session_close(s);
 }
 
+/* The first request: a console says there where it was called from. The
+ * kernel cannot; what the word is worth tandem-ssh(7) says. */
+static void
+session_begin(struct session *s, const char *method, json_t *params)
+{
+	if (s->known)
+		return;
+	s->known = true;
+	if (strcmp(method, "describe") == 0)
+		admit_ssh(s->who.from, sizeof s->who.from,
+		    json_string_value(json_object_get(params, "ssh")));
+	audit_session(s->control, &s->who, "login",
+	    s->refused.code != ERR_NONE ? &s->refused : NULL);
+}
+
 /* One that is refused hears why at its first request, then it is closed. */
 static void
 session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
@@ -97,6 +118,7 @@ session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 			s->who.keep = true;
 		return; /* no other notification of a console means anything */
 	}
+	session_begin(s, method, params);
 	if (s->refused.code != ERR_NONE) {
 		rpc_fail(q, &s->refused);
 		/* soon: the words must leave first */
@@ -133,7 +155,7 @@ session_identify(struct session *s, int fd)
 	p.gid = u.gid;
 	s->pid = u.pid;
 	admit_name(s->who.name, sizeof s->who.name, u.uid);
-	s->who.access = OP_ADMIN;
+	s->who.fixed = admit_is_fixed(&c->admit, u.uid);
 	str_copy(s->who.from, sizeof s->who.from, "local");
 	if (!admit_peer(&c->admit, &p))
 		err_set(&s->refused, ERR_PERMISSION,
@@ -144,6 +166,9 @@ session_identify(struct session *s, int fd)
 	else if (c->nsessions >= SESSIONS_MAX)
 		err_set(&s->refused, ERR_FULL,
 		    "there are %d sessions already: close one", SESSIONS_MAX);
+	else
+		s->entered = admit_role(c->self->table->objs, site_db(c),
+				 &s->who, &s->refused) == 0;
 }
 
 /* What is refused is held to, too: half as many again, no more. */
@@ -190,6 +215,54 @@ session_open(struct control *c, int fd)
 	c->count.sessions_all++;
 	log_debug("session=%s operator=%s pid=%d", s->who.session, s->who.name,
 	    (int)s->pid);
+}
+
+struct session *
+session_find(struct control *c, const char *session)
+{
+	struct session *s;
+
+	TAILQ_FOREACH (s, &c->sessions, entry) {
+		if (strcmp(s->who.session, session) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+void
+session_tell(struct session *s, const char *from, const char *text)
+{
+	rpc_notify(s->rpc, "message",
+	    json_pack("{s:s, s:s}", "from", from, "text", text));
+}
+
+void
+session_end(struct session *s, const struct err *why)
+{
+	if (s->refused.code != ERR_NONE)
+		return;
+	s->refused = *why;
+	session_tell(s, "tandemd", why->text);
+	/* soon: the words must leave first */
+	loop_timer_set(s->patience, 0);
+}
+
+void
+session_rights(struct control *c)
+{
+	const struct obj *const *objs = c->self->table->objs;
+	sqlite3 *site = site_db(c);
+	struct session *s;
+	struct err e;
+
+	/* without it nobody's rights are others than before */
+	if (site == NULL)
+		return;
+	TAILQ_FOREACH (s, &c->sessions, entry) {
+		if (s->refused.code == ERR_NONE &&
+		    admit_role(objs, site, &s->who, &e) != 0)
+			session_end(s, &e);
+	}
 }
 
 static void

@@ -13,7 +13,7 @@
 
 #define SITE_DOMAINS 256 /* changed at once: more are told as a whole */
 
-static sqlite3 *
+sqlite3 *
 site_db(struct control *c)
 {
 	char name[STREAM_NAME];
@@ -154,6 +154,7 @@ site_on_event(struct control *c, struct reader *r, enum reader_event event)
 {
 	if (event == READER_CHANGED)
 		reader_changes(r, site_ignore, NULL, NULL);
+	session_rights(c);
 	if (event == READER_ABSENT || reader_db(r) == NULL ||
 	    !feed_knows(c->self->table->objs, reader_db(r), c->self->server))
 		return;

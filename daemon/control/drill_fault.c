@@ -89,8 +89,8 @@ drill_fault(struct control *c, const char *server, const struct role_fault *f,
 	t->fn = fn;
 	t->arg = arg;
 	each_call(&c->eaches, "fault",
-	    json_pack("{s:i, s:s, s:i, s:i}", "kind", (int)f->kind, "instance",
-		f->instance, "ms", (int)f->ms, "access", (int)who->access),
+	    json_pack("{s:i, s:s, s:i, s:o}", "kind", (int)f->kind, "instance",
+		f->instance, "ms", (int)f->ms, "who", op_who_encode(who)),
 	    &to, 1, fault_on_reply, t);
 }
 
@@ -110,17 +110,19 @@ drill_fault_asked(struct control *c, struct rpc_request *q, json_t *params)
 {
 	struct role_fault f = {0};
 	const char *instance;
-	int kind, ms, access;
+	struct op_who who;
+	struct err e;
+	int kind, ms;
 
-	if (json_unpack(params, "{s:i, s:s, s:i, s:i}", "kind", &kind,
-		"instance", &instance, "ms", &ms, "access", &access) != 0 ||
+	if (json_unpack(params, "{s:i, s:s, s:i}", "kind", &kind, "instance",
+		&instance, "ms", &ms) != 0 ||
 	    kind < 0 || kind >= ROLE_FAULTS || ms < 0 ||
 	    !str_copy(f.instance, sizeof f.instance, instance)) {
-		rpc_failf(q, ERR_INVALID,
-		    "fault: expected kind, instance, ms, access");
+		rpc_failf(q, ERR_INVALID, "fault: expected kind, instance, ms");
 		return;
 	}
-	if (access != OP_ADMIN) {
+	if (!op_who_decode(&who, json_object_get(params, "who")) ||
+	    op_permit(&control_op_drill_role, &who, NULL, &e) != 0) {
 		rpc_failf(q, ERR_PERMISSION, "fault: not permitted");
 		return;
 	}

@@ -30,6 +30,24 @@ alarms_of_starts(struct op_call *call)
 	}
 }
 
+/* Without its audit nothing may be changed. */
+static void
+alarms_of_audit(struct op_call *call)
+{
+	struct control *c = control_of(call);
+	uint64_t since;
+	const struct err *why = audit_alarm(c->audit, &since);
+
+	if (why == NULL)
+		return;
+	op_row(call);
+	op_put_time(call, "since", since);
+	op_put(call, "alarm", "audit");
+	op_put(call, "subject", c->self->server);
+	op_put(call, "server", c->self->server);
+	op_put(call, "text", why->text);
+}
+
 /* A row of a process, as it came. */
 static void
 alarms_row(struct op_call *call, json_t *row)
@@ -72,6 +90,7 @@ alarms_run(struct op_call *call)
 	int id;
 
 	alarms_of_starts(call);
+	alarms_of_audit(call);
 	for (id = 0; id < ROLE_MAX; id++) {
 		if (c->self->roles[id] != NULL &&
 		    c->self->roles[id]->alarms != NULL)
@@ -115,7 +134,9 @@ const struct op control_op_alarms = {
 	"subject of the configuration says, for the reason given; it is "
 	"tried again every five seconds. start: a process cannot start, for "
 	"example because somebody else has its port; the words name the "
-	"setting, and it is tried again with growing pauses.",
+	"setting, and it is tried again with growing pauses. audit: what "
+	"operators do cannot be written down on that server, so nothing may "
+	"be changed from there.",
     .example = "show alarms",
     .cols = alarms_cols,
     .run = alarms_run,

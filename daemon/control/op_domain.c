@@ -53,6 +53,8 @@ domains_row(void *arg, struct obj_row *row, struct err *e)
 	struct op_call *call = arg;
 
 	(void)e;
+	if (!op_sees(&call->who, row->path.key[0]))
+		return 0;
 	op_row(call);
 	op_put(call, "domain", row->path.key[0]);
 	op_put(call, "state", obj_value(row, "state"));
@@ -60,7 +62,9 @@ domains_row(void *arg, struct obj_row *row, struct err *e)
 	op_put(call, "realm", obj_value(row, "realm"));
 	op_put(call, "id", obj_value(row, "id"));
 	op_put(call, "description", obj_value(row, "description"));
-	return 0;
+	/* those that are not seen do not count */
+	return (int64_t)json_array_size(call->rows) ==
+	    op_arg_int(call, "limit", 1);
 }
 
 static void
@@ -76,8 +80,7 @@ domains_run(struct op_call *call)
 		op_finish(call, &e);
 		return;
 	}
-	if (obj_each(root, &kind, NULL, (unsigned)limit, domains_row, call,
-		&e) != 0) {
+	if (obj_each(root, &kind, NULL, 0, domains_row, call, &e) < 0) {
 		op_finish(call, &e);
 		return;
 	}
@@ -120,9 +123,11 @@ const struct op control_op_domains = {
     .name = "show domains",
     .kind = OP_READ,
     .access = OP_VIEWER,
+    .limit = OP_LIMIT_SELF,
     .where = OP_CONTROL,
     .brief = "domains of the site",
-    .about = "The directory, as it runs on this server.",
+    .about = "The directory, as it runs on this server. Who has a part of the "
+	     "tree of domains sees that part.",
     .example = "show domains",
     .args = domains_args,
     .cols = domains_cols,
@@ -269,7 +274,10 @@ static const struct op_field in_domain_args[] = {
 
 static const struct op_field users_cols[] = {
     {.name = "user", .type = &op_type_number, .brief = "number and login"},
-    {.name = "name", .type = &op_type_text, .brief = "shown to others"},
+    {.name = "name",
+	.type = &op_type_text,
+	.flags = OP_PERSONAL,
+	.brief = "shown to others"},
     {.name = "state", .type = &op_type_text, .brief = "on or off"},
     {.name = "registered",
 	.type = &op_type_bool,
@@ -288,6 +296,7 @@ static const struct op_field users_cols[] = {
 	.brief = "how long a call rings"},
     {.name = "description",
 	.type = &op_type_text,
+	.flags = OP_PERSONAL,
 	.brief = "note for operators"},
     {0},
 };
@@ -383,9 +392,11 @@ static const struct op_field numbers_cols[] = {
 	.brief = "a user, one more number of one, a service"},
     {.name = "to",
 	.type = &op_type_text,
+	.flags = OP_PERSONAL,
 	.brief = "name of the user, user, service"},
     {.name = "description",
 	.type = &op_type_text,
+	.flags = OP_PERSONAL,
 	.brief = "note for operators"},
     {0},
 };

@@ -66,6 +66,7 @@ const struct op control_op_version = {
     .name = "show version",
     .kind = OP_READ,
     .access = OP_VIEWER,
+    .limit = OP_LIMIT_SELF,
     .where = OP_CONTROL,
     .brief = "version, server and site",
     .about = "What runs at the other end of this console.",

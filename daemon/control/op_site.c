@@ -1,6 +1,6 @@
 /*
- * Operations on what the site is made of, show servers, and on who administers
- * it now, show sessions. Listeners are shown by the gates themselves.
+ * Operations on what the site is made of: show servers, show server links.
+ * Listeners are shown by the gates themselves.
  */
 #include <stdio.h>
 #include <string.h>
@@ -295,63 +295,6 @@ const struct op control_op_links = {
     .run = links_run,
 };
 
-/* ---- show sessions
- * ---------------------------------------------------------------- */
-
-static int64_t
-sessions_age(uint64_t since)
-{
-	uint64_t now = clock_real();
-
-	return now > since ? (int64_t)((now - since) / CLOCK_SEC) : 0;
-}
-
-static void
-sessions_run(struct op_call *call)
-{
-	const struct session *s;
-
-	TAILQ_FOREACH (s, &control_of(call)->sessions, entry) {
-		op_row(call);
-		op_put(call, "session", s->who.session);
-		op_put(call, "operator", s->who.name);
-		op_put(call, "from", s->who.from);
-		op_put_int(call, "pid", s->pid);
-		op_put_time(call, "since", s->since);
-		op_put_int(call, "idle", sessions_age(s->last));
-		op_put_int(call, "operations", (int64_t)s->calls);
-		op_put_bool(call, "own",
-		    strcmp(s->who.session, call->who.session) == 0);
-	}
-	op_finish(call, NULL);
-}
-
-static const struct op_field sessions_cols[] = {
-    {.name = "session", .type = &op_type_text, .brief = "its id"},
-    {.name = "operator", .type = &op_type_text, .brief = "who"},
-    {.name = "from", .type = &op_type_text, .brief = "from where"},
-    {.name = "pid", .type = &op_type_int, .brief = "process of the console"},
-    {.name = "since", .type = &op_type_time, .brief = "when it began"},
-    {.name = "idle",
-	.type = &op_type_duration,
-	.brief = "since its last operation"},
-    {.name = "operations", .type = &op_type_int, .brief = "it has asked for"},
-    {.name = "own", .type = &op_type_bool, .brief = "this very session"},
-    {0},
-};
-
-const struct op control_op_sessions = {
-    .name = "show sessions",
-    .kind = OP_READ,
-    .access = OP_VIEWER,
-    .where = OP_CONTROL,
-    .brief = "consoles that are connected",
-    .about = "Each has a candidate of its own, which ends with it.",
-    .example = "show sessions",
-    .cols = sessions_cols,
-    .run = sessions_run,
-};
-
 const struct op *const control_ops[] = {&control_op_version, &control_op_roles,
     &control_op_ownership, &control_op_statistics, &control_op_restart,
     &control_op_servers, &control_op_links, &control_op_sessions,
@@ -359,4 +302,5 @@ const struct op *const control_ops[] = {&control_op_version, &control_op_roles,
     &control_op_registrations, &control_op_conflict, &control_op_cdr,
     &control_op_token, &control_op_drain, &control_op_undrain,
     &control_op_remove, &control_op_drill_role, &control_op_drill_server,
-    &control_op_alarms, NULL};
+    &control_op_alarms, &control_op_session_close, &control_op_session_message,
+    &control_op_rights, &control_op_audit, &control_op_audit_verify, NULL};

@@ -78,6 +78,14 @@ bool obj_clash(sqlite3 *, const struct obj *const *objs,
 bool obj_referrer(sqlite3 *, const struct obj *const *objs, enum obj_place,
     const struct obj_path *, struct obj_path *by);
 
+/* ---- who may (obj_admin.c) --------------------------------------------- */
+
+/* Role and domain of who->name: without any administrator everybody is
+ * site-admin. -ERR_PERMISSION when there are some and this is none of them;
+ * the role is nobody's then, as with any other error. */
+int obj_admin_role(const struct obj *const *objs, sqlite3 *site,
+    struct op_who *, struct err *);
+
 /*
  * Between these two the statements made for the connection are kept and used
  * again: for a commit of thousands. Without them each call prepares its own.

@@ -6,6 +6,7 @@
 /* The objects, a file each. */
 extern const struct obj obj_server, obj_role, obj_listener, obj_certificate;
 extern const struct obj obj_site, obj_gate, obj_domain, obj_user, obj_number;
+extern const struct obj obj_administrator;
 
 /* obj_schema.c: a name as SQL has it ('-' becomes '_'), quoted. */
 void obj_sql_name(struct buf *, const char *name);

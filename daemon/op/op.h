@@ -61,6 +61,8 @@ extern const struct op_type op_type_moment;   /* the same, or -10m, +2h */
 extern const struct op_type op_type_bytes;    /* a count of bytes: 64k, 10m */
 extern const struct op_type op_type_uri;      /* as shown, never parsed back */
 extern const struct op_type op_type_instance; /* "sg/1" */
+extern const struct op_type op_type_session;  /* "srv1.7f31c2" */
+extern const struct op_type op_type_login;    /* of an operating system */
 extern const struct op_type op_type_ref;      /* key of an object: .ref */
 /*
  * Arguments that speak of configuration objects. A path is positional:
@@ -87,6 +89,8 @@ extern const struct op_type op_type_fields; /* always OP_LIST */
 #define OP_DETAIL                                                  \
 	0x80 /* of a column: in tables only when asked for by name \
 	      */
+
+#define OP_PERSONAL 0x100 /* of a column: masked for who sees no persons */
 
 /* A named, typed value: argument of an operation, column of its reply, field
  * of an object. Lists of them end with {0}. */
@@ -208,8 +212,19 @@ enum op_where {
 	OP_EACH	    /* at every instance of the role; the rows are joined */
 };
 
-/* The lowest class of administrator who may run it. */
-enum op_access { OP_VIEWER, OP_OPERATOR, OP_ADMIN };
+/* How much it asks for; with the kind it decides which roles may run it
+ * (op_right.c). */
+enum op_access { OP_VIEWER, OP_OPERATOR, OP_ADMIN, OP_AUDIT };
+
+/*
+ * What keeps an operation within a part of the tree of domains, for an
+ * administrator who has only that part. By its arguments: every argument of
+ * type domain, or that refers to a domain, and every path must lie within;
+ * one that is not given becomes the administrator's own domain. An operation
+ * without such arguments is not for them, unless it looks at who.domain
+ * itself.
+ */
+enum op_limit { OP_LIMIT_ARGS, OP_LIMIT_SELF };
 
 struct op_call;
 
@@ -218,6 +233,7 @@ struct op {
 	    *name; /* the CLI words and the id on the wire: "show calls" */
 	enum op_kind kind;
 	enum op_access access;
+	enum op_limit limit;
 	enum op_where where;
 	unsigned role;	     /* enum role_id; ignored for OP_CONTROL */
 	const char *brief;   /* one line, no full stop, <= 60 characters */
@@ -232,14 +248,55 @@ struct op {
 
 /* ---- a call (op_call.c) ------------------------------------------------ */
 
+/* Roles of administrators, tandem-admin(7). */
+enum admin_role {
+	ADMIN_NOBODY,
+	ADMIN_VIEWER,
+	ADMIN_SUPPORT,
+	ADMIN_DOMAIN,
+	ADMIN_OPERATOR,
+	ADMIN_SITE,
+	ADMIN_AUDITOR,
+	ADMIN_ROLES
+};
+
 /* Who asks; filled from the socket's peer credentials. */
 struct op_who {
 	char name[64]; /* login name of the operator */
-	enum op_access access;
+	enum admin_role role;
+	char domain[OBJ_KEY]; /* it and those below are all there is; "" = all
+			       */
+	bool fixed;	      /* no configuration can take the role away */
 	char session[40]; /* of one console connection; keys the candidate */
 	bool keep;	  /* which is kept when the connection ends */
-	char from[64];	  /* "local", later an address */
+	char from[64];	  /* "local", "ssh 192.0.2.7", a server */
 };
+
+/* ---- who may (op_right.c) ---------------------------------------------- */
+
+extern const char *const admin_role_names[]; /* NULL-ended, by the enum */
+/* May the role run it; limited: within a part of the tree only. Pure: the
+ * matrix of show rights. */
+bool op_allows(const struct op *, enum admin_role, bool limited);
+/* The same of somebody, and of what the arguments (as they came, or
+ * canonical) name. -ERR_PERMISSION with words that do not tell whether what
+ * they may not see is there. */
+int op_permit(
+    const struct op *, const struct op_who *, json_t *args, struct err *);
+/* May they see who people are and whom they call: OP_PERSONAL columns? A
+ * viewer or support only of the domain that they are for. */
+bool op_sees_persons(const struct op_who *);
+/* Is there only a part of the tree for them? Is the domain in it? */
+bool op_is_limited(const struct op_who *);
+bool op_sees(const struct op_who *, const char *domain);
+/* May they look at, or change, what lies at the path? The domain in which
+ * their part begins is its parent's to change. */
+bool op_sees_path(const struct op_who *, const struct obj_path *);
+bool op_changes_path(const struct op_who *, const struct obj_path *);
+/* As it travels to the process that carries a call out. What does not decode
+ * is nobody. */
+json_t *op_who_encode(const struct op_who *);
+bool op_who_decode(struct op_who *, json_t *);
 
 typedef void op_done_fn(
     void *arg, struct op_call *, const struct err *); /* err NULL = done */
@@ -290,7 +347,7 @@ void op_put_time(struct op_call *, const char *col, uint64_t real_us);
 void op_warn(struct op_call *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* {"data": rows, "rev": n, "warn": [..]}: the result on the wire. Columns
- * that were not put are null. */
+ * that were not put are null; those that who asks may not see are masked. */
 json_t *op_result(const struct op_call *);
 /* A copy of args with secrets masked: for audit and log. */
 json_t *op_mask(const struct op *, json_t *args);

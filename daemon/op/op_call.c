@@ -230,16 +230,17 @@ op_check_args(struct op_call *c, json_t *args, struct err *e)
 }
 
 /* The right to run comes before the arguments, so who may not learns
- * nothing. */
+ * nothing; what the arguments name is looked at once they are canonical. */
 static int
 op_admit(struct op_call *c, json_t *args, struct err *e)
 {
 	if (c->args == NULL || c->rows == NULL || c->warn == NULL)
 		return err_set(e, ERR_NOMEM, "out of memory");
-	if (c->who.access < c->op->access)
-		return err_set(e, ERR_PERMISSION, "%s: not permitted to %s",
-		    c->op->name, c->who.name);
-	return op_check_args(c, args, e);
+	if (op_permit(c->op, &c->who, NULL, e) != 0 ||
+	    op_check_args(c, args, e) != 0)
+		return -(int)e->code;
+	op_limit_args(c->op, &c->who, c->args);
+	return op_permit(c->op, &c->who, c->args, e);
 }
 
 /* The end of a call: nothing of it is used after. */
@@ -443,9 +444,28 @@ op_warn(struct op_call *c, const char *fmt, ...)
 	json_array_append_new(c->warn, json_string(safe));
 }
 
+/* A column that is there, in every row. */
+static void
+op_mask_column(json_t *rows, const char *col)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		if (!json_is_null(json_object_get(row, col)))
+			json_object_set_new(row, col, json_string(OP_MASK));
+	}
+}
+
 json_t *
 op_result(const struct op_call *c)
 {
+	const struct op_field *f = c->op->cols;
+
+	for (; !op_sees_persons(&c->who) && f != NULL && f->name != NULL; f++) {
+		if (f->flags & OP_PERSONAL)
+			op_mask_column(c->rows, f->name);
+	}
 	return json_pack("{s:O, s:I, s:O}", "data", c->rows, "rev",
 	    (json_int_t)c->rev, "warn", c->warn);
 }

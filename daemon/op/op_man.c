@@ -138,11 +138,29 @@ op_man_fields(
 	buf_str(b, ".El\n");
 }
 
+/* Who may run it. */
+static void
+op_man_roles(struct buf *b, const struct op *op)
+{
+	const char *before = "";
+	int role;
+
+	buf_str(b, ".\nFor ");
+	for (role = ADMIN_NOBODY + 1; role < ADMIN_ROLES; role++) {
+		if (!op_allows(op, (enum admin_role)role, false))
+			continue;
+		buf_str(b, before);
+		op_man_text(
+		    b, admin_role_names[role], strlen(admin_role_names[role]));
+		before = ", ";
+	}
+	buf_str(b, ".\n");
+}
+
 /* One operation: usage, what it does, arguments, columns, example. */
 static void
 op_man_op(struct buf *b, const struct op *op)
 {
-	static const char *const access[] = {"viewer", "operator", "admin"};
 	struct buf usage = BUF_INIT;
 
 	op_usage(op, &usage);
@@ -154,7 +172,7 @@ op_man_op(struct buf *b, const struct op *op)
 	buf_fini(&usage);
 	buf_str(b, "\n.Ed\n.Pp\n");
 	op_man_brief(b, op->brief);
-	buf_fmt(b, " (%s).\n", access[op->access]);
+	op_man_roles(b, op);
 	op_man_par(b, op->about);
 	op_man_fields(b, "Arguments:", op->args, true);
 	op_man_fields(b, "Columns:", op->cols, false);
@@ -207,8 +225,8 @@ op_man(const struct op_table *t, struct buf *b)
 	    ".Xr tandem 1\nor by JSON-RPC on the control socket, where the\n"
 	    "name of the operation is the method.\n"
 	    "The grammar of command lines is in\n.Xr tandem-grammar 7 .\n"
-	    "After each operation stands the lowest class of administrator\n"
-	    "that may run it.\n"
+	    "Behind what an operation does stand the roles of administrators\n"
+	    "that may run it, see\n.Xr tandem-admin 7 .\n"
 	    ".Sh OPERATIONS\n");
 	for (op = t->ops; op != NULL && *op != NULL; op++)
 		op_man_op(b, *op);
@@ -220,6 +238,6 @@ op_man(const struct op_table *t, struct buf *b)
 		op_man_obj(b, *obj);
 	buf_str(b,
 	    ".Sh SEE ALSO\n.Xr tandem 1 ,\n.Xr tandem.conf 5 ,\n"
-	    ".Xr tandem-arch 7 ,\n.Xr tandem-grammar 7 ,\n"
-	    ".Xr tandemd 8\n");
+	    ".Xr tandem-admin 7 ,\n.Xr tandem-arch 7 ,\n"
+	    ".Xr tandem-grammar 7 ,\n.Xr tandemd 8\n");
 }

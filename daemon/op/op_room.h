@@ -16,6 +16,7 @@ op_parse_fn op_parse_name, op_parse_uri, op_parse_instance, op_parse_nothing;
 op_parse_fn op_parse_int, op_parse_duration, op_parse_bytes, op_parse_port;
 op_parse_fn op_parse_ports, op_parse_time, op_parse_moment;
 op_parse_fn op_parse_domain, op_parse_host, op_parse_address, op_parse_number;
+op_parse_fn op_parse_session, op_parse_login;
 op_parse_fn op_parse_ref, op_parse_path;
 
 /* Copy a canonical value out; -ERR_TOOBIG when it does not fit. */
@@ -23,6 +24,10 @@ int op_copy(char *out, size_t size, const char *value, struct err *);
 
 /* op_table.c: what a verb does to the system, NULL when it is no verb. */
 const char *op_verb_brief(const char *verb);
+
+/* op_right.c: the arguments of a limited administrator's call that were not
+ * given become their own domain. */
+void op_limit_args(const struct op *, const struct op_who *, json_t *args);
 
 /* op_obj.c */
 const struct obj *obj_by_name(const struct obj *const *, const char *name);

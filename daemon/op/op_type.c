@@ -51,6 +51,10 @@ OP_TYPE(bytes, "bytes", OP_INTEGER, false, op_parse_bytes,
 OP_TYPE(uri, "uri", OP_STRING, false, op_parse_uri, "a URI");
 OP_TYPE(instance, "instance", OP_STRING, false, op_parse_instance,
     "an instance such as sg/1");
+OP_TYPE(session, "session", OP_STRING, false, op_parse_session,
+    "a session such as srv1.7f31c2");
+OP_TYPE(login, "login", OP_STRING, false, op_parse_login,
+    "a login name of 1..32 letters, digits, '_', '.', '-'");
 OP_TYPE(ref, "ref", OP_STRING, false, op_parse_ref, "the name of an object");
 OP_TYPE(path, "path", OP_STRING, false, op_parse_path,
     "an object such as domain demo.test user 101");
@@ -64,8 +68,8 @@ static const struct op_type *const op_types[] = {&op_type_text, &op_type_blob,
     &op_type_name, &op_type_domain, &op_type_number, &op_type_host,
     &op_type_address, &op_type_port, &op_type_ports, &op_type_secret,
     &op_type_time, &op_type_moment, &op_type_bytes, &op_type_uri,
-    &op_type_instance, &op_type_ref, &op_type_path, &op_type_values,
-    &op_type_fields};
+    &op_type_instance, &op_type_session, &op_type_login, &op_type_ref,
+    &op_type_path, &op_type_values, &op_type_fields};
 
 const struct op_type *
 op_type_find(const char *name)

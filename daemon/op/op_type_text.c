@@ -211,6 +211,40 @@ op_parse_instance(const struct op_field *f, const char *in, char *out,
 	return op_copy(out, size, in, e);
 }
 
+/* "srv1.7f31c2": a server, and what tells its sessions apart. */
+int
+op_parse_session(const struct op_field *f, const char *in, char *out,
+    size_t size, struct err *e)
+{
+	size_t n = strspn(in, "abcdefghijklmnopqrstuvwxyz0123456789-");
+	const char *hex = in + n + 1;
+
+	(void)f;
+	if (n < 1 || n > 32 || in[n] != '.' || strlen(hex) != 6 ||
+	    strspn(hex, "0123456789abcdef") != 6)
+		return err_set(
+		    e, ERR_INVALID, "expected a session such as srv1.7f31c2");
+	return op_copy(out, size, in, e);
+}
+
+/* What useradd(8) takes and more: letters of both cases, a dot inside. Never
+ * a word that could be taken for an option. */
+int
+op_parse_login(const struct op_field *f, const char *in, char *out, size_t size,
+    struct err *e)
+{
+	static const char good[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+	size_t n = strlen(in);
+
+	(void)f;
+	if (n < 1 || n > 32 || strspn(in, good) != n || in[0] == '-' ||
+	    in[0] == '.')
+		return err_set(
+		    e, ERR_INVALID, "expected %s", op_type_login.brief);
+	return op_copy(out, size, in, e);
+}
+
 /* values and fields are no text: op_run and the walker take them apart. */
 int
 op_parse_nothing(const struct op_field *f, const char *in, char *out,

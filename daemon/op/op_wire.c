@@ -3,7 +3,7 @@
  * receives it at connect (method "describe"), so help and completion are
  * always those of the server that is spoken to.
  *
- *   {"ops":  [{"name", "kind", "access", "where", "brief", "about",
+ *   {"ops":  [{"name", "kind", "access", "limit", "where", "brief", "about",
  *              "example", "args": [field], "cols": [field]}],
  *    "objs": [{"name", "parent", "place", "key": field, "brief", "about",
  *              "example", "space", "fields": [field]}]}
@@ -28,7 +28,9 @@
 
 static const char *const op_kinds[] = {"read", "config", "action"};
 static const char *const op_wheres[] = {"control", "owner", "each"};
-static const char *const op_accesses[] = {"viewer", "operator", "admin"};
+static const char *const op_accesses[] = {
+    "viewer", "operator", "admin", "audit"};
+static const char *const op_limits[] = {"args", "self"};
 static const char *const obj_places[] = {"site", "root", "domain"};
 
 static const struct {
@@ -43,6 +45,7 @@ static const struct {
     {"restart", OP_RESTART},
     {"internal", OP_INTERNAL},
     {"detail", OP_DETAIL},
+    {"personal", OP_PERSONAL},
 };
 #define OP_FLAGS (sizeof op_flags / sizeof op_flags[0])
 
@@ -112,6 +115,8 @@ op_encode_op(const struct op *op)
 	op_put_text(o, "kind", op_kinds[op->kind]);
 	op_put_text(o, "access", op_accesses[op->access]);
 	op_put_text(o, "where", op_wheres[op->where]);
+	if (op->limit != OP_LIMIT_ARGS)
+		op_put_text(o, "limit", op_limits[op->limit]);
 	op_put_text(o, "brief", op->brief);
 	op_put_text(o, "about", op->about);
 	op_put_text(o, "example", op->example);
@@ -404,7 +409,8 @@ op_decode_op(struct op_decode *d, json_t *o, struct op *op)
 		op->brief = "";
 	op->kind = (enum op_kind)op_take_word(o, "kind", op_kinds, 3);
 	op->where = (enum op_where)op_take_word(o, "where", op_wheres, 3);
-	op->access = (enum op_access)op_take_word(o, "access", op_accesses, 3);
+	op->access = (enum op_access)op_take_word(o, "access", op_accesses, 4);
+	op->limit = (enum op_limit)op_take_word(o, "limit", op_limits, 2);
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /*
- * Operations asked over a link, and the counters of the process. Rights were
- * checked by control, which is the only one that asks; the record's arguments
- * are checked again here, where they are used.
+ * Operations asked over a link, and the counters of the process. Control is
+ * the only one that asks: another process cannot say who an operator is. It
+ * has looked at the rights; they are looked at again here, as the arguments
+ * are, where they are used.
  */
 #include <string.h>
 
@@ -10,26 +11,6 @@
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
 #include "role_frame.h"
-
-/* Who asks, as control wrote it. */
-static void
-role_ops_who(struct op_who *who, json_t *from)
-{
-	const char *name, *session, *where;
-	json_int_t access = 0;
-	int keep = 0;
-
-	memset(who, 0, sizeof *who);
-	if (json_unpack(from, "{s:s, s:I, s:s, s:s, s?b}", "name", &name,
-		"access", &access, "session", &session, "from", &where, "keep",
-		&keep) != 0)
-		return;
-	str_copy(who->name, sizeof who->name, name);
-	str_copy(who->session, sizeof who->session, session);
-	str_copy(who->from, sizeof who->from, where);
-	who->access = (enum op_access)access;
-	who->keep = keep != 0;
-}
 
 /* The call is over: its rows or its error go back over the link. */
 static void
@@ -85,8 +66,8 @@ role_ops_alarms(struct self *self)
 }
 
 bool
-role_dispatch(struct self *self, struct rpc_request *q, const char *method,
-    json_t *params)
+role_dispatch(struct self *self, const struct peer *from, struct rpc_request *q,
+    const char *method, json_t *params)
 {
 	const struct op *op;
 	struct op_who who;
@@ -102,9 +83,10 @@ role_dispatch(struct self *self, struct rpc_request *q, const char *method,
 		return true;
 	}
 	op = op_find(self->table, method);
-	if (op == NULL || op->where == OP_CONTROL || op->role != self->id)
+	if (op == NULL || op->where == OP_CONTROL || op->role != self->id ||
+	    from->role != ROLE_CONTROL)
 		return false;
-	role_ops_who(&who, json_object_get(params, "who"));
+	op_who_decode(&who, json_object_get(params, "who"));
 	op_run(
 	    op, json_object_get(params, "args"), &who, self, role_ops_done, q);
 	return true;

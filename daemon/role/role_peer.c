@@ -18,7 +18,7 @@ role_peer_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 	struct self *self = p->self;
 
 	(void)rpc;
-	if (role_dispatch(self, q, method, params))
+	if (role_dispatch(self, p, q, method, params))
 		return;
 	if (self->role->on_request != NULL)
 		self->role->on_request(self, p, q, method, params);

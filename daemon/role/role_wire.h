@@ -152,9 +152,9 @@ void role_on_serving(struct self *, role_serving_fn *);
 typedef void role_place_fn(struct self *, enum role_id, unsigned count);
 void role_on_place(struct self *, role_place_fn *);
 
-/* Run an operation asked over a link, or answer "statistics"; false when the
- * method is neither. */
-bool role_dispatch(
-    struct self *, struct rpc_request *, const char *method, json_t *params);
+/* Run an operation that control asks for, or answer "statistics"; false when
+ * the method is neither. */
+bool role_dispatch(struct self *, const struct peer *from, struct rpc_request *,
+    const char *method, json_t *params);
 
 #endif

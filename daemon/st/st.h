@@ -313,10 +313,11 @@ int st_update(const struct st_view *, const char *session, int64_t rev,
 struct st_checker {
 	const struct st_view *view; /* with the changes carried out */
 	const struct st_changes *changes;
-	const char *server;   /* the server we run on, which must stay */
-	json_t *failures;     /* a row for each {path, words} */
-	json_t *warnings;     /* texts; NULL = not wanted */
-	struct st_seal *seal; /* NULL: certificates are not looked into */
+	const char *server;	  /* the server we run on, which must stay */
+	json_t *failures;	  /* a row for each {path, words} */
+	json_t *warnings;	  /* texts; NULL = not wanted */
+	struct st_seal *seal;	  /* NULL: certificates are not looked into */
+	const struct op_who *who; /* whose commit it is; NULL: our own */
 };
 /* -ERR_CHECK: words of the first failure. */
 int st_check(const struct st_checker *, struct err *);
@@ -324,6 +325,18 @@ int st_unique(const struct st_checker *, struct err *);
 /* st_certificate.c: of a row of object certificate. */
 int st_certificate_check(
     const struct st_checker *, const struct obj_row *, struct err *);
+
+/* ---- st_right.c: what somebody may commit ---------------------------------
+ */
+
+/* -ERR_PERMISSION when a step lies outside of what they may change. */
+int st_right_changes(const struct obj *const *objs, const struct op_who *,
+    const struct st_changes *, struct err *);
+/* May they see the revision: all of it? */
+bool st_right_sees(const struct obj *const *objs, const struct op_who *,
+    sqlite3 *commit, int64_t rev);
+/* Warn who is about to lose their own rights. */
+void st_right_warn(const struct st_checker *);
 
 /* ---- st_revision.c: what was committed ----------------------------------- */
 
@@ -501,6 +514,7 @@ void st_answers_fail(struct st *, const struct err *);
 struct st_job {
 	struct st *st;
 	char session[40];
+	struct op_who who; /* who asked; zero: the system */
 	enum st_task { ST_TASK_COMMIT, ST_TASK_CHECK, ST_TASK_COMPARE } task;
 	struct st_revision rev;
 	int64_t minutes; /* then it must be confirmed; 0 = it need not */

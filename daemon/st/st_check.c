@@ -220,6 +220,9 @@ check_referrer(const struct st_checker *k, const char *stream,
 	/* The stream of a domain does not say whose it is. */
 	if (place == OBJ_DOMAIN)
 		memcpy(by.key[0], gone->key[0], OBJ_KEY);
+	if (k->who != NULL && !op_sees_path(k->who, &by))
+		return err_set(e, ERR_CHECK,
+		    "something that is not shown to you refers to it");
 	obj_path_text(&by, text, sizeof text);
 	return err_set(e, ERR_CHECK, "%s refers to it", text);
 }
@@ -306,5 +309,6 @@ st_check(const struct st_checker *k, struct err *e)
 	}
 	if ((r = st_unique(k, &one)) != 0)
 		check_add(&found, NULL, &one);
+	st_right_warn(k);
 	return found.n > 0 ? st_first(e, &found.first, found.n) : 0;
 }

@@ -271,7 +271,8 @@ job_check(struct st_job *j, struct err *e)
 	    .server = j->st->cfg.server,
 	    .failures = j->told,
 	    .warnings = j->warn,
-	    .seal = j->st->seal};
+	    .seal = j->st->seal,
+	    .who = &j->who};
 
 	v.db = job_db;
 	v.arg = j;
@@ -392,6 +393,9 @@ job_carry(struct st_job *j, struct err *e)
 
 	if (j->task == ST_TASK_COMPARE)
 		return 0;
+	r = st_right_changes(j->st->cfg.objs, &j->who, &j->changes, e);
+	if (r != 0)
+		return r;
 	if (j->changes.n == 0)
 		return j->task == ST_TASK_COMMIT ? job_nothing(j, e) : 0;
 	r = st_confirm_check(j->st->view.db(j->st, "commit"), &j->changes,

@@ -38,11 +38,21 @@ candidate_state(const struct st *st, const struct st_draft *d)
 							  : CANDIDATE_OPEN;
 }
 
+/* Those who have only a part of the tree see their own. */
+static bool
+candidate_is_seen(const struct op_call *call, const struct st_draft *d)
+{
+	return !op_is_limited(&call->who) ||
+	    strcmp(call->who.name, d->operator) == 0;
+}
+
 static int
 candidate_row(void *arg, const struct st_draft *d)
 {
 	struct op_call *call = arg;
 
+	if (!candidate_is_seen(call, d))
+		return 0;
 	op_row(call);
 	op_put(call, "session", d->session);
 	op_put(call, "operator", d->operator);
@@ -99,7 +109,8 @@ resume_which(
 		return err_set(e, ERR_ABSENT,
 		    "you have left no candidate; show candidates lists all");
 	}
-	if (st_draft_get(commit, session, d) != 0)
+	if (st_draft_get(commit, session, d) != 0 ||
+	    !candidate_is_seen(call, d))
 		return err_set(
 		    e, ERR_ABSENT, "there is no candidate %s", session);
 	if (strcmp(session, call->who.session) != 0 &&
@@ -273,6 +284,7 @@ const struct op st_op_candidates = {
     .name = "show candidates",
     .kind = OP_READ,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "list what has been edited and not committed",
@@ -306,6 +318,7 @@ const struct op st_op_resume = {
     .name = "configure resume",
     .kind = OP_CONFIG,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "take up a candidate that was left",
@@ -343,6 +356,7 @@ const struct op st_op_update = {
     .name = "update",
     .kind = OP_CONFIG,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "settle conflicts of the candidate",
@@ -376,6 +390,7 @@ const struct op st_op_discard = {
     .name = "discard",
     .kind = OP_CONFIG,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "forget a candidate",

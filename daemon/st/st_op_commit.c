@@ -132,6 +132,7 @@ commit_start(struct st *st, struct op_call *call)
 	    st, call->who.session, commit_on_done, call);
 	const char *txid = op_arg(call, "txid"), *comment;
 
+	j->who = call->who;
 	comment = op_arg(call, "comment");
 	str_copy(j->rev.operator, sizeof j->rev.operator, call->who.name);
 	str_copy(j->rev.source, sizeof j->rev.source, call->who.from);
@@ -216,6 +217,7 @@ commit_later(struct st *st, struct op_call *call)
 		return;
 	}
 	j = st_job_new(st, call->who.session, commit_on_checked, call);
+	j->who = call->who;
 	j->task = ST_TASK_CHECK;
 	st_job_start(j);
 }
@@ -332,6 +334,7 @@ check_work(void *arg, const struct err *why)
 	if (st_op_refuse(st, call, why))
 		return;
 	j = st_job_new(st, call->who.session, check_on_done, call);
+	j->who = call->who;
 	j->task = ST_TASK_CHECK;
 	st_job_start(j);
 }
@@ -393,6 +396,7 @@ const struct op st_op_commit = {
     .name = "commit",
     .kind = OP_CONFIG,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "make the candidate run",
@@ -425,6 +429,7 @@ const struct op st_op_check = {
     .name = "check",
     .kind = OP_READ,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "try a commit without making it",

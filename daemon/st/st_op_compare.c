@@ -206,6 +206,7 @@ const struct op st_op_compare = {
     .name = "compare",
     .kind = OP_READ,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "what a commit would change",

@@ -40,6 +40,10 @@ confirm_which(
 
 	if (rev != 0) {
 		r = st_confirm_get(commit, rev, c);
+		if (r == 0 &&
+		    !st_right_sees(st_of(call)->cfg.objs, &call->who, commit,
+			rev))
+			r = -ERR_ABSENT;
 		return r == 0 ? 0
 			      : err_set(e, ERR_ABSENT,
 				    "revision %lld awaits no confirmation",
@@ -171,6 +175,7 @@ const struct op st_op_confirm = {
     .name = "confirm",
     .kind = OP_ACTION,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "let a commit stay that would be undone",
@@ -198,6 +203,7 @@ const struct op st_op_undo = {
     .name = "undo",
     .kind = OP_ACTION,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "take back a commit that awaits confirmation",

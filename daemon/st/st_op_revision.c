@@ -8,8 +8,16 @@ static int
 revision_row(void *arg, const struct st_revision *r)
 {
 	struct op_call *call = arg;
+	struct st *st = st_of(call);
 	struct st_confirm c;
 
+	/* what lies elsewhere does not count */
+	if (!st_right_sees(st->cfg.objs, &call->who,
+		stream_db(st_op_commit_stream(st)), r->rev))
+		return 0;
+	if ((int64_t)json_array_size(call->rows) >=
+	    op_arg_int(call, "last", 20))
+		return 1;
 	op_row(call);
 	op_put_int(call, "rev", r->rev);
 	op_put_time(call, "time", r->time);
@@ -37,8 +45,10 @@ revisions_work(void *arg, const struct err *why)
 		return;
 	call->rev = st->rev;
 	r = st_revision_each(stream_db(st_op_commit_stream(st)),
-	    op_arg_int(call, "last", 20), revision_row, call, &e);
-	if (r != 0)
+	    op_is_limited(&call->who) ? ST_REVISIONS
+				      : op_arg_int(call, "last", 20),
+	    revision_row, call, &e);
+	if (r < 0)
 		op_finish(call, &e);
 	else
 		st_answer_on_ack(st, st_op_commit_stream(st), call);
@@ -68,6 +78,9 @@ changes_work(void *arg, const struct err *why)
 	call->rev = st->rev;
 	st_changes_init(&c);
 	r = st_revision_get(commit, op_arg_int(call, "rev", 0), &v, &e);
+	if (r == 0 && !st_right_sees(st->cfg.objs, &call->who, commit, v.rev))
+		r = err_set(&e, ERR_ABSENT, "there is no revision %lld",
+		    (long long)v.rev);
 	if (r == 0)
 		r = st_revision_changes(commit, v.rev, &c, &e);
 	for (i = 0; r == 0 && i < c.n; i++)
@@ -116,11 +129,13 @@ const struct op st_op_revisions = {
     .name = "show revisions",
     .kind = OP_READ,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "what was committed, by whom and why",
     .about = "The youngest first; the last 500 are kept. Operator system "
-	     "wrote what the boot file says of a server.",
+	     "wrote what the boot file says of a server. Who has a part of "
+	     "the tree of domains sees what lies wholly within it.",
     .example = "show revisions last 3",
     .args = revisions_args,
     .cols = revisions_cols,
@@ -155,6 +170,7 @@ const struct op st_op_changes = {
     .name = "show changes",
     .kind = OP_READ,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "what a revision changed",

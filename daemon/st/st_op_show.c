@@ -207,7 +207,7 @@ show_take_domain(void *arg, struct obj_row *row, struct err *e)
 	struct show_domain *d;
 
 	(void)e;
-	if (id == NULL ||
+	if (id == NULL || !op_sees(&s->call->who, row->path.key[0]) ||
 	    (s->limited && s->limit.nkeys > 0 &&
 		strcmp(s->limit.key[0], row->path.key[0]) != 0))
 		return 0;
@@ -273,7 +273,8 @@ show_list_domains(struct show *s, struct err *e)
 static void
 show_start(struct show *s)
 {
-	bool site = !s->limited || s->limit.obj->place == OBJ_SITE;
+	bool site = s->limited ? s->limit.obj->place == OBJ_SITE
+			       : !op_is_limited(&s->call->who);
 	struct err e;
 	int r = 0;
 
@@ -356,6 +357,7 @@ const struct op st_op_configuration = {
     .name = "show configuration",
     .kind = OP_READ,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_SELF,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "the configuration as set lines",
@@ -363,7 +365,8 @@ const struct op st_op_configuration = {
 	"Lines that can be pasted back, one an object, always in the same "
 	"order. Secrets are printed as " OP_SEALED ", which leaves them as "
 	"they are when the lines are set again. What the system sets itself "
-	"is left out. An object that is named and absent is an error.",
+	"is left out. An object that is named and absent is an error. Who "
+	"has a part of the tree of domains sees that part.",
     .example = "show configuration\nshow configuration domain demo.test",
     .args = show_args,
     .cols = show_cols,

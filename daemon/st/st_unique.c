@@ -108,14 +108,21 @@ unique_listeners(sqlite3 *site, const struct obj *listener, struct err *e)
 struct unique_names {
 	struct map names; /* name or alias -> path of its domain */
 	struct pool *pool;
+	const struct op_who *who; /* who hears of it; may be NULL */
 };
 
+/* Whose name it is already hears only who sees that domain. */
 static int
 unique_name(
     struct unique_names *all, const char *name, const char *path, struct err *e)
 {
 	const char *other = map_str(&all->names, name);
 
+	if (other != NULL && all->who != NULL &&
+	    (!op_sees(all->who, other + strlen("domain ")) ||
+		!op_sees(all->who, path + strlen("domain "))))
+		return err_set(
+		    e, ERR_CHECK, "the name %s is taken already", name);
 	if (other != NULL)
 		return err_set(e, ERR_CHECK, "%s: %s is also called %s", path,
 		    other, name);
@@ -146,9 +153,10 @@ unique_take_domain(void *arg, struct obj_row *row, struct err *e)
 }
 
 static int
-unique_domains(sqlite3 *root, const struct obj *domain, struct err *e)
+unique_domains(const struct st_checker *k, sqlite3 *root,
+    const struct obj *domain, struct err *e)
 {
-	struct unique_names all = {.pool = pool_new()};
+	struct unique_names all = {.pool = pool_new(), .who = k->who};
 	struct obj_path kind = {.obj = domain};
 	int r = obj_each(root, &kind, NULL, 0, unique_take_domain, &all, e);
 
@@ -207,6 +215,6 @@ st_unique(const struct st_checker *k, struct err *e)
 	if (r == 0 && unique_touched(k, listener))
 		r = unique_listeners(site, listener, e);
 	if (r == 0 && unique_touched(k, domain))
-		r = unique_domains(v->db(v->arg, ST_ROOT_STREAM), domain, e);
+		r = unique_domains(k, v->db(v->arg, ST_ROOT_STREAM), domain, e);
 	return r;
 }

@@ -75,7 +75,7 @@ static void
 bench_ask(struct bench *b, const char *name, json_t *args)
 {
 	struct op_who who = {.name = "bench",
-	    .access = OP_ADMIN,
+	    .role = ADMIN_SITE,
 	    .session = "bench",
 	    .from = "local"};
 	const struct op *const *op = st_role.ops;

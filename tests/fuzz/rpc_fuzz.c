@@ -60,7 +60,7 @@ static void
 fuzz_request(const struct rpc_message *m)
 {
 	static const struct op_who who = {.name = "fuzz",
-	    .access = OP_ADMIN,
+	    .role = ADMIN_SITE,
 	    .session = "s",
 	    .from = "local"};
 	const struct op *op;

@@ -282,8 +282,8 @@ check_op(struct laws *l, const struct op *op)
 
 /* ---- objects ------------------------------------------------------------ */
 
-static const struct op_type *const key_types[] = {
-    &op_type_name, &op_type_domain, &op_type_number, &op_type_choice};
+static const struct op_type *const key_types[] = {&op_type_name,
+    &op_type_domain, &op_type_number, &op_type_choice, &op_type_login};
 
 /* A key is one word; its column differs from all others of the table. */
 static void

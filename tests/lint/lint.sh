@@ -53,7 +53,7 @@ shells() {
 	for f in tests/run tests/lint/*.sh tests/lint/f* tests/demo/* tests/lib/site \
 	    tests/lab/lab tests/lab/faults \
 	    tests/lib/*.sh tests/process/*.sh \
-	    .ci/run; do
+	    console/ssh-setup .ci/run; do
 		bash -n "$f" || return 1
 	done
 }

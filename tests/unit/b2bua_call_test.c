@@ -769,7 +769,7 @@ done(void *arg, struct op_call *call, const struct err *err)
 static json_t *
 operate(const char *name, json_t *args)
 {
-	struct op_who who = {.access = OP_ADMIN};
+	struct op_who who = {.role = ADMIN_SITE};
 	json_t *rows = NULL;
 
 	op_run(op_find(&rig.table, name), args, &who, &rig.self, done, &rows);

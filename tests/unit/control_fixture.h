@@ -238,6 +238,7 @@ world_make(bool first_start)
 	w->self.loop = w->loop;
 	w->self.repl = double_new(w->loop);
 	w->self.table = &w->table;
+	str_copy(w->self.state, sizeof w->self.state, w->self.repl->root);
 	w->self.started = clock_real();
 	w->self.boot_uid = getuid();
 	str_copy(w->self.server, sizeof w->self.server, "srv1");

@@ -40,9 +40,9 @@ on_done(void *arg, struct op_call *c, const struct err *e)
 }
 
 static int
-run(const char *name, const char *args, enum op_access access)
+run(const char *name, const char *args, enum admin_role role)
 {
-	struct op_who who = {.name = "anna", .access = access};
+	struct op_who who = {.name = "anna", .role = role};
 	json_t *in = args != NULL ? json_loads(args, 0, NULL) : NULL;
 
 	memset(&seen, 0, sizeof seen);
@@ -55,7 +55,7 @@ run(const char *name, const char *args, enum op_access access)
 static void
 takes(const char *name, const char *args, const char *want)
 {
-	if (run(name, args, OP_ADMIN) != 0)
+	if (run(name, args, ADMIN_SITE) != 0)
 		fail_msg("%s: %s", args, seen.err.text);
 	assert_string_equal(seen.args, want);
 }
@@ -64,7 +64,7 @@ static void
 refuses(
     const char *name, const char *args, enum err_code code, const char *words)
 {
-	if (run(name, args, OP_ADMIN) != (int)code)
+	if (run(name, args, ADMIN_SITE) != (int)code)
 		fail_msg("%s: %d %s", args, seen.err.code, seen.err.text);
 	if (strcmp(seen.err.text, words) != 0)
 		fail_msg("%s: %s", args, seen.err.text);
@@ -160,9 +160,9 @@ static void
 access_is_checked_first(void **state)
 {
 	(void)state;
-	assert_int_equal(run("set", "{}", OP_OPERATOR), ERR_PERMISSION);
+	assert_int_equal(run("set", "{}", ADMIN_OPERATOR), ERR_PERMISSION);
 	assert_string_equal(seen.err.text, "set: not permitted to anna");
-	assert_int_equal(run("show version", NULL, OP_VIEWER), 0);
+	assert_int_equal(run("show version", NULL, ADMIN_VIEWER), 0);
 }
 
 /* Rows carry all declared columns in their order; what was not put is
@@ -171,7 +171,7 @@ static void
 rows_are_whole(void **state)
 {
 	(void)state;
-	assert_int_equal(run("show calls", "{\"limit\":1}", OP_VIEWER), 0);
+	assert_int_equal(run("show calls", "{\"limit\":1}", ADMIN_VIEWER), 0);
 	assert_string_equal(seen.result,
 	    "{\"data\":[{\"id\":\"{\\\"limit\\\":\\\"1\\\"}\",\"caller\":null,"
 	    "\"seconds\":null}],\"rev\":0,\"warn\":[]}");
@@ -231,7 +231,7 @@ columns_have_their_kinds(void **state)
 	    {.name = "none", .type = &op_type_text}, {0}};
 	static const struct op op = {
 	    .name = "show all", .cols = cols, .run = put_everything};
-	struct op_who who = {.access = OP_VIEWER};
+	struct op_who who = {.role = ADMIN_VIEWER};
 
 	(void)state;
 	memset(&seen, 0, sizeof seen);
@@ -253,7 +253,7 @@ static void
 failures_carry_words(void **state)
 {
 	static const struct op op = {.name = "show gone", .run = fail_at_once};
-	struct op_who who = {.access = OP_VIEWER};
+	struct op_who who = {.role = ADMIN_VIEWER};
 
 	(void)state;
 	memset(&seen, 0, sizeof seen);
@@ -267,7 +267,7 @@ failures_carry_words(void **state)
 static void
 calls_without_memory(void **state)
 {
-	struct op_who who = {.access = OP_ADMIN};
+	struct op_who who = {.role = ADMIN_SITE};
 	json_t *in = json_loads("{\"path\":\"domain a.test user 1\","
 				"\"values\":{\"name\":\"x\"}}",
 	    0, NULL);

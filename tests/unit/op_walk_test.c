@@ -242,14 +242,14 @@ completion_lists_what_may_stand(void **state)
 	offers("show calls state [ringing ", 0, "ringing/talking/held/]");
 	offers("show calls state t", 0, "talking");
 	offers("show calls limit ", 0, "<limit>");
-	offers("set ", 0, "server/certificate/site/gate/domain");
+	offers("set ", 0, "server/certificate/site/gate/domain/administrator");
 	offers("set domain ", 0, "<domain>");
 	offers("set domain a.test ", 0, "user/number/alias/state/description");
 	offers("set domain a.test state on ", 0, "alias/description");
 	offers("set domain a.test state ", 0, "on/suspended");
 	offers("delete domain a.test user 1 na", 0, "name");
 	offers("show configuration ", 0,
-	    "server/certificate/site/gate/domain/candidate");
+	    "server/certificate/site/gate/domain/administrator/candidate");
 	offers("show configuration domain ", 0, "<domain>/candidate");
 	offers("sh ca li", OP_WALK_SHORT, "limit");
 	offers("compare ", 0, "");

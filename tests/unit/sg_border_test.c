@@ -255,7 +255,7 @@ static struct ran
 try(struct gate *g, const char *name, const char *arg, const char *value)
 {
 	const struct op *const *op = sg_role.ops;
-	struct op_who who = {.name = "t", .access = OP_ADMIN};
+	struct op_who who = {.name = "t", .role = ADMIN_SITE};
 	struct ran r = {0};
 	json_t *args = json_object();
 

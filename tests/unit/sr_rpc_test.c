@@ -208,7 +208,7 @@ on_done(void *arg, struct op_call *call, const struct err *err)
 static const char *
 remove_registration(const char *domain, const char *user, const char *contact)
 {
-	struct op_who who = {.name = "tester", .access = OP_OPERATOR};
+	struct op_who who = {.name = "tester", .role = ADMIN_OPERATOR};
 	json_t *args = json_pack("{s:s, s:s}", "domain", domain, "user", user);
 	unsigned before = answers;
 
@@ -262,7 +262,7 @@ static const char *
 failures(const char *domain)
 {
 	static char out[32768];
-	struct op_who who = {.name = "tester", .access = OP_OPERATOR};
+	struct op_who who = {.name = "tester", .role = ADMIN_OPERATOR};
 	json_t *args = json_object(), *row;
 	size_t i, n = 0;
 

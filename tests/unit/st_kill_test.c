@@ -65,7 +65,7 @@ static void
 owner_ask(struct store *o, const char *name, json_t *args, op_done_fn *fn)
 {
 	struct op_who who = {.name = "test",
-	    .access = OP_ADMIN,
+	    .role = ADMIN_SITE,
 	    .session = "s1",
 	    .from = "local"};
 	const struct op *const *op = st_role.ops;

@@ -20,8 +20,9 @@ struct world {
 	bool answered;
 	struct err err;
 	json_t *result, *data;
-	unsigned open;	      /* calls not yet answered */
-	const char *operator; /* who asks */
+	unsigned open;	   /* calls not yet answered */
+	struct op_who who; /* who asks; nobody: a site-admin */
+	const char *operator; /* another name of theirs */
 	bool keep;	      /* candidates, when the session ends */
 };
 
@@ -155,11 +156,14 @@ on_done(void *arg, struct op_call *call, const struct err *e)
 static inline void
 ask(struct world *w, const char *session, const char *name, json_t *args)
 {
-	struct op_who who = {.access = OP_ADMIN, .keep = w->keep};
+	struct op_who who = {.name = "ivanov", .role = ADMIN_SITE};
 	const struct op *const *op = st_role.ops;
 
-	str_copy(who.name, sizeof who.name,
-	    w->operator != NULL ? w->operator : "ivanov");
+	if (w->who.role != ADMIN_NOBODY)
+		who = w->who;
+	if (w->operator != NULL)
+		str_copy(who.name, sizeof who.name, w->operator);
+	who.keep = w->keep;
 	str_copy(who.session, sizeof who.session, session);
 	str_copy(who.from, sizeof who.from, "local");
 	while (*op != NULL && strcmp((*op)->name, name) != 0)
