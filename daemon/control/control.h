@@ -125,6 +125,8 @@ const struct err *each_failed(
  */
 
 #define SESSIONS_MAX 64
+#define SESSIONS_EACH 16 /* of one user; not of who owns the machine ... */
+#define SESSIONS_KEPT 8	 /* ... for whom so many are kept free */
 #define SESSION_BYTES (16u << 20) /* of arguments not yet answered */
 #define SESSION_OUT (48u << 20)	  /* queued to a slow console */
 #define SESSION_IN (1u << 20)	  /* of one message */

@@ -136,6 +136,22 @@ session_on_patience(void *arg)
 	session_close(arg);
 }
 
+/* Nobody keeps others out by coming again and again, least of all root. */
+static bool
+session_has_room(const struct session *s)
+{
+	const struct control *c = s->control;
+	const struct session *other;
+	unsigned same = 0;
+
+	if (s->who.fixed)
+		return c->nsessions < SESSIONS_MAX;
+	TAILQ_FOREACH (other, &c->sessions, entry)
+		same += other->uid == s->uid;
+	return same < SESSIONS_EACH &&
+	    c->nsessions < SESSIONS_MAX - SESSIONS_KEPT;
+}
+
 /* Ask the kernel who is there. */
 static void
 session_identify(struct session *s, int fd)
@@ -163,9 +179,9 @@ session_identify(struct session *s, int fd)
 		    s->who.name,
 		    c->admit.grouped ? ", and the members of its control group"
 				     : "");
-	else if (c->nsessions >= SESSIONS_MAX)
+	else if (!session_has_room(s))
 		err_set(&s->refused, ERR_FULL,
-		    "there are %d sessions already: close one", SESSIONS_MAX);
+		    "there are too many sessions already: close one");
 	else
 		s->entered = admit_role(c->self->table->objs, site_db(c),
 				 &s->who, &s->refused) == 0;

@@ -13,6 +13,7 @@ anna=tda$$ boris=tdb$$ emil=tde$$ # domain-admin, viewer, none
 sshport=$((port + 450))
 
 ssh_end() {
+	tmux -L "$group" kill-server 2> /dev/null
 	[ -e "$dir/sshd.pid" ] && kill "$(cat "$dir/sshd.pid")"
 	for u in $anna $boris $emil; do
 		userdel "$u" 2> /dev/null
@@ -61,6 +62,18 @@ sshd_up() {
 	    /usr/sbin/sshd -f "$dir/sshd_config" -E "$dir/sshd.log"
 }
 t "sshd takes what tandem-ssh-setup writes" sshd_up
+
+setup() {
+	export SSHD_CONFIG_D=$dir TANDEM_SHELL=$dir/bin/tandem-shell
+	console/ssh-setup install "$group" &&
+	    grep -q "^Match Group $group" "$dir/tandem.conf" &&
+	    console/ssh-setup remove && [ ! -e "$dir/tandem.conf" ] &&
+	    ! console/ssh-setup install && ! console/ssh-setup wombat
+	local r=$?
+	unset SSHD_CONFIG_D TANDEM_SHELL
+	return $r
+}
+t "tandem-ssh-setup installs it and takes it away" setup
 
 export TANDEM_CONTROL_GROUP=$group
 t "the site comes up with its demo domain" site_up
@@ -250,7 +263,6 @@ hears() {
 	    eventually on_screen 'left 0'
 }
 t "another operator's words arrive, and a session is closed" hears
-tmux -L "$group" kill-server 2> /dev/null
 
 taken_away() {
 	local line

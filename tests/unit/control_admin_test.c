@@ -205,6 +205,54 @@ a_part_is_all_there_is(void **state)
 /* ---- tests: sessions
  * ---------------------------------------------------------------- */
 
+/* As a member of the group: open one session more than there may be, and exit
+ * 0 if that one was told so. */
+static void
+be_many(const char *path)
+{
+	static const char ask[] =
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"describe\"}\n";
+	char answer[1024] = "";
+	int fd = -1, i;
+
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) != 0 || setgid(65534) != 0 ||
+		setuid(65534) != 0))
+		_exit(2);
+	for (i = 0; i <= SESSIONS_EACH; i++) {
+		if ((fd = sock_unix_connect(path, NULL)) < 0)
+			_exit(3);
+	}
+	if (write(fd, ask, sizeof ask - 1) != sizeof ask - 1 ||
+	    read(fd, answer, sizeof answer - 1) <= 0)
+		_exit(4);
+	_exit(strstr(answer, "too many sessions") != NULL ? 0 : 5);
+}
+
+/* One user has so many sessions and no more; who owns the machine finds room.
+ */
+static void
+nobody_takes_all_sessions(void **state)
+{
+	struct world *w = world_new();
+	struct control *c = w->self.state_of_role;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	c->admit.own = c->admit.owner = (uid_t)-1;
+	c->admit.grouped = true;
+	c->admit.group = geteuid() == 0 ? 65534 : getegid();
+	assert_int_equal(chmod(w->self.repl->root, 0755), 0);
+	assert_int_equal(chmod(w->self.control_path, 0666), 0);
+	if ((pid = fork()) == 0)
+		be_many(w->self.control_path);
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		settle(w);
+	assert_int_equal(status, 0);
+	world_free(w);
+}
+
 /* The words of another operator arrive; a closed session ends and is told by
  * whom. */
 static char heard[512];
@@ -469,6 +517,7 @@ main(void)
 	    cmocka_unit_test(roles_are_those_of_the_site),
 	    cmocka_unit_test(open_sessions_follow),
 	    cmocka_unit_test(a_part_is_all_there_is),
+	    cmocka_unit_test(nobody_takes_all_sessions),
 	    cmocka_unit_test(sessions_hear_each_other),
 	    cmocka_unit_test(logins_are_written),
 	    cmocka_unit_test(operations_are_written),
