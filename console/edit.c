@@ -304,6 +304,57 @@ edit_remember(struct edit *e, const char *line)
 
 /* ---- the loop of the prompt --------------------------------------------- */
 
+/* What only the prompt wants to hear, not the full screen. */
+static void
+edit_listen(struct edit *e)
+{
+	struct loop *l = e->s->conn.loop;
+
+	e->winch = loop_signal_open(l, SIGWINCH, edit_on_winch, e);
+	e->cont = loop_signal_open(l, SIGCONT, edit_on_cont, e);
+}
+
+static void
+edit_deafen(struct edit *e)
+{
+	loop_signal_close(&e->winch);
+	loop_signal_close(&e->cont);
+}
+
+/* The full screen, until it is left; the terminal is its own meanwhile. */
+static void
+edit_open_screen(struct edit *e)
+{
+	struct session *s = e->s;
+	struct err err;
+
+	s->want_screen = false;
+	edit_deafen(e);
+	el_wset(e->el, EL_PREP_TERM, 0);
+	if (s->screen_run(s, &err) != 0)
+		report_err(s, &err);
+	edit_listen(e);
+	el_resize(e->el);
+}
+
+/* Ctrl-O: what is typed stays. */
+unsigned char
+edit_screen(EditLine *el, int ch)
+{
+	struct edit *e = edit_of(el);
+
+	(void)ch;
+	fputs("\033[?2004l", stdout);
+	edit_open_screen(e);
+	if (e->s->quit || e->gone)
+		return CC_EOF;
+	edit_set_prompt(e);
+	fputs("\033[?2004h", stdout);
+	fflush(stdout);
+	el_wset(el, EL_PREP_TERM, 1);
+	return CC_REDISPLAY;
+}
+
 /* libedit with our reader, our keys and the history of the file. */
 static void
 edit_init(struct edit *e, struct session *s)
@@ -314,8 +365,7 @@ edit_init(struct edit *e, struct session *s)
 	e->in = loop_fd_open(
 	    s->conn.loop, STDIN_FILENO, LOOP_READ, edit_on_input, e);
 	loop_fd_want(e->in, 0);
-	e->winch = loop_signal_open(s->conn.loop, SIGWINCH, edit_on_winch, e);
-	e->cont = loop_signal_open(s->conn.loop, SIGCONT, edit_on_cont, e);
+	edit_listen(e);
 	e->term = loop_signal_open(s->conn.loop, SIGTERM, edit_on_end, e);
 	e->hup = loop_signal_open(s->conn.loop, SIGHUP, edit_on_end, e);
 	conn_catch(&s->conn);
@@ -333,9 +383,11 @@ edit_init(struct edit *e, struct session *s)
 	el_wset(e->el, EL_GETCFN, edit_getc);
 	el_wset(e->el, EL_ADDFN, L"t-complete", L"complete", edit_complete);
 	el_wset(e->el, EL_ADDFN, L"t-help", L"what may stand here", edit_help);
+	el_wset(e->el, EL_ADDFN, L"t-screen", L"full screen", edit_screen);
 	el_wset(e->el, EL_ADDFN, L"t-paste", L"hold a paste", edit_paste);
 	el_wset(e->el, EL_BIND, L"^I", L"t-complete", NULL);
 	el_wset(e->el, EL_BIND, L"?", L"t-help", NULL);
+	el_wset(e->el, EL_BIND, L"^O", L"t-screen", NULL);
 	el_wset(e->el, EL_BIND, L"\\e[200~", L"t-paste", NULL);
 	el_wset(e->el, EL_BIND, L"^R", L"em-inc-search-prev", NULL);
 }
@@ -347,8 +399,7 @@ edit_fini(struct edit *e)
 	if (e->el != NULL)
 		el_end(e->el);
 	history_wend(e->hist);
-	loop_signal_close(&e->winch);
-	loop_signal_close(&e->cont);
+	edit_deafen(e);
 	loop_signal_close(&e->term);
 	loop_signal_close(&e->hup);
 	conn_release(&e->s->conn, true);
@@ -413,6 +464,8 @@ edit_turn(struct edit *e)
 	}
 	free(block);
 	free(line);
+	if (e->s->want_screen)
+		edit_open_screen(e);
 	edit_refresh_dirty(e);
 	if (!e->s->quit)
 		return true;
@@ -424,14 +477,22 @@ int
 edit_run(struct session *s)
 {
 	struct edit e = {0};
+	bool leave;
 
 	edit_init(&e, s);
 	if (e.el != NULL) {
-		printf("Tandem %s, site %s. ? shows what may stand, help "
-		       "explains, Ctrl-D leaves.\n",
-		    s->conn.version, s->conn.site);
-		while (edit_turn(&e) && !e.gone)
-			;
+		if (s->opt->screen)
+			edit_open_screen(&e);
+		leave = s->quit && edit_may_leave(&e);
+		s->quit = false;
+		if (!leave && !e.gone)
+			printf("Tandem %s, site %s. ? shows what may stand, "
+			       "help explains,\n"
+			       "Ctrl-O opens the full screen, Ctrl-D "
+			       "leaves.\n",
+			    s->conn.version, s->conn.site);
+		while (!leave && !e.gone)
+			leave = !edit_turn(&e);
 	}
 	edit_fini(&e);
 	return e.el != NULL ? 0 : err_exit(ERR_IO);

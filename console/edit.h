@@ -27,5 +27,7 @@ struct edit *edit_of(EditLine *);
 unsigned char edit_complete(EditLine *, int ch);
 unsigned char edit_help(EditLine *, int ch);
 unsigned char edit_paste(EditLine *, int ch);
+/* edit.c: Ctrl-O */
+unsigned char edit_screen(EditLine *, int ch);
 
 #endif

@@ -1,0 +1,428 @@
+/*
+ * The first page: what the site is and how it stands. It is put together of
+ * what the server can answer; a part whose operation it lacks is not shown.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "screen_room.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+enum {
+	VIEW_SERVERS,
+	VIEW_OWNERSHIP,
+	VIEW_ROLES,
+	VIEW_REPLICATION,
+	VIEW_CALLS,
+	VIEW_REGISTRATIONS,
+	VIEW_VERSION,
+	VIEW_REVISIONS,
+	VIEW_MAX
+};
+
+static const struct {
+	const char *op;
+	uint64_t period;
+} overview_asks[VIEW_MAX] = {
+    {"show servers", CLOCK_SEC},
+    {"show ownership", CLOCK_SEC},
+    {"show roles", CLOCK_SEC},
+    {"show replication", CLOCK_SEC},
+    {"show calls", CLOCK_SEC},
+    {"show registrations", 2 * CLOCK_SEC},
+    {"show version", 10 * CLOCK_SEC},
+    {"show revisions", 5 * CLOCK_SEC},
+};
+
+/* The table of servers: our own columns over what several operations say. */
+static const struct op_field overview_cols[] = {
+    {.name = "server", .type = &op_type_text, .brief = "its name"},
+    {.name = "state", .type = &op_type_text, .brief = "as the site sees it"},
+    {.name = "owns", .type = &op_type_text, .brief = "what it owns"},
+    {.name = "lag", .type = &op_type_text, .brief = "of its replicas"},
+    {.name = "calls", .type = &op_type_int, .brief = "of its b2bua"},
+    {.name = "version", .type = &op_type_text, .brief = "of its daemon"},
+    {.name = "roles", .type = &op_type_text, .brief = "that are ready"},
+    {0},
+};
+
+struct overview {
+	struct page page;
+	struct watch *watch[VIEW_MAX];
+	unsigned seen; /* replies that the table was made of */
+	struct grid grid;
+	unsigned rows;
+};
+
+/* ---- the table of servers ----------------------------------------------- */
+
+static const char *
+overview_text(json_t *row, const char *name)
+{
+	const char *text = json_string_value(json_object_get(row, name));
+
+	return text != NULL ? text : "";
+}
+
+/* Is "st/1@srv2" an instance of this server? Without a name it is of the only
+ * one there is. */
+static bool
+overview_is_of(const char *instance, const char *server, bool alone)
+{
+	const char *at = strchr(instance, '@');
+
+	return at != NULL ? strcmp(at + 1, server) == 0 : alone;
+}
+
+/* Keys that a server owns, joined. */
+static void
+overview_owns(
+    const struct overview *o, const char *server, bool alone, struct buf *b)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (watch_rows(o->watch[VIEW_OWNERSHIP]), i, row) {
+		if (!overview_is_of(
+			overview_text(row, "instance"), server, alone))
+			continue;
+		buf_fmt(b, "%s%s", b->len != 0 ? " " : "",
+		    overview_text(row, "key"));
+	}
+}
+
+/* How far its replicas are behind, by those who lead them: the worst. */
+static void
+overview_lag(const struct overview *o, const char *server, struct buf *b)
+{
+	json_int_t worst = -1, ms, records = 0;
+	const char *state = "";
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (watch_rows(o->watch[VIEW_REPLICATION]), i, row) {
+		if (strcmp(overview_text(row, "follower"), server) != 0)
+			continue;
+		ms = json_integer_value(json_object_get(row, "lag-ms"));
+		if (ms <= worst &&
+		    strcmp(overview_text(row, "state"), "in-sync") == 0)
+			continue;
+		worst = ms;
+		state = overview_text(row, "state");
+		records = json_integer_value(
+		    json_object_get(row, "lag-records"));
+	}
+	if (worst < 0)
+		return;
+	buf_fmt(b, "%s", state);
+	if (records > 0)
+		buf_fmt(b, " %" JSON_INTEGER_FORMAT, records);
+}
+
+static json_int_t
+overview_calls(const struct overview *o, const char *server, bool alone)
+{
+	json_int_t n = 0;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (watch_rows(o->watch[VIEW_CALLS]), i, row)
+		n += overview_is_of(
+		    overview_text(row, "instance"), server, alone);
+	return n;
+}
+
+/* One server out of all that is known of it. */
+static json_t *
+overview_row(const struct overview *o, json_t *in, bool alone)
+{
+	const char *server = overview_text(in, "server");
+	struct buf owns = BUF_INIT, lag = BUF_INIT, roles = BUF_INIT;
+	json_t *row;
+
+	buf_str(&owns, "");
+	buf_str(&lag, "");
+	overview_owns(o, server, alone, &owns);
+	overview_lag(o, server, &lag);
+	render_cell(NULL, json_object_get(in, "roles"), FORMAT_TABLE, &roles);
+	row = json_pack("{s:s, s:O?, s:s, s:s, s:I, s:O?, s:s}", "server",
+	    server, "state", json_object_get(in, "state"), "owns", owns.data,
+	    "lag", lag.data, "calls", overview_calls(o, server, alone),
+	    "version", json_object_get(in, "version"), "roles", roles.data);
+	buf_fini(&owns);
+	buf_fini(&lag);
+	buf_fini(&roles);
+	return row;
+}
+
+static void
+overview_look(struct overview *o)
+{
+	json_t *servers = watch_rows(o->watch[VIEW_SERVERS]), *in, *rows;
+	unsigned seen = 0;
+	size_t i;
+
+	for (i = 0; i < VIEW_MAX; i++)
+		seen += o->watch[i]->seen;
+	if (seen == o->seen || servers == NULL)
+		return;
+	o->seen = seen;
+	rows = json_array();
+	json_array_foreach (servers, i, in)
+		json_array_append_new(
+		    rows, overview_row(o, in, json_array_size(servers) == 1));
+	grid_take(&o->grid, rows);
+	json_decref(rows);
+}
+
+/* ---- lines -------------------------------------------------------------- */
+
+/* "Calls 3", if it was answered. */
+static void
+overview_count(
+    const struct overview *o, int what, const char *word, struct buf *b)
+{
+	json_t *rows = watch_rows(o->watch[what]);
+	size_t n = json_array_size(rows);
+
+	if (rows != NULL)
+		buf_fmt(b, "%s %zu%s   ", word, n, n == 1000 ? "+" : "");
+}
+
+/* Calls, phones, and the revision that runs. */
+static void
+overview_say(const struct overview *o, struct buf *left, struct buf *right)
+{
+	json_t *row = json_array_get(watch_rows(o->watch[VIEW_REVISIONS]), 0);
+	json_t *version = json_array_get(watch_rows(o->watch[VIEW_VERSION]), 0);
+	const char *time = overview_text(row, "time");
+
+	buf_str(left, "");
+	buf_str(right, "");
+	overview_count(o, VIEW_CALLS, "Calls", left);
+	overview_count(o, VIEW_REGISTRATIONS, "Registrations", left);
+	if (row != NULL)
+		buf_fmt(right,
+		    "Config rev %" JSON_INTEGER_FORMAT " by %s %.10s %.5s",
+		    json_integer_value(json_object_get(row, "rev")),
+		    overview_text(row, "operator"), time,
+		    strlen(time) > 11 ? time + 11 : "");
+	if (version != NULL)
+		buf_fmt(left, "Tandem %s", overview_text(version, "version"));
+}
+
+/* A heading within a line. */
+static void
+overview_rule(const struct area *a, unsigned row, const char *words)
+{
+	draw_line(row, a->col, a->cols);
+	draw_text(row, a->col + 1, text_width(words) + 2, TONE_HEAD, "");
+	draw_text(row, a->col + 2, text_width(words), TONE_HEAD, words);
+}
+
+/* An ownership in so few words as it can be told. */
+static void
+overview_put_owner(json_t *row, struct buf *b)
+{
+	const char *state = overview_text(row, "state");
+	enum tone tone = draw_tone_of(state);
+
+	buf_fmt(b, "%s%s ", draw_mark(tone), overview_text(row, "key"));
+	buf_fmt(b, "%s", overview_text(row, "instance"));
+	if (strcmp(state, "serving") != 0)
+		buf_fmt(b, " %s", state);
+}
+
+/* Who owns what, in as many columns as fit. Rows that were used. */
+static unsigned
+overview_owners(
+    const struct overview *o, const struct area *a, unsigned row, unsigned most)
+{
+	json_t *rows = watch_rows(o->watch[VIEW_OWNERSHIP]), *one;
+	unsigned wide = a->cols / (a->cols >= 100 ? 4 : a->cols >= 75 ? 3 : 2);
+	unsigned across = a->cols / wide, lines, col, line;
+	size_t n = json_array_size(rows), i;
+	struct buf b = BUF_INIT;
+
+	lines = (unsigned)(n + across - 1) / across;
+	lines = lines > most ? most : lines;
+	json_array_foreach (rows, i, one) {
+		line = (unsigned)i / across;
+		col = (unsigned)i % across * wide;
+		if (line >= lines)
+			break;
+		buf_reset(&b);
+		overview_put_owner(one, &b);
+		draw_text(row + line, a->col + 1 + col, wide - 2,
+		    draw_tone_of(overview_text(one, "state")), b.data);
+	}
+	buf_fini(&b);
+	return lines;
+}
+
+/* Processes that do not serve. */
+static unsigned
+overview_bad_roles(
+    const struct overview *o, const struct area *a, unsigned row, unsigned most)
+{
+	json_t *one;
+	struct buf b = BUF_INIT;
+	unsigned used = 0;
+	size_t i;
+
+	json_array_foreach (watch_rows(o->watch[VIEW_ROLES]), i, one) {
+		if (used >= most ||
+		    strcmp(overview_text(one, "state"), "ready") == 0)
+			continue;
+		buf_reset(&b);
+		buf_fmt(&b, "! process %s is %s",
+		    overview_text(one, "instance"),
+		    overview_text(one, "state"));
+		draw_text(
+		    row + used++, a->col + 1, a->cols - 2, TONE_BAD, b.data);
+	}
+	buf_fini(&b);
+	return used;
+}
+
+/* Active alarms, as many as there is room for. */
+static void
+overview_alarms(
+    const struct overview *o, const struct area *a, unsigned row, unsigned most)
+{
+	const struct watch *w = o->page.s->alarms;
+	json_t *rows = watch_rows(w), *one;
+	struct buf b = BUF_INIT;
+	size_t n = json_array_size(rows), i;
+
+	if (rows != NULL && n == 0 && most > 0)
+		draw_text(
+		    row, a->col + 3, a->cols - 4, TONE_PLAIN, "no alarms");
+	json_array_foreach (rows, i, one) {
+		if (i >= most)
+			break;
+		buf_reset(&b);
+		if (i + 1 == most && n > most)
+			buf_fmt(&b, "! ... %zu more: a", n - i);
+		else
+			buf_fmt(&b, "! %.8s %s %s: %s",
+			    strlen(overview_text(one, "since")) > 11
+				? overview_text(one, "since") + 11
+				: "",
+			    overview_text(one, "alarm"),
+			    overview_text(one, "subject"),
+			    overview_text(one, "text"));
+		draw_text(row + (unsigned)i, a->col + 1, a->cols - 2, TONE_BAD,
+		    b.data);
+	}
+	buf_fini(&b);
+}
+
+/* ---- the page ----------------------------------------------------------- */
+
+static void
+overview_draw(struct page *p, const struct area *a)
+{
+	struct overview *o = (struct overview *)p;
+	struct buf left = BUF_INIT, right = BUF_INIT;
+	unsigned row, end, servers;
+	struct area in, table;
+
+	overview_look(o);
+	overview_say(o, &left, &right);
+	in = page_head(a, left.data, right.data);
+	end = in.row + in.rows;
+	servers = (unsigned)o->grid.n + 1;
+	if (servers > in.rows / 2)
+		servers = in.rows / 2;
+	table = (struct area){in.row, in.col, servers, in.cols};
+	o->rows = servers - 1;
+	grid_draw(&o->grid, &table);
+	row = in.row + servers;
+	if (watch_rows(o->watch[VIEW_OWNERSHIP]) != NULL && row + 3 < end) {
+		overview_rule(&in, row++, "Who owns what");
+		row += overview_owners(o, &in, row, (end - row) / 2);
+	}
+	if (row + 1 < end) {
+		overview_rule(&in, row++, "Alarms");
+		row += overview_bad_roles(o, &in, row, (end - row) / 2);
+		overview_alarms(o, &in, row, end - row);
+	}
+	buf_fini(&left);
+	buf_fini(&right);
+}
+
+static bool
+overview_act(struct page *p, const struct key *k)
+{
+	struct overview *o = (struct overview *)p;
+	size_t i;
+
+	if (k->act == ACT_REDRAW) {
+		for (i = 0; i < VIEW_MAX; i++)
+			watch_ask(o->watch[i]);
+		return true;
+	}
+	if (k->act == ACT_ENTER) {
+		grid_detail(p->s, &o->grid, "Server");
+		return true;
+	}
+	return grid_act(&o->grid, k, o->rows);
+}
+
+static void
+overview_tick(struct page *p)
+{
+	struct overview *o = (struct overview *)p;
+	size_t i;
+
+	for (i = 0; i < VIEW_MAX; i++)
+		watch_tick(o->watch[i]);
+}
+
+static struct grid *
+overview_grid(struct page *p)
+{
+	return &((struct overview *)p)->grid;
+}
+
+static void
+overview_free(struct page *p)
+{
+	struct overview *o = (struct overview *)p;
+	size_t i;
+
+	for (i = 0; i < VIEW_MAX; i++)
+		watch_free(&o->watch[i]);
+	grid_fini(&o->grid);
+	free(o);
+}
+
+static const struct page_ops overview_ops = {.where = KEY_OVERVIEW,
+    .draw = overview_draw,
+    .act = overview_act,
+    .tick = overview_tick,
+    .grid = overview_grid,
+    .free = overview_free};
+
+struct page *
+overview_new(struct screen *s)
+{
+	struct overview *o = xcalloc(1, sizeof *o);
+	const struct op_field *cols[GRID_COLS];
+	size_t n = 0, i;
+
+	o->page.ops = &overview_ops;
+	o->page.s = s;
+	str_copy(o->page.name, sizeof o->page.name, "Overview");
+	grid_init(&o->grid);
+	for (; overview_cols[n].name != NULL; n++)
+		cols[n] = &overview_cols[n];
+	grid_columns(&o->grid, cols, n);
+	for (i = 0; i < VIEW_MAX; i++)
+		o->watch[i] = watch_new(
+		    s, overview_asks[i].op, NULL, overview_asks[i].period);
+	return &o->page;
+}
