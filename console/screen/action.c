@@ -1,7 +1,8 @@
 /*
- * What can be done with a row: operations that act, all of whose required
- * arguments the row has by name. Each is asked for in a box that says what it
- * does and to what; for several rows a word has to be typed.
+ * What can be done with a row: operations that show more of it or act on it,
+ * all of whose required arguments the row has by name. What acts is asked for
+ * in a box that says what it does and to what; for several rows a word has to
+ * be typed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ action_line(const struct op *op, json_t *row, json_t *params, struct buf *b)
 	const struct op_field *f;
 	bool any = false;
 
-	if (op->kind != OP_ACTION)
+	if (op->kind == OP_CONFIG)
 		return false;
 	buf_str(b, op->name);
 	for (f = op->args; f != NULL && f->name != NULL; f++) {
@@ -194,10 +195,13 @@ action_on_choice(struct screen *s, void *arg, size_t item)
 
 	if (op != NULL && page->ops->grid != NULL)
 		action_collect(page, op, a);
-	if (a->nlines != 0)
+	if (a->nlines != 0 && op->kind == OP_ACTION) {
 		action_ask(s, a, op);
-	else
-		action_free(a);
+		return;
+	}
+	if (a->nlines != 0)
+		run_show(s, a->lines[0]);
+	action_free(a);
 }
 
 void

@@ -67,7 +67,7 @@ box_draw_answer(const struct box *x, const struct area *in, unsigned row)
 	unsigned cursor;
 
 	if (!x->question) {
-		draw_text(row, in->col, in->cols, TONE_HEAD, "Enter, Esc: on");
+		draw_text(row, in->col, in->cols, TONE_HEAD, "Enter: back");
 	} else if (x->word == NULL) {
 		draw_text(row, in->col, in->cols, TONE_HEAD, "y: yes   n: no");
 	} else {

@@ -1,4 +1,5 @@
 /* Values of a form: how they are shown, and how they are typed in a line. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "screen_room.h"
@@ -15,6 +16,21 @@ form_value_has_choices(const struct op_field *f)
 {
 	return f->type == &op_type_choice || f->type == &op_type_bool ||
 	    f->type == &op_type_instance || f->ref != NULL;
+}
+
+char *
+form_value_text(json_t *value)
+{
+	struct buf b = BUF_INIT;
+	json_t *one;
+	size_t i;
+
+	if (json_is_string(value))
+		buf_str(&b, json_string_value(value));
+	json_array_foreach (value, i, one)
+		buf_fmt(&b, "%s%s", i != 0 ? " " : "",
+		    json_is_string(one) ? json_string_value(one) : "");
+	return buf_take(&b);
 }
 
 void

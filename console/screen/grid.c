@@ -125,11 +125,21 @@ grid_find_key(struct grid *g)
 
 /* ---- cells and the filter ----------------------------------------------- */
 
+/* A time without its year and its zone, which is that of the title: lists have
+ * little room. Details show all of it. */
 void
 grid_cell(const struct grid *g, json_t *row, size_t col, struct buf *b)
 {
-	render_cell(g->cols[col], json_object_get(row, g->cols[col]->name),
-	    FORMAT_TABLE, b);
+	const struct op_field *f = g->cols[col];
+	size_t at = b->len;
+
+	render_cell(f, json_object_get(row, f->name), FORMAT_TABLE, b);
+	if (f->type != &op_type_time || b->len != at + 20)
+		return;
+	memmove(b->data + at, b->data + at + 5, 14); /* 11-27T20:25:11 */
+	b->data[at + 5] = ' ';
+	b->len = at + 14;
+	b->data[b->len] = '\0';
 }
 
 /* Does the text hold this part, in small or capital letters? */

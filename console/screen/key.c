@@ -134,19 +134,20 @@ key_is_of_use(const struct key *k, const struct op_table *t)
 	return k->op == NULL || op_find(t, k->op) != NULL;
 }
 
-/* A key and its word, if they fit; a letter that begins the word is enough
- * of a hint beside it. */
+/* A key and its word, if they fit; a sign needs no space before the word. */
 static void
 key_foot_one(const struct key *k, unsigned width, struct buf *b)
 {
 	const char *name = k->press == 'q' ? "q" : k->shown;
 	size_t n = strcspn(name, " ");
 
+	bool sign = n == 1 && strchr("?:/", *name) != NULL;
+
 	if (b->len + n + strlen(k->foot) + 2 > width)
 		return;
 	buf_char(b, ' ');
 	buf_add(b, name, n);
-	buf_fmt(b, "%s%s", n > 1 ? " " : "", k->foot);
+	buf_fmt(b, "%s%s", sign ? "" : " ", k->foot);
 }
 
 void
@@ -160,7 +161,7 @@ key_foot(
 		if (k->foot != NULL && k->shown != NULL &&
 		    (k->where & (where | KEY_ANYWHERE)) && k->press != 'q' &&
 		    key_is_of_use(k, t))
-			key_foot_one(k, width - 7, b);
+			key_foot_one(k, width - 8, b);
 	}
 	key_foot_one(key_find('q', where), width, b);
 }

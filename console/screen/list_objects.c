@@ -65,9 +65,12 @@ list_objects_op(struct screen *s, const struct obj *kind)
 static json_t *
 list_objects_value(const struct op_field *f, json_t *value)
 {
-	const char *text = json_string_value(value);
+	char *text = form_value_text(value);
+	json_t *v;
 
-	return f != NULL && text != NULL ? op_to_json(f, text) : json_null();
+	v = f != NULL && text != NULL ? op_to_json(f, text) : json_null();
+	free(text);
+	return v;
 }
 
 /* The row of a set line, NULL when it is of another kind. */
@@ -237,7 +240,7 @@ list_objects_open(struct list *l, const struct obj_path *kind)
 	l->live = op != NULL;
 	l->kind = *kind;
 	obj_path_text(kind, l->kind_text, sizeof l->kind_text);
-	str_copy(l->page.name, sizeof l->page.name, l->kind_text);
+	snprintf(l->page.name, sizeof l->page.name, "%.150ss", l->kind_text);
 	str_copy(l->brief, sizeof l->brief, kind->obj->brief);
 	str_copy(l->op, sizeof l->op, l->live ? op->name : LIST_CONFIGURATION);
 	if (l->live)

@@ -19,7 +19,7 @@ struct form_field {
 	char name[64]; /* to find it again in other tables */
 	struct entry entry;
 	char *was;    /* the value in the candidate; NULL: not set */
-	bool touched; /* something was typed */
+	bool touched; /* it is another one now */
 };
 
 struct form {
@@ -46,21 +46,20 @@ form_add(struct form *x, const struct op_field *f)
 static void
 form_take_line(struct form *x, const char *line)
 {
+	struct form_field *field;
 	struct op_walk w;
-	const char *value;
 	json_t *values;
 	size_t i;
 
 	if (op_walk(&x->page.s->session->table, line, 0, &w) == 0) {
 		values = json_object_get(w.args, "values");
 		for (i = 0; i < x->n; i++) {
-			value = json_string_value(
-			    json_object_get(values, x->fields[i].f->name));
-			if (value == NULL)
-				continue;
-			x->fields[i].was = xstrdup(value);
-			if (!form_value_is_opaque(x->fields[i].f))
-				entry_set(&x->fields[i].entry, value);
+			field = &x->fields[i];
+			field->was = form_value_text(
+			    json_object_get(values, field->name));
+			if (field->was != NULL &&
+			    !form_value_is_opaque(field->f))
+				entry_set(&field->entry, field->was);
 		}
 	}
 	op_walk_fini(&w);
@@ -72,27 +71,38 @@ form_load(struct form *x)
 {
 	struct screen *s = x->page.s;
 	struct reply reply;
-	json_t *rows;
+	const char *line;
 	int r;
 
 	r = conn_call(&s->session->conn, "show configuration",
 	    json_pack("{s:s, s:s}", "path", x->path_text, "candidate", "yes"),
 	    &reply);
-	rows = json_object_get(reply.result, "data");
+	line = json_string_value(json_object_get(
+	    json_array_get(json_object_get(reply.result, "data"), 0), "line"));
 	if (r != 0)
 		box_error(s, x->path_text,
 		    &(struct report){.at = REPORT_NOWHERE,
 			.err = &reply.err,
 			.data = reply.err_data});
-	else
-		form_take_line(x,
-		    json_string_value(json_object_get(
-			json_array_get(rows, 0), "line")) != NULL
-			? json_string_value(
-			      json_object_get(json_array_get(rows, 0), "line"))
-			: "");
+	else if (line != NULL)
+		form_take_line(x, line);
 	reply_fini(&reply);
 	return r == 0;
+}
+
+/* Is the value another than that of the candidate? Of one that is not shown
+ * an edit alone tells. */
+static void
+form_touch(struct form_field *field, bool edited)
+{
+	char *text = entry_text(&field->entry);
+
+	if (form_value_is_opaque(field->f))
+		field->touched |= edited;
+	else
+		field->touched = !str_equal(
+		    text, field->was != NULL ? field->was : "");
+	free(text);
 }
 
 /* ---- choices ------------------------------------------------------------ */
@@ -117,7 +127,7 @@ form_on_choice(struct screen *s, void *arg, size_t item)
 		    ? xasprintf("%s %s", text, name)
 		    : xstrdup(name);
 		entry_set(&field->entry, both);
-		field->touched = true;
+		form_touch(field, true);
 		free(both);
 	}
 	free(text);
@@ -265,8 +275,7 @@ form_draw(struct page *p, const struct area *a)
 
 	if (x->n == 0)
 		return;
-	in = page_head(
-	    a, x->path_text, "Enter: into the candidate  Tab: next  Esc: back");
+	in = page_head(a, x->path_text, "* required  ~ changed");
 	rows = in.rows > 3 ? in.rows - 3 : 1;
 	for (i = 0; i < x->n; i++) {
 		w = text_width(x->fields[i].f->name) + 2;
@@ -456,9 +465,8 @@ form_press(struct page *p, int press)
 		x->at = x->at != 0 ? x->at - 1 : x->n - 1;
 	else if (press == ' ' && form_value_has_choices(field->f))
 		form_offer(x);
-	else if (entry_press(&field->entry, press) &&
-	    (press < PRESS_NONE || press == PRESS_DELETE))
-		field->touched = true;
+	else if (entry_press(&field->entry, press))
+		form_touch(field, press < PRESS_NONE || press == PRESS_DELETE);
 	return true;
 }
 
@@ -497,6 +505,8 @@ form_free(struct page *p)
 }
 
 static const struct page_ops form_ops = {.where = 0,
+    .foot = " Enter Into the candidate  Tab Next  Space Choose  Ctrl-U Clear  "
+	    "Esc Back",
     .draw = form_draw,
     .press = form_press,
     .bind = form_bind,

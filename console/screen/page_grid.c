@@ -29,6 +29,14 @@ grid_put(const struct grid *g, size_t col, unsigned width, const char *text,
 	text_pad(b, LAYOUT_GAP);
 }
 
+/* A line ends behind its last text. */
+static void
+grid_trim(struct buf *b)
+{
+	while (b->len > 0 && b->data[b->len - 1] == ' ')
+		b->data[--b->len] = '\0';
+}
+
 /* Headings in capitals; the column that is sorted by says which way. */
 static void
 grid_draw_head(const struct grid *g, const struct area *a, const size_t *cols,
@@ -47,6 +55,7 @@ grid_draw_head(const struct grid *g, const struct area *a, const size_t *cols,
 			str_copy(name + k, 2, g->reverse ? "v" : "^");
 		grid_put(g, cols[i], widths[i], name, &b);
 	}
+	grid_trim(&b);
 	draw_text(a->row, a->col, a->cols, TONE_HEAD, b.data);
 	if (out + g->left > 0)
 		draw_text(a->row, a->col + a->cols - 2, 2, TONE_HEAD,
@@ -86,6 +95,7 @@ grid_draw_row(const struct grid *g, const struct area *a, size_t at,
 		grid_cell(g, row, cols[i], &cell);
 		grid_put(g, cols[i], widths[i], cell.data, &b);
 	}
+	grid_trim(&b);
 	draw_text(a->row + 1 + (unsigned)(at - g->top), a->col, a->cols,
 	    here ? TONE_BAR : grid_tone(row), b.data);
 	buf_fini(&b);
@@ -162,12 +172,14 @@ void
 grid_detail(struct screen *s, const struct grid *g, const char *name)
 {
 	json_t *row = grid_current(g);
-	struct buf b = BUF_INIT;
+	struct buf b = BUF_INIT, title = BUF_INIT;
 	unsigned width = 0, w;
 	size_t col;
 
 	if (row == NULL)
 		return;
+	buf_fmt(&title, "%s > ", name);
+	grid_cell(g, row, 0, &title);
 	for (col = 0; col < g->ncols; col++) {
 		w = text_width(g->cols[col]->name);
 		width = w > width ? w : width;
@@ -176,9 +188,11 @@ grid_detail(struct screen *s, const struct grid *g, const char *name)
 		w = text_width(g->cols[col]->name);
 		buf_str(&b, g->cols[col]->name);
 		text_pad(&b, width + 2 - w);
-		grid_cell(g, row, col, &b);
+		render_cell(g->cols[col],
+		    json_object_get(row, g->cols[col]->name), FORMAT_TABLE, &b);
 		buf_char(&b, '\n');
 	}
 	buf_str(&b, "");
-	page_push(s, words_new(s, name, buf_take(&b)));
+	page_push(s, words_new(s, title.data, buf_take(&b)));
+	buf_fini(&title);
 }

@@ -17,7 +17,6 @@ enum {
 	VIEW_REPLICATION,
 	VIEW_CALLS,
 	VIEW_REGISTRATIONS,
-	VIEW_VERSION,
 	VIEW_REVISIONS,
 	VIEW_MAX
 };
@@ -32,7 +31,6 @@ static const struct {
     {"show replication", CLOCK_SEC},
     {"show calls", CLOCK_SEC},
     {"show registrations", 2 * CLOCK_SEC},
-    {"show version", 10 * CLOCK_SEC},
     {"show revisions", 5 * CLOCK_SEC},
 };
 
@@ -40,9 +38,8 @@ static const struct {
 static const struct op_field overview_cols[] = {
     {.name = "server", .type = &op_type_text, .brief = "its name"},
     {.name = "state", .type = &op_type_text, .brief = "as the site sees it"},
-    {.name = "owns", .type = &op_type_text, .brief = "what it owns"},
-    {.name = "lag", .type = &op_type_text, .brief = "of its replicas"},
     {.name = "calls", .type = &op_type_int, .brief = "of its b2bua"},
+    {.name = "lag", .type = &op_type_text, .brief = "of its replicas"},
     {.name = "version", .type = &op_type_text, .brief = "of its daemon"},
     {.name = "roles", .type = &op_type_text, .brief = "that are ready"},
     {0},
@@ -76,20 +73,37 @@ overview_is_of(const char *instance, const char *server, bool alone)
 	return at != NULL ? strcmp(at + 1, server) == 0 : alone;
 }
 
-/* Keys that a server owns, joined. */
-static void
-overview_owns(
-    const struct overview *o, const char *server, bool alone, struct buf *b)
+/* Instances of a role in a list of them, up to a place of it. */
+static size_t
+overview_count_role(const char *list, const char *end, const char *role)
 {
-	json_t *row;
-	size_t i;
+	size_t len = strlen(role), count = 0, n;
 
-	json_array_foreach (watch_rows(o->watch[VIEW_OWNERSHIP]), i, row) {
-		if (!overview_is_of(
-			overview_text(row, "instance"), server, alone))
-			continue;
-		buf_fmt(b, "%s%s", b->len != 0 ? " " : "",
-		    overview_text(row, "key"));
+	for (; list < end; list += n + strspn(list + n, " ")) {
+		n = strcspn(list, " ");
+		count += strncmp(list, role, len) == 0 && list[len] == '/';
+	}
+	return count;
+}
+
+/* "sg sr*2 st": the roles of "sg/1 sr/1 sr/2 st/1", how many of each. */
+static void
+overview_roles(const char *list, struct buf *b)
+{
+	const char *at, *end = list + strlen(list);
+	char name[32];
+	size_t n, count;
+
+	buf_str(b, "");
+	for (at = list; *at != '\0'; at += n + strspn(at + n, " ")) {
+		n = strcspn(at, " ");
+		str_ncopy(name, sizeof name, at, strcspn(at, "/ "));
+		if (overview_count_role(list, at, name) != 0)
+			continue; /* told where it stands first */
+		count = overview_count_role(list, end, name);
+		buf_fmt(b, "%s%s", b->len != 0 ? " " : "", name);
+		if (count > 1)
+			buf_fmt(b, "*%zu", count);
 	}
 }
 
@@ -139,19 +153,16 @@ static json_t *
 overview_row(const struct overview *o, json_t *in, bool alone)
 {
 	const char *server = overview_text(in, "server");
-	struct buf owns = BUF_INIT, lag = BUF_INIT, roles = BUF_INIT;
+	struct buf lag = BUF_INIT, roles = BUF_INIT;
 	json_t *row;
 
-	buf_str(&owns, "");
 	buf_str(&lag, "");
-	overview_owns(o, server, alone, &owns);
 	overview_lag(o, server, &lag);
-	render_cell(NULL, json_object_get(in, "roles"), FORMAT_TABLE, &roles);
-	row = json_pack("{s:s, s:O?, s:s, s:s, s:I, s:O?, s:s}", "server",
-	    server, "state", json_object_get(in, "state"), "owns", owns.data,
-	    "lag", lag.data, "calls", overview_calls(o, server, alone),
-	    "version", json_object_get(in, "version"), "roles", roles.data);
-	buf_fini(&owns);
+	overview_roles(overview_text(in, "roles"), &roles);
+	row = json_pack("{s:s, s:O?, s:I, s:s, s:O?, s:s}", "server", server,
+	    "state", json_object_get(in, "state"), "calls",
+	    overview_calls(o, server, alone), "lag", lag.data, "version",
+	    json_object_get(in, "version"), "roles", roles.data);
 	buf_fini(&lag);
 	buf_fini(&roles);
 	return row;
@@ -196,7 +207,6 @@ static void
 overview_say(const struct overview *o, struct buf *left, struct buf *right)
 {
 	json_t *row = json_array_get(watch_rows(o->watch[VIEW_REVISIONS]), 0);
-	json_t *version = json_array_get(watch_rows(o->watch[VIEW_VERSION]), 0);
 	const char *time = overview_text(row, "time");
 
 	buf_str(left, "");
@@ -209,8 +219,6 @@ overview_say(const struct overview *o, struct buf *left, struct buf *right)
 		    json_integer_value(json_object_get(row, "rev")),
 		    overview_text(row, "operator"), time,
 		    strlen(time) > 11 ? time + 11 : "");
-	if (version != NULL)
-		buf_fmt(left, "Tandem %s", overview_text(version, "version"));
 }
 
 /* A heading within a line. */
@@ -222,102 +230,124 @@ overview_rule(const struct area *a, unsigned row, const char *words)
 	draw_text(row, a->col + 2, text_width(words), TONE_HEAD, words);
 }
 
-/* An ownership in so few words as it can be told. */
+/* An ownership, or a process, in so few words as it can be told. */
+typedef void overview_put_fn(json_t *row, struct buf *);
+
 static void
 overview_put_owner(json_t *row, struct buf *b)
 {
 	const char *state = overview_text(row, "state");
-	enum tone tone = draw_tone_of(state);
 
-	buf_fmt(b, "%s%s ", draw_mark(tone), overview_text(row, "key"));
-	buf_fmt(b, "%s", overview_text(row, "instance"));
+	buf_fmt(b, "%s%s: %s", draw_mark(draw_tone_of(state)),
+	    overview_text(row, "key"), overview_text(row, "instance"));
 	if (strcmp(state, "serving") != 0)
 		buf_fmt(b, " %s", state);
 }
 
-/* Who owns what, in as many columns as fit. Rows that were used. */
-static unsigned
-overview_owners(
-    const struct overview *o, const struct area *a, unsigned row, unsigned most)
+static void
+overview_put_process(json_t *row, struct buf *b)
 {
-	json_t *rows = watch_rows(o->watch[VIEW_OWNERSHIP]), *one;
-	unsigned wide = a->cols / (a->cols >= 100 ? 4 : a->cols >= 75 ? 3 : 2);
-	unsigned across = a->cols / wide, lines, col, line;
-	size_t n = json_array_size(rows), i;
-	struct buf b = BUF_INIT;
+	const char *state = overview_text(row, "state");
+	json_int_t restarts = json_integer_value(
+	    json_object_get(row, "restarts"));
 
-	lines = (unsigned)(n + across - 1) / across;
-	lines = lines > most ? most : lines;
-	json_array_foreach (rows, i, one) {
-		line = (unsigned)i / across;
-		col = (unsigned)i % across * wide;
-		if (line >= lines)
-			break;
-		buf_reset(&b);
-		overview_put_owner(one, &b);
-		draw_text(row + line, a->col + 1 + col, wide - 2,
-		    draw_tone_of(overview_text(one, "state")), b.data);
-	}
-	buf_fini(&b);
-	return lines;
+	buf_fmt(b, "%s%s %s", draw_mark(draw_tone_of(state)),
+	    overview_text(row, "instance"), state);
+	if (restarts > 0)
+		buf_fmt(b, ", restarted %" JSON_INTEGER_FORMAT, restarts);
 }
 
-/* Processes that do not serve. */
+/* Columns of the widest of them. */
 static unsigned
-overview_bad_roles(
-    const struct overview *o, const struct area *a, unsigned row, unsigned most)
+overview_widest(json_t *rows, overview_put_fn *put)
 {
-	json_t *one;
 	struct buf b = BUF_INIT;
-	unsigned used = 0;
+	unsigned widest = 20, w;
+	json_t *one;
 	size_t i;
 
-	json_array_foreach (watch_rows(o->watch[VIEW_ROLES]), i, one) {
-		if (used >= most ||
-		    strcmp(overview_text(one, "state"), "ready") == 0)
-			continue;
+	json_array_foreach (rows, i, one) {
 		buf_reset(&b);
-		buf_fmt(&b, "! process %s is %s",
-		    overview_text(one, "instance"),
-		    overview_text(one, "state"));
-		draw_text(
-		    row + used++, a->col + 1, a->cols - 2, TONE_BAD, b.data);
+		put(one, &b);
+		w = text_width(b.data) + 2;
+		widest = w > widest ? w : widest;
 	}
 	buf_fini(&b);
-	return used;
+	return widest;
 }
 
-/* Active alarms, as many as there is room for. */
-static void
-overview_alarms(
-    const struct overview *o, const struct area *a, unsigned row, unsigned most)
+/* A part with a heading, its rows beside one another as they fit. Returns the
+ * row behind it; nothing is shown of a part that has no room at all. */
+static unsigned
+overview_part(const struct area *a, unsigned row, unsigned end,
+    const char *title, json_t *rows, overview_put_fn *put)
 {
-	const struct watch *w = o->page.s->alarms;
-	json_t *rows = watch_rows(w), *one;
-	struct buf b = BUF_INIT;
+	unsigned wide = overview_widest(rows, put), across, lines, line;
 	size_t n = json_array_size(rows), i;
+	struct buf b = BUF_INIT;
+	json_t *one;
 
-	if (rows != NULL && n == 0 && most > 0)
-		draw_text(
-		    row, a->col + 3, a->cols - 4, TONE_PLAIN, "no alarms");
+	if (n == 0 || row + 2 > end)
+		return row;
+	across = a->cols / wide != 0 ? a->cols / wide : 1;
+	wide = a->cols / across;
+	lines = (unsigned)((n + across - 1) / across);
+	lines = lines > end - row - 1 ? end - row - 1 : lines;
+	overview_rule(a, row++, title);
 	json_array_foreach (rows, i, one) {
-		if (i >= most)
+		if ((line = (unsigned)i / across) >= lines)
+			break;
+		buf_reset(&b);
+		put(one, &b);
+		draw_text(row + line, a->col + 1 + (unsigned)i % across * wide,
+		    wide - 2, draw_tone_of(overview_text(one, "state")),
+		    b.data);
+	}
+	buf_fini(&b);
+	return row + lines;
+}
+
+/* One alarm: since when, what, where. */
+static void
+overview_put_alarm(json_t *row, struct buf *b)
+{
+	const char *since = overview_text(row, "since");
+
+	buf_fmt(b, "! %.8s %s %s: %s", strlen(since) > 11 ? since + 11 : "",
+	    overview_text(row, "alarm"), overview_text(row, "subject"),
+	    overview_text(row, "text"));
+}
+
+/* Active alarms, in half of the room at most. Returns the row behind them. */
+static unsigned
+overview_alarms(
+    const struct overview *o, const struct area *a, unsigned row, unsigned end)
+{
+	json_t *rows = watch_rows(o->page.s->alarms), *one;
+	size_t n = json_array_size(rows), i;
+	struct buf b = BUF_INIT;
+	unsigned most;
+
+	if (rows == NULL || row + 2 > end)
+		return row;
+	most = (end - row) / 2;
+	most = most == 0 ? 1 : most;
+	overview_rule(a, row++, "Alarms");
+	if (n == 0)
+		draw_text(row, a->col + 2, a->cols - 4, TONE_PLAIN, "none");
+	json_array_foreach (rows, i, one) {
+		if (i == most)
 			break;
 		buf_reset(&b);
 		if (i + 1 == most && n > most)
-			buf_fmt(&b, "! ... %zu more: a", n - i);
+			buf_fmt(&b, "! %zu more: a", n - i);
 		else
-			buf_fmt(&b, "! %.8s %s %s: %s",
-			    strlen(overview_text(one, "since")) > 11
-				? overview_text(one, "since") + 11
-				: "",
-			    overview_text(one, "alarm"),
-			    overview_text(one, "subject"),
-			    overview_text(one, "text"));
+			overview_put_alarm(one, &b);
 		draw_text(row + (unsigned)i, a->col + 1, a->cols - 2, TONE_BAD,
 		    b.data);
 	}
 	buf_fini(&b);
+	return row + (n == 0 ? 1 : n < most ? (unsigned)n : most);
 }
 
 /* ---- the page ----------------------------------------------------------- */
@@ -341,15 +371,11 @@ overview_draw(struct page *p, const struct area *a)
 	o->rows = servers - 1;
 	grid_draw(&o->grid, &table);
 	row = in.row + servers;
-	if (watch_rows(o->watch[VIEW_OWNERSHIP]) != NULL && row + 3 < end) {
-		overview_rule(&in, row++, "Who owns what");
-		row += overview_owners(o, &in, row, (end - row) / 2);
-	}
-	if (row + 1 < end) {
-		overview_rule(&in, row++, "Alarms");
-		row += overview_bad_roles(o, &in, row, (end - row) / 2);
-		overview_alarms(o, &in, row, end - row);
-	}
+	row = overview_alarms(o, &in, row, end);
+	row = overview_part(&in, row, end, "Who owns what",
+	    watch_rows(o->watch[VIEW_OWNERSHIP]), overview_put_owner);
+	overview_part(&in, row, end, "Processes",
+	    watch_rows(o->watch[VIEW_ROLES]), overview_put_process);
 	buf_fini(&left);
 	buf_fini(&right);
 }

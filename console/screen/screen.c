@@ -79,7 +79,9 @@ screen_draw_foot(struct screen *s)
 		draw_text(row, 1, width - 1, s->note_tone, s->note);
 	else
 		draw_line(row, 0, width);
-	if (p->ops->where != 0)
+	if (p->ops->foot != NULL)
+		buf_str(&b, p->ops->foot);
+	else
 		key_foot(p->ops->where, &s->session->table, width, &b);
 	draw_text(row + 1, 0, width, TONE_HEAD, b.data != NULL ? b.data : "");
 	buf_fini(&b);

@@ -98,6 +98,8 @@ void entry_show(const struct entry *, unsigned width, char mask, struct buf *,
 bool form_value_is_opaque(const struct op_field *);
 /* Is there a list to choose from? */
 bool form_value_has_choices(const struct op_field *);
+/* What a walk has read, members of a list joined; to be freed, NULL: none. */
+char *form_value_text(json_t *);
 /* A value as it is typed behind its name; members of a list in brackets. */
 void form_value_put(const struct op_field *, const char *value, struct buf *);
 
@@ -239,8 +241,9 @@ struct screen;
 struct page;
 
 struct page_ops {
-	unsigned where; /* KEY_* */
-	bool box;	/* what is below stays in sight */
+	unsigned where;	  /* KEY_* */
+	bool box;	  /* what is below stays in sight */
+	const char *foot; /* the last line, where the table has none */
 	void (*draw)(struct page *, const struct area *);
 	/* A key before the table is asked; false: not taken. May be NULL. */
 	bool (*press)(struct page *, int press);
