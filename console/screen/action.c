@@ -204,28 +204,53 @@ action_on_choice(struct screen *s, void *arg, size_t item)
 	action_free(a);
 }
 
-void
-action_menu(struct screen *s)
+/* Does it speak of what the row is, by the name of the first column? What
+ * speaks of something else in the row, as its server, is offered behind. */
+static bool
+action_is_near(const struct op *op, const struct grid *g)
 {
-	struct page *page = page_under(s);
-	struct grid *g = page->ops->grid != NULL ? page->ops->grid(page) : NULL;
-	json_t *row = g != NULL ? grid_current(g) : NULL;
+	const struct op_field *f = g->ncols != 0
+	    ? op_field_find(op->args, g->cols[0]->name)
+	    : NULL;
+
+	return f != NULL && f->flags & OP_REQUIRED;
+}
+
+/* Offer the operations that the row has all for; near ones or others. */
+static void
+action_offer(struct screen *s, struct page *page, bool near, struct menu *m,
+    struct action *a)
+{
+	struct grid *g = page->ops->grid(page);
 	json_t *params = page->ops->params != NULL ? page->ops->params(page)
 						   : NULL;
-	struct action *a = xcalloc(1, sizeof *a);
 	const struct op *const *op;
 	struct buf b = BUF_INIT;
-	struct menu *m = menu_new(s, "Actions", action_on_choice, a);
 
-	for (op = s->session->table.ops; row != NULL && *op != NULL; op++) {
+	for (op = s->session->table.ops; *op != NULL; op++) {
 		buf_reset(&b);
-		if (!action_line(*op, row, params, &b))
+		if (action_is_near(*op, g) != near ||
+		    !action_line(*op, grid_current(g), params, &b))
 			continue;
 		menu_add(m, (*op)->name, (*op)->brief, false);
 		a->ops = xrealloc(a->ops, (a->nops + 1) * sizeof *a->ops);
 		a->ops[a->nops++] = xstrdup((*op)->name);
 	}
 	buf_fini(&b);
+}
+
+void
+action_menu(struct screen *s)
+{
+	struct page *page = page_under(s);
+	struct action *a = xcalloc(1, sizeof *a);
+	struct menu *m = menu_new(s, "Actions", action_on_choice, a);
+
+	if (page->ops->grid != NULL && page->ops->grid(page) != NULL &&
+	    grid_current(page->ops->grid(page)) != NULL) {
+		action_offer(s, page, true, m, a);
+		action_offer(s, page, false, m, a);
+	}
 	menu_show(m, false);
 	if (a->nops != 0)
 		return;

@@ -155,7 +155,7 @@ marks() {
 	open 80 24 "$console --screen"
 	like overview-80x24 && press c && eventually has '> calls' && press Space Space x &&
 	    like actions-80x24 &&
-	    press Enter && like hangup-80x24 && press -l 'no' && press Enter &&
+	    press -l hang && press Enter && like hangup-80x24 && press -l 'no' && press Enter &&
 	    eventually has 'type hangup' && press Escape &&
 	    eventually has '2 marked'
 }
@@ -204,6 +204,17 @@ lines() {
 	    press Enter && eventually has '> registrations'
 }
 t "the command line completes, and the palette finds" lines
+
+# The recorded server never answers to show bans.
+waits() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press : && press -l 'show bans' &&
+	    press Enter && eventually has 'Ctrl-C ends the waiting' &&
+	    press C-c && eventually has 'its answer is not awaited' &&
+	    press b && eventually has 'no answer yet' && press o &&
+	    like overview-80x24
+}
+t "a wait is told, and ended by Ctrl-C" waits
 
 # ---- the prompt and the shell
 
