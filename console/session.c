@@ -76,13 +76,15 @@ session_init(struct session *s, const struct options *opt)
 	conn_init(&s->conn, opt);
 }
 
+/* Where nobody answers, what was described before stays: it is shown on. */
 int
 session_open(struct session *s, struct err *e)
 {
-	int r;
+	int r = conn_open(&s->conn, s->opt->socket, e);
 
-	session_forget(s);
-	if ((r = conn_open(&s->conn, s->opt->socket, e)) != 0)
+	if (r == 0 || s->conn.table.owner == NULL)
+		session_forget(s);
+	if (r != 0)
 		return r;
 	session_merge(s);
 	session_name(s);

@@ -4,6 +4,7 @@
  * in a box that says what it does and to what; for several rows a word has to
  * be typed.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +145,7 @@ action_ask(struct screen *s, struct action *a, const struct op *op)
 	size_t i;
 
 	buf_fmt(&b, "%s.\n\n", op->brief);
+	b.data[0] = (char)toupper((unsigned char)b.data[0]);
 	for (i = 0; i < a->nlines && i < 8; i++)
 		buf_fmt(&b, "%s\n", a->lines[i]);
 	if (a->nlines > i)

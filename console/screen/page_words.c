@@ -18,7 +18,7 @@ words_draw(struct page *p, const struct area *a)
 {
 	struct words *w = (struct words *)p;
 	const char *at = w->text;
-	char *line, right[64] = "";
+	char *line, left[64] = "";
 	struct area in;
 	size_t n, i = 0;
 	unsigned row = 0;
@@ -27,9 +27,9 @@ words_draw(struct page *p, const struct area *a)
 	if (w->lines > w->rows && w->top + w->rows > w->lines)
 		w->top = w->lines - w->rows;
 	if (w->lines > w->rows)
-		snprintf(right, sizeof right, "lines %zu-%zu of %zu",
-		    w->top + 1, w->top + w->rows, w->lines);
-	in = page_head(a, p->name, right);
+		snprintf(left, sizeof left, "lines %zu-%zu of %zu", w->top + 1,
+		    w->top + w->rows, w->lines);
+	in = page_head(a, left, "");
 	for (; *at != '\0' && row < in.rows; at += n + (at[n] == '\n')) {
 		n = strcspn(at, "\n");
 		if (i++ < w->top)

@@ -143,7 +143,7 @@ lists() {
 	open 80 24 "$console --screen"
 	like overview-80x24 && press c && like calls-80x24 &&
 	    press / && press -l 'иВ' && like calls-filter-80x24 &&
-	    press Escape && like calls-80x24 &&
+	    press Escape g && like calls-80x24 &&
 	    press '>' && press '>' && press '>' && press '>' &&
 	    eventually has 'sort: to' && press R && like calls-sorted-80x24 &&
 	    press Enter && like call-80x24 && press q &&
@@ -264,9 +264,11 @@ t "a paste presses no keys" pastes
 comes_back() {
 	open 80 24 "$console --screen"
 	like overview-80x24 && press c && like calls-80x24 && unserve || return 1
-	eventually has 'NO SERVER' && has Иван
+	eventually has 'tried again'
+	picture > "$dir/away"
 	serve
-	eventually has 'connected again' && press o && like overview-80x24
+	eventually has 'connected again' && press o && like overview-80x24 &&
+	    grep -q 'NO SERVER' "$dir/away" && grep -q Иван "$dir/away"
 }
 t "a lost server is told, and connected to again" comes_back
 
