@@ -107,30 +107,36 @@ overview_roles(const char *list, struct buf *b)
 	}
 }
 
+/* Is this replica worse off than that one? Nothing is better than any. */
+static bool
+overview_is_worse(json_t *row, json_t *than)
+{
+	bool a = strcmp(overview_text(row, "state"), "in-sync") != 0;
+	bool b = strcmp(overview_text(than, "state"), "in-sync") != 0;
+
+	if (than == NULL || a != b)
+		return than == NULL || a;
+	return json_integer_value(json_object_get(row, "lag-ms")) >
+	    json_integer_value(json_object_get(than, "lag-ms"));
+}
+
 /* How far its replicas are behind, by those who lead them: the worst. */
 static void
 overview_lag(const struct overview *o, const char *server, struct buf *b)
 {
-	json_int_t worst = -1, ms, records = 0;
-	const char *state = "";
-	json_t *row;
+	json_int_t records;
+	json_t *row, *worst = NULL;
 	size_t i;
 
 	json_array_foreach (watch_rows(o->watch[VIEW_REPLICATION]), i, row) {
-		if (strcmp(overview_text(row, "follower"), server) != 0)
-			continue;
-		ms = json_integer_value(json_object_get(row, "lag-ms"));
-		if (ms <= worst &&
-		    strcmp(overview_text(row, "state"), "in-sync") == 0)
-			continue;
-		worst = ms;
-		state = overview_text(row, "state");
-		records = json_integer_value(
-		    json_object_get(row, "lag-records"));
+		if (strcmp(overview_text(row, "follower"), server) == 0 &&
+		    overview_is_worse(row, worst))
+			worst = row;
 	}
-	if (worst < 0)
+	if (worst == NULL)
 		return;
-	buf_fmt(b, "%s", state);
+	records = json_integer_value(json_object_get(worst, "lag-records"));
+	buf_str(b, overview_text(worst, "state"));
 	if (records > 0)
 		buf_fmt(b, " %" JSON_INTEGER_FORMAT, records);
 }

@@ -342,8 +342,8 @@ void box_error(struct screen *, const char *title, const struct report *);
  * to be typed. text is taken, and arg, which done frees. done gets the line,
  * or NULL when it was given up. */
 typedef void box_fn(struct screen *, void *arg, const char *answer);
-void box_ask(struct screen *, const char *title, char *text, const char *word,
-    box_fn *, void *arg);
+void box_ask(struct screen *s, const char *title, char *text, const char *word,
+    box_fn *fn, void *arg);
 
 struct menu_item {
 	char *text, *brief;
@@ -353,7 +353,8 @@ struct menu_item {
  * item SIZE_MAX at the end. */
 typedef void menu_fn(struct screen *, void *arg, size_t item);
 struct menu;
-struct menu *menu_new(struct screen *, const char *title, menu_fn *, void *arg);
+struct menu *menu_new(
+    struct screen *s, const char *title, menu_fn *fn, void *arg);
 void menu_add(struct menu *, const char *text, const char *brief, bool mark);
 void menu_show(struct menu *, bool marks); /* takes it */
 /* How well letters typed fit a text, in their order; -1: not at all. */
