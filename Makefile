@@ -35,7 +35,7 @@ PKG_LIBS = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)) \
 
 MAIN_SRC := daemon/main.c
 LIB_SRC	 := $(wildcard daemon/*/*.c replication/*.c plan/*.c) daemon/table.c
-CON_SRC	 := $(wildcard console/*.c)
+CON_SRC	 := $(wildcard console/*.c console/*/*.c)
 UNIT	 := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c))
 FUZZ	 := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
 TOOL	 := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c tests/tool/*.c))
@@ -81,11 +81,18 @@ $(B)/libtest.a: $(call obj,$(TEST_LIB))
 $(UNIT): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libconsole.a $(B)/libtandem.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ $(B)/libtest.a -lcmocka \
-	    $(PKG_LIBS) -ledit
+	    $(PKG_LIBS) -ledit -lncursesw
 
-$(TOOL): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libtandem.a
+# The console with a clock that stands still, and a server to look at.
+RIG	= $(B)/tests/tool/screen_rig
+$(filter-out $(RIG),$(TOOL)): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libtandem.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(RIG): $(RIG).o $(B)/libconsole.a $(B)/libtandem.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--wrap=clock_real -o $@ $^ $(PKG_LIBS) \
+	    -ledit -lncursesw
 
 # The machine as servers of a lab see it (tests/lab/machine.c, power.c).
 $(B)/tests/lab/%.so: tests/lab/%.c

@@ -326,6 +326,9 @@ apply_run(struct session *s, const struct place *p, json_t *args)
 	    .file = json_string_value(json_object_get(args, "from"))};
 	const char *path = json_string_value(json_object_get(args, "path"));
 
+	if (s->opt->restricted && strcmp(a.file, "-") != 0)
+		return apply_fail(&a, ERR_PERMISSION,
+		    "a login shell reads no files: give it as standard input");
 	if (!apply_may(&a))
 		return a.status;
 	a.said = json_object();

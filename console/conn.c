@@ -108,7 +108,10 @@ conn_on_request(void *arg, struct rpc *r, struct rpc_request *q,
 		return;
 	c->moving = true;
 	rpc_prolong(r, c->timeout);
-	progress_show(c->opt, params);
+	if (c->on_progress != NULL)
+		c->on_progress(c->progress_arg, params);
+	else
+		progress_show(c->opt, params);
 }
 
 /* Ctrl-C ends the waiting, never the operation; but one that tells how far it
@@ -192,8 +195,7 @@ conn_take_one(void *arg, struct reply *r)
 	one->done = true;
 }
 
-/* Nobody waits for these replies any more. */
-static void
+void
 conn_forget(struct conn *c, void *arg)
 {
 	struct conn_request *q;
@@ -218,7 +220,7 @@ conn_call(
 	while (!one.done && !c->interrupted && c->rpc != NULL)
 		loop_run(c->loop);
 	conn_release(c, caught);
-	if (c->moving)
+	if (c->moving && c->on_progress == NULL)
 		progress_end(c->opt);
 	if (!one.done) {
 		conn_forget(c, &one);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "console.h"
+#include "console/screen/screen.h"
 
 /* A script when commands are given or nobody sits at the terminal. */
 static bool
@@ -35,12 +35,14 @@ console_main(int argc, char **argv)
 	}
 	session_init(&s, &opt);
 	s.interactive = !console_is_batch(&opt);
+	s.screen_run = screen_run;
 	if ((opt.restricted && shell_confine(&e) != 0) ||
 	    session_open(&s, &e) != 0)
 		status = s.conn.interrupted ? EXIT_INTERRUPTED
 					    : report_err(&s, &e);
 	else
 		status = s.interactive ? edit_run(&s) : batch_run(&s);
+	screen_forget(&s);
 	session_fini(&s);
 	options_fini(&opt);
 	if (fflush(stdout) != 0 && status == 0)

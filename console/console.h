@@ -48,6 +48,7 @@ struct options {
 	bool dry;	    /* -n */
 	bool commit;	    /* --commit */
 	unsigned confirmed; /* minutes of --commit=confirmed:N; 0 = none */
+	bool screen;	    /* --screen */
 	bool quiet;	    /* -q */
 	bool restricted;    /* a login shell: no files, no programs */
 	char *owned;	    /* what commands point into; may be NULL */
@@ -77,6 +78,8 @@ void reply_fini(struct reply *);
 
 typedef void conn_fn(void *arg, struct reply *); /* keeps or drops nothing */
 
+typedef void conn_progress_fn(void *arg, json_t *params);
+
 struct conn {
 	struct loop *loop;
 	struct rpc *rpc; /* NULL = not connected */
@@ -86,6 +89,8 @@ struct conn {
 	unsigned open; /* requests without a reply */
 	bool moving;   /* the operation that is awaited tells how far it is */
 	bool stopped;  /* it was asked to end in order */
+	conn_progress_fn *on_progress; /* NULL: a line at the terminal */
+	void *progress_arg;
 	const struct options *opt;
 	uint64_t timeout;      /* us; 0 = none */
 	struct op_table table; /* as the server described it */
@@ -110,6 +115,8 @@ int conn_call_in(struct conn *, const char *method, json_t *params,
 /* Ask and go on; fn is called from conn_wait, in order of the replies. */
 void conn_send(
     struct conn *, const char *method, json_t *params, conn_fn *, void *arg);
+/* Nobody waits for the replies to this arg any more. */
+void conn_forget(struct conn *, void *arg);
 /* Until at most so many requests are open, or interrupted. */
 void conn_wait(struct conn *, unsigned most);
 /* Ctrl-C ends a wait; otherwise it ends the program, as a script expects
@@ -135,8 +142,13 @@ struct session {
 	struct conn conn;
 	struct op_table table; /* the server's operations and our own */
 	bool interactive;
-	bool dirty; /* the candidate may have changes */
+	bool dirty;    /* the candidate may have changes */
+	char left[64]; /* session whose candidate is to be taken up again */
 	bool quit;
+	/* The full screen (screen/screen.h), which the prompt leads to. */
+	int (*screen_run)(struct session *, struct err *);
+	struct screen *screen; /* what was open in it */
+	bool want_screen;
 	/* operations that the console itself must run; NULL when absent */
 	const struct op *set_commit, *set_check, *set_compare, *set_discard;
 };
@@ -144,9 +156,10 @@ struct session {
 void session_init(struct session *, const struct options *);
 void session_fini(struct session *);
 int session_open(struct session *, struct err *); /* also once more */
-/* Take up the candidate of a session before; NULL: the last that was left. */
-bool session_resume(struct session *, const char *left, struct err *);
-unsigned session_left(struct session *); /* candidates that wait for that */
+/* Connect again, and take up the candidate that there was; words say so. */
+#define SESSION_WORDS 320
+int session_reopen(struct session *, char words[SESSION_WORDS], struct err *);
+unsigned session_left(struct session *); /* candidates left before */
 /* Rows of `compare`, or -1 with the error in the reply. */
 long session_changes(struct session *, struct reply *);
 /* Note what a finished operation did to the candidate. */
@@ -205,6 +218,9 @@ int local_run(struct session *, const struct place *, struct command *);
 /* Is this line a question to help? Its words, or NULL. */
 const char *local_help_words(const char *line);
 int local_help(struct session *, const char *words);
+/* The same as a text; -ERR_UNKNOWN for what is nothing. */
+int local_help_text(
+    struct session *, const char *words, struct buf *, struct err *);
 
 /* ---- apply.c: files of set lines ---------------------------------------- */
 
@@ -283,7 +299,9 @@ struct report {
 	size_t nnext;
 };
 int report(struct session *, const struct report *);
-/* The same for words without a place. */
+/* The words alone, in lines; nothing is written. */
+void report_text(const struct session *, const struct report *, struct buf *);
+/* The same as report for words without a place. */
 int report_err(struct session *, const struct err *);
 void report_note(struct session *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

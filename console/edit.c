@@ -170,25 +170,16 @@ edit_refresh_dirty(struct edit *e)
 static bool
 edit_reconnect(struct edit *e)
 {
+	char words[SESSION_WORDS];
 	struct err err;
 
 	if (e->s->conn.rpc != NULL)
 		return true;
-	if (e->s->dirty) /* it is kept under the name of its session */
-		str_copy(e->left, sizeof e->left, e->s->conn.session);
-	if (session_open(e->s, &err) != 0) {
+	if (session_reopen(e->s, words, &err) != 0) {
 		report_err(e->s, &err);
 		return false;
 	}
-	if (e->left[0] == '\0')
-		report_note(e->s, "connected again");
-	else if (session_resume(e->s, e->left, &err))
-		report_note(e->s, "connected again, with your candidate");
-	else
-		report_note(e->s,
-		    "connected again; your candidate was not found: %s",
-		    err.text);
-	e->left[0] = '\0';
+	report_note(e->s, "%s", words);
 	return true;
 }
 
@@ -322,6 +313,57 @@ edit_remember(struct edit *e, const char *line)
 
 /* ---- the loop of the prompt --------------------------------------------- */
 
+/* What only the prompt wants to hear, not the full screen. */
+static void
+edit_listen(struct edit *e)
+{
+	struct loop *l = e->s->conn.loop;
+
+	e->winch = loop_signal_open(l, SIGWINCH, edit_on_winch, e);
+	e->cont = loop_signal_open(l, SIGCONT, edit_on_cont, e);
+}
+
+static void
+edit_deafen(struct edit *e)
+{
+	loop_signal_close(&e->winch);
+	loop_signal_close(&e->cont);
+}
+
+/* The full screen, until it is left; the terminal is its own meanwhile. */
+static void
+edit_open_screen(struct edit *e)
+{
+	struct session *s = e->s;
+	struct err err;
+
+	s->want_screen = false;
+	edit_deafen(e);
+	el_wset(e->el, EL_PREP_TERM, 0);
+	if (s->screen_run(s, &err) != 0)
+		report_err(s, &err);
+	edit_listen(e);
+	el_resize(e->el);
+}
+
+/* Ctrl-O: what is typed stays. */
+unsigned char
+edit_screen(EditLine *el, int ch)
+{
+	struct edit *e = edit_of(el);
+
+	(void)ch;
+	fputs("\033[?2004l", stdout);
+	edit_open_screen(e);
+	if (e->s->quit || e->gone)
+		return CC_EOF;
+	edit_set_prompt(e);
+	fputs("\033[?2004h", stdout);
+	fflush(stdout);
+	el_wset(el, EL_PREP_TERM, 1);
+	return CC_REDISPLAY;
+}
+
 /* libedit with our reader, our keys and the history of the file. */
 static void
 edit_init(struct edit *e, struct session *s)
@@ -332,8 +374,7 @@ edit_init(struct edit *e, struct session *s)
 	e->in = loop_fd_open(
 	    s->conn.loop, STDIN_FILENO, LOOP_READ, edit_on_input, e);
 	loop_fd_want(e->in, 0);
-	e->winch = loop_signal_open(s->conn.loop, SIGWINCH, edit_on_winch, e);
-	e->cont = loop_signal_open(s->conn.loop, SIGCONT, edit_on_cont, e);
+	edit_listen(e);
 	e->term = loop_signal_open(s->conn.loop, SIGTERM, edit_on_end, e);
 	e->hup = loop_signal_open(s->conn.loop, SIGHUP, edit_on_end, e);
 	conn_catch(&s->conn);
@@ -351,9 +392,11 @@ edit_init(struct edit *e, struct session *s)
 	el_wset(e->el, EL_GETCFN, edit_getc);
 	el_wset(e->el, EL_ADDFN, L"t-complete", L"complete", edit_complete);
 	el_wset(e->el, EL_ADDFN, L"t-help", L"what may stand here", edit_help);
+	el_wset(e->el, EL_ADDFN, L"t-screen", L"full screen", edit_screen);
 	el_wset(e->el, EL_ADDFN, L"t-paste", L"hold a paste", edit_paste);
 	el_wset(e->el, EL_BIND, L"^I", L"t-complete", NULL);
 	el_wset(e->el, EL_BIND, L"?", L"t-help", NULL);
+	el_wset(e->el, EL_BIND, L"^O", L"t-screen", NULL);
 	el_wset(e->el, EL_BIND, L"\\e[200~", L"t-paste", NULL);
 	el_wset(e->el, EL_BIND, L"^R", L"em-inc-search-prev", NULL);
 }
@@ -365,8 +408,7 @@ edit_fini(struct edit *e)
 	if (e->el != NULL)
 		el_end(e->el);
 	history_wend(e->hist);
-	loop_signal_close(&e->winch);
-	loop_signal_close(&e->cont);
+	edit_deafen(e);
 	loop_signal_close(&e->term);
 	loop_signal_close(&e->hup);
 	conn_release(&e->s->conn, true);
@@ -434,6 +476,8 @@ edit_turn(struct edit *e)
 	}
 	free(block);
 	free(line);
+	if (e->s->want_screen)
+		edit_open_screen(e);
 	edit_refresh_dirty(e);
 	if (!e->s->quit)
 		return true;
@@ -441,12 +485,18 @@ edit_turn(struct edit *e)
 	return !edit_may_leave(e);
 }
 
-/* What was left the last time. */
+/* Who speaks to whom, and what was left the last time. */
 static void
-edit_tell_left(struct session *s)
+edit_greet(struct session *s)
 {
 	unsigned n = session_left(s);
 
+	printf("Tandem %s, site %s. ? shows what may stand, help explains,\n"
+	       "Ctrl-O opens the full screen, Ctrl-D leaves.\n",
+	    s->conn.version, s->conn.site);
+	if (s->conn.domain[0] != '\0')
+		printf(
+		    "You are %s of domain %s.\n", s->conn.role, s->conn.domain);
 	if (n > 0)
 		report_note(s,
 		    "you have left %u candidate%s: show candidates, configure "
@@ -458,20 +508,20 @@ int
 edit_run(struct session *s)
 {
 	struct edit e = {0};
+	bool leave;
 
 	edit_init(&e, s);
 	if (e.el != NULL) {
 		s->conn.on_message = edit_on_message;
 		s->conn.message_arg = &e;
-		printf("Tandem %s, site %s. ? shows what may stand, help "
-		       "explains, Ctrl-D leaves.\n",
-		    s->conn.version, s->conn.site);
-		if (s->conn.domain[0] != '\0')
-			printf("You are %s of domain %s.\n", s->conn.role,
-			    s->conn.domain);
-		edit_tell_left(s);
-		while (edit_turn(&e) && !e.gone)
-			;
+		if (s->opt->screen)
+			edit_open_screen(&e);
+		leave = s->quit && edit_may_leave(&e);
+		s->quit = false;
+		if (!leave && !e.gone)
+			edit_greet(s);
+		while (!leave && !e.gone)
+			leave = !edit_turn(&e);
 	}
 	s->conn.on_message = NULL;
 	edit_fini(&e);

@@ -15,10 +15,9 @@ struct edit {
 	bool gone; /* the terminal, or our time, is over */
 	bool readable;
 	wchar_t prompt[160];
-	char *block;   /* lines pasted, waiting to run */
-	char left[64]; /* session whose candidate is to be taken up again */
-	bool warned;   /* leaving with changes was asked once */
-	bool typing;   /* a line is being edited */
+	char *block; /* lines pasted, waiting to run */
+	bool warned; /* leaving with changes was asked once */
+	bool typing; /* a line is being edited */
 };
 
 /* libedit's callbacks carry no argument that all of them get. */
@@ -28,5 +27,7 @@ struct edit *edit_of(EditLine *);
 unsigned char edit_complete(EditLine *, int ch);
 unsigned char edit_help(EditLine *, int ch);
 unsigned char edit_paste(EditLine *, int ch);
+/* edit.c: Ctrl-O */
+unsigned char edit_screen(EditLine *, int ch);
 
 #endif

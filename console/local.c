@@ -26,6 +26,13 @@ static const struct op local_quit = {
     .about = "A candidate that has changes is kept, for configure resume.",
     .example = "quit",
 };
+static const struct op local_screen = {
+    .name = "screen",
+    .brief = "the full screen: lists, forms, alarms",
+    .about = "The same as Ctrl-O, which leads back to the prompt too. The "
+	     "candidate stays.",
+    .example = "screen",
+};
 static const struct op local_exit = {
     .name = "exit",
     .brief = "leave the console",
@@ -95,8 +102,21 @@ static const struct op local_export = {
     .args = local_export_args,
 };
 
-const struct op *const local_ops[] = {&local_help_op, &local_quit, &local_exit,
-    &local_apply, &local_prune, &local_export, NULL};
+const struct op *const local_ops[] = {&local_help_op, &local_quit,
+    &local_screen, &local_exit, &local_apply, &local_prune, &local_export,
+    NULL};
+/* The prompt opens it once the line is done. */
+static int
+local_open_screen(struct session *s)
+{
+	struct err e;
+
+	s->want_screen = s->interactive && s->screen_run != NULL;
+	if (s->want_screen)
+		return 0;
+	err_set(&e, ERR_REFUSED, "the full screen needs a terminal");
+	return report_err(s, &e);
+}
 
 int
 local_run(struct session *s, const struct place *p, struct command *c)
@@ -109,6 +129,8 @@ local_run(struct session *s, const struct place *p, struct command *c)
 		return apply_run(s, p, c->walk.args);
 	if (op == &local_export)
 		return apply_export(s, p, c);
+	if (op == &local_screen)
+		return local_open_screen(s);
 	s->quit = true;
 	return 0;
 }
@@ -215,26 +237,36 @@ local_show(struct session *s, const char *text)
 }
 
 int
-local_help(struct session *s, const char *words)
+local_help_text(
+    struct session *s, const char *words, struct buf *b, struct err *e)
 {
-	struct buf b = BUF_INIT;
 	size_t n = strlen(words);
-	struct err e;
 
 	while (n > 0 && strchr(" \t?", words[n - 1]) != NULL)
 		n--;
 	if (n == 0)
-		local_help_all(s, &b);
-	else if (local_help_ops(s, words, n, &b) +
-		local_help_objs(s, words, n, &b) ==
-	    0) {
-		err_set(&e, ERR_UNKNOWN,
+		local_help_all(s, b);
+	else if (local_help_ops(s, words, n, b) +
+		local_help_objs(s, words, n, b) ==
+	    0)
+		return err_set(e, ERR_UNKNOWN,
 		    "%.*s: no such command and no such object", (int)n, words);
-		return report(s,
+	return 0;
+}
+
+int
+local_help(struct session *s, const char *words)
+{
+	struct buf b = BUF_INIT;
+	struct err e;
+	int status = 0;
+
+	if (local_help_text(s, words, &b, &e) != 0)
+		status = report(s,
 		    &(struct report){
 			.at = REPORT_NOWHERE, .err = &e, .op = &local_help_op});
-	}
-	local_show(s, b.data);
+	else
+		local_show(s, b.data);
 	buf_fini(&b);
-	return 0;
+	return status;
 }

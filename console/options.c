@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "console.h"
 #include "daemon/base/mem.h"
@@ -12,11 +13,18 @@ const char *const format_names[] = {
 
 #define SOCKET_DEFAULT "/run/tandem/control.sock"
 
-enum { OPTION_JSON = 256, OPTION_COMMIT, OPTION_VERSION, OPTION_HELP };
+enum {
+	OPTION_JSON = 256,
+	OPTION_COMMIT,
+	OPTION_SCREEN,
+	OPTION_VERSION,
+	OPTION_HELP
+};
 
 static const struct option options_long[] = {
     {"json", no_argument, NULL, OPTION_JSON},
     {"commit", optional_argument, NULL, OPTION_COMMIT},
+    {"screen", no_argument, NULL, OPTION_SCREEN},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"help", no_argument, NULL, OPTION_HELP},
     {0},
@@ -24,7 +32,8 @@ static const struct option options_long[] = {
 
 static const char options_usage[] =
     "usage: tandem [-enqt] [-c command]... [-f file] [-o format] [-s socket]\n"
-    "              [-T seconds] [--commit[=confirmed:minutes]] [--json]\n";
+    "              [-T seconds] [--commit[=confirmed:minutes]] [--json]\n"
+    "              [--screen]\n";
 
 static const char options_help[] =
     "  -c command  run it; several are one session and one candidate\n"
@@ -38,6 +47,7 @@ static const char options_help[] =
     "  -s socket   control socket; $TANDEM_SOCKET, else " SOCKET_DEFAULT "\n"
     "  --commit    commit at the end, if there was no error;\n"
     "              =confirmed:N undone after N minutes unless confirmed\n"
+    "  --screen    the full screen; Ctrl-O leads from it to the prompt\n"
     "  --version   print the release and leave\n"
     "Without commands and at a terminal: the prompt. `help` there tells all\n"
     "that can be done; so does tandem-ops(7).\n"
@@ -165,6 +175,9 @@ options_take(struct options *opt, int c, struct err *e)
 	case OPTION_COMMIT:
 		options_commit(opt, optarg, e);
 		break;
+	case OPTION_SCREEN:
+		opt->screen = true;
+		break;
 	}
 }
 
@@ -179,6 +192,14 @@ options_check(const struct options *opt, const char *rest, struct err *e)
 		    "no such argument (commands stand behind -c): %s", rest);
 	else if (opt->dry && opt->commit)
 		err_set(e, ERR_SYNTAX, "-n and --commit exclude each other");
+	else if (opt->screen &&
+	    (opt->ncommands != 0 || opt->file != NULL || opt->dry ||
+		opt->commit))
+		err_set(
+		    e, ERR_SYNTAX, "--screen excludes -c, -f, -n and --commit");
+	else if (opt->screen &&
+	    (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
+		err_set(e, ERR_SYNTAX, "--screen needs a terminal");
 }
 
 /* All options are read before an error is told: the last may say in which

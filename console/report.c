@@ -154,19 +154,25 @@ report_details(const struct report *r, struct buf *b)
 	}
 }
 
+void
+report_text(const struct session *s, const struct report *r, struct buf *b)
+{
+	report_where(s, r, b);
+	buf_fmt(b, "%s\n",
+	    r->err->text[0] != '\0' ? r->err->text : err_text(r->err->code));
+	if (report_has_place(r))
+		report_caret(r, b);
+	report_expected(r, b);
+	report_details(r, b);
+}
+
 /* The error for people, on standard error, after what stdout holds. */
 static void
 report_words(struct session *s, const struct report *r)
 {
 	struct buf b = BUF_INIT, safe = BUF_INIT;
 
-	report_where(s, r, &b);
-	buf_fmt(&b, "%s\n",
-	    r->err->text[0] != '\0' ? r->err->text : err_text(r->err->code));
-	if (report_has_place(r))
-		report_caret(r, &b);
-	report_expected(r, &b);
-	report_details(r, &b);
+	report_text(s, r, &b);
 	if (!b.failed) {
 		text_safe(&safe, b.data);
 		fflush(stdout);

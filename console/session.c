@@ -3,6 +3,7 @@
  * done, and what is known of the candidate.
  */
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,13 +77,15 @@ session_init(struct session *s, const struct options *opt)
 	conn_init(&s->conn, opt);
 }
 
+/* Where nobody answers, what was described before stays: it is shown on. */
 int
 session_open(struct session *s, struct err *e)
 {
-	int r;
+	int r = conn_open(&s->conn, s->opt->socket, e);
 
-	session_forget(s);
-	if ((r = conn_open(&s->conn, s->opt->socket, e)) != 0)
+	if (r == 0 || s->conn.table.owner == NULL)
+		session_forget(s);
+	if (r != 0)
 		return r;
 	session_merge(s);
 	session_name(s);
@@ -95,7 +98,8 @@ session_open(struct session *s, struct err *e)
 	return 0;
 }
 
-bool
+/* Take up the candidate of a session before. */
+static bool
 session_resume(struct session *s, const char *left, struct err *e)
 {
 	const struct op *op = op_find(&s->table, "configure resume");
@@ -104,14 +108,37 @@ session_resume(struct session *s, const char *left, struct err *e)
 
 	if (op == NULL)
 		return err_set(e, ERR_UNKNOWN, "this server keeps none") == 0;
-	r = conn_call(&s->conn, op->name,
-	    left != NULL ? json_pack("{s:s}", "session", left) : NULL, &reply);
+	r = conn_call(
+	    &s->conn, op->name, json_pack("{s:s}", "session", left), &reply);
 	if (r == 0)
 		session_ran(s, op);
 	else
 		*e = reply.err;
 	reply_fini(&reply);
 	return r == 0;
+}
+
+int
+session_reopen(struct session *s, char words[SESSION_WORDS], struct err *e)
+{
+	struct err why;
+	int r;
+
+	if (s->dirty) /* it is kept under the name of its session */
+		str_copy(s->left, sizeof s->left, s->conn.session);
+	if ((r = session_open(s, e)) != 0)
+		return r;
+	if (s->left[0] == '\0')
+		str_copy(words, SESSION_WORDS, "connected again");
+	else if (session_resume(s, s->left, &why))
+		str_copy(words, SESSION_WORDS,
+		    "connected again, with your candidate");
+	else
+		snprintf(words, SESSION_WORDS,
+		    "connected again; your candidate was not found: %.250s",
+		    why.text);
+	s->left[0] = '\0';
+	return 0;
 }
 
 unsigned

@@ -1,0 +1,32 @@
+#ifndef CONSOLE_SCREEN_LIST_H
+#define CONSOLE_SCREEN_LIST_H
+
+#include "screen_room.h"
+
+/* A list in the making: what page_list.c and list_objects.c share. */
+struct list {
+	struct page page;
+	struct grid grid;
+	char op[96]; /* that is asked, or was */
+	char brief[96];
+	json_t *params;
+	struct watch *watch; /* NULL: the rows stay */
+	unsigned seen;	     /* replies taken */
+	unsigned rows;	     /* in sight */
+	bool frozen;
+	struct entry entry; /* of the filter */
+	/* objects of a kind */
+	bool objects;
+	bool live; /* rows are those of an operation that lists the kind */
+	struct obj_path kind;
+	char kind_text[OBJ_PATH]; /* the kind, when the tables are others */
+	unsigned changes;	  /* replies of compare taken */
+};
+
+void list_objects_open(struct list *, const struct obj_path *kind);
+/* The kind in new tables; false when it is not there. */
+bool list_objects_bind(struct list *);
+void list_objects_take(struct list *);
+bool list_objects_path(struct list *, bool kind, struct obj_path *);
+
+#endif

@@ -1,0 +1,361 @@
+/*
+ * Lists: the rows of an operation that reads, asked again each second while
+ * they are in view; rows that were an answer and stay; and the objects of a
+ * kind as the candidate has them (list_objects.c makes their rows).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "list.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+/* ---- rows --------------------------------------------------------------- */
+
+/* All columns of an operation. */
+static void
+list_use_op(struct list *l, const struct op *op)
+{
+	const struct op_field *cols[GRID_COLS];
+	size_t n = 0;
+
+	for (; op->cols != NULL && op->cols[n].name != NULL && n < GRID_COLS;
+	     n++)
+		cols[n] = &op->cols[n];
+	grid_columns(&l->grid, cols, n);
+}
+
+/* The newest answer becomes the rows, unless they are frozen. */
+static void
+list_look(struct list *l)
+{
+	unsigned changes = l->page.s->changes->seen;
+
+	if (l->watch == NULL || l->watch->result == NULL || l->frozen ||
+	    (l->seen == l->watch->seen &&
+		(!l->objects || l->changes == changes)))
+		return;
+	l->seen = l->watch->seen;
+	l->changes = changes;
+	if (l->objects)
+		list_objects_take(l);
+	else
+		grid_take(&l->grid, watch_rows(l->watch));
+}
+
+static void
+list_tick(struct page *p)
+{
+	struct list *l = (struct list *)p;
+
+	if (l->watch != NULL && !l->frozen)
+		watch_tick(l->watch);
+}
+
+/* Other tables: the columns are theirs now, or there are none. */
+static void
+list_bind(struct page *p)
+{
+	struct list *l = (struct list *)p;
+	const struct op *op;
+
+	if (l->op[0] == '\0')
+		return;
+	if (l->watch != NULL)
+		l->watch->asked_at = 0;
+	op = op_find(&p->s->session->table, l->op);
+	if (op == NULL || (l->objects && !list_objects_bind(l)))
+		grid_columns(&l->grid, NULL, 0);
+	else if (!l->objects || l->live)
+		list_use_op(l, op);
+}
+
+/* ---- what is seen ------------------------------------------------------- */
+
+/* "12 of 40 rows  sort: name  frozen" */
+static void
+list_say(const struct list *l, struct buf *b)
+{
+	const struct grid *g = &l->grid;
+	size_t all = json_array_size(g->rows), marks = grid_count_marks(g);
+
+	if (l->frozen)
+		buf_str(b, "FROZEN (z)  ");
+	if (marks != 0)
+		buf_fmt(b, "%zu marked  ", marks);
+	if (g->sort < g->ncols)
+		buf_fmt(b, "sort: %s%s  ", g->cols[g->sort]->name,
+		    g->reverse ? " reverse" : "");
+	if (g->n != all)
+		buf_fmt(b, "%zu of ", g->n);
+	buf_fmt(b, "%zu row%s", all, all == 1 ? "" : "s");
+}
+
+/* Why there are no rows. */
+static const char *
+list_empty(const struct list *l, enum tone *tone)
+{
+	const struct watch *w = l->watch;
+
+	*tone = TONE_PLAIN;
+	if (w != NULL && w->err.code != ERR_NONE) {
+		*tone = TONE_BAD;
+		return w->err.text[0] != '\0' ? w->err.text
+					      : err_text(w->err.code);
+	}
+	if (l->grid.ncols == 0)
+		return "the server has no such operation";
+	if (w != NULL && w->result == NULL)
+		return "asked, no answer yet";
+	return json_array_size(l->grid.rows) != 0 ? "no row passes the filter"
+						  : "(none)";
+}
+
+static void
+list_draw(struct page *p, const struct area *a)
+{
+	struct list *l = (struct list *)p;
+	struct buf left = BUF_INIT, right = BUF_INIT;
+	unsigned cursor = 0;
+	const char *empty;
+	enum tone tone;
+	struct area in;
+
+	list_look(l);
+	buf_str(&left, "");
+	if (p->typing || l->grid.filter[0] != '\0')
+		buf_str(&left, "Filter: ");
+	if (p->typing)
+		entry_show(&l->entry, 24, '\0', &left, &cursor);
+	else if (l->grid.filter[0] != '\0')
+		buf_str(&left, l->grid.filter);
+	else
+		buf_str(&left, l->brief);
+	list_say(l, &right);
+	in = page_head(a, left.data, right.data);
+	l->rows = in.rows > 1 ? in.rows - 1 : 1;
+	grid_draw(&l->grid, &in);
+	empty = list_empty(l, &tone);
+	if (l->grid.n == 0)
+		draw_text(in.row + 1, in.col + 3, in.cols - 3, tone, empty);
+	if (p->typing)
+		draw_cursor(a->row, a->col + 9 + cursor);
+	buf_fini(&left);
+	buf_fini(&right);
+}
+
+/* ---- the filter --------------------------------------------------------- */
+
+/* It narrows with each letter. */
+static void
+list_filter(struct list *l)
+{
+	char *text = entry_text(&l->entry);
+
+	str_copy(l->grid.filter, sizeof l->grid.filter, text);
+	free(text);
+	grid_arrange(&l->grid);
+}
+
+static bool
+list_press(struct page *p, int press)
+{
+	struct list *l = (struct list *)p;
+
+	if (!p->typing) {
+		if (press != PRESS_ESCAPE || l->grid.filter[0] == '\0')
+			return false;
+		entry_set(&l->entry, "");
+		list_filter(l);
+		return true;
+	}
+	if (press == PRESS_ENTER || press == PRESS_DOWN || press == PRESS_UP)
+		p->typing = false;
+	else if (press == PRESS_ESCAPE) {
+		p->typing = false;
+		entry_set(&l->entry, "");
+		list_filter(l);
+	} else if (entry_press(&l->entry, press))
+		list_filter(l);
+	return true;
+}
+
+/* ---- columns ------------------------------------------------------------ */
+
+/* A column comes or goes; the first stays. */
+static void
+list_on_column(struct screen *s, void *arg, size_t item)
+{
+	struct list *l = arg;
+
+	(void)s;
+	if (item != SIZE_MAX && item + 1 < l->grid.ncols)
+		l->grid.hidden[item + 1] = !l->grid.hidden[item + 1];
+}
+
+static void
+list_choose_columns(struct list *l)
+{
+	struct menu *m = menu_new(l->page.s, "Columns", list_on_column, l);
+	size_t i;
+
+	for (i = 1; i < l->grid.ncols; i++)
+		menu_add(m, l->grid.cols[i]->name, l->grid.cols[i]->brief,
+		    !l->grid.hidden[i]);
+	menu_show(m, true);
+}
+
+/* ---- the page ----------------------------------------------------------- */
+
+static bool
+list_act(struct page *p, const struct key *k)
+{
+	struct list *l = (struct list *)p;
+
+	switch (k->act) {
+	case ACT_FILTER:
+		p->typing = true;
+		return true;
+	case ACT_COLUMNS:
+		list_choose_columns(l);
+		return true;
+	case ACT_FREEZE:
+		l->frozen = !l->frozen && l->watch != NULL;
+		return true;
+	case ACT_ENTER:
+		grid_detail(p->s, &l->grid, p->name);
+		return true;
+	case ACT_REDRAW:
+		if (l->watch != NULL)
+			watch_ask(l->watch);
+		return true;
+	default:
+		return grid_act(&l->grid, k, l->rows);
+	}
+}
+
+static struct grid *
+list_grid(struct page *p)
+{
+	return &((struct list *)p)->grid;
+}
+
+static json_t *
+list_params(struct page *p)
+{
+	return ((struct list *)p)->params;
+}
+
+static bool
+list_path(struct page *p, bool kind, struct obj_path *out)
+{
+	struct list *l = (struct list *)p;
+
+	if (l->objects)
+		return list_objects_path(l, kind, out);
+	return !kind && object_of_row(p->s, &l->grid, l->params, out);
+}
+
+static void
+list_free(struct page *p)
+{
+	struct list *l = (struct list *)p;
+
+	watch_free(&l->watch);
+	grid_fini(&l->grid);
+	json_decref(l->params);
+	free(l);
+}
+
+static const struct page_ops list_ops = {.where = KEY_LIST,
+    .draw = list_draw,
+    .press = list_press,
+    .act = list_act,
+    .tick = list_tick,
+    .bind = list_bind,
+    .grid = list_grid,
+    .params = list_params,
+    .path = list_path,
+    .free = list_free};
+
+static const struct page_ops list_objects_ops = {
+    .where = KEY_LIST | KEY_OBJECTS,
+    .draw = list_draw,
+    .press = list_press,
+    .act = list_act,
+    .tick = list_tick,
+    .bind = list_bind,
+    .grid = list_grid,
+    .params = list_params,
+    .path = list_path,
+    .free = list_free};
+
+static struct list *
+list_alloc(struct screen *s, const struct page_ops *ops)
+{
+	struct list *l = xcalloc(1, sizeof *l);
+
+	l->page.ops = ops;
+	l->page.s = s;
+	grid_init(&l->grid);
+	entry_set(&l->entry, "");
+	return l;
+}
+
+/* "calls domain demo.test": what is shown and how it was asked. */
+static void
+list_name(struct list *l, const struct op *op)
+{
+	const char *name = str_prefix(op->name, "show ") ? op->name + 5
+							 : op->name;
+	struct buf b = BUF_INIT;
+	const char *arg;
+	json_t *value;
+
+	buf_str(&b, name);
+	json_object_foreach (l->params, arg, value) {
+		if (json_is_string(value))
+			buf_fmt(&b, " %s", json_string_value(value));
+	}
+	str_copy(l->page.name, sizeof l->page.name, b.data);
+	buf_fini(&b);
+}
+
+struct page *
+list_new(struct screen *s, const struct op *op, json_t *params)
+{
+	struct list *l = list_alloc(s, &list_ops);
+
+	l->params = params;
+	str_copy(l->op, sizeof l->op, op->name);
+	str_copy(l->brief, sizeof l->brief, op->brief);
+	list_name(l, op);
+	list_use_op(l, op);
+	l->watch = watch_new(s, op->name, json_incref(params), CLOCK_SEC);
+	return &l->page;
+}
+
+struct page *
+list_of(struct screen *s, const struct view *v)
+{
+	struct list *l = list_alloc(s, &list_ops);
+
+	str_copy(l->op, sizeof l->op, v->op->name);
+	str_copy(l->brief, sizeof l->brief, v->op->brief);
+	list_name(l, v->op);
+	grid_columns(&l->grid, v->cols, v->ncols);
+	grid_take(&l->grid, v->rows);
+	return &l->page;
+}
+
+struct page *
+list_objects(struct screen *s, const struct obj_path *kind)
+{
+	struct list *l = list_alloc(s, &list_objects_ops);
+
+	list_objects_open(l, kind);
+	if (l->live)
+		list_use_op(l, op_find(&s->session->table, l->op));
+	return &l->page;
+}

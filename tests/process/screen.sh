@@ -1,0 +1,312 @@
+#!/bin/bash
+# The full screen, seen as a person sees it: a terminal of tmux, keys in,
+# pictures out. Against a server that answers out of a file, at a clock that
+# stands still, pictures are compared whole with tests/data/screen; then a
+# user is edited and committed on a site.
+#   UPDATE=1 tests/process/screen.sh    write the pictures anew; look at them
+cd "$(dirname "$0")/../.." && . tests/lib/t.sh
+
+bin=$(realpath "$bin")
+rig=$bin/tests/tool/screen_rig
+data=tests/data/screen
+cat > "$dir/tmux.conf" <<-END
+	set -g status off
+	set -g escape-time 0
+	set -g remain-on-exit on
+	set -g default-terminal screen
+	set -g history-limit 0
+END
+tm() {
+	env -u TMUX LC_ALL=C.UTF-8 tmux -S "$dir/tmux" -f "$dir/tmux.conf" "$@"
+}
+screen_end() {
+	tm kill-server 2> /dev/null
+	[ -n "${served:-}" ] && kill "$served" 2> /dev/null
+	t_end
+}
+trap screen_end EXIT
+
+serve() {
+	"$rig" serve "$dir/rig.sock" "$data/site.json" &
+	served=$!
+	eventually test -S "$dir/rig.sock"
+}
+unserve() {
+	kill "$served"
+	wait "$served" 2> /dev/null
+	rm -f "$dir/rig.sock"
+}
+
+# open WIDTH HEIGHT WORDS...: a terminal of that size that runs the words of a
+# shell; the environment is the caller's.
+open() {
+	local width=$1 height=$2
+	shift 2
+	tm kill-session -t s 2> /dev/null
+	tm new-session -d -s s -x "$width" -y "$height" "$*"
+}
+console="env TANDEM_HISTORY=$dir/history $rig console -s $dir/rig.sock"
+picture() {
+	tm capture-pane -p -t s
+}
+press() {
+	tm send-keys -t s "$@"
+}
+has() {
+	picture | grep -qF -- "$1"
+}
+ended() {
+	[ "$(tm display-message -p -t s '#{pane_dead}')" = 1 ]
+}
+
+# The picture is the one that is kept; the last one seen is shown, not merely
+# that another was wanted.
+is_like() {
+	picture | cmp -s - "$data/$1"
+}
+still() {
+	local was
+	was=$(picture)
+	sleep 0.7
+	[ "$was" = "$(picture)" ]
+}
+like() {
+	if [ -n "${UPDATE:-}" ]; then
+		eventually still && picture > "$data/$1"
+		return
+	fi
+	eventually is_like "$1" > /dev/null || {
+		picture | diff "$data/$1" -
+		return 1
+	}
+}
+
+serve
+
+# ---- pictures: sizes and terminals
+
+first_picture() {
+	local from
+	from=$(date +%s%N)
+	open 80 24 "$console --screen"
+	eventually has Overview || return 1
+	first=$((($(date +%s%N) - from) / 1000000))
+	like overview-80x24
+}
+t "the overview at 80x24" first_picture
+echo "first picture after ${first:-?} ms, tmux and its polling counted in"
+
+key_to_picture() {
+	local from
+	from=$(date +%s%N)
+	press '?'
+	eventually has 'keys of this page' || return 1
+	key=$((($(date +%s%N) - from) / 1000000))
+	like help-80x24 && press Escape && like overview-80x24
+}
+t "a question mark shows the keys of the page" key_to_picture
+echo "a key's picture after ${key:-?} ms, tmux and its polling counted in"
+
+sizes() {
+	tm resize-window -t s -x 120 -y 40 && like overview-120x40 &&
+	    press r && like registrations-120x40 &&
+	    tm resize-window -t s -x 60 -y 15 && like registrations-60x15 &&
+	    press o && like overview-60x15 &&
+	    tm resize-window -t s -x 59 -y 14 && eventually has 60x15 &&
+	    tm resize-window -t s -x 80 -y 24 && like overview-80x24
+}
+t "it follows the size of the terminal, down to 60x15" sizes
+
+terminals() {
+	open 80 24 "TERM=vt100 LC_ALL=C $console --screen"
+	like overview-c && press d && like domains-c || return 1
+	open 80 24 "TERM=vt100 LC_ALL=ru_RU.UTF-8 $console --screen"
+	like overview-80x24 && press d && like domains-80x24
+}
+t "vt100, the C locale with lines of ASCII, a Russian one" terminals
+
+# Colours of the foreground but the default one: SGR 30 to 37.
+colours() {
+	tm capture-pane -e -p -t s | grep -q $'\033\[[0-9;]*3[0-7]m'
+}
+no_colours() {
+	open 80 24 "TERM=screen-256color $console --screen"
+	like overview-80x24 && colours || return 1
+	open 80 24 "TERM=screen-256color NO_COLOR=1 $console --screen"
+	like overview-80x24 && ! colours
+}
+t "colours where there are some, none with NO_COLOR" no_colours
+
+# ---- pictures: pages
+
+lists() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press c && like calls-80x24 &&
+	    press / && press -l 'иВ' && like calls-filter-80x24 &&
+	    press Escape g && like calls-80x24 &&
+	    press '>' && press '>' && press '>' && press '>' &&
+	    eventually has 'sort: to' && press R && like calls-sorted-80x24 &&
+	    press Enter && like call-80x24 && press q &&
+	    press q && like overview-80x24
+}
+t "a list is filtered, sorted and opened" lists
+
+marks() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press c && eventually has '> calls' && press Space Space x &&
+	    like actions-80x24 &&
+	    press -l hang && press Enter && like hangup-80x24 && press -l 'no' && press Enter &&
+	    eventually has 'type hangup' && press Escape &&
+	    eventually has '2 marked'
+}
+t "what acts on several rows wants a word typed" marks
+
+domains() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press d && like domains-80x24 &&
+	    press Enter && like domain-80x24 && press Tab &&
+	    like numbers-80x24 && press q && like domains-80x24
+}
+t "domains, and the page of one" domains
+
+forms() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press d && like domains-80x24 && press Enter &&
+	    like domain-80x24 && press E && like form-80x24 &&
+	    press Tab Tab Space && like form-choice-80x24 && press Escape &&
+	    press BTab BTab && press C-u && press -l 'Пётр "П."' &&
+	    like form-typed-80x24 && press Enter && like domain-changed-80x24 &&
+	    press C && like compare-80x24 && press W && like commit-80x24 &&
+	    press -l 'why not' && press Enter && like conflict-80x24
+}
+t "a form, the candidate, a conflict with both values" forms
+
+deletes() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press d && like domains-80x24 && press DC &&
+	    like delete-80x24 && press -l 'y' && press Enter &&
+	    eventually has 'type demo.test' && press Escape &&
+	    like domains-80x24
+}
+t "a domain is deleted only by its name" deletes
+
+lines() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press : && press -l 'show ca' && press Tab &&
+	    like line-80x24 && press -l s && press Enter &&
+	    eventually has '> calls' &&
+	    press : && press -l 'show cals' && press Enter &&
+	    like line-wrong-80x24 && press Escape &&
+	    press : && press -l 'show calls | count' && press Enter &&
+	    eventually has 'show calls | count' && press q &&
+	    press : && press Up && eventually has ':show calls | count' &&
+	    press Escape && press C-p && press -l 'rgs' && like palette-80x24 &&
+	    press Enter && eventually has '> registrations'
+}
+t "the command line completes, and the palette finds" lines
+
+# The recorded server never answers to show bans.
+waits() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press : && press -l 'show bans' &&
+	    press Enter && eventually has 'Ctrl-C ends the waiting' &&
+	    press C-c && eventually has 'its answer is not awaited' &&
+	    press b && eventually has 'no answer yet' && press o &&
+	    like overview-80x24
+}
+t "a wait is told, and ended by Ctrl-C" waits
+
+# ---- the prompt and the shell
+
+to_and_fro() {
+	open 80 24 "$console"
+	eventually has 'anna@srv1>' && press -l 'show ver' && press C-o &&
+	    like overview-80x24 && press c && eventually has '> calls' &&
+	    press C-o && eventually has 'anna@srv1> show ver' && press -l 's' &&
+	    press Enter && eventually has 0.9-41 && press C-o &&
+	    eventually has '> calls' && press C-o && press C-d &&
+	    eventually ended
+}
+t "Ctrl-O leads to the prompt and back, what was open stays" to_and_fro
+
+suspends() {
+	open 80 24 'PS1="shell " bash --norc --noprofile'
+	eventually has shell && press "$console --screen" Enter &&
+	    like overview-80x24 && press C-z && eventually has Stopped &&
+	    press fg Enter && like overview-80x24 && press q &&
+	    eventually has 'shell' && ! has Overview
+}
+t "it is suspended and comes back" suspends
+
+# ---- what is hostile or gone
+
+# The recorded phone calls itself by an escape sequence that names the window.
+hostile() {
+	open 80 24 "$console --screen"
+	like overview-80x24 &&
+	    tm pipe-pane -t s "cat > $dir/raw" && press r &&
+	    eventually has '\x1b]0;' && press End && press Enter &&
+	    eventually has '\x1b]0;pwned\x07 \xe2\x80\xae phone' && tm pipe-pane -t s &&
+	    [ -s "$dir/raw" ] && ! grep -q $'\033]0;pwned' "$dir/raw" &&
+	    ! grep -q $'\u202e' "$dir/raw"
+}
+t "no string of the server reaches the terminal raw" hostile
+
+pastes() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && tm set-buffer $'d\nDel\ny\n' &&
+	    tm paste-buffer -p -t s && press '?' && like help-80x24 &&
+	    press Escape && press : && tm paste-buffer -p -t s &&
+	    eventually has ':d Del y' && press Escape && like overview-80x24
+}
+t "a paste presses no keys" pastes
+
+comes_back() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press c && like calls-80x24 && unserve || return 1
+	eventually has 'tried again'
+	picture > "$dir/away"
+	serve
+	eventually has 'connected again' && press o && like overview-80x24 &&
+	    grep -q 'NO SERVER' "$dir/away" && grep -q Иван "$dir/away"
+}
+t "a lost server is told, and connected to again" comes_back
+
+# Without its terminal: within a second, which is said and not asserted.
+vanishes() {
+	local pid from
+	open 80 24 "echo \$\$ > $dir/pid; exec $console --screen"
+	like overview-80x24 && pid=$(cat "$dir/pid") && kill -0 "$pid" &&
+	    from=$(date +%s%N) && tm kill-session -t s || return 1
+	gone() { ! kill -0 "$pid" 2> /dev/null; }
+	eventually gone || return 1
+	end=$((($(date +%s%N) - from) / 1000000))
+}
+t "it ends with its terminal" vanishes
+echo "ended ${end:-?} ms after its terminal"
+
+no_terminal() {
+	"$rig" console -s "$dir/rig.sock" --screen < /dev/null
+	[ $? -eq 2 ] || return 1
+	open 80 24 "TERM=nonsense $console --screen"
+	eventually has 'no full screen'
+}
+t "without a terminal, or an unknown one, it says so" no_terminal
+
+# ---- a site
+
+t "a site comes up" site_up
+edits() {
+	open 80 24 "$bin/tandem -s $state/control.sock --screen"
+	eventually has Overview && press d && eventually has demo.test &&
+	    press Enter && eventually has 'Alice Example' && press E &&
+	    eventually has 'password' && press C-u &&
+	    press -l 'Алиса в стране' && press Enter &&
+	    eventually has 'EDIT 1~' && press W && eventually has Comment &&
+	    press -l 'by the screen' && press Enter &&
+	    eventually has 'Commit: good' || { picture; return 1; }
+	rows 'show users domain demo.test' '[.data[].name] |
+	    index("Алиса в стране")' && rows 'show revisions last 1' \
+	    '.data[0].comment == "by the screen"'
+}
+t "a user of a site is edited and committed" edits
