@@ -61,6 +61,13 @@ static const struct {
     {"set", "--d-S-"},
     {"delete", "--d-S-"},
     {"discard", "--d-S-"},
+    {"copy", "--d-S-"},
+    {"rename", "--d-S-"},
+    {"update", "--d-S-"},
+    {"confirm", "--d-S-"},
+    {"undo", "--d-S-"},
+    {"show candidates", "--d-Sa"},
+    {"configure resume", "--d-S-"},
     {"compare", "--d-Sa"},
     {"check", "--d-Sa"},
     {"commit", "--d-S-"},
@@ -167,7 +174,8 @@ args_in(const struct op *op, const char *domain, const char *path)
 static const char *const selves[] = {"show version", "show rights",
     "show sessions", "show domains", "show call", "request call hangup",
     "discard", "compare", "check", "commit", "show configuration",
-    "show revisions", "show changes", NULL};
+    "show revisions", "show changes", "confirm", "undo", "update",
+    "show candidates", "configure resume", NULL};
 
 static bool
 is_self(const char *name)

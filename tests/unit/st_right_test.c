@@ -281,11 +281,56 @@ administrators_are_checked(void **state)
 	world_free(w);
 }
 
+/* Candidates and unconfirmed commits of others are as if they were not. */
+static void
+what_waits_is_theirs_only(void **state)
+{
+	struct world *w = world_two();
+	json_t *rev;
+
+	(void)state;
+	w->keep = true;
+	w->who = chef;
+	set(w, "s1", "domain b.test user 202", json_pack("{s:s}", "name", "D"));
+	st_session_end(w->st, "s1");
+	set(w, "s2", "domain b.test user 203", json_pack("{s:s}", "name", "E"));
+	assert_int_equal(
+	    call(w, "s2", "commit", json_pack("{s:i}", "confirmed", 5)), 0);
+	rev = json_incref(json_object_get(json_array_get(rows(w), 0), "rev"));
+	w->who = anna;
+	assert_int_equal(call(w, "s3", "show candidates", NULL), 0);
+	assert_int_equal(json_array_size(rows(w)), 0);
+	assert_int_equal(call(w, "s3", "configure resume",
+			     json_pack("{s:s}", "session", "s1")),
+	    -ERR_ABSENT);
+	assert_int_equal(
+	    call(w, "s3", "discard", json_pack("{s:s}", "session", "s1")),
+	    -ERR_ABSENT);
+	assert_int_equal(
+	    call(w, "s3", "confirm", json_pack("{s:O}", "rev", rev)),
+	    -ERR_ABSENT);
+	assert_int_equal(
+	    call(w, "s3", "undo", json_pack("{s:O}", "rev", rev)), -ERR_ABSENT);
+	/* A copy leads out of the part no more than an edit. */
+	assert_int_equal(call(w, "s3", "copy",
+			     json_pack("{s:s, s:s}", "path", "domain x.a.test",
+				 "to", "c.test")),
+	    0);
+	assert_int_equal(
+	    call(w, "s3", "commit", json_object()), -ERR_PERMISSION);
+	assert_int_equal(
+	    call(w, "s3", "commit", json_pack("{s:s}", "at", "+1h")),
+	    -ERR_PERMISSION);
+	json_decref(rev);
+	world_free(w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(only_the_part_is_shown),
+	    cmocka_unit_test(what_waits_is_theirs_only),
 	    cmocka_unit_test(only_their_revisions_are_shown),
 	    cmocka_unit_test(they_work_within),
 	    cmocka_unit_test(an_old_candidate_is_refused),
