@@ -37,20 +37,21 @@ complete_is_part(const struct complete *w)
 	return op_is_limited(&w->who) && w->kind.nkeys == 0;
 }
 
-/* Of the names only those that they see, as many as are wanted. */
-static void
+/* Of the names only those that they see, as many as are wanted; names is
+ * taken. */
+static json_t *
 complete_narrow(const struct complete *w, json_t *names)
 {
-	size_t i = 0;
+	json_t *seen = json_array(), *one;
+	size_t i;
 
-	while (i < json_array_size(names)) {
-		if (i < w->limit &&
-		    op_sees(
-			&w->who, json_string_value(json_array_get(names, i))))
-			i++;
-		else
-			json_array_remove(names, i);
+	json_array_foreach (names, i, one) {
+		if (json_array_size(seen) < w->limit &&
+		    op_sees(&w->who, json_string_value(one)))
+			json_array_append(seen, one);
 	}
+	json_decref(names);
+	return seen;
 }
 
 static void
@@ -64,7 +65,7 @@ complete_from(void *arg, sqlite3 *db, const struct err *e)
 		obj_keys(db, &w->kind, w->prefix,
 		    complete_is_part(w) ? 0 : w->limit, names, NULL);
 	if (complete_is_part(w))
-		complete_narrow(w, names);
+		names = complete_narrow(w, names);
 	complete_finish(w, names);
 }
 

@@ -268,15 +268,20 @@ session_rights(struct control *c)
 {
 	const struct obj *const *objs = c->self->table->objs;
 	sqlite3 *site = site_db(c);
+	struct op_who who;
 	struct session *s;
 	struct err e;
+	int r;
 
-	/* without it nobody's rights are others than before */
-	if (site == NULL)
-		return;
 	TAILQ_FOREACH (s, &c->sessions, entry) {
-		if (s->refused.code == ERR_NONE &&
-		    admit_role(objs, site, &s->who, &e) != 0)
+		if (s->refused.code != ERR_NONE)
+			continue;
+		who = s->who;
+		r = admit_role(objs, site, &who, &e);
+		/* what cannot be read changes nobody's rights */
+		if (r == 0 || r == -ERR_PERMISSION)
+			s->who = who;
+		if (r == -ERR_PERMISSION)
 			session_end(s, &e);
 	}
 }

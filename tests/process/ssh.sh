@@ -185,6 +185,26 @@ refused() {
 }
 t "what lies elsewhere is exit status 5" refused
 
+# Every example of every operation, about another's domain: nothing of it is
+# seen, and nothing of it is another than before.
+every_example() {
+	local before after lines
+	before=$(tandem -c 'show configuration domain other.test' \
+	    -c 'show configuration server srv1')
+	"$bin/tandemd" -x ops | jq -r '.ops[].example, .objs[].example' |
+	    sed 's/demo\.test/other.test/' > "$dir/examples"
+	setpriv --reuid "$anna" --regid "$(id -g $anna)" --init-groups \
+	    "$dir/bin/tandem" -s "$state/control.sock" -e \
+	    -f "$dir/examples" > "$dir/seen" 2> "$dir/words"
+	lines=$(wc -l < "$dir/examples")
+	after=$(tandem -c 'show configuration domain other.test' \
+	    -c 'show configuration server srv1')
+	[ "$lines" -gt 60 ] && [ "$before" = "$after" ] &&
+	    [ -n "$before" ] && [ -s "$dir/seen" ] &&
+	    ! grep -E 'Other|other\.test|srv1 role|media-ports' "$dir/seen"
+}
+t "no example of any operation reaches further" every_example
+
 sees() {
 	[ "$(as $anna --json show domains < /dev/null | jq -c \
 	    '[.data[].domain]')" = \

@@ -332,6 +332,67 @@ what_is_left_out_is_their_own(void **state)
 	seen = NULL;
 }
 
+/* ---- persons --------------------------------------------------------------
+ */
+
+static void
+put_a_person(struct op_call *c)
+{
+	op_row(c);
+	op_put(c, "id", "7");
+	op_put(c, "caller", "+74951234567");
+	op_row(c);
+	op_put(c, "id", "8");
+	op_finish(c, NULL);
+}
+
+static void
+keep_result(void *arg, struct op_call *c, const struct err *e)
+{
+	assert_null(e);
+	*(json_t **)arg = op_result(c);
+}
+
+/* Who people are is masked for who looks on at all of them; what is not there
+ * stays so. */
+static void
+persons_are_masked(void **state)
+{
+	static const struct op_field cols[] = {
+	    {.name = "id", .type = &op_type_text},
+	    {.name = "caller", .type = &op_type_text, .flags = OP_PERSONAL},
+	    {0}};
+	static const struct op op = {.name = "show persons",
+	    .limit = OP_LIMIT_SELF,
+	    .cols = cols,
+	    .run = put_a_person};
+	static const struct {
+		enum admin_role role;
+		const char *domain;
+		bool masked;
+	} cases[] = {{ADMIN_VIEWER, "", true}, {ADMIN_SUPPORT, "", true},
+	    {ADMIN_VIEWER, "a.test", false}, {ADMIN_SUPPORT, "a.test", false},
+	    {ADMIN_DOMAIN, "a.test", false}, {ADMIN_OPERATOR, "", false},
+	    {ADMIN_AUDITOR, "", false}, {ADMIN_SITE, "", false}};
+	struct op_who who = {.name = "x"};
+	json_t *result, *rows;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		who.role = cases[i].role;
+		str_copy(who.domain, sizeof who.domain, cases[i].domain);
+		op_run(&op, NULL, &who, NULL, keep_result, &result);
+		rows = json_object_get(result, "data");
+		assert_string_equal(json_string_value(json_object_get(
+					json_array_get(rows, 0), "caller")),
+		    cases[i].masked ? OP_MASK : "+74951234567");
+		assert_true(json_is_null(
+		    json_object_get(json_array_get(rows, 1), "caller")));
+		json_decref(result);
+	}
+}
+
 /* ---- on the wire ----------------------------------------------------------
  */
 
@@ -381,6 +442,7 @@ main(void)
 	    cmocka_unit_test(what_is_within_is_reached),
 	    cmocka_unit_test(the_top_and_names_are_kept),
 	    cmocka_unit_test(what_is_left_out_is_their_own),
+	    cmocka_unit_test(persons_are_masked),
 	    cmocka_unit_test(who_asks_travels),
 	};
 
