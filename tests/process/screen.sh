@@ -29,7 +29,7 @@ screen_end() {
 trap screen_end EXIT
 
 serve() {
-	"$rig" serve "$dir/rig.sock" "$data/site.json" &
+	RIG_LOG=$dir/asked "$rig" serve "$dir/rig.sock" "$data/site.json" &
 	served=$!
 	eventually test -S "$dir/rig.sock"
 }
@@ -247,6 +247,27 @@ waits() {
 }
 t "a wait is told, and ended by Ctrl-C" waits
 
+# The alarms of the title are asked each second: they count the time.
+asked() {
+	grep -cx "$1" "$dir/asked"
+}
+later() {
+	[ "$(asked 'show alarms')" -ge "$since" ]
+}
+asks_once() {
+	local bans servers since
+	open 80 24 "$console --screen"
+	like overview-80x24 && press b && eventually has 'no answer yet' ||
+	    return 1
+	bans=$(asked 'show bans') servers=$(asked 'show servers')
+	since=$(($(asked 'show alarms') + 3))
+	eventually later && [ "$(asked 'show bans')" -eq "$bans" ] &&
+	    [ "$(asked 'show servers')" -eq "$servers" ] && press o &&
+	    since=$(($(asked 'show alarms') + 3)) && eventually later &&
+	    [ "$(asked 'show servers')" -gt $((servers + 1)) ]
+}
+t "what is in view is asked each second, never twice at once" asks_once
+
 # ---- the prompt and the shell
 
 to_and_fro() {
@@ -315,6 +336,28 @@ vanishes() {
 }
 t "it ends with its terminal" vanishes
 echo "ended ${end:-?} ms after its terminal"
+
+# The same where no signal tells it: it is no leader of its terminal's session.
+vanishes_unheard() {
+	python3 - "$rig" "$dir/rig.sock" <<-END
+		import os, pty, subprocess, sys
+		master, tty = pty.openpty()
+		p = subprocess.Popen(
+		    [sys.argv[1], "console", "-s", sys.argv[2], "--screen"],
+		    stdin=tty, stdout=tty, stderr=tty, start_new_session=True,
+		    env={"TERM": "vt100"})
+		os.close(tty)
+		got = b""
+		while b"Who owns" not in got:
+		    got += os.read(master, 65536)
+		os.close(master)
+		try:
+		    p.wait(20)
+		finally:
+		    p.kill()
+	END
+}
+t "it ends with its terminal also where nobody tells it" vanishes_unheard
 
 no_terminal() {
 	"$rig" console -s "$dir/rig.sock" --screen < /dev/null
