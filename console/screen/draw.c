@@ -87,6 +87,32 @@ draw_paste(bool on)
 	fflush(stdout);
 }
 
+/* Pastes, and keys that nearly all terminals send like this, also where their
+ * description lacks them. */
+static void
+draw_keys(void)
+{
+	static const struct {
+		const char *bytes;
+		int key;
+	} list[] = {
+	    {"\033[200~", DRAW_PASTE},
+	    {"\033[201~", DRAW_PASTE_END},
+	    {"\033[3~", KEY_DC},
+	    {"\033[5~", KEY_PPAGE},
+	    {"\033[6~", KEY_NPAGE},
+	    {"\033[1~", KEY_HOME},
+	    {"\033[4~", KEY_END},
+	    {"\033[H", KEY_HOME},
+	    {"\033[F", KEY_END},
+	    {"\033[Z", KEY_BTAB},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof list / sizeof list[0]; i++)
+		define_key(list[i].bytes, list[i].key);
+}
+
 int
 draw_open(struct err *e)
 {
@@ -106,8 +132,7 @@ draw_open(struct err *e)
 	draw_colours();
 	keypad(stdscr, TRUE);
 	nodelay(stdscr, TRUE);
-	define_key("\033[200~", DRAW_PASTE);
-	define_key("\033[201~", DRAW_PASTE_END);
+	draw_keys();
 	draw_paste(true);
 	return 0;
 }
@@ -188,6 +213,37 @@ draw_special(wint_t key)
 	return -1;
 }
 
+/* A key that the terminal's description does not know: none of its bytes is
+ * one that somebody pressed. */
+static void
+draw_swallow(wint_t first)
+{
+	wint_t key;
+
+	do {
+		if (wget_wch(stdscr, &key) != OK)
+			break;
+	} while (first == L'[' && (key < 0x40 || key > 0x7e));
+}
+
+/* An escape alone, or the beginning of a key that is unknown. */
+static bool
+draw_is_escape(void)
+{
+	wint_t key;
+	int r = wget_wch(stdscr, &key);
+
+	if (r == OK && (key == L'[' || key == L'O')) {
+		draw_swallow(key);
+		return false;
+	}
+	if (r == OK)
+		unget_wch((wchar_t)key);
+	else if (r == KEY_CODE_YES)
+		ungetch((int)key);
+	return true;
+}
+
 int
 draw_press(void)
 {
@@ -197,6 +253,9 @@ draw_press(void)
 	for (;;) {
 		if ((r = wget_wch(stdscr, &key)) == ERR)
 			return PRESS_NONE;
+		if (r != KEY_CODE_YES && key == PRESS_ESCAPE &&
+		    !draw_is_escape())
+			continue;
 		if (r != KEY_CODE_YES)
 			return key == '\n' ? PRESS_ENTER : (int)key;
 		if ((r = draw_special(key)) >= 0)

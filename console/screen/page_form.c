@@ -505,7 +505,7 @@ form_free(struct page *p)
 }
 
 static const struct page_ops form_ops = {.where = 0,
-    .foot = " Enter Into the candidate  Tab Next  Space Choose  Ctrl-U Clear  "
+    .foot = " Enter Set  Tab Next  Space Choose  Ctrl-U Clear  "
 	    "Esc Back",
     .draw = form_draw,
     .press = form_press,

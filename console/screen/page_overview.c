@@ -30,7 +30,7 @@ static const struct {
     {"show roles", CLOCK_SEC},
     {"show replication", CLOCK_SEC},
     {"show calls", CLOCK_SEC},
-    {"show registrations", 2 * CLOCK_SEC},
+    {"show registrations", 5 * CLOCK_SEC},
     {"show revisions", 5 * CLOCK_SEC},
 };
 

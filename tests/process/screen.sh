@@ -19,6 +19,8 @@ END
 tm() {
 	env -u TMUX LC_ALL=C.UTF-8 tmux -S "$dir/tmux" -f "$dir/tmux.conf" "$@"
 }
+# A session that stays: without one the server of tmux would end.
+tm new-session -d -s stays 'sleep 3600'
 screen_end() {
 	tm kill-server 2> /dev/null
 	[ -n "${served:-}" ] && kill "$served" 2> /dev/null
@@ -27,7 +29,7 @@ screen_end() {
 trap screen_end EXIT
 
 serve() {
-	"$rig" serve "$dir/rig.sock" "$data/site.json" &
+	RIG_LOG=$dir/asked "$rig" serve "$dir/rig.sock" "$data/site.json" &
 	served=$!
 	eventually test -S "$dir/rig.sock"
 }
@@ -83,33 +85,62 @@ like() {
 
 serve
 
+# Times without tmux: a terminal of python's, keys in, the first bytes that
+# show the picture out.
+measure() {
+	python3 - "$rig" "$dir/rig.sock" <<-END
+		import os, pty, sys, time
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.environ.update(TERM="vt100", LINES="24", COLUMNS="80")
+		    os.execv(sys.argv[1],
+		        [sys.argv[1], "console", "-s", sys.argv[2], "--screen"])
+		def until(what):
+		    start, got = time.monotonic(), b""
+		    while what not in got:
+		        got += os.read(fd, 65536)
+		    return (time.monotonic() - start) * 1000
+		first = until(b"Who owns")
+		time.sleep(0.3)
+		times = []
+		for key, what in [(b"c", b"DURATI"), (b"o", b"Who owns")] * 10:
+		    os.write(fd, key)
+		    times.append(until(what))
+		times.sort()
+		print("first picture after %.0f ms; a key's after %.1f ms, at most "
+		      "%.1f" % (first, times[10], times[-1]))
+		os.write(fd, b"oq")
+	END
+}
+measure
+
 # ---- pictures: sizes and terminals
 
 first_picture() {
-	local from
-	from=$(date +%s%N)
 	open 80 24 "$console --screen"
-	eventually has Overview || return 1
-	first=$((($(date +%s%N) - from) / 1000000))
 	like overview-80x24
 }
 t "the overview at 80x24" first_picture
-echo "first picture after ${first:-?} ms, tmux and its polling counted in"
 
-key_to_picture() {
-	local from
-	from=$(date +%s%N)
-	press '?'
-	eventually has 'keys of this page' || return 1
-	key=$((($(date +%s%N) - from) / 1000000))
-	like help-80x24 && press Escape && like overview-80x24
+help() {
+	press '?' && like help-80x24 && press Escape && like overview-80x24
 }
-t "a question mark shows the keys of the page" key_to_picture
-echo "a key's picture after ${key:-?} ms, tmux and its polling counted in"
+t "a question mark shows the keys of the page" help
+
+# ESC [ 3 ~ on a terminal whose description lacks it, and a key that none has.
+unknown_keys() {
+	open 80 24 "TERM=vt100 $console --screen"
+	like overview-80x24 && press d && like domains-80x24 &&
+	    press -l $'\033[3~' && like delete-80x24 && press Escape &&
+	    like domains-80x24 && press -l $'\033[57;9D' && press Enter &&
+	    like domain-80x24
+}
+t "a key that is unknown does nothing" unknown_keys
 
 sizes() {
-	tm resize-window -t s -x 120 -y 40 && like overview-120x40 &&
-	    press r && like registrations-120x40 &&
+	open 80 24 "$console --screen"
+	like overview-80x24 && tm resize-window -t s -x 120 -y 40 &&
+	    like overview-120x40 && press r && like registrations-120x40 &&
 	    tm resize-window -t s -x 60 -y 15 && like registrations-60x15 &&
 	    press o && like overview-60x15 &&
 	    tm resize-window -t s -x 59 -y 14 && eventually has 60x15 &&
@@ -216,6 +247,27 @@ waits() {
 }
 t "a wait is told, and ended by Ctrl-C" waits
 
+# The alarms of the title are asked each second: they count the time.
+asked() {
+	grep -cx "$1" "$dir/asked"
+}
+later() {
+	[ "$(asked 'show alarms')" -ge "$since" ]
+}
+asks_once() {
+	local bans servers since
+	open 80 24 "$console --screen"
+	like overview-80x24 && press b && eventually has 'no answer yet' ||
+	    return 1
+	bans=$(asked 'show bans') servers=$(asked 'show servers')
+	since=$(($(asked 'show alarms') + 3))
+	eventually later && [ "$(asked 'show bans')" -eq "$bans" ] &&
+	    [ "$(asked 'show servers')" -eq "$servers" ] && press o &&
+	    since=$(($(asked 'show alarms') + 3)) && eventually later &&
+	    [ "$(asked 'show servers')" -gt $((servers + 1)) ]
+}
+t "what is in view is asked each second, never twice at once" asks_once
+
 # ---- the prompt and the shell
 
 to_and_fro() {
@@ -284,6 +336,28 @@ vanishes() {
 }
 t "it ends with its terminal" vanishes
 echo "ended ${end:-?} ms after its terminal"
+
+# The same where no signal tells it: it is no leader of its terminal's session.
+vanishes_unheard() {
+	python3 - "$rig" "$dir/rig.sock" <<-END
+		import os, pty, subprocess, sys
+		master, tty = pty.openpty()
+		p = subprocess.Popen(
+		    [sys.argv[1], "console", "-s", sys.argv[2], "--screen"],
+		    stdin=tty, stdout=tty, stderr=tty, start_new_session=True,
+		    env={"TERM": "vt100"})
+		os.close(tty)
+		got = b""
+		while b"Who owns" not in got:
+		    got += os.read(master, 65536)
+		os.close(master)
+		try:
+		    p.wait(20)
+		finally:
+		    p.kill()
+	END
+}
+t "it ends with its terminal also where nobody tells it" vanishes_unheard
 
 no_terminal() {
 	"$rig" console -s "$dir/rig.sock" --screen < /dev/null

@@ -7,7 +7,8 @@
  * {METHOD: ANSWER, ...}}. An ANSWER is {"data": [...]}, as a result, or
  * {"error": WORDS, "code": NAME, "rows": [...]}; a METHOD may have the compact
  * params behind it. After set or delete those of changed go before; commit
- * and discard end that.
+ * and discard end that. What was asked is written to the file that RIG_LOG
+ * names, a method a line.
  */
 #include <poll.h>
 #include <signal.h>
@@ -33,6 +34,7 @@ __wrap_clock_real(void)
 struct rig {
 	json_t *file;
 	FILE *io;
+	FILE *log; /* NULL: none is wanted */
 	bool changed;
 };
 
@@ -80,6 +82,10 @@ rig_line(struct rig *r, const char *line)
 	json_t *m = json_loads(line, 0, NULL), *answer, *out;
 	const char *method = json_string_value(json_object_get(m, "method"));
 
+	if (r->log != NULL) {
+		fprintf(r->log, "%s\n", method);
+		fflush(r->log);
+	}
 	answer = rig_answer(r, method, json_object_get(m, "params"));
 	out = json_pack(
 	    "{s:s, s:O}", "jsonrpc", "2.0", "id", json_object_get(m, "id"));
@@ -107,7 +113,10 @@ rig_line(struct rig *r, const char *line)
 static void
 rig_serve(json_t *file, int fd)
 {
-	struct rig r = {.file = file, .io = fdopen(fd, "r+")};
+	const char *log = getenv("RIG_LOG");
+	struct rig r = {.file = file,
+	    .io = fdopen(fd, "r+"),
+	    .log = log != NULL ? fopen(log, "a") : NULL};
 	FILE *in = fdopen(dup(fd), "r");
 	char *line = NULL;
 	size_t size = 0;
