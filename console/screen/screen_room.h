@@ -269,7 +269,7 @@ struct page {
 
 struct watch;
 
-#define SCREEN_PRESSES 256
+#define SCREEN_PRESSES 2048
 
 struct screen {
 	struct session *session;
@@ -280,10 +280,11 @@ struct screen {
 	struct loop_timer *timer;
 	struct loop_fd *in;
 	struct loop_signal *winch, *cont, *tstp, *term, *hup;
-	bool leave, gone, resized, stopped, ticked, pasting;
-	bool away;	 /* there is no server */
-	bool lost;	 /* changes ended with a connection */
-	unsigned waited; /* seconds that an answer is awaited; 0: none is */
+	bool leave, gone, resized, stopped, ticked;
+	unsigned pasting; /* 0: keys are keys */
+	bool away;	  /* there is no server */
+	bool lost;	  /* changes ended with a connection */
+	unsigned waited;  /* seconds that an answer is awaited; 0: none is */
 	char note[256];
 	enum tone note_tone;
 };
