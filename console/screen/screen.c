@@ -16,6 +16,7 @@
 
 #define SCREEN_ROWS 15 /* below that it says what it needs */
 #define SCREEN_COLS 60
+#define SCREEN_PASTING 2 /* seconds of nothing until a paste has ended */
 #define SCREEN_AGAIN (5 * CLOCK_SEC) /* for the description, once more */
 
 /* ---- the picture -------------------------------------------------------- */
@@ -153,19 +154,18 @@ screen_open_domains(struct screen *s)
 
 /* The page of the object under the cursor, if it has others below it; its
  * form, if it is an object; else all that the row has. */
-static bool
+static void
 screen_enter(struct screen *s, const struct key *k)
 {
 	struct page *p = s->top;
 	struct obj_path path;
 
 	if (!(p->ops->where & KEY_OBJECTS) || !p->ops->path(p, false, &path))
-		return page_act(p, k);
-	if (object_has_tabs(s, &path))
+		page_act(p, k);
+	else if (object_has_tabs(s, &path))
 		page_push(s, object_new(s, &path));
 	else
 		form_open(s, &path);
-	return true;
 }
 
 /* Keys of this page and of all pages, out of the table. */
@@ -278,6 +278,7 @@ screen_paste(struct screen *s, int press)
 {
 	struct page *p = s->top;
 
+	s->pasting = press == PRESS_ESCAPE ? 0 : SCREEN_PASTING;
 	if (press == PRESS_ENTER || press == '\t')
 		press = ' ';
 	if (p->typing && press >= ' ' && press < PRESS_NONE)
@@ -292,10 +293,10 @@ screen_press(struct screen *s, int press)
 	const struct key *k;
 
 	if (press == PRESS_PASTE || press == PRESS_PASTE_END) {
-		s->pasting = press == PRESS_PASTE;
+		s->pasting = press == PRESS_PASTE ? SCREEN_PASTING : 0;
 		return;
 	}
-	if (s->pasting) {
+	if (s->pasting != 0) {
 		screen_paste(s, press);
 		return;
 	}
@@ -325,6 +326,8 @@ screen_on_input(void *arg, int fd, int events)
 	while (!s->gone && (press = draw_press()) != PRESS_NONE) {
 		if (s->npresses < SCREEN_PRESSES)
 			s->presses[s->npresses++] = press;
+		else if (press == PRESS_PASTE_END)
+			s->presses[SCREEN_PRESSES - 1] = press;
 	}
 	loop_stop(s->session->conn.loop);
 }
@@ -439,6 +442,7 @@ screen_tick(struct screen *s)
 	struct page *p = page_under(s);
 
 	s->ticked = false;
+	s->pasting -= s->pasting > 0;
 	if (s->session->conn.rpc == NULL) {
 		screen_reconnect(s);
 		return;

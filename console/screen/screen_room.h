@@ -269,7 +269,7 @@ struct page {
 
 struct watch;
 
-#define SCREEN_PRESSES 256
+#define SCREEN_PRESSES 2048
 
 struct screen {
 	struct session *session;
@@ -283,9 +283,10 @@ struct screen {
 	/* The prompt's ear for words of others, while it is not there. */
 	void (*prompt_message)(void *arg, const char *line);
 	void *prompt_arg;
-	bool leave, gone, resized, stopped, ticked, pasting;
-	bool away;	 /* there is no server */
-	unsigned waited; /* seconds that an answer is awaited; 0: none is */
+	bool leave, gone, resized, stopped, ticked;
+	unsigned pasting; /* 0: keys are keys */
+	bool away;	  /* there is no server */
+	unsigned waited;  /* seconds that an answer is awaited; 0: none is */
 	char note[256];
 	enum tone note_tone;
 };

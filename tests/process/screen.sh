@@ -270,6 +270,29 @@ t "what is in view is asked each second, never twice at once" asks_once
 
 # ---- the prompt and the shell
 
+leaves() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press : &&
+	    press -l 'set domain demo.test state on' && press Enter &&
+	    eventually has 'EDIT 5~' && press q &&
+	    eventually has 'not committed' && press n &&
+	    eventually has 'Who owns' && press q &&
+	    eventually has 'not committed' && press y && eventually ended
+}
+t "leaving with changes is asked" leaves
+
+# What is frozen stays, a column that is taken away goes.
+frozen() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press c && like calls-80x24 && press z &&
+	    eventually has 'FROZEN' && press z F && eventually has Columns &&
+	    press Enter Escape && eventually lacks DOMAIN && ! has FROZEN
+}
+lacks() {
+	! has "$1"
+}
+t "a list is frozen, and columns are chosen" frozen
+
 to_and_fro() {
 	open 80 24 "$console"
 	eventually has 'anna@srv1>' && press -l 'show ver' && press C-o &&

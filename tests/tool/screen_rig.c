@@ -86,6 +86,10 @@ rig_line(struct rig *r, const char *line)
 		fprintf(r->log, "%s\n", method);
 		fflush(r->log);
 	}
+	if (json_object_get(m, "id") == NULL) { /* nobody waits */
+		json_decref(m);
+		return;
+	}
 	answer = rig_answer(r, method, json_object_get(m, "params"));
 	out = json_pack(
 	    "{s:s, s:O}", "jsonrpc", "2.0", "id", json_object_get(m, "id"));
