@@ -41,8 +41,8 @@ confirm_which(
 	if (rev != 0) {
 		r = st_confirm_get(commit, rev, c);
 		if (r == 0 &&
-		    !st_right_sees(st_of(call)->cfg.objs, &call->who, commit,
-			rev))
+		    !st_right_sees(
+			st_of(call)->cfg.objs, &call->who, commit, rev))
 			r = -ERR_ABSENT;
 		return r == 0 ? 0
 			      : err_set(e, ERR_ABSENT,

@@ -127,7 +127,7 @@ a_kept_candidate_is_resumed(void **state)
 	call(w, "s1", "compare", json_object());
 	assert_int_equal(json_array_size(rows(w)), 0);
 	/* It is open now, and nothing else was left. */
-	w->operator= "petrov";
+	w->name = "petrov";
 	assert_int_equal(
 	    call(w, "s3", "configure resume", json_object()), -ERR_ABSENT);
 	assert_int_equal(call(w, "s3", "configure resume",
@@ -160,7 +160,7 @@ candidates_outlive_processes(void **state)
 	assert_int_equal(json_array_size(rows(w)), 1);
 	assert_string_equal(text(row(w, 0), "state"), "left");
 	/* Another operator may take it up by its name, and is told whose. */
-	w->operator= "petrov";
+	w->name = "petrov";
 	assert_int_equal(call(w, "s3", "configure resume",
 			     json_pack("{s:s}", "session", "s1")),
 	    0);
@@ -244,9 +244,9 @@ what_is_confirmed_stays(void **state)
 	set_ban(w, "s1", 5);
 	commit_confirmed(w, "s1");
 	rev = number(row(w, 0), "rev");
-	w->operator= "petrov";
+	w->name = "petrov";
 	assert_int_equal(call(w, "s2", "confirm", json_object()), -ERR_ABSENT);
-	w->operator= NULL;
+	w->name = NULL;
 	assert_int_equal(call(w, "s2", "confirm", json_object()), 0);
 	assert_int_equal(number(row(w, 0), "rev"), rev);
 	time_passes(w);

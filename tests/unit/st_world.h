@@ -22,8 +22,8 @@ struct world {
 	json_t *result, *data;
 	unsigned open;	   /* calls not yet answered */
 	struct op_who who; /* who asks; nobody: a site-admin */
-	const char *operator; /* another name of theirs */
-	bool keep;	      /* candidates, when the session ends */
+	const char *name;  /* another one of theirs */
+	bool keep;	   /* candidates, when the session ends */
 };
 
 static inline void
@@ -161,8 +161,8 @@ ask(struct world *w, const char *session, const char *name, json_t *args)
 
 	if (w->who.role != ADMIN_NOBODY)
 		who = w->who;
-	if (w->operator != NULL)
-		str_copy(who.name, sizeof who.name, w->operator);
+	if (w->name != NULL)
+		str_copy(who.name, sizeof who.name, w->name);
 	who.keep = w->keep;
 	str_copy(who.session, sizeof who.session, session);
 	str_copy(who.from, sizeof who.from, "local");
