@@ -1,5 +1,4 @@
 /* Values of a form: how they are shown, and how they are typed in a line. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "screen_room.h"

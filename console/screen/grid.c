@@ -10,7 +10,6 @@
 
 #include "screen_room.h"
 #include "daemon/base/mem.h"
-#include "daemon/base/str.h"
 
 #define GRID_LEAST 8 /* columns of the terminal that a text keeps */
 

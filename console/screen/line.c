@@ -8,7 +8,6 @@
 
 #include "screen_room.h"
 #include "daemon/base/mem.h"
-#include "daemon/base/str.h"
 
 #define LINE_LISTED 10 /* choices shown at once */
 

@@ -10,7 +10,6 @@
 
 #include "list.h"
 #include "daemon/base/clock.h"
-#include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
 #define LIST_CONFIGURATION "show configuration"

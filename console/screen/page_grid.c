@@ -1,7 +1,6 @@
 /* A grid on the screen: headings, rows, a cursor. Only rows in sight are made
  * into text. */
 #include <ctype.h>
-#include <stdlib.h>
 
 #include "screen_room.h"
 #include "daemon/base/str.h"

@@ -4,7 +4,6 @@
  * kind as the candidate has them (list_objects.c makes their rows).
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "list.h"
 #include "daemon/base/clock.h"
@@ -82,6 +81,8 @@ list_say(const struct list *l, struct buf *b)
 
 	if (l->frozen)
 		buf_str(b, "FROZEN (z)  ");
+	if (l->watch != NULL && l->watch->err.code != ERR_NONE && all != 0)
+		buf_str(b, "! OLD  "); /* the last answer was none */
 	if (marks != 0)
 		buf_fmt(b, "%zu marked  ", marks);
 	if (g->sort < g->ncols)

@@ -3,12 +3,10 @@
  * connection, the same words of errors. What comes is shown as a list, a text
  * or a note.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "screen_room.h"
 #include "daemon/base/mem.h"
-#include "daemon/base/str.h"
 
 /* Keywords and keys from the outermost object on. */
 static void

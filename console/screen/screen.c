@@ -5,14 +5,12 @@
  */
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "screen_room.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
-#include "daemon/base/str.h"
 
 #define SCREEN_ROWS 15 /* below that it says what it needs */
 #define SCREEN_COLS 60

@@ -252,7 +252,7 @@ struct page_ops {
 	void (*tick)(struct page *); /* once a second while it is in view */
 	void (*bind)(struct page *); /* the server's tables are others now */
 	/* Lists: the rows, the arguments they were asked with, the object of
-	 * the row or, with new, of a kind (nkeys one short). */
+	 * the row or, with kind, the kind (nkeys one short). */
 	struct grid *(*grid)(struct page *);
 	json_t *(*params)(struct page *);
 	bool (*path)(struct page *, bool kind, struct obj_path *);
@@ -300,7 +300,7 @@ void page_swap(struct screen *); /* the one below comes to the top */
 /* Take all away but the first; but the first and the last. */
 void page_home(struct screen *);
 void page_keep(struct screen *);
-void page_bind(struct screen *);
+void page_bind(struct screen *); /* other tables, for all pages */
 /* Words in the line above the keys, until the next key. */
 void page_note(struct screen *, enum tone, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -317,9 +317,8 @@ struct watch {
 	struct screen *s;
 	char op[96];
 	json_t *params;
-	json_t *result; /* of the last good reply; NULL = none yet */
-	struct err err; /* of the last reply */
-	json_t *err_data;
+	json_t *result;	 /* of the last good reply; NULL = none yet */
+	struct err err;	 /* of the last reply */
 	uint64_t period; /* us; 0 = only when asked */
 	uint64_t asked_at;
 	bool asked;    /* never two requests at a time */

@@ -4,7 +4,6 @@
  * asked more seldom.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "screen_room.h"
 #include "daemon/base/clock.h"
@@ -37,7 +36,6 @@ watch_free(struct watch **wp)
 	conn_forget(&w->s->session->conn, w);
 	json_decref(w->params);
 	json_decref(w->result);
-	json_decref(w->err_data);
 	free(w);
 }
 
@@ -55,8 +53,6 @@ watch_on_reply(void *arg, struct reply *r)
 
 	w->asked = false;
 	w->err = r->err;
-	json_decref(w->err_data);
-	w->err_data = json_incref(r->err_data);
 	if (r->err.code == ERR_NONE) {
 		json_decref(w->result);
 		w->result = json_incref(r->result);
