@@ -18,8 +18,9 @@ struct apply_run {
 	const struct place *place; /* of the command itself */
 	const struct op *set, *remove, *configuration;
 	const char *file;
-	json_t *said; /* path -> values, of the file */
-	int status;   /* exit status of the first error */
+	json_t *said;  /* path -> values, of the file */
+	json_t *above; /* what lies above these stays as it is */
+	int status;    /* exit status of the first error */
 };
 
 /* A line on its way. */
@@ -78,6 +79,19 @@ apply_send(struct apply_run *a, unsigned line, const char *text,
 
 /* ---- the file ------------------------------------------------------------ */
 
+/* The objects that an object is in. */
+static void
+apply_say_above(struct apply_run *a, const char *path)
+{
+	char *above = xstrdup(path), *last;
+
+	while ((last = strrchr(above, ' ')) != NULL) {
+		*last = '\0';
+		json_object_set_new(a->above, above, json_true());
+	}
+	free(above);
+}
+
 /* One object may have several lines. */
 static void
 apply_say(struct apply_run *a, json_t *args)
@@ -89,6 +103,7 @@ apply_say(struct apply_run *a, json_t *args)
 	if (said == NULL) {
 		said = json_object();
 		json_object_set_new(a->said, path, said);
+		apply_say_above(a, path);
 	}
 	if (values != NULL)
 		json_object_update(said, values);
@@ -140,7 +155,10 @@ apply_file(struct apply_run *a)
 		line++;
 		while (n > 0 && strchr("\r\n", text[n - 1]) != NULL)
 			text[--n] = '\0';
-		if (!command_is_blank(text))
+		if (strlen(text) != (size_t)n)
+			a->status = apply_fail(a, ERR_SYNTAX,
+			    "a NUL byte stands in the file: it is no text");
+		else if (!command_is_blank(text))
 			apply_line(a, line, text);
 	}
 	if (ferror(f) && a->status == 0)
@@ -190,6 +208,10 @@ apply_prune_line(struct apply_run *a, const char *text, char gone[OBJ_PATH])
 	}
 	path = json_string_value(json_object_get(c.walk.args, "path"));
 	said = json_object_get(a->said, path);
+	if (said == NULL && json_object_get(a->above, path) != NULL) {
+		command_fini(&c);
+		return;
+	}
 	fields = said != NULL
 	    ? apply_unsaid(said, json_object_get(c.walk.args, "values"))
 	    : json_array();
@@ -206,6 +228,20 @@ apply_prune_line(struct apply_run *a, const char *text, char gone[OBJ_PATH])
 	command_fini(&c);
 }
 
+/* An empty file, or one of something else, is a mistake and no wish. */
+static bool
+apply_says_of(const struct apply_run *a, const char *path)
+{
+	const char *said;
+	json_t *values;
+
+	json_object_foreach (a->said, said, values) {
+		if (strcmp(said, path) == 0 || apply_is_below(said, path))
+			return true;
+	}
+	return false;
+}
+
 static void
 apply_prune(struct apply_run *a, const char *path)
 {
@@ -215,6 +251,12 @@ apply_prune(struct apply_run *a, const char *path)
 	size_t i;
 	int r;
 
+	if (!apply_says_of(a, path)) {
+		a->status = apply_fail(a, ERR_REFUSED,
+		    "the file says nothing of the path: to delete all of it, "
+		    "use delete");
+		return;
+	}
 	r = conn_call(&a->s->conn, a->configuration->name,
 	    json_pack("{s:s, s:b}", "path", path, "candidate", 1), &reply);
 	if (r != 0 && r != -ERR_ABSENT)
@@ -271,6 +313,19 @@ apply_commit(struct apply_run *a)
 	return apply_show(a, a->s->set_commit, args);
 }
 
+/* What would change, if it could. */
+static int
+apply_dry(struct apply_run *a)
+{
+	int status = 0;
+
+	if (a->s->set_check != NULL)
+		status = apply_show(a, a->s->set_check, NULL);
+	if (status == 0)
+		status = apply_show(a, a->s->set_compare, NULL);
+	return status != 0 ? status : EXIT_DIFFERS;
+}
+
 static int
 apply_settle(struct apply_run *a)
 {
@@ -285,11 +340,7 @@ apply_settle(struct apply_run *a)
 		report_note(a->s, "nothing differs");
 		return 0;
 	}
-	if (!a->s->opt->dry)
-		return apply_commit(a);
-	if ((status = apply_show(a, a->s->set_compare, NULL)) == 0)
-		status = EXIT_DIFFERS;
-	return status;
+	return a->s->opt->dry ? apply_dry(a) : apply_commit(a);
 }
 
 /* Only an empty candidate is made into what the file says. */
@@ -318,6 +369,16 @@ apply_may(struct apply_run *a)
 	return n == 0;
 }
 
+/* The commands themselves come from standard input. */
+static bool
+apply_is_busy(const struct session *s)
+{
+	const struct options *opt = s->opt;
+
+	return s->interactive || (opt->file == NULL && opt->ncommands == 0) ||
+	    (opt->file != NULL && strcmp(opt->file, "-") == 0);
+}
+
 int
 apply_run(struct session *s, const struct place *p, json_t *args)
 {
@@ -329,9 +390,13 @@ apply_run(struct session *s, const struct place *p, json_t *args)
 	if (s->opt->restricted && strcmp(a.file, "-") != 0)
 		return apply_fail(&a, ERR_PERMISSION,
 		    "a login shell reads no files: give it as standard input");
+	if (strcmp(a.file, "-") == 0 && apply_is_busy(s))
+		return apply_fail(&a, ERR_REFUSED,
+		    "standard input has the commands: name a file");
 	if (!apply_may(&a))
 		return a.status;
 	a.said = json_object();
+	a.above = json_object();
 	apply_file(&a);
 	if (a.status == 0 && path != NULL)
 		apply_prune(&a, path);
@@ -342,6 +407,7 @@ apply_run(struct session *s, const struct place *p, json_t *args)
 	if (a.status != 0 || s->opt->dry)
 		apply_discard(&a);
 	json_decref(a.said);
+	json_decref(a.above);
 	return a.status;
 }
 

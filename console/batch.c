@@ -42,8 +42,8 @@ batch_note(struct batch *b, int status)
 		return;
 	if (b->status == 0)
 		b->status = status;
-	if (!b->s->opt->go_on || b->s->conn.rpc == NULL ||
-	    status == EXIT_INTERRUPTED)
+	if (b->s->conn.rpc == NULL || status == EXIT_INTERRUPTED ||
+	    (!b->s->opt->go_on && status != EXIT_DIFFERS))
 		b->stop = true;
 }
 
@@ -99,6 +99,27 @@ batch_can_send(const struct batch *b, const struct command *c)
 	    op_find(&b->s->conn.table, c->walk.op->name) != NULL;
 }
 
+/* It takes up a candidate that somebody has left, or forgets it. */
+static bool
+batch_touches_kept(const struct session *s, const struct command *c)
+{
+	return c->walk.op == s->set_resume ||
+	    (c->walk.op == s->set_discard &&
+		json_object_get(c->walk.args, "session") != NULL);
+}
+
+/* A commit among the commands is one as --commit says. */
+static void
+batch_confirmed(struct batch *b, struct command *c)
+{
+	unsigned minutes = b->s->opt->confirmed;
+
+	if (minutes != 0 && c->walk.op == b->s->set_commit &&
+	    json_object_get(c->walk.args, "confirmed") == NULL)
+		json_object_set_new(
+		    c->walk.args, "confirmed", json_integer(minutes));
+}
+
 /* Commands that a dry run, or an error before, changes into something else.
  * True when the command must not run as it stands. */
 static bool
@@ -106,14 +127,15 @@ batch_is_held(struct batch *b, const struct place *p, const struct command *c)
 {
 	struct session *s = b->s;
 
-	if (c->walk.op == s->set_commit && b->status != 0) {
+	if ((c->walk.op == s->set_commit || local_commits(c->walk.op)) &&
+	    b->status != 0 && b->status != EXIT_DIFFERS) {
 		report_note(
 		    s, "%s: not run, there was an error before", p->text);
 		return true;
 	}
 	if (!s->opt->dry)
 		return false;
-	if (c->walk.op->kind == OP_ACTION) {
+	if (c->walk.op->kind == OP_ACTION || batch_touches_kept(s, c)) {
 		report_note(s, "dry run, not run: %s", p->text);
 		return true;
 	}
@@ -131,6 +153,8 @@ batch_command(struct batch *b, const struct place *p)
 
 	if (words == NULL)
 		status = command_parse(s, p, &c);
+	if (status == 0 && words == NULL)
+		batch_confirmed(b, &c);
 	if (status == 0 && words == NULL && batch_can_send(b, &c)) {
 		batch_send(b, p, &c);
 		return;
@@ -278,8 +302,8 @@ batch_drop(struct batch *b)
 	struct session *s = b->s;
 	struct reply reply;
 
-	if (!s->dirty || s->set_discard == NULL || s->conn.rpc == NULL ||
-	    b->status == err_exit(ERR_TIMEOUT))
+	if (!s->dirty || s->resumed || s->set_discard == NULL ||
+	    s->conn.rpc == NULL || b->status == err_exit(ERR_TIMEOUT))
 		return;
 	conn_call(&s->conn, s->set_discard->name, NULL, &reply);
 	reply_fini(&reply);

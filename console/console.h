@@ -143,6 +143,7 @@ struct session {
 	struct op_table table; /* the server's operations and our own */
 	bool interactive;
 	bool dirty;    /* the candidate may have changes */
+	bool resumed;  /* it was taken up: it is not ours alone to forget */
 	char left[64]; /* session whose candidate is to be taken up again */
 	bool quit;
 	/* The full screen (screen/screen.h), which the prompt leads to. */
@@ -150,7 +151,8 @@ struct session {
 	struct screen *screen; /* what was open in it */
 	bool want_screen;
 	/* operations that the console itself must run; NULL when absent */
-	const struct op *set_commit, *set_check, *set_compare, *set_discard;
+	const struct op *set_commit, *set_check, *set_compare, *set_discard,
+	    *set_resume;
 };
 
 void session_init(struct session *, const struct options *);
@@ -215,6 +217,7 @@ int secret_load(const struct op_walk *, bool may, struct err *);
 
 extern const struct op *const local_ops[]; /* NULL-ended */
 int local_run(struct session *, const struct place *, struct command *);
+bool local_commits(const struct op *);
 /* Is this line a question to help? Its words, or NULL. */
 const char *local_help_words(const char *line);
 int local_help(struct session *, const char *words);

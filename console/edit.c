@@ -266,7 +266,8 @@ edit_run_block(struct edit *e, const char *block)
 	e->s->conn.interrupted = false;
 	if (status == 0)
 		return;
-	if (clean && e->s->dirty && e->s->set_discard != NULL) {
+	if (clean && e->s->dirty && !e->s->resumed &&
+	    e->s->set_discard != NULL) {
 		conn_call(&e->s->conn, e->s->set_discard->name, NULL, &reply);
 		reply_fini(&reply);
 		e->s->dirty = false;

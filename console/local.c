@@ -105,6 +105,12 @@ static const struct op local_export = {
 const struct op *const local_ops[] = {&local_help_op, &local_quit,
     &local_screen, &local_exit, &local_apply, &local_prune, &local_export,
     NULL};
+bool
+local_commits(const struct op *op)
+{
+	return op == &local_apply || op == &local_prune;
+}
+
 /* The prompt opens it once the line is done. */
 static int
 local_open_screen(struct session *s)
@@ -125,7 +131,7 @@ local_run(struct session *s, const struct place *p, struct command *c)
 
 	if (op == &local_help_op)
 		return local_help(s, "");
-	if (op == &local_apply || op == &local_prune)
+	if (local_commits(op))
 		return apply_run(s, p, c->walk.args);
 	if (op == &local_export)
 		return apply_export(s, p, c);

@@ -52,6 +52,7 @@ session_forget(struct session *s)
 		free((void *)s->table.ops);
 	s->table = (struct op_table){.ops = local_ops, .objs = none};
 	s->set_commit = s->set_check = s->set_compare = s->set_discard = NULL;
+	s->set_resume = NULL;
 	s->dirty = false;
 }
 
@@ -93,6 +94,7 @@ session_open(struct session *s, struct err *e)
 	s->set_check = op_find(&s->table, "check");
 	s->set_compare = op_find(&s->table, "compare");
 	s->set_discard = op_find(&s->table, "discard");
+	s->set_resume = op_find(&s->table, "configure resume");
 	if (s->interactive && s->conn.rpc != NULL)
 		rpc_notify(s->conn.rpc, "keep", NULL);
 	return 0;
@@ -102,7 +104,7 @@ session_open(struct session *s, struct err *e)
 static bool
 session_resume(struct session *s, const char *left, struct err *e)
 {
-	const struct op *op = op_find(&s->table, "configure resume");
+	const struct op *op = s->set_resume;
 	struct reply reply;
 	int r;
 
@@ -183,8 +185,12 @@ session_changes(struct session *s, struct reply *reply)
 void
 session_ran(struct session *s, const struct op *op)
 {
+	if (op == s->set_resume && s->conn.rpc != NULL) {
+		rpc_notify(s->conn.rpc, "keep", NULL);
+		s->resumed = true;
+	}
 	if (op == s->set_commit)
-		s->dirty = false;
+		s->dirty = s->resumed = false;
 	else if (op->kind == OP_CONFIG && op != s->set_check &&
 	    op != s->set_compare && op != s->set_discard)
 		s->dirty = true; /* discard may be of another candidate */

@@ -56,7 +56,7 @@ shell_option(const char *word)
 		if (strcmp(plain[i], word) == 0)
 			return true;
 	}
-	return shell_takes(word);
+	return shell_takes(word) || str_prefix(word, "--commit=");
 }
 
 /* Cut the word off where it ends; what follows it. */
@@ -74,7 +74,7 @@ static char *
 shell_options(char *at, char **words, int *n)
 {
 	bool value = false; /* the next word is the last option's */
-	char word[16], *next;
+	char word[32], *next;
 
 	for (;;) {
 		next = at + strspn(at, " \t");

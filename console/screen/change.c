@@ -157,15 +157,15 @@ change_run(struct screen *s, const char *title, const char *line)
 	reply_fini(&reply);
 }
 
+/* arg: more words of the line. */
 static void
 change_on_commit(struct screen *s, void *arg, const char *answer)
 {
 	struct buf b = BUF_INIT;
 
-	(void)arg;
 	if (answer == NULL)
 		return;
-	buf_str(&b, "commit");
+	buf_fmt(&b, "commit%s", (const char *)arg);
 	if (*answer != '\0') {
 		buf_str(&b, " comment ");
 		op_quote(&b, answer);
@@ -217,9 +217,18 @@ change_is_any(struct screen *s)
 	return false;
 }
 
+static void
+change_ask_commit(struct screen *s, char *more, const char *end)
+{
+	if (s->session->set_commit != NULL && change_is_any(s))
+		box_ask(s, "Commit", change_summary(s, end), "",
+		    change_on_commit, more);
+}
+
 static bool
 change_candidate(struct screen *s, const struct key *k)
 {
+	static char at_once[] = "", for_a_time[] = " confirmed 5";
 	const struct session *session = s->session;
 
 	switch (k->act) {
@@ -232,12 +241,14 @@ change_candidate(struct screen *s, const struct key *k)
 			change_run(s, "Check", session->set_check->name);
 		return true;
 	case ACT_COMMIT:
-		if (session->set_commit != NULL && change_is_any(s))
-			box_ask(s, "Commit",
-			    change_summary(s,
-				"Comment, may be empty; Enter commits, Esc "
-				"does not:"),
-			    "", change_on_commit, NULL);
+		change_ask_commit(s, at_once,
+		    "Comment, may be empty; Enter commits, Esc does not:");
+		return true;
+	case ACT_CONFIRMED:
+		change_ask_commit(s, for_a_time,
+		    "It is undone after 5 minutes, unless :confirm comes "
+		    "before.\nComment, may be empty; Enter commits, Esc does "
+		    "not:");
 		return true;
 	case ACT_DISCARD:
 		if (session->set_discard != NULL && change_is_any(s))

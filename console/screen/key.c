@@ -73,6 +73,8 @@ const struct key key_table[] = {
     {'K', "K", ACT_CHECK, KEY_ANYWHERE, "check the candidate", NULL, NULL},
     {'W', "W", ACT_COMMIT, KEY_ANYWHERE, "commit it; asks for a comment", NULL,
 	NULL},
+    {'Y', "Y", ACT_CONFIRMED, KEY_ANYWHERE,
+	"the same, undone after 5 minutes unless :confirm", NULL, NULL},
     {'D', "D", ACT_DISCARD, KEY_ANYWHERE, "discard it; asks", NULL, NULL},
     {'o', "o", ACT_OVERVIEW, KEY_ANYWHERE, "Overview", NULL, NULL},
     {'d', "d", ACT_DOMAINS, KEY_ANYWHERE, "Domains", "Domains", NULL},

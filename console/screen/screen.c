@@ -205,7 +205,7 @@ screen_back(struct screen *s)
 		return;
 	}
 	text = xasprintf("The candidate has %zu change%s, not committed.\n"
-			 "They are lost. Leave? (Ctrl-O: to the prompt)",
+			 "It is kept for configure resume. Leave?",
 	    changes, changes == 1 ? "" : "s");
 	box_ask(s, "Leave", text, NULL, screen_on_leave, NULL);
 }

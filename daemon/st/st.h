@@ -140,6 +140,7 @@ struct st_draft {
 	uint64_t left;	 /* its session ended then; 0 = it is open */
 	uint64_t at;	 /* is committed then; 0 = it is not */
 	int64_t minutes; /* and awaits confirmation so long; 0 = it does not */
+	bool fixed; /* who waits may do everything, whatever is configured */
 	char comment[256];
 	char failed[300]; /* why it was not committed at its time */
 	int64_t changes;  /* rows of it */

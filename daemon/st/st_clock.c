@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "st.h"
+#include "st_op.h"
+#include "daemon/obj/obj.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
@@ -145,8 +146,10 @@ clock_on_undone(void *arg, struct st_job *j, const struct err *why)
 	struct err e;
 
 	if (why == NULL)
-		log_info("revision=%lld is undone, nobody confirmed it",
-		    (long long)j->undoes);
+		log_info("revision=%lld %s, nobody confirmed it",
+		    (long long)j->undoes,
+		    j->changes.n > 0 ? "is undone"
+				     : "had nothing to be undone");
 	if (why == NULL || !st->serving) {
 		st_clock_look(st);
 		return;
@@ -195,10 +198,37 @@ clock_on_committed(void *arg, struct st_job *j, const struct err *why)
 	st_clock_look(st);
 }
 
+/* What they may do now, not what they might when they said it. */
+static int
+clock_rights(
+    struct st *st, const struct st_draft *d, struct op_who *who, struct err *e)
+{
+	int r = 0;
+
+	memset(who, 0, sizeof *who);
+	str_copy(who->name, sizeof who->name, d->operator);
+	str_copy(who->from, sizeof who->from, d->source);
+	who->fixed = d->fixed;
+	who->role = ADMIN_SITE;
+	if (!d->fixed)
+		r = obj_admin_role(
+		    st->cfg.objs, st->view.db(st, st->view.site), who, e);
+	if (r == 0 && !op_allows(&st_op_commit, who->role, op_is_limited(who)))
+		r = err_set(
+		    e, ERR_PERMISSION, "%s may not commit any more", who->name);
+	return r;
+}
+
 static void
 clock_commit(struct st *st, const struct st_draft *d)
 {
 	struct st_job *j = st_job_new(st, d->session, clock_on_committed, st);
+	struct err e;
+
+	if (clock_rights(st, d, &j->who, &e) != 0) {
+		clock_on_committed(st, j, &e);
+		return;
+	}
 
 	str_copy(j->rev.operator, sizeof j->rev.operator, d->operator);
 	str_copy(j->rev.source, sizeof j->rev.source, d->source);
@@ -245,8 +275,37 @@ st_clock_alarms(struct st *st, json_t *rows)
 
 /* ---- the time is come ---------------------------------------------------- */
 
+/* A commit that was decided before is applied, or tried again. */
+static void
+clock_on_forward(void *arg, struct st_job *j, const struct err *why)
+{
+	struct st *st = arg;
+
+	if (why != NULL)
+		log_warnx("%s", why->text);
+	st_job_free(&j);
+	if (why == NULL)
+		st_clock_look(st);
+	else if (st->serving)
+		loop_timer_set(st->clock, CLOCK_LOOK);
+}
+
+static void
+clock_forward(struct st *st, const struct st_revision *rev)
+{
+	struct st_job *j = st_job_new(st, "", clock_on_forward, st);
+	struct err e;
+
+	j->rev = *rev;
+	if (st_revision_changes(
+		st->view.db(st, "commit"), rev->rev, &j->changes, &e) == 0)
+		st_job_forward(j);
+	else
+		clock_on_forward(st, j, &e);
+}
+
 /* In its turn; one thing at a time, each looks for the next when it is done.
- * A commit that is not finished is finished first, by who asks next. */
+ * A commit that is not finished is finished first. */
 static void
 clock_work(void *arg, const struct err *why)
 {
@@ -261,7 +320,7 @@ clock_work(void *arg, const struct err *why)
 		return;
 	commit = st->view.db(st, "commit");
 	if (st_revision_pending(commit, &pending) == 0)
-		loop_timer_set(st->clock, CLOCK_SEC);
+		clock_forward(st, &pending);
 	else if (st_confirm_due(commit, &c) == 0 && c.until <= now)
 		clock_undo(st, &c);
 	else if (st_draft_due(commit, &d) == 0 && d.at <= now)

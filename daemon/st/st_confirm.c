@@ -4,10 +4,13 @@
  * steps backwards and nothing else, whatever others have committed meanwhile.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "st.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/map.h"
+#include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
 #define CONFIRM_COLS "SELECT rev, until, operator, failed FROM unconfirmed "
@@ -97,65 +100,154 @@ st_confirm_due(sqlite3 *commit, struct st_confirm *c)
 
 /* ---- what others may not touch ------------------------------------------- */
 
-/* The step of an unconfirmed commit that a step is in the way of: of the same
- * field; or either of them is of a whole object, and the other is of it or of
- * what is below it. */
-static const char confirm_overlap[] =
-    "SELECT u.rev, u.until, u.operator FROM unconfirmed u "
-    "JOIN change c USING(rev) WHERE u.rev <> ?3 AND ("
-    "(c.path = ?1 AND (c.field = ?2 OR c.field = '' OR ?2 = '')) OR "
-    "(c.field = '' AND ?1 > c.path || ' ' AND ?1 < c.path || '!') OR "
-    "(?2 = '' AND c.path > ?1 || ' ' AND c.path < ?1 || '!')) LIMIT 1";
+/*
+ * The steps of all that awaits, as keys of a map, each leading to its
+ * revision: "f PATH\tFIELD" a field, "o PATH" an object that is made or
+ * deleted, "p PATH" an object of which anything is touched, "a PATH" what lies
+ * above such a one. So each step of another commit is a few looks.
+ */
+struct confirm_map {
+	struct map map;
+	struct st_confirm *all;
+	size_t n;
+	int64_t except;
+};
 
-static json_t *
-confirm_row(const struct st_change *c, sqlite3_stmt *s, const char *until)
+static int
+confirm_collect(void *arg, const struct st_confirm *c)
 {
-	json_t *row = json_pack("{s:s, s:I, s:s, s:s}", "path", c->path, "rev",
-	    (json_int_t)sqlite3_column_int64(s, 0), "operator", st_text(s, 2),
-	    "until", until);
+	struct confirm_map *m = arg;
 
-	if (c->field[0] != '\0')
-		json_object_set_new(row, "field", json_string(c->field));
-	return row;
+	if (c->rev == m->except)
+		return 0;
+	m->all = xrealloc(m->all, (m->n + 1) * sizeof *m->all);
+	m->all[m->n++] = *c;
+	return 0;
+}
+
+static int
+confirm_key(
+    char *out, size_t size, char kind, const char *path, const char *field)
+{
+	return snprintf(out, size, "%c %s%s%s", kind, path,
+	    field != NULL ? "\t" : "", field != NULL ? field : "");
+}
+
+/* Everything above a path, the nearest first: cut a word off again and again.
+ */
+static bool
+confirm_above(char *path)
+{
+	char *last = strrchr(path, ' ');
+
+	if (last == NULL)
+		return false;
+	*last = '\0';
+	return true;
 }
 
 static void
-confirm_told(const struct st_change *c, sqlite3_stmt *s, size_t n, json_t *told,
-    struct err *first)
+confirm_enter(
+    struct confirm_map *m, const struct st_change *c, struct st_confirm *by)
+{
+	char key[OBJ_PATH + 64], path[OBJ_PATH];
+
+	if (c->field[0] == '\0')
+		confirm_key(key, sizeof key, 'o', c->path, NULL);
+	else
+		confirm_key(key, sizeof key, 'f', c->path, c->field);
+	map_str_put(&m->map, key, by);
+	confirm_key(key, sizeof key, 'p', c->path, NULL);
+	map_str_put(&m->map, key, by);
+	str_copy(path, sizeof path, c->path);
+	while (confirm_above(path)) {
+		confirm_key(key, sizeof key, 'a', path, NULL);
+		map_str_put(&m->map, key, by);
+	}
+}
+
+/* The unconfirmed commit that a step is in the way of: one of the same field;
+ * or either of them is of a whole object, and the other is of it or of what
+ * is below it. */
+static const struct st_confirm *
+confirm_hit(const struct confirm_map *m, const struct st_change *c)
+{
+	char key[OBJ_PATH + 64], path[OBJ_PATH];
+	const struct st_confirm *by;
+	bool whole = c->field[0] == '\0';
+
+	confirm_key(key, sizeof key, whole ? 'p' : 'f', c->path,
+	    whole ? NULL : c->field);
+	if ((by = map_str(&m->map, key)) != NULL)
+		return by;
+	confirm_key(key, sizeof key, whole ? 'a' : 'o', c->path, NULL);
+	if ((by = map_str(&m->map, key)) != NULL)
+		return by;
+	str_copy(path, sizeof path, c->path);
+	while (by == NULL && confirm_above(path)) {
+		confirm_key(key, sizeof key, 'o', path, NULL);
+		by = map_str(&m->map, key);
+	}
+	return by;
+}
+
+static void
+confirm_told(const struct st_change *c, const struct st_confirm *by, size_t n,
+    json_t *told, struct err *first)
 {
 	char until[CLOCK_TEXT];
+	json_t *row;
 
-	clock_text(until, (uint64_t)sqlite3_column_int64(s, 1));
+	clock_text(until, by->until);
 	if (n == 0)
 		err_set(first, ERR_CONFLICT,
 		    "%s%s%s: is part of revision %lld by %s, which awaits "
 		    "confirmation until %s: confirm or undo it first",
 		    c->path, c->field[0] != '\0' ? ": " : "", c->field,
-		    (long long)sqlite3_column_int64(s, 0), st_text(s, 2),
-		    until);
-	if (n < ST_TOLD)
-		json_array_append_new(told, confirm_row(c, s, until));
+		    (long long)by->rev, by->operator, until);
+	if (n >= ST_TOLD)
+		return;
+	row = json_pack("{s:s, s:I, s:s, s:s}", "path", c->path, "rev",
+	    (json_int_t)by->rev, "operator", by->operator, "until", until);
+	if (c->field[0] != '\0')
+		json_object_set_new(row, "field", json_string(c->field));
+	json_array_append_new(told, row);
+}
+
+static int
+confirm_load(sqlite3 *commit, struct confirm_map *m, struct err *e)
+{
+	struct st_changes c;
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < m->n; i++) {
+		st_changes_init(&c);
+		r = st_revision_changes(commit, m->all[i].rev, &c, e);
+		for (k = 0; r == 0 && k < c.n; k++)
+			confirm_enter(m, &c.list[k], &m->all[i]);
+		st_changes_fini(&c);
+	}
+	return r;
 }
 
 int
 st_confirm_check(sqlite3 *commit, const struct st_changes *c, int64_t except,
     json_t *told, struct err *e)
 {
-	sqlite3_stmt *s;
+	struct confirm_map m = {.except = except};
+	const struct st_confirm *by;
 	struct err first;
 	size_t i, n = 0;
+	int r = st_confirm_each(commit, confirm_collect, &m, e);
 
-	if (st_sql_number(commit, "SELECT count(*) FROM unconfirmed") == 0)
-		return 0;
-	if ((s = st_sql(commit, e, confirm_overlap, "")) == NULL)
-		return -ERR_IO;
-	for (i = 0; i < c->n; i++) {
-		st_stmt_bind(
-		    s, "ssi", c->list[i].path, c->list[i].field, except);
-		if (sqlite3_step(s) == SQLITE_ROW)
-			confirm_told(&c->list[i], s, n++, told, &first);
-		sqlite3_reset(s);
+	if (r == 0)
+		r = confirm_load(commit, &m, e);
+	for (i = 0; r == 0 && m.n > 0 && i < c->n; i++) {
+		if ((by = confirm_hit(&m, &c->list[i])) != NULL)
+			confirm_told(&c->list[i], by, n++, told, &first);
 	}
-	sqlite3_finalize(s);
-	return n > 0 ? st_first(e, &first, n) : 0;
+	map_fini(&m.map);
+	free(m.all);
+	return r != 0 ? r : n > 0 ? st_first(e, &first, n) : 0;
 }

@@ -15,7 +15,7 @@
 #define DRAFT_COLS                                                           \
 	"SELECT d.session, d.operator, d.source, d.started, d.ended, d.at, " \
 	"d.minutes, d.comment, d.failed, (SELECT count(*) FROM candidate c " \
-	"WHERE c.session = d.session) FROM draft d "
+	"WHERE c.session = d.session), d.fixed FROM draft d "
 
 static void
 draft_text(char *out, size_t size, sqlite3_stmt *s, int col)
@@ -39,6 +39,7 @@ draft_read(sqlite3_stmt *s, struct st_draft *d)
 	draft_text(d->comment, sizeof d->comment, s, 7);
 	draft_text(d->failed, sizeof d->failed, s, 8);
 	d->changes = sqlite3_column_int64(s, 9);
+	d->fixed = sqlite3_column_int(s, 10) != 0;
 }
 
 /* The first row of a query (finalized here); -ERR_ABSENT. */
@@ -230,10 +231,11 @@ st_draft_schedule(struct st_cand *c, struct st_draft *d, struct err *e)
 	if (r == 0)
 		r = st_sql_run(db, e,
 		    "UPDATE draft SET session = ?2, at = ?3, minutes = ?4, "
-		    "comment = ?5, ended = NULL, failed = NULL "
+		    "comment = ?5, fixed = ?6, ended = NULL, failed = NULL "
 		    "WHERE session = ?1",
-		    "ssiis", d->session, name, (int64_t)d->at, d->minutes,
-		    d->comment[0] != '\0' ? d->comment : NULL);
+		    "ssiisi", d->session, name, (int64_t)d->at, d->minutes,
+		    d->comment[0] != '\0' ? d->comment : NULL,
+		    (int64_t)d->fixed);
 	str_copy(d->session, sizeof d->session, name);
 	return r;
 }

@@ -297,8 +297,10 @@ merge_look(struct merge *m, struct merge_group *g, struct err *e)
 	r = obj_path_parse(m->view->objs, g->self->path, &g->path, e);
 	if (r == 0)
 		r = st_view_locate(m->view, m->session, &g->path, &g->at, e);
-	if (r == -ERR_ABSENT && m->conflicts != NULL) {
-		merge_lost(m, g);
+	if (r == -ERR_ABSENT) { /* a commit tells it, a comparison goes on */
+		g->lost = true;
+		if (m->conflicts != NULL)
+			merge_lost(m, g);
 		return 0;
 	}
 	if (r != 0)

@@ -6,7 +6,7 @@
 
 /* What the files with operations share. */
 
-extern const struct op st_op_set, st_op_delete;
+extern const struct op st_op_set, st_op_delete, st_op_commit;
 
 /* ---- st_op.c --------------------------------------------------------------
  */

@@ -160,6 +160,23 @@ resume_run(struct op_call *call)
 /* ---- update ----------------------------------------------------------------
  */
 
+/* All of it or nothing. */
+static int
+update_do(struct st *st, struct op_call *call, int64_t *n, struct err *e)
+{
+	struct stream *commit = st_op_commit_stream(st);
+	bool mine = str_equal(op_arg(call, "keep"), "mine");
+	int r = stream_join(commit, e);
+
+	if (r != 0 || (r = stream_mark(commit, e)) != 0)
+		return r;
+	r = st_update(&st->view, call->who.session, st->rev, mine, n, e);
+	if (r == 0)
+		return stream_mark_keep(commit, e);
+	stream_mark_undo(commit, NULL);
+	return r;
+}
+
 /* The streams of all domains in it are open. */
 static void
 update_on_compared(void *arg, struct st_job *j, const struct err *why)
@@ -172,9 +189,7 @@ update_on_compared(void *arg, struct st_job *j, const struct err *why)
 	call->rev = st->rev;
 	if (why != NULL) {
 		op_finish(call, why);
-	} else if (stream_join(st_op_commit_stream(st), &e) != 0 ||
-	    st_update(&st->view, call->who.session, st->rev,
-		str_equal(op_arg(call, "keep"), "mine"), &n, &e) != 0) {
+	} else if (update_do(st, call, &n, &e) != 0) {
 		op_finish(call, &e);
 	} else {
 		op_row(call);
@@ -362,8 +377,9 @@ const struct op st_op_update = {
     .brief = "settle conflicts of the candidate",
     .about = "For when commit or check tells conflicts. mine: the candidate's "
 	     "values are meant, knowing what the others have set. theirs: "
-	     "these lines of the candidate are forgotten. What nobody else "
-	     "has touched stays either way.",
+	     "these lines of the candidate are forgotten, with a domain that "
+	     "both have made, or that is gone, all that the candidate has "
+	     "in it. What nobody else has touched stays otherwise.",
     .example = "update mine",
     .args = update_args,
     .cols = update_cols,

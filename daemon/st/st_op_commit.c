@@ -11,6 +11,8 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/str.h"
 
+#define COMMIT_AT_MOST (90 * 86400 * CLOCK_SEC)
+
 /* The servers that have acknowledged it, and those that will have it later. */
 static void
 commit_put_servers(struct op_call *call)
@@ -155,8 +157,9 @@ commit_schedule(struct st *st, struct op_call *call, uint64_t at, struct err *e)
 {
 	struct stream *commit = st_op_commit_stream(st);
 	const char *comment = op_arg(call, "comment");
-	struct st_draft d = {
-	    .at = at, .minutes = op_arg_int(call, "confirmed", 0)};
+	struct st_draft d = {.at = at,
+	    .minutes = op_arg_int(call, "confirmed", 0),
+	    .fixed = call->who.fixed};
 	int r = stream_join(commit, e);
 
 	str_copy(d.session, sizeof d.session, call->who.session);
@@ -211,8 +214,9 @@ commit_later(struct st *st, struct op_call *call)
 		op_finish(call, &e);
 		return;
 	}
-	if (at <= clock_real()) {
-		op_failf(call, ERR_INVALID, "at: %s: is not to come",
+	if (at <= clock_real() || at > clock_real() + COMMIT_AT_MOST) {
+		op_failf(call, ERR_INVALID,
+		    "at: %s: expected a time to come, within 90 days",
 		    op_arg(call, "at"));
 		return;
 	}
@@ -408,8 +412,8 @@ const struct op st_op_commit = {
 	"Answers when the change is on disk and running. With confirmed it is "
 	"undone after so many minutes, by a commit of the system's own that "
 	"takes back these changes and nothing else, unless confirm comes "
-	"before; until then nobody can commit what would be in the way of "
-	"that. With at it is checked now and committed then, as it stands; "
+	"before; until then nobody can change the same. What somebody makes "
+	"refer to it meanwhile keeps it: an alarm tells that. With at it is checked now and committed then, as it stands; "
 	"show candidates has it meanwhile, configure resume takes it back.",
     .example = "set domain demo.test user 104 name Dora\n"
 	       "commit comment \"new colleague\"",

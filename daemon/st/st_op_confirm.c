@@ -29,6 +29,23 @@ confirm_look(void *arg, const struct st_confirm *c)
 	return 0;
 }
 
+/* To let it stay, or to take it back, is to make its changes. */
+static int
+confirm_may(struct op_call *call, sqlite3 *commit, int64_t rev, struct err *e)
+{
+	struct st_changes c;
+	int r;
+
+	if (!st_right_sees(st_of(call)->cfg.objs, &call->who, commit, rev))
+		return -ERR_ABSENT;
+	st_changes_init(&c);
+	r = st_revision_changes(commit, rev, &c, e);
+	if (r == 0)
+		r = st_right_changes(st_of(call)->cfg.objs, &call->who, &c, e);
+	st_changes_fini(&c);
+	return r;
+}
+
 /* The revision named; else the only one of the operator's own. */
 static int
 confirm_which(
@@ -40,14 +57,13 @@ confirm_which(
 
 	if (rev != 0) {
 		r = st_confirm_get(commit, rev, c);
-		if (r == 0 &&
-		    !st_right_sees(
-			st_of(call)->cfg.objs, &call->who, commit, rev))
-			r = -ERR_ABSENT;
-		return r == 0 ? 0
-			      : err_set(e, ERR_ABSENT,
-				    "revision %lld awaits no confirmation",
-				    (long long)rev);
+		if (r == 0)
+			r = confirm_may(call, commit, rev, e);
+		return r != -ERR_ABSENT ? r
+					: err_set(e, ERR_ABSENT,
+					      "revision %lld awaits no "
+					      "confirmation",
+					      (long long)rev);
 	}
 	if ((r = st_confirm_each(commit, confirm_look, &f, e)) != 0)
 		return r;

@@ -80,8 +80,13 @@ int
 st_revision_add(sqlite3 *db, const struct st_revision *v,
     const struct st_changes *c, struct err *e)
 {
-	int64_t oldest = v->rev - ST_REVISIONS;
+	int64_t oldest = v->rev - ST_REVISIONS, waits;
 	int r;
+
+	/* what may have to be undone is known until then */
+	waits = st_sql_number(db, "SELECT min(rev) FROM unconfirmed");
+	if (waits != 0 && oldest >= waits)
+		oldest = waits - 1;
 
 	r = st_sql_run(db, e,
 	    "INSERT INTO revision(rev, txid, time, operator, source, comment, "

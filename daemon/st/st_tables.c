@@ -35,7 +35,7 @@ static const char tables_commit[] =
     "rev INTEGER NOT NULL, PRIMARY KEY(session, path, field));\n"
     "CREATE TABLE IF NOT EXISTS draft(session TEXT PRIMARY KEY, "
     "operator TEXT NOT NULL, source TEXT NOT NULL, started INTEGER NOT NULL, "
-    "ended INTEGER, at INTEGER, minutes INTEGER, comment TEXT, failed TEXT);\n"
+    "ended INTEGER, at INTEGER, minutes INTEGER, fixed INTEGER, comment TEXT, failed TEXT);\n"
     "CREATE TABLE IF NOT EXISTS unconfirmed(rev INTEGER PRIMARY KEY, "
     "until INTEGER NOT NULL, operator TEXT NOT NULL, failed TEXT);\n"
     "CREATE TABLE IF NOT EXISTS revision(rev INTEGER PRIMARY KEY, "

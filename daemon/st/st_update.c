@@ -21,6 +21,7 @@ struct update_object {
 	struct obj_path path;
 	struct obj_row row;
 	bool exists;
+	bool lost; /* its domain is gone */
 };
 
 static void
@@ -30,8 +31,11 @@ update_look(
 	struct st_place at;
 
 	memset(o, 0, sizeof *o);
-	if (obj_path_parse(u->view->objs, self->path, &o->path, NULL) == 0 &&
-	    st_view_locate(u->view, u->session, &o->path, &at, NULL) == 0)
+	if (obj_path_parse(u->view->objs, self->path, &o->path, NULL) != 0)
+		return;
+	if (st_view_locate(u->view, u->session, &o->path, &at, NULL) != 0)
+		o->lost = true;
+	else
 		o->exists = st_view_row(&at, &o->path, &o->row) == 0;
 }
 
@@ -96,6 +100,30 @@ update_theirs(struct update *u, const struct st_entry *w, struct err *e)
 	    "sss", u->session, w->path, w->field);
 }
 
+/* What cannot be both: what was sealed for a domain of this candidate is of no
+ * use in another's, and what was in one that is gone is nowhere. */
+static const char *
+update_refuse(const struct update_object *o, const struct st_entry *self)
+{
+	if (o->lost)
+		return "its domain was deleted meanwhile";
+	if (o->exists && self->base == NULL && o->path.obj->place == OBJ_ROOT)
+		return "somebody else has made it meanwhile";
+	return NULL;
+}
+
+static int
+update_whole(struct update *u, const struct st_entry *self, const char *why,
+    struct err *e)
+{
+	u->n++;
+	if (!u->mine)
+		return st_cand_forget(u->view->cand, u->session, self->path, e);
+	return err_set(e, ERR_REFUSED,
+	    "%s: %s: update theirs forgets this part of the candidate",
+	    self->path, why);
+}
+
 /* The rows of one object, its own first. */
 static int
 update_object(
@@ -105,7 +133,13 @@ update_object(
 	size_t i;
 	int r = 0;
 
+	const char *why;
+
 	update_look(u, &list[0], &o);
+	if ((why = update_refuse(&o, &list[0])) != NULL) {
+		r = update_whole(u, &list[0], why, e);
+		n = 0;
+	}
 	for (i = 0; r == 0 && i < n; i++) {
 		if (!update_wants(u, &o, &list[i]))
 			continue;

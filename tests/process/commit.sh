@@ -158,6 +158,42 @@ bad_file() {
 }
 t "a file that is wrong changes nothing and says where" bad_file
 
+careful() {
+	: > "$dir/empty.conf"
+	tandem -q -c "apply prune domain demo.test from $dir/empty.conf"
+	[ $? -eq 1 ] || return 1
+	echo 'set domain demo.test user 101 name Alone' > "$dir/part.conf"
+	tandem -c "export domain demo.test" | grep -v "user 10[0-9]" \
+	    >> "$dir/part.conf"
+	printf 'apply prune domain demo.test from -\n' | tandem -q
+	[ $? -eq 1 ] || return 1
+	tandem -n -c 'set domain demo.test alias demo.test' \
+	    -c "apply $dir/part.conf"
+	[ $? -eq 1 ] || return 1
+	tandem -e -q -c bogus -c "apply $dir/part.conf"
+	[ $? -eq 2 ] && ! line_runs 'domain demo.test' 'name Alone' || return 1
+	echo 'set domain demo.test user 101 name Alone' > "$dir/part.conf"
+	tandem -q -c "apply prune domain demo.test from $dir/part.conf" &&
+	    line_runs 'domain demo.test' 'name Alone' &&
+	    line_runs 'domain demo.test' 'description ' &&
+	    ! line_runs 'domain demo.test' 'number 600'
+}
+t "apply deletes nothing by mistake, and nothing after an error" careful
+
+looked_at() {
+	tandem -q -c 'set domain demo.test description "tonight"' \
+	    -c 'commit at +2h' &&
+	local name
+	name=$(candidates '.data[0].session' | tr -d '"')
+	tandem -n -q -c 'configure resume' -c "discard session $name"
+	candidates '[.data[].state] == ["waits"]' || return 1
+	tandem -q -c 'configure resume' -c compare
+	[ $? -eq 1 ] && eventually candidates '[.data[].state] == ["left"]' &&
+	    tandem -q -c "discard session $(candidates '.data[0].session' |
+		tr -d '"')"
+}
+t "what was left outlives being looked at" looked_at
+
 copied() {
 	tandem -q -c 'copy domain demo.test user 101 to 700' -c commit &&
 	    tandem -q -c 'rename domain demo.test user 700 to 701' -c commit &&

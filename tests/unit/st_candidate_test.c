@@ -515,6 +515,72 @@ a_rename_takes_references_along(void **state)
 	world_free(w);
 }
 
+/* A domain that both have made is one of them: of the other nothing stays, and
+ * never its id. One that is gone can be forgotten. */
+static void
+a_domain_is_nobodys_half(void **state)
+{
+	struct world *w = world_domain();
+
+	(void)state;
+	set(w, "s1", "domain n.test", json_pack("{s:s}", "description", "A"));
+	set(w, "s1", "domain n.test user 1", json_object());
+	set(w, "s1", "gate default", json_pack("{s:i}", "ban-after", 5));
+	set(w, "s2", "domain n.test", json_pack("{s:s}", "description", "B"));
+	set(w, "s2", "domain n.test user 2",
+	    json_pack("{s:s}", "password", "xyzzy"));
+	commit(w, "s2");
+	assert_int_equal(
+	    call(w, "s1", "update", json_pack("{s:s}", "keep", "mine")),
+	    -ERR_REFUSED);
+	assert_int_equal(
+	    call(w, "s1", "update", json_pack("{s:s}", "keep", "theirs")), 0);
+	commit(w, "s1");
+	assert_true(runs(w, "set domain n.test user 2 password $SEALED$"));
+	assert_true(runs(w, "set domain n.test description B"));
+	assert_true(ban_is(w, 5));
+	set(w, "s1", "domain n.test user 2", json_pack("{s:s}", "name", "X"));
+	set(w, "s1", "gate default", json_pack("{s:i}", "ban-after", 6));
+	call(w, "s2", "delete", json_pack("{s:s}", "path", "domain n.test"));
+	commit(w, "s2");
+	assert_int_equal(call(w, "s1", "compare", json_object()), 0);
+	assert_int_equal(json_array_size(rows(w)), 1);
+	assert_int_equal(call(w, "s1", "commit", json_object()), -ERR_CONFLICT);
+	assert_int_equal(
+	    call(w, "s1", "update", json_pack("{s:s}", "keep", "theirs")), 0);
+	commit(w, "s1");
+	assert_true(ban_is(w, 6));
+	world_free(w);
+}
+
+/* Large ones are a few looks a step; and what waits is never forgotten. */
+static void
+many_changes_await(void **state)
+{
+	struct world *w = world_domain();
+	char path[64];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 5000; i++) {
+		snprintf(path, sizeof path, "domain a.test user %d", 10000 + i);
+		ask(w, "s1", "set", set_args(path, json_object()));
+		snprintf(path, sizeof path, "domain a.test user %d", 30000 + i);
+		ask(w, "s2", "set", set_args(path, json_object()));
+	}
+	world_run(w);
+	commit_confirmed(w, "s1");
+	commit(w, "s2");
+	for (i = 0; i < ST_REVISIONS + 5; i++) {
+		set_ban(w, "s3", 5 + i % 2);
+		commit(w, "s3");
+	}
+	time_passes(w);
+	assert_false(runs(w, "set domain a.test user 10000"));
+	assert_true(runs(w, "set domain a.test user 30000"));
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -531,6 +597,8 @@ main(void)
 	    cmocka_unit_test(a_commit_that_fails_at_its_time_is_left),
 	    cmocka_unit_test(bad_times_are_refused),
 	    cmocka_unit_test(theirs_forgets_what_others_changed),
+	    cmocka_unit_test(a_domain_is_nobodys_half),
+	    cmocka_unit_test(many_changes_await),
 	    cmocka_unit_test(a_copy_has_all_but_secrets),
 	    cmocka_unit_test(a_rename_takes_references_along),
 	};

@@ -311,6 +311,19 @@ what_waits_is_theirs_only(void **state)
 	    -ERR_ABSENT);
 	assert_int_equal(
 	    call(w, "s3", "undo", json_pack("{s:O}", "rev", rev)), -ERR_ABSENT);
+	/* Nor may they what they could not commit. */
+	json_decref(rev);
+	w->who = chef;
+	set(w, "s4", "domain a.test", json_pack("{s:s}", "description", "x"));
+	assert_int_equal(
+	    call(w, "s4", "commit", json_pack("{s:i}", "confirmed", 5)), 0);
+	rev = json_incref(json_object_get(json_array_get(rows(w), 0), "rev"));
+	w->who = anna;
+	assert_int_equal(call(w, "s3", "undo", json_pack("{s:O}", "rev", rev)),
+	    -ERR_PERMISSION);
+	assert_int_equal(
+	    call(w, "s3", "confirm", json_pack("{s:O}", "rev", rev)),
+	    -ERR_PERMISSION);
 	/* A copy leads out of the part no more than an edit. */
 	assert_int_equal(call(w, "s3", "copy",
 			     json_pack("{s:s, s:s}", "path", "domain x.a.test",
