@@ -6,13 +6,13 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "ship_log.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/thread.h"
 
 struct ship_syncer {
 	pthread_t thread;
@@ -59,7 +59,6 @@ int
 ship_log_syncer_open(struct ship_log *log, int *event, struct err *e)
 {
 	struct ship_syncer *y = calloc(1, sizeof *y);
-	sigset_t all, before;
 	int r;
 
 	if (y == NULL)
@@ -68,11 +67,7 @@ ship_log_syncer_open(struct ship_log *log, int *event, struct err *e)
 	pthread_mutex_init(&y->lock, NULL);
 	pthread_cond_init(&y->begun, NULL);
 	pthread_cond_init(&y->done, NULL);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = y->event < 0 ? -1
-			 : pthread_create(&y->thread, NULL, syncer_main, y);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = y->event < 0 ? -1 : thread_start(&y->thread, syncer_main, y);
 	if (r != 0) {
 		if (y->event >= 0)
 			close(y->event);

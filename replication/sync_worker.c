@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,6 +11,7 @@
 #include "ship_log.h"
 #include "stream_path.h"
 #include "sync_worker.h"
+#include "daemon/base/thread.h"
 
 struct sync_queue {
 	struct sync_job *first, **last;
@@ -155,20 +155,6 @@ sync_on_event(void *arg, int fd, int events)
 	}
 }
 
-/* The thread, which no signal of the process is delivered to. */
-static int
-sync_start(struct sync_worker *w)
-{
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&w->thread, NULL, sync_main, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
-}
-
 int
 sync_worker_open(struct loop *loop, sync_done_fn *done, void *arg,
     struct sync_worker **out, struct err *e)
@@ -184,7 +170,7 @@ sync_worker_open(struct loop *loop, sync_done_fn *done, void *arg,
 	w->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->more, NULL);
-	if (w->event < 0 || sync_start(w) != 0) {
+	if (w->event < 0 || thread_start(&w->thread, sync_main, w) != 0) {
 		err_errno(e, ERR_IO, "sync worker");
 		if (w->event >= 0)
 			close(w->event);

@@ -23,6 +23,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "replication/disk.h"
 
 #define AUDIT_HELD (1u << 20) /* bytes kept for when it can be written */
 
@@ -86,18 +87,6 @@ audit_alarm(const struct audit *a, uint64_t *since)
 /* ---- files ----------------------------------------------------------------
  */
 
-/* Names are on disk before what they hold counts. */
-static void
-audit_sync_dir(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	fsync(fd);
-	close(fd);
-}
-
 /* The file that begins with this entry is the one that is written. */
 static bool
 audit_use(struct audit *a, uint64_t first)
@@ -118,7 +107,7 @@ audit_use(struct audit *a, uint64_t first)
 		close(a->fd);
 	a->fd = fd;
 	a->size = (uint64_t)st.st_size;
-	audit_sync_dir(a->dir);
+	disk_sync(a->dir); /* names are on disk before what they hold counts */
 	return true;
 }
 
@@ -139,23 +128,6 @@ audit_trim(struct audit *a)
 		    a->kept.first);
 	}
 	free(files);
-}
-
-static bool
-audit_write_all(int fd, const char *data, size_t n)
-{
-	ssize_t r;
-
-	while (n > 0) {
-		r = write(fd, data, n);
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0)
-			return false;
-		data += r;
-		n -= (size_t)r;
-	}
-	return true;
 }
 
 /* Write the head; it need not be on disk at once. */
@@ -185,7 +157,7 @@ audit_put(struct audit *a)
 	/* what an attempt before has left */
 	if (a->broken.code != ERR_NONE && ftruncate(a->fd, (off_t)a->size) != 0)
 		return false;
-	if (!audit_write_all(a->fd, a->out.data, a->out.len)) {
+	if (disk_write(a->fd, a->out.data, a->out.len, a->size) != 0) {
 		if (ftruncate(a->fd, (off_t)a->size) != 0)
 			log_warn("audit");
 		return false;

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -15,6 +14,7 @@
 #include "audit.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/thread.h"
 
 struct audit_sync {
 	pthread_t thread;
@@ -70,20 +70,6 @@ sync_on_told(void *arg, int fd, int events)
 		s->done(s->arg);
 }
 
-/* No signal of the process is delivered to the thread. */
-static int
-sync_spawn(struct audit_sync *s)
-{
-	sigset_t all, was;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &was);
-	r = pthread_create(&s->thread, NULL, sync_thread, s);
-	pthread_sigmask(SIG_SETMASK, &was, NULL);
-	return r;
-}
-
 static void
 sync_drop(struct audit_sync *s)
 {
@@ -105,7 +91,8 @@ audit_sync_new(struct loop *loop, loop_fn *done, void *arg)
 	s->arg = arg;
 	s->ask = eventfd(0, EFD_CLOEXEC);
 	s->told = eventfd(0, EFD_CLOEXEC);
-	if (s->ask < 0 || s->told < 0 || sync_spawn(s) != 0) {
+	if (s->ask < 0 || s->told < 0 ||
+	    thread_start(&s->thread, sync_thread, s) != 0) {
 		log_warn("audit: no thread");
 		sync_drop(s);
 		return NULL;
