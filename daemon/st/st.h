@@ -99,6 +99,9 @@ int st_cand_value(struct st_cand *, const char *session, const char *path,
 int st_cand_put(struct st_cand *, const char *session, const char *path,
     const char *field, const char *base, const char *value, int64_t rev,
     struct err *);
+/* The candidate is kept when its session ends (st_draft.c). */
+int st_cand_keep(
+    struct st_cand *, const struct op_who *, uint64_t now, struct err *);
 /* Forget the object and everything below it. */
 int st_cand_forget(
     struct st_cand *, const char *session, const char *path, struct err *);
@@ -146,9 +149,6 @@ struct st_draft {
 	int64_t changes;  /* rows of it */
 };
 
-/* It is kept from now on, when its session ends. */
-int st_draft_begin(
-    sqlite3 *commit, const struct op_who *, uint64_t now, struct err *);
 /* -ERR_ABSENT without words: there is none. */
 int st_draft_get(sqlite3 *commit, const char *session, struct st_draft *);
 /* The one that the operator left last; else one that waits for its time. */
@@ -475,6 +475,10 @@ TAILQ_HEAD(st_streams, st_stream);
 /* The stream if it is open and ready. */
 struct st_stream *st_stream_find(struct st *, const char *name);
 void st_streams_close(struct st *);
+/* Candidates are changed by fn wholly or not at all: in a savepoint of stream
+ * commit, which is undone when it fails. */
+typedef int st_whole_fn(void *arg, struct err *);
+int st_stream_whole(struct st *, st_whole_fn *, void *arg, struct err *);
 /* Close a stream nobody holds (its domain is deleted). */
 void st_stream_retire(struct st *, const char *name);
 

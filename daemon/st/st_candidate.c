@@ -18,6 +18,7 @@ enum cand_stmt {
 	CAND_FORGET,
 	CAND_DROP,
 	CAND_DROP_DRAFT,
+	CAND_KEEP,
 	CAND_LIST,
 	CAND_STMTS
 };
@@ -36,6 +37,8 @@ static const char *const cand_sql[CAND_STMTS] = {
 		    "(path = ?2 OR (path > ?2 || ' ' AND path < ?2 || '!'))",
     [CAND_DROP] = "DELETE FROM candidate WHERE session = ?1",
     [CAND_DROP_DRAFT] = "DELETE FROM draft WHERE session = ?1",
+    [CAND_KEEP] = "INSERT INTO draft(session, operator, source, started) "
+		  "VALUES(?1, ?2, ?3, ?4) ON CONFLICT(session) DO NOTHING",
     [CAND_LIST] = "SELECT path, field, base, value, rev FROM candidate "
 		  "WHERE session = ?1 ORDER BY path, field",
 };
@@ -195,6 +198,14 @@ st_cand_forget(
 {
 	c->session[0] = '\0';
 	return st_stmt_run(c->stmt[CAND_FORGET], e, "ss", session, path);
+}
+
+int
+st_cand_keep(
+    struct st_cand *c, const struct op_who *who, uint64_t now, struct err *e)
+{
+	return st_stmt_run(c->stmt[CAND_KEEP], e, "sssi", who->session,
+	    who->name, who->from, (int64_t)now);
 }
 
 int

@@ -61,15 +61,6 @@ st_clock_stop(struct st *st)
 	loop_timer_free(&st->clock);
 }
 
-/* Words of what went wrong, and the next look. */
-static void
-clock_done(struct st *st, int r, const struct err *e)
-{
-	if (r != 0)
-		log_warnx("%s", e->text);
-	st_clock_look(st);
-}
-
 /* ---- undo ---------------------------------------------------------------- */
 
 struct undo {
@@ -130,11 +121,26 @@ st_undo(struct st *st, int64_t rev, const struct st_revision *as,
 	*u = (struct undo){st, rev, *as, done, arg};
 	undo_name(session, sizeof session, rev);
 	st_gate_shut(st);
-	if (stream_join(st_stream_find(st, "commit")->stream, &e) != 0 ||
+	if (stream_join(st_op_commit_stream(st), &e) != 0 ||
 	    st_cand_drop(st->view.cand, session, NULL, &e) != 0)
 		undo_on_filled(u, &e);
 	else
 		st_rollback(st, session, rev - 1, rev, undo_on_filled, u);
+}
+
+/* It is said why, and tried again. */
+static void
+clock_undo_failed(struct st *st, int64_t rev, const struct err *why)
+{
+	struct stream *commit = st_op_commit_stream(st);
+	struct err e;
+
+	log_warnx(
+	    "revision=%lld cannot be undone: %s", (long long)rev, why->text);
+	if (stream_join(commit, &e) != 0 ||
+	    st_confirm_failed(stream_db(commit), rev, why->text,
+		clock_real() + UNDO_AGAIN, &e) != 0)
+		log_warnx("%s", e.text);
 }
 
 /* What the clock wanted undone. */
@@ -142,27 +148,15 @@ static void
 clock_on_undone(void *arg, struct st_job *j, const struct err *why)
 {
 	struct st *st = arg;
-	sqlite3 *commit;
-	struct err e;
 
 	if (why == NULL)
 		log_info("revision=%lld %s, nobody confirmed it",
 		    (long long)j->undoes,
 		    j->changes.n > 0 ? "is undone"
 				     : "had nothing to be undone");
-	if (why == NULL || !st->serving) {
-		st_clock_look(st);
-		return;
-	}
-	log_warnx("revision=%lld cannot be undone: %s", (long long)j->undoes,
-	    why->text);
-	commit = st->view.db(st, "commit");
-	clock_done(st,
-	    stream_join(st_stream_find(st, "commit")->stream, &e) != 0
-		? -1
-		: st_confirm_failed(commit, j->undoes, why->text,
-		      clock_real() + UNDO_AGAIN, &e),
-	    &e);
+	else if (st->serving)
+		clock_undo_failed(st, j->undoes, why);
+	st_clock_look(st);
 }
 
 static void
@@ -188,8 +182,7 @@ clock_on_committed(void *arg, struct st_job *j, const struct err *why)
 	if (why != NULL && st->serving && why->code != ERR_PARTIAL) {
 		log_warnx(
 		    "candidate=%s is not committed: %s", j->session, why->text);
-		if (stream_join(st_stream_find(st, "commit")->stream, &e) !=
-			0 ||
+		if (stream_join(st_op_commit_stream(st), &e) != 0 ||
 		    st_draft_failed(st->view.db(st, "commit"), j->session,
 			why->text, clock_real(), &e) != 0)
 			log_warnx("%s", e.text);

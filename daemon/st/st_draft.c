@@ -57,16 +57,6 @@ draft_first(sqlite3_stmt *s, struct st_draft *d)
 }
 
 int
-st_draft_begin(
-    sqlite3 *commit, const struct op_who *who, uint64_t now, struct err *e)
-{
-	return st_sql_run(commit, e,
-	    "INSERT INTO draft(session, operator, source, started) "
-	    "VALUES(?1, ?2, ?3, ?4) ON CONFLICT(session) DO NOTHING",
-	    "sssi", who->session, who->name, who->from, (int64_t)now);
-}
-
-int
 st_draft_get(sqlite3 *commit, const char *session, struct st_draft *d)
 {
 	return draft_first(

@@ -40,7 +40,7 @@ st_op_keep(struct st *st, const struct op_call *call, struct err *e)
 
 	if (r != 0 || !call->who.keep)
 		return r;
-	return st_draft_begin(stream_db(commit), &call->who, clock_real(), e);
+	return st_cand_keep(st->view.cand, &call->who, clock_real(), e);
 }
 
 int

@@ -160,21 +160,19 @@ resume_run(struct op_call *call)
 /* ---- update ----------------------------------------------------------------
  */
 
-/* All of it or nothing. */
-static int
-update_do(struct st *st, struct op_call *call, int64_t *n, struct err *e)
-{
-	struct stream *commit = st_op_commit_stream(st);
-	bool mine = str_equal(op_arg(call, "keep"), "mine");
-	int r = stream_join(commit, e);
+struct update_work {
+	struct op_call *call;
+	int64_t n; /* lines that were settled */
+};
 
-	if (r != 0 || (r = stream_mark(commit, e)) != 0)
-		return r;
-	r = st_update(&st->view, call->who.session, st->rev, mine, n, e);
-	if (r == 0)
-		return stream_mark_keep(commit, e);
-	stream_mark_undo(commit, NULL);
-	return r;
+static int
+update_do(void *arg, struct err *e)
+{
+	struct update_work *w = arg;
+	struct st *st = st_of(w->call);
+
+	return st_update(&st->view, w->call->who.session, st->rev,
+	    str_equal(op_arg(w->call, "keep"), "mine"), &w->n, e);
 }
 
 /* The streams of all domains in it are open. */
@@ -183,17 +181,17 @@ update_on_compared(void *arg, struct st_job *j, const struct err *why)
 {
 	struct op_call *call = arg;
 	struct st *st = j->st;
-	int64_t n = 0;
+	struct update_work w = {.call = call};
 	struct err e;
 
 	call->rev = st->rev;
 	if (why != NULL) {
 		op_finish(call, why);
-	} else if (update_do(st, call, &n, &e) != 0) {
+	} else if (st_stream_whole(st, update_do, &w, &e) != 0) {
 		op_finish(call, &e);
 	} else {
 		op_row(call);
-		op_put_int(call, "updated", n);
+		op_put_int(call, "updated", w.n);
 		st_answer_on_ack(st, st_op_commit_stream(st), call);
 	}
 	st_job_free(&j);

@@ -103,21 +103,31 @@ commit_fail(struct st_job *j, struct op_call *call, const struct err *e)
 	op_finish(call, e);
 }
 
-static void
-commit_on_done(void *arg, struct st_job *j, const struct err *e)
+/* The end of one that failed, or had nothing to do; false: it goes on. */
+static bool
+commit_ends(struct st_job *j, struct op_call *call, const struct err *e)
 {
-	struct op_call *call = arg;
-	struct st *st = j->st;
-
-	call->rev = st->rev;
+	call->rev = j->st->rev;
 	if (e != NULL) {
 		commit_fail(j, call, e);
 	} else if (j->changes.n == 0) {
 		op_warn(call, "nothing to commit");
 		op_finish(call, NULL);
 	} else {
-		st->count.commits++;
 		commit_warn(j, call);
+		return false;
+	}
+	return true;
+}
+
+static void
+commit_on_done(void *arg, struct st_job *j, const struct err *e)
+{
+	struct op_call *call = arg;
+	struct st *st = j->st;
+
+	if (!commit_ends(j, call, e)) {
+		st->count.commits++;
 		commit_warn_until(call, j->until);
 		commit_row(call, &j->rev, j->until);
 		op_finish(call, NULL);
@@ -165,8 +175,7 @@ commit_schedule(struct st *st, struct op_call *call, uint64_t at, struct err *e)
 	str_copy(d.session, sizeof d.session, call->who.session);
 	str_copy(d.comment, sizeof d.comment, comment != NULL ? comment : "");
 	if (r == 0)
-		r = st_draft_begin(
-		    stream_db(commit), &call->who, clock_real(), e);
+		r = st_cand_keep(st->view.cand, &call->who, clock_real(), e);
 	if (r == 0)
 		r = st_draft_schedule(st->view.cand, &d, e);
 	if (r != 0)
@@ -185,14 +194,7 @@ commit_on_checked(void *arg, struct st_job *j, const struct err *e)
 	uint64_t at = 0;
 	struct err why;
 
-	call->rev = st->rev;
-	if (e != NULL) {
-		commit_fail(j, call, e);
-	} else if (j->changes.n == 0) {
-		op_warn(call, "nothing to commit");
-		op_finish(call, NULL);
-	} else {
-		commit_warn(j, call);
+	if (!commit_ends(j, call, e)) {
 		st_moment(op_arg(call, "at"), clock_real(), &at, &why);
 		if (commit_schedule(st, call, at, &why) != 0)
 			op_finish(call, &why);

@@ -12,7 +12,7 @@
  */
 
 struct confirm_find {
-	const char *operator; /* whose; NULL = anybody's */
+	const char *whose;
 	struct st_confirm found;
 	unsigned n;
 };
@@ -22,7 +22,7 @@ confirm_look(void *arg, const struct st_confirm *c)
 {
 	struct confirm_find *f = arg;
 
-	if (f->operator!= NULL && strcmp(f->operator, c->operator) != 0)
+	if (strcmp(f->whose, c->operator) != 0)
 		return 0;
 	if (f->n++ == 0)
 		f->found = *c;
@@ -52,7 +52,7 @@ confirm_which(
     struct op_call *call, sqlite3 *commit, struct st_confirm *c, struct err *e)
 {
 	int64_t rev = op_arg_int(call, "rev", 0);
-	struct confirm_find f = {.operator= call->who.name };
+	struct confirm_find f = {.whose = call->who.name};
 	int r;
 
 	if (rev != 0) {

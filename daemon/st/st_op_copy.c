@@ -220,8 +220,9 @@ copy_collect(struct copy *c, const struct st_changes *changes, struct err *e)
  */
 
 static int
-copy_edits(struct copy *c, struct err *e)
+copy_edits(void *arg, struct err *e)
 {
+	struct copy *c = arg;
 	struct st *st = c->st;
 	struct st_editor by = {.view = &st->view,
 	    .seal = st->seal,
@@ -237,25 +238,16 @@ copy_edits(struct copy *c, struct err *e)
 	return r;
 }
 
-/* All of it or nothing. */
 static int
 copy_do(struct copy *c, const struct st_changes *changes, struct err *e)
 {
-	struct stream *commit = st_op_commit_stream(c->st);
 	char path[OBJ_PATH];
 	int r = copy_collect(c, changes, e);
 
 	obj_path_text(&c->from, path, sizeof path);
 	if (r == 0 && !c->found)
 		return err_set(e, ERR_ABSENT, "there is no %s", path);
-	if (r != 0 || (r = stream_join(commit, e)) != 0 ||
-	    (r = stream_mark(commit, e)) != 0)
-		return r;
-	if ((r = copy_edits(c, e)) == 0)
-		return stream_mark_keep(commit, e);
-	stream_mark_undo(commit, NULL);
-	st_cand_remember(c->st->view.cand, NULL, NULL, NULL);
-	return r;
+	return r != 0 ? r : st_stream_whole(c->st, copy_edits, c, e);
 }
 
 /* The name is free, in the candidate and among what runs. */

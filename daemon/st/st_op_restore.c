@@ -87,20 +87,14 @@ restore_row(const struct restore *b)
 
 /* All that differs, in one turn: the candidate has all of it or nothing. */
 static int
-restore_fill(struct restore *b, struct err *e)
+restore_fill(void *arg, struct err *e)
 {
-	struct stream *commit = st_op_commit_stream(b->st);
-	int r;
+	struct restore *b = arg;
+	int r = st_op_keep(b->st, b->call, e);
 
-	if ((r = st_op_keep(b->st, b->call, e)) != 0 ||
-	    (r = stream_mark(commit, e)) != 0)
-		return r;
-	r = st_restore_fill(
-	    &b->st->view, b->call->who.session, b->st->rev, &b->changes, e);
-	if (r == 0)
-		return stream_mark_keep(commit, e);
-	stream_mark_undo(commit, NULL);
-	return r;
+	return r != 0 ? r
+		      : st_restore_fill(&b->st->view, b->call->who.session,
+			    b->st->rev, &b->changes, e);
 }
 
 static void
@@ -114,7 +108,7 @@ restore_on_next(void *arg)
 		loop_timer_set(b->next, 0);
 		return;
 	}
-	if (r == 0 && (r = restore_fill(b, &e)) == 0)
+	if (r == 0 && (r = st_stream_whole(b->st, restore_fill, b, &e)) == 0)
 		restore_row(b);
 	restore_finish(b, r != 0 ? &e : NULL);
 }

@@ -111,8 +111,9 @@ rollback_field(struct rollback *b, const char *path, const char *field,
  * whose other columns are shown: sqlite.org/lang_select.html, "Bare columns
  * in an aggregate query". */
 static int
-rollback_fill(struct rollback *b, struct err *e)
+rollback_fill(void *arg, struct err *e)
 {
+	struct rollback *b = arg;
 	sqlite3_stmt *s = st_sql(b->st->view.db(b->st, "commit"), e,
 	    "SELECT path, field, old, min(rev * 1000000000 + n) FROM change "
 	    "WHERE rev > ?1 AND rev <= ?2 GROUP BY path, field "
@@ -157,24 +158,11 @@ static void
 rollback_on_open(void *arg, const struct err *why)
 {
 	struct rollback *b = arg;
-	struct stream *commit;
 	struct err e;
-	int r;
 
-	if (why != NULL) {
-		rollback_end(b, why);
-		return;
-	}
-	commit = st_stream_find(b->st, "commit")->stream;
-	if ((r = stream_join(commit, &e)) == 0 &&
-	    (r = stream_mark(commit, &e)) == 0) {
-		r = rollback_fill(b, &e);
-		if (r == 0)
-			r = stream_mark_keep(commit, &e);
-		else
-			stream_mark_undo(commit, NULL);
-	}
-	rollback_end(b, r != 0 ? &e : NULL);
+	if (why == NULL && st_stream_whole(b->st, rollback_fill, b, &e) != 0)
+		why = &e;
+	rollback_end(b, why);
 }
 
 /* Streams of domains that were touched; those of deleted ones too. */

@@ -246,6 +246,23 @@ st_streams_close(struct st *st)
 		stream_close_one(s);
 }
 
+int
+st_stream_whole(struct st *st, st_whole_fn *fn, void *arg, struct err *e)
+{
+	struct stream *commit = st_stream_find(st, "commit")->stream;
+	int r;
+
+	if ((r = stream_join(commit, e)) != 0 ||
+	    (r = stream_mark(commit, e)) != 0)
+		return r;
+	if ((r = fn(arg, e)) == 0)
+		return stream_mark_keep(commit, e);
+	stream_mark_undo(commit, NULL);
+	/* what was resolved may have been undone */
+	st_cand_remember(st->view.cand, NULL, NULL, NULL);
+	return r;
+}
+
 /* ---- holds --------------------------------------------------------------- */
 
 /* All that was waited for is there, or something failed. */
