@@ -3,15 +3,14 @@
  * a path, is made so by one commit. What runs already is not touched: a file
  * that says what runs makes no commit at all.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "console.h"
-#include "daemon/base/map.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
-
-#define APPLY_WINDOW 1024 /* requests sent ahead; half of them are awaited */
 
 struct apply_run {
 	struct session *s;
@@ -21,14 +20,7 @@ struct apply_run {
 	json_t *said;  /* path -> values, of the file */
 	json_t *above; /* what lies above these stays as it is */
 	int status;    /* exit status of the first error */
-};
-
-/* A line on its way. */
-struct apply_sent {
-	struct apply_run *a;
-	unsigned line; /* of the file; 0 = none of it */
-	char *text;
-	struct command command;
+	bool stop;     /* there was one */
 };
 
 static int
@@ -42,39 +34,23 @@ apply_fail(struct apply_run *a, enum err_code code, const char *words)
 		.place = a->place, .at = REPORT_NOWHERE, .err = &e});
 }
 
+/* Keep the first error: nothing more is read then. */
 static void
-apply_on_reply(void *arg, struct reply *reply)
+apply_note(struct apply_run *a, int status)
 {
-	struct apply_sent *sent = arg;
-	struct apply_run *a = sent->a;
-	struct place p = {
-	    .file = a->file, .line = sent->line, .text = sent->text};
-
 	if (a->status == 0)
-		a->status = command_show(a->s, sent->line != 0 ? &p : a->place,
-		    &sent->command, reply);
-	command_fini(&sent->command);
-	free(sent->text);
-	free(sent);
+		a->status = status;
+	a->stop = a->status != 0 || a->s->conn.interrupted;
 }
 
-/* The command is taken. */
 static void
-apply_send(struct apply_run *a, unsigned line, const char *text,
-    struct command *c, const struct op *op, json_t *args)
+apply_on_reply(
+    void *arg, const struct place *p, struct command *c, struct reply *reply)
 {
-	struct apply_sent *sent = xcalloc(1, sizeof *sent);
-	struct conn *conn = &a->s->conn;
+	struct apply_run *a = arg;
 
-	sent->a = a;
-	sent->line = line;
-	sent->text = xstrdup(text);
-	sent->command = *c;
-	memset(c, 0, sizeof *c);
-	session_ran(a->s, op);
-	conn_send(conn, op->name, args, apply_on_reply, sent);
-	if (conn->open >= APPLY_WINDOW)
-		conn_wait(conn, APPLY_WINDOW / 2);
+	if (a->status == 0)
+		apply_note(a, command_show(a->s, p, c, reply));
 }
 
 /* ---- the file ------------------------------------------------------------ */
@@ -109,63 +85,83 @@ apply_say(struct apply_run *a, json_t *args)
 		json_object_update(said, values);
 }
 
+/* An error of the file, behind what the lines before it brought. */
 static void
-apply_line(struct apply_run *a, unsigned line, const char *text)
+apply_refuse(struct apply_run *a, const struct report *why)
 {
-	struct place p = {.file = a->file, .line = line, .text = text};
+	conn_wait(&a->s->conn, 0);
+	if (a->status == 0)
+		apply_note(a, report(a->s, why));
+}
+
+static void
+apply_line(struct apply_run *a, const struct place *p)
+{
 	struct command c;
+	struct report why;
 	struct err e;
 
-	if (command_parse(a->s, &p, &c) != 0) {
-		conn_wait(&a->s->conn, 0);
-		if (a->status == 0)
-			a->status = command_refuse(a->s, &p, &c);
+	if (command_parse(a->s, p, &c) != 0) {
+		why = command_why(p, &c);
+		apply_refuse(a, &why);
 	} else if (c.walk.op != a->set || c.npipes != 0) {
-		conn_wait(&a->s->conn, 0);
 		err_set(&e, ERR_SYNTAX, "apply takes set lines only");
-		if (a->status == 0)
-			a->status = report(a->s,
-			    &(struct report){.place = &p, .at = 0, .err = &e});
+		apply_refuse(a, &(struct report){.place = p, .err = &e});
 	} else {
 		apply_say(a, c.walk.args);
-		apply_send(a, line, text, &c, a->set, json_incref(c.walk.args));
+		command_send(a->s, p, &c, apply_on_reply, a);
 	}
 	command_fini(&c);
 }
 
 static void
+apply_lines(struct apply_run *a, int fd)
+{
+	struct place p = {.file = a->file};
+	struct input in;
+	struct err e;
+	char *text;
+	size_t n;
+
+	input_init(&in, a->s->conn.loop, fd);
+	while (!a->stop && (text = input_line(&in, &a->stop, &n)) != NULL) {
+		p.line++;
+		p.text = text;
+		if (input_text(text, n, &e) != 0)
+			apply_refuse(a,
+			    &(struct report){
+				.place = &(struct place){.file = p.file,
+				    .line = p.line},
+				.at = REPORT_NOWHERE,
+				.err = &e});
+		else if (!command_is_blank(text))
+			apply_line(a, &p);
+		apply_note(a, 0);
+	}
+	if (in.failed && a->status == 0)
+		apply_note(a, apply_fail(a, ERR_IO, "the file cannot be read"));
+	input_fini(&in);
+}
+
+static void
 apply_file(struct apply_run *a)
 {
-	FILE *f = strcmp(a->file, "-") == 0 ? stdin : fopen(a->file, "re");
-	unsigned line = 0;
-	char *text = NULL;
-	size_t room = 0;
+	bool plain = strcmp(a->file, "-") != 0;
+	int fd = plain ? open(a->file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
 	struct err e;
-	ssize_t n;
 
-	if (f == NULL) {
+	if (fd < 0) {
 		err_errno(&e, ERR_INVALID, "%s", a->file);
-		a->status = report(a->s,
-		    &(struct report){
-			.place = a->place, .at = REPORT_NOWHERE, .err = &e});
+		apply_note(a,
+		    report(a->s,
+			&(struct report){.place = a->place,
+			    .at = REPORT_NOWHERE,
+			    .err = &e}));
 		return;
 	}
-	while (a->status == 0 && !a->s->conn.interrupted &&
-	    (n = getline(&text, &room, f)) > 0) {
-		line++;
-		while (n > 0 && strchr("\r\n", text[n - 1]) != NULL)
-			text[--n] = '\0';
-		if (strlen(text) != (size_t)n)
-			a->status = apply_fail(a, ERR_SYNTAX,
-			    "a NUL byte stands in the file: it is no text");
-		else if (!command_is_blank(text))
-			apply_line(a, line, text);
-	}
-	if (ferror(f) && a->status == 0)
-		a->status = apply_fail(a, ERR_IO, "the file cannot be read");
-	free(text);
-	if (f != stdin)
-		fclose(f);
+	apply_lines(a, fd);
+	if (plain)
+		close(fd);
 	conn_wait(&a->s->conn, 0);
 }
 
@@ -222,7 +218,10 @@ apply_prune_line(struct apply_run *a, const char *text, char gone[OBJ_PATH])
 		args = json_pack("{s:s}", "path", path);
 		if (said != NULL)
 			json_object_set(args, "fields", fields);
-		apply_send(a, 0, text, &c, a->remove, args);
+		json_decref(c.walk.args);
+		c.walk.args = args;
+		c.walk.op = a->remove;
+		command_send(a->s, a->place, &c, apply_on_reply, a);
 	}
 	json_decref(fields);
 	command_fini(&c);
@@ -272,18 +271,6 @@ apply_prune(struct apply_run *a, const char *path)
 }
 
 /* ---- the end ------------------------------------------------------------- */
-
-static void
-apply_discard(struct apply_run *a)
-{
-	struct reply reply;
-
-	if (a->s->conn.rpc == NULL || a->s->set_discard == NULL)
-		return;
-	conn_call(&a->s->conn, a->s->set_discard->name, NULL, &reply);
-	reply_fini(&reply);
-	a->s->dirty = false;
-}
 
 /* Show what an operation without arguments, or with these, answers. */
 static int
@@ -405,7 +392,7 @@ apply_run(struct session *s, const struct place *p, json_t *args)
 	if (a.status == 0)
 		a.status = apply_settle(&a);
 	if (a.status != 0 || s->opt->dry)
-		apply_discard(&a);
+		session_discard(s);
 	json_decref(a.said);
 	json_decref(a.above);
 	return a.status;

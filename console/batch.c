@@ -17,21 +17,10 @@
 #include "console.h"
 #include "daemon/base/mem.h"
 
-#define BATCH_WINDOW 1024 /* requests sent ahead; half of them are awaited */
-#define BATCH_LINE (1u << 20) /* bytes of one line */
-
 struct batch {
 	struct session *s;
 	int status; /* exit status of the first error */
 	bool stop;  /* no further line is read */
-};
-
-/* A request on its way. */
-struct batch_sent {
-	struct batch *b;
-	struct place place;
-	char *text;
-	struct command command;
 };
 
 /* Keep the first error; decide whether it ends the batch. */
@@ -47,47 +36,16 @@ batch_note(struct batch *b, int status)
 		b->stop = true;
 }
 
-/* The end of a request, whatever became of it. */
-static void
-batch_sent_free(struct batch_sent *sent)
-{
-	command_fini(&sent->command);
-	free(sent->text);
-	free(sent);
-}
-
 /* Replies come in the order of the lines. Behind the error that stopped the
  * batch they are of no interest: the candidate will be dropped. */
 static void
-batch_on_reply(void *arg, struct reply *reply)
+batch_on_reply(
+    void *arg, const struct place *p, struct command *c, struct reply *reply)
 {
-	struct batch_sent *sent = arg;
-	struct batch *b = sent->b;
+	struct batch *b = arg;
 
 	if (!b->stop)
-		batch_note(
-		    b, command_show(b->s, &sent->place, &sent->command, reply));
-	batch_sent_free(sent);
-}
-
-/* Send a command ahead; the window bounds what is on its way. */
-static void
-batch_send(struct batch *b, const struct place *p, struct command *c)
-{
-	struct batch_sent *sent = xcalloc(1, sizeof *sent);
-	struct conn *conn = &b->s->conn;
-
-	sent->b = b;
-	sent->text = xstrdup(p->text);
-	sent->place = *p;
-	sent->place.text = sent->text;
-	sent->command = *c;
-	memset(c, 0, sizeof *c);
-	session_ran(b->s, sent->command.walk.op);
-	conn_send(conn, sent->command.walk.op->name,
-	    json_incref(sent->command.walk.args), batch_on_reply, sent);
-	if (conn->open >= BATCH_WINDOW)
-		conn_wait(conn, BATCH_WINDOW / 2);
+		batch_note(b, command_show(b->s, p, c, reply));
 }
 
 /* set, delete and what else changes an object and answers without rows. */
@@ -156,7 +114,7 @@ batch_command(struct batch *b, const struct place *p)
 	if (status == 0 && words == NULL)
 		batch_confirmed(b, &c);
 	if (status == 0 && words == NULL && batch_can_send(b, &c)) {
-		batch_send(b, p, &c);
+		command_send(s, p, &c, batch_on_reply, b);
 		return;
 	}
 	conn_wait(&s->conn, 0);
@@ -211,27 +169,6 @@ batch_refuse(struct batch *b, const struct place *p, const struct err *e)
 			    .place = p, .at = REPORT_NOWHERE, .err = e}));
 }
 
-/* A line as it was read; refused when it is no text. */
-static bool
-batch_take_line(
-    struct batch *b, const char *file, unsigned line, char *text, size_t n)
-{
-	struct place p = {.file = file, .line = line};
-	struct err e;
-
-	while (n > 0 && text[n - 1] == '\r')
-		text[--n] = '\0';
-	if (n <= BATCH_LINE && strlen(text) == n)
-		return true;
-	if (n > BATCH_LINE)
-		err_set(
-		    &e, ERR_TOOBIG, "a line has at most %u bytes", BATCH_LINE);
-	else
-		err_set(&e, ERR_SYNTAX, "a NUL byte stands in the line");
-	batch_refuse(b, &p, &e);
-	return false;
-}
-
 /* Every line of a file that is a text. */
 static void
 batch_file(struct batch *b, int fd, const char *file)
@@ -245,8 +182,11 @@ batch_file(struct batch *b, int fd, const char *file)
 	input_init(&in, b->s->conn.loop, fd);
 	while (!b->stop && (text = input_line(&in, &b->stop, &n)) != NULL) {
 		line++;
-		if (batch_take_line(b, file, line, text, n))
+		if (input_text(text, n, &e) == 0)
 			batch_line(b, file, line, text);
+		else
+			batch_refuse(
+			    b, &(struct place){.file = file, .line = line}, &e);
 	}
 	if (in.failed) {
 		err_errno(&e, ERR_INVALID, "%s", file);
@@ -300,14 +240,9 @@ static void
 batch_drop(struct batch *b)
 {
 	struct session *s = b->s;
-	struct reply reply;
 
-	if (!s->dirty || s->resumed || s->set_discard == NULL ||
-	    s->conn.rpc == NULL || b->status == err_exit(ERR_TIMEOUT))
-		return;
-	conn_call(&s->conn, s->set_discard->name, NULL, &reply);
-	reply_fini(&reply);
-	s->dirty = false;
+	if (s->dirty && !s->resumed && b->status != err_exit(ERR_TIMEOUT))
+		session_discard(s);
 }
 
 /* Check, then show what would change: 10 when something would. */

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "console.h"
+#include "daemon/base/mem.h"
+
+#define COMMAND_WINDOW 1024 /* requests sent ahead */
 
 bool
 command_is_blank(const char *line)
@@ -104,17 +107,24 @@ command_parse(struct session *s, const struct place *p, struct command *c)
 	return secret_load(&c->walk, !s->opt->restricted, &c->wrong.err);
 }
 
+struct report
+command_why(const struct place *p, const struct command *c)
+{
+	return (struct report){.place = p,
+	    .at = c->wrong_at,
+	    .err = &c->wrong.err,
+	    .op = c->walk.op,
+	    .next = c->wrong.next,
+	    .nnext = c->wrong.nnext};
+}
+
 int
 command_refuse(
     struct session *s, const struct place *p, const struct command *c)
 {
-	return report(s,
-	    &(struct report){.place = p,
-		.at = c->wrong_at,
-		.err = &c->wrong.err,
-		.op = c->walk.op,
-		.next = c->wrong.next,
-		.nnext = c->wrong.nnext});
+	struct report why = command_why(p, c);
+
+	return report(s, &why);
 }
 
 void
@@ -251,6 +261,46 @@ command_run(struct session *s, const struct place *p, struct command *c)
 		status = EXIT_INTERRUPTED;
 	reply_fini(&reply);
 	return status;
+}
+
+/* A command on its way. */
+struct command_sent {
+	struct place place;
+	char *text;
+	struct command command;
+	command_sent_fn *fn;
+	void *arg;
+};
+
+static void
+command_on_reply(void *arg, struct reply *reply)
+{
+	struct command_sent *sent = arg;
+
+	sent->fn(sent->arg, &sent->place, &sent->command, reply);
+	command_fini(&sent->command);
+	free(sent->text);
+	free(sent);
+}
+
+void
+command_send(struct session *s, const struct place *p, struct command *c,
+    command_sent_fn *fn, void *arg)
+{
+	struct command_sent *sent = xcalloc(1, sizeof *sent);
+
+	sent->fn = fn;
+	sent->arg = arg;
+	sent->text = xstrdup(p->text);
+	sent->place = *p;
+	sent->place.text = sent->text;
+	sent->command = *c;
+	memset(c, 0, sizeof *c);
+	session_ran(s, sent->command.walk.op);
+	conn_send(&s->conn, sent->command.walk.op->name,
+	    json_incref(sent->command.walk.args), command_on_reply, sent);
+	if (s->conn.open >= COMMAND_WINDOW)
+		conn_wait(&s->conn, COMMAND_WINDOW / 2);
 }
 
 int

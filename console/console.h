@@ -162,6 +162,8 @@ int session_open(struct session *, struct err *); /* also once more */
 #define SESSION_WORDS 320
 int session_reopen(struct session *, char words[SESSION_WORDS], struct err *);
 unsigned session_left(struct session *); /* candidates left before */
+/* Forget the candidate, where there is a server. */
+void session_discard(struct session *);
 /* Rows of `compare`, or -1 with the error in the reply. */
 long session_changes(struct session *, struct reply *);
 /* Note what a finished operation did to the candidate. */
@@ -173,6 +175,32 @@ struct place {
 	unsigned line;	  /* from 1; 0 = does not matter */
 	const char *text;
 };
+
+/* ---- report.c ----------------------------------------------------------- */
+
+/*
+ * Tell an error: words and caret on standard error, or the envelope on
+ * standard output. at is the byte of the line, or REPORT_NOWHERE.
+ * Returns the exit status.
+ */
+#define REPORT_NOWHERE SIZE_MAX
+struct report {
+	const struct place *place; /* may be NULL */
+	size_t at;
+	const struct err *err;
+	const struct op *op;	    /* may be NULL */
+	const char *path;	    /* of the object concerned; may be NULL */
+	json_t *data;		    /* error.data of the server; may be NULL */
+	const struct op_next *next; /* what may stand there */
+	size_t nnext;
+};
+int report(struct session *, const struct report *);
+/* The words alone, in lines; nothing is written. */
+void report_text(const struct session *, const struct report *, struct buf *);
+/* The same as report for words without a place. */
+int report_err(struct session *, const struct err *);
+void report_note(struct session *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* ---- command.c ---------------------------------------------------------- */
 
@@ -198,9 +226,20 @@ int command_parse(struct session *, const struct place *, struct command *);
 /* Tell why it was not understood; the exit status. */
 int command_refuse(
     struct session *, const struct place *, const struct command *);
+/* The same for report(): it points into the command. */
+struct report command_why(const struct place *, const struct command *);
 void command_fini(struct command *);
 /* Run it and show what came; the exit status. */
 int command_run(struct session *, const struct place *, struct command *);
+/*
+ * Send it ahead and go on; fn is told the reply, in the order of the lines. The
+ * command is taken. A window bounds what is on its way: half of it is awaited
+ * when it is full.
+ */
+typedef void command_sent_fn(
+    void *arg, const struct place *, struct command *, struct reply *);
+void command_send(struct session *, const struct place *, struct command *,
+    command_sent_fn *, void *arg);
 /* Show a reply to it. */
 int command_show(
     struct session *, const struct place *, struct command *, struct reply *);
@@ -283,32 +322,6 @@ wchar_t *text_wide(const char *utf8); /* to be freed; bad bytes become '?' */
 char *text_narrow(const wchar_t *, size_t n); /* to be freed */
 void text_safe(struct buf *, const char *s);  /* escaped, lines kept */
 
-/* ---- report.c ----------------------------------------------------------- */
-
-/*
- * Tell an error: words and caret on standard error, or the envelope on
- * standard output. at is the byte of the line, or REPORT_NOWHERE.
- * Returns the exit status.
- */
-#define REPORT_NOWHERE SIZE_MAX
-struct report {
-	const struct place *place; /* may be NULL */
-	size_t at;
-	const struct err *err;
-	const struct op *op;	    /* may be NULL */
-	const char *path;	    /* of the object concerned; may be NULL */
-	json_t *data;		    /* error.data of the server; may be NULL */
-	const struct op_next *next; /* what may stand there */
-	size_t nnext;
-};
-int report(struct session *, const struct report *);
-/* The words alone, in lines; nothing is written. */
-void report_text(const struct session *, const struct report *, struct buf *);
-/* The same as report for words without a place. */
-int report_err(struct session *, const struct err *);
-void report_note(struct session *, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
 /* ---- input.c: lines of a script ----------------------------------------- */
 
 struct input {
@@ -326,6 +339,9 @@ void input_fini(struct input *);
  * While it is waited for the connection works. NULL: at the end, when it
  * failed, or when somebody set stop meanwhile. */
 char *input_line(struct input *, const bool *stop, size_t *n);
+
+/* A line as it was read becomes a text; -ERR_TOOBIG, -ERR_SYNTAX for a NUL. */
+int input_text(char *line, size_t n, struct err *);
 
 /* ---- batch.c, edit.c, pager.c ------------------------------------------- */
 

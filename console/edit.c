@@ -246,7 +246,6 @@ edit_run_block(struct edit *e, const char *block)
 {
 	bool clean = !e->s->dirty;
 	unsigned line = 0;
-	struct reply reply;
 	int status = 0;
 	char *text;
 
@@ -268,9 +267,7 @@ edit_run_block(struct edit *e, const char *block)
 		return;
 	if (clean && e->s->dirty && !e->s->resumed &&
 	    e->s->set_discard != NULL) {
-		conn_call(&e->s->conn, e->s->set_discard->name, NULL, &reply);
-		reply_fini(&reply);
-		e->s->dirty = false;
+		session_discard(e->s);
 		report_note(e->s, "the changes of the block were discarded");
 	} else {
 		report_note(e->s, "the block ended at line %u", line);

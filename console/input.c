@@ -10,7 +10,8 @@
 
 #include "console.h"
 
-#define INPUT_READ 65536 /* bytes asked for at once */
+#define INPUT_READ 65536      /* bytes asked for at once */
+#define INPUT_LINE (1u << 20) /* bytes of one line */
 
 void
 input_init(struct input *in, struct loop *loop, int fd)
@@ -110,4 +111,17 @@ input_line(struct input *in, const bool *stop, size_t *n)
 	line[*n] = '\0';
 	in->seen = in->at = in->buf.len;
 	return line;
+}
+
+int
+input_text(char *line, size_t n, struct err *e)
+{
+	while (n > 0 && line[n - 1] == '\r')
+		line[--n] = '\0';
+	if (n > INPUT_LINE)
+		return err_set(
+		    e, ERR_TOOBIG, "a line has at most %u bytes", INPUT_LINE);
+	return strlen(line) == n
+	    ? 0
+	    : err_set(e, ERR_SYNTAX, "a NUL byte stands in the line");
 }

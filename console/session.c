@@ -171,6 +171,18 @@ session_fini(struct session *s)
 	conn_fini(&s->conn);
 }
 
+void
+session_discard(struct session *s)
+{
+	struct reply reply;
+
+	if (s->conn.rpc == NULL || s->set_discard == NULL)
+		return;
+	conn_call(&s->conn, s->set_discard->name, NULL, &reply);
+	reply_fini(&reply);
+	s->dirty = false;
+}
+
 long
 session_changes(struct session *s, struct reply *reply)
 {

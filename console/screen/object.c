@@ -300,9 +300,7 @@ object_free(struct page *p)
 	free(x);
 }
 
-static const struct page_ops object_ops = {
-    .where = KEY_LIST | KEY_OBJECTS | KEY_TABS,
-    .draw = object_draw,
+static const struct page_ops object_ops = {.draw = object_draw,
     .press = object_press,
     .act = object_act,
     .tick = object_tick,
@@ -318,6 +316,7 @@ object_new(struct screen *s, const struct obj_path *path)
 	struct object *x = xcalloc(1, sizeof *x);
 
 	x->page.ops = &object_ops;
+	x->page.where = KEY_LIST | KEY_OBJECTS | KEY_TABS;
 	x->page.s = s;
 	if (path != NULL) {
 		x->path = *path;

@@ -504,7 +504,7 @@ form_free(struct page *p)
 	free(x);
 }
 
-static const struct page_ops form_ops = {.where = 0,
+static const struct page_ops form_ops = {
     .foot = " Enter Set  Tab Next  Space Choose  Ctrl-U Clear  "
 	    "Esc Back",
     .draw = form_draw,

@@ -269,20 +269,7 @@ list_free(struct page *p)
 	free(l);
 }
 
-static const struct page_ops list_ops = {.where = KEY_LIST,
-    .draw = list_draw,
-    .press = list_press,
-    .act = list_act,
-    .tick = list_tick,
-    .bind = list_bind,
-    .grid = list_grid,
-    .params = list_params,
-    .path = list_path,
-    .free = list_free};
-
-static const struct page_ops list_objects_ops = {
-    .where = KEY_LIST | KEY_OBJECTS,
-    .draw = list_draw,
+static const struct page_ops list_ops = {.draw = list_draw,
     .press = list_press,
     .act = list_act,
     .tick = list_tick,
@@ -293,11 +280,12 @@ static const struct page_ops list_objects_ops = {
     .free = list_free};
 
 static struct list *
-list_alloc(struct screen *s, const struct page_ops *ops)
+list_alloc(struct screen *s, unsigned where)
 {
 	struct list *l = xcalloc(1, sizeof *l);
 
-	l->page.ops = ops;
+	l->page.ops = &list_ops;
+	l->page.where = where;
 	l->page.s = s;
 	grid_init(&l->grid);
 	entry_set(&l->entry, "");
@@ -326,7 +314,7 @@ list_name(struct list *l, const struct op *op)
 struct page *
 list_new(struct screen *s, const struct op *op, json_t *params)
 {
-	struct list *l = list_alloc(s, &list_ops);
+	struct list *l = list_alloc(s, KEY_LIST);
 
 	l->params = params;
 	str_copy(l->op, sizeof l->op, op->name);
@@ -340,7 +328,7 @@ list_new(struct screen *s, const struct op *op, json_t *params)
 struct page *
 list_of(struct screen *s, const struct view *v)
 {
-	struct list *l = list_alloc(s, &list_ops);
+	struct list *l = list_alloc(s, KEY_LIST);
 
 	str_copy(l->op, sizeof l->op, v->op->name);
 	str_copy(l->brief, sizeof l->brief, v->op->brief);
@@ -353,7 +341,7 @@ list_of(struct screen *s, const struct view *v)
 struct page *
 list_objects(struct screen *s, const struct obj_path *kind)
 {
-	struct list *l = list_alloc(s, &list_objects_ops);
+	struct list *l = list_alloc(s, KEY_LIST | KEY_OBJECTS);
 
 	list_objects_open(l, kind);
 	if (l->live)

@@ -432,8 +432,7 @@ overview_free(struct page *p)
 	free(o);
 }
 
-static const struct page_ops overview_ops = {.where = KEY_OVERVIEW,
-    .draw = overview_draw,
+static const struct page_ops overview_ops = {.draw = overview_draw,
     .act = overview_act,
     .tick = overview_tick,
     .grid = overview_grid,
@@ -447,6 +446,7 @@ overview_new(struct screen *s)
 	size_t n = 0, i;
 
 	o->page.ops = &overview_ops;
+	o->page.where = KEY_OVERVIEW;
 	o->page.s = s;
 	str_copy(o->page.name, sizeof o->page.name, "Overview");
 	grid_init(&o->grid);

@@ -136,10 +136,8 @@ words_free(struct page *p)
 	free(w);
 }
 
-static const struct page_ops words_ops = {.where = KEY_TEXT,
-    .draw = words_draw,
-    .act = words_act,
-    .free = words_free};
+static const struct page_ops words_ops = {
+    .draw = words_draw, .act = words_act, .free = words_free};
 
 struct page *
 words_new(struct screen *s, const char *name, char *text)
@@ -147,6 +145,7 @@ words_new(struct screen *s, const char *name, char *text)
 	struct words *w = xcalloc(1, sizeof *w);
 
 	w->page.ops = &words_ops;
+	w->page.where = KEY_TEXT;
 	w->page.s = s;
 	str_copy(w->page.name, sizeof w->page.name, name);
 	w->text = text;

@@ -45,13 +45,9 @@ static void
 run_refuse(struct screen *s, const char *title, const struct place *p,
     const struct command *c)
 {
-	box_error(s, title,
-	    &(struct report){.place = p,
-		.at = c->wrong_at,
-		.err = &c->wrong.err,
-		.op = c->walk.op,
-		.next = c->wrong.next,
-		.nnext = c->wrong.nnext});
+	struct report why = command_why(p, c);
+
+	box_error(s, title, &why);
 }
 
 /* Ask and wait; Ctrl-C ends the waiting. False: it was told why. */

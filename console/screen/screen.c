@@ -81,7 +81,7 @@ screen_draw_foot(struct screen *s)
 	if (p->ops->foot != NULL)
 		buf_str(&b, p->ops->foot);
 	else
-		key_foot(p->ops->where, &s->session->table, width, &b);
+		key_foot(p->where, &s->session->table, width, &b);
 	draw_text(row + 1, 0, width, TONE_HEAD, b.data != NULL ? b.data : "");
 	buf_fini(&b);
 }
@@ -158,7 +158,7 @@ screen_enter(struct screen *s, const struct key *k)
 	struct page *p = s->top;
 	struct obj_path path;
 
-	if (!(p->ops->where & KEY_OBJECTS) || !p->ops->path(p, false, &path))
+	if (!(p->where & KEY_OBJECTS) || !p->ops->path(p, false, &path))
 		page_act(p, k);
 	else if (object_has_tabs(s, &path))
 		page_push(s, object_new(s, &path));
@@ -172,7 +172,7 @@ screen_help(struct screen *s)
 {
 	struct buf b = BUF_INIT;
 
-	key_help(page_under(s)->ops->where, &b);
+	key_help(page_under(s)->where, &b);
 	box_words(s, "Keys", buf_take(&b));
 }
 
@@ -301,7 +301,7 @@ screen_press(struct screen *s, int press)
 	s->note[0] = '\0';
 	if (p->ops->press != NULL && p->ops->press(p, press))
 		return;
-	k = key_find(press, page_under(s)->ops->where);
+	k = key_find(press, page_under(s)->where);
 	if (k != NULL)
 		screen_act(s, k);
 }

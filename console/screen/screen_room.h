@@ -242,7 +242,6 @@ struct screen;
 struct page;
 
 struct page_ops {
-	unsigned where;	  /* KEY_* */
 	bool box;	  /* what is below stays in sight */
 	const char *foot; /* the last line, where the table has none */
 	void (*draw)(struct page *, const struct area *);
@@ -264,6 +263,7 @@ struct page {
 	const struct page_ops *ops;
 	struct screen *s;
 	struct page *below;
+	unsigned where; /* KEY_* */
 	char name[160]; /* in the title */
 	bool typing;	/* characters are text now, also pasted ones */
 };
