@@ -20,7 +20,7 @@ tm() {
 	env -u TMUX LC_ALL=C.UTF-8 tmux -S "$dir/tmux" -f "$dir/tmux.conf" "$@"
 }
 # A session that stays: without one the server of tmux would end.
-tm new-session -d -s stays 'sleep 3600'
+tm new-session -d -s stays cat
 screen_end() {
 	tm kill-server 2> /dev/null
 	[ -n "${served:-}" ] && kill "$served" 2> /dev/null

@@ -230,7 +230,7 @@ typed() {
 	tmux -L "$group" -f /dev/null new-session -d -x 120 -y 40 \
 	    "ssh -F /dev/null -i $dir/key -p $sshport \
 	    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
-	    -o LogLevel=ERROR -t $anna@127.0.0.1; echo left \$?; sleep 60"
+	    -o LogLevel=ERROR -t $anna@127.0.0.1; echo left \$?; cat"
 	eventually on_screen "$anna@srv1>" &&
 	    type_in 'set domain demo.test user 109 name Typed' &&
 	    eventually on_screen "$anna@srv1#" && type_in 'commit' &&

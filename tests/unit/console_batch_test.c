@@ -1,18 +1,7 @@
 /* The console by script: what it prints, what it refuses, how it exits. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "console/console.h"
-#include "tests/lib/console_server.h"
-
-static struct console_server server;
-static struct console_result got;
+#include "tests/unit/console_fixture.h"
 
 #define RUN(...) run(NULL, (const char *const[]){__VA_ARGS__, NULL})
 #define RUN_IN(input, ...) run(input, (const char *const[]){__VA_ARGS__, NULL})
@@ -33,13 +22,6 @@ out_is(const char *want)
 }
 
 static void
-err_has(const char *want)
-{
-	if (strstr(got.err, want) == NULL)
-		fail_msg("not in standard error: %s\n%s", want, got.err);
-}
-
-static void
 log_has(const char *want, bool there)
 {
 	char *log = console_server_log(&server);
@@ -48,25 +30,6 @@ log_has(const char *want, bool there)
 		fail_msg("%s in the log: %s\n%s", there ? "not" : "still", want,
 		    log);
 	free(log);
-}
-
-static int
-start(void **state)
-{
-	(void)state;
-	memset(&got, 0, sizeof got);
-	console_server_start(&server);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	console_result_fini(&got);
-	memset(&got, 0, sizeof got);
-	console_server_stop(&server);
-	return 0;
 }
 
 /* A table: headings, columns as wide as their cells, seconds for people,

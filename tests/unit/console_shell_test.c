@@ -2,23 +2,12 @@
  * more. */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "console/console.h"
-#include "tests/lib/console_server.h"
-
-static struct console_server server;
-static struct console_result got;
+#include "tests/unit/console_fixture.h"
 
 /* As sshd starts it. */
 static int
@@ -42,32 +31,6 @@ ssh(const char *command)
 	console_run(&server, shell_main, words, NULL, &got);
 	unsetenv("SSH_ORIGINAL_COMMAND");
 	return got.status;
-}
-
-static int
-start(void **state)
-{
-	(void)state;
-	memset(&got, 0, sizeof got);
-	console_server_start(&server);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	console_result_fini(&got);
-	memset(&got, 0, sizeof got);
-	console_server_stop(&server);
-	return 0;
-}
-
-static void
-err_has(const char *want)
-{
-	if (strstr(got.err, want) == NULL)
-		fail_msg("not in standard error: %s\n%s", want, got.err);
 }
 
 /* Only by that name, as a login shell or not. */

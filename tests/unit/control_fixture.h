@@ -17,6 +17,21 @@
 
 extern const struct role control_role;
 
+/* ---- a process of somebody else ------------------------------------------ */
+
+static const char describe[] __attribute__((
+    unused)) = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"describe\"}\n";
+
+/* In a child: who is root becomes nobody. */
+static inline void
+be_nobody(void)
+{
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) != 0 || setgid(65534) != 0 ||
+		setuid(65534) != 0))
+		_exit(2);
+}
+
 /* ---- the frame of processes, as far as control needs it
  * ------------------------ */
 

@@ -42,19 +42,14 @@ some_are_admitted(void **state)
 static void
 be_a_stranger(const char *path)
 {
-	static const char ask[] =
-	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"describe\"}\n";
 	char answer[1024] = "";
 	size_t used = 0;
 	ssize_t n = 1;
 	int fd;
 
-	if (geteuid() == 0 &&
-	    (setgroups(0, NULL) != 0 || setgid(65534) != 0 ||
-		setuid(65534) != 0))
-		_exit(2);
+	be_nobody();
 	if ((fd = sock_unix_connect(path, NULL)) < 0 ||
-	    write(fd, ask, sizeof ask - 1) != sizeof ask - 1)
+	    write(fd, describe, sizeof describe - 1) != sizeof describe - 1)
 		_exit(3);
 	/* ... and the connection is closed behind the answer */
 	for (; n > 0 && used < sizeof answer - 1; used += (size_t)n) {
@@ -147,8 +142,6 @@ a_slow_console_is_closed(void **state)
 	struct world *w = world_new();
 	struct control *c = w->self.state_of_role;
 	struct console *con = connect_console(w, 0);
-	static const char ask[] =
-	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"describe\"}\n";
 	struct err e;
 	int fd = sock_unix_connect(w->self.control_path, &e), i;
 
@@ -157,7 +150,8 @@ a_slow_console_is_closed(void **state)
 	settle(w);
 	assert_int_equal(c->nsessions, 2);
 	for (i = 0; i < 20000 && c->nsessions != 1; i++) {
-		if (write(fd, ask, sizeof ask - 1) < 0 && errno != EAGAIN)
+		if (write(fd, describe, sizeof describe - 1) < 0 &&
+		    errno != EAGAIN)
 			break;
 		loop_timer_set(w->turn, 0);
 		run(w);

@@ -55,6 +55,31 @@ ban_is(struct world *w, int n)
 	return runs(w, line);
 }
 
+static int
+update(struct world *w, const char *session, const char *keep)
+{
+	return call(w, session, "update", json_pack("{s:s}", "keep", keep));
+}
+
+static int
+commit_at(struct world *w, const char *session, const char *at)
+{
+	return call(w, session, "commit", json_pack("{s:s}", "at", at));
+}
+
+static int
+erase(struct world *w, const char *session, const char *path)
+{
+	return call(w, session, "delete", json_pack("{s:s}", "path", path));
+}
+
+/* Take up, or forget, the candidate of another session. */
+static int
+take(struct world *w, const char *session, const char *op, const char *other)
+{
+	return call(w, session, op, json_pack("{s:s}", "session", other));
+}
+
 /* Something waits for a time that has come. */
 static bool
 is_due(struct world *w)
@@ -130,9 +155,7 @@ a_kept_candidate_is_resumed(void **state)
 	w->name = "petrov";
 	assert_int_equal(
 	    call(w, "s3", "configure resume", json_object()), -ERR_ABSENT);
-	assert_int_equal(call(w, "s3", "configure resume",
-			     json_pack("{s:s}", "session", "s2")),
-	    -ERR_REFUSED);
+	assert_int_equal(take(w, "s3", "configure resume", "s2"), -ERR_REFUSED);
 	commit(w, "s2");
 	assert_true(ban_is(w, 5));
 	call(w, "s3", "show candidates", json_object());
@@ -161,9 +184,7 @@ candidates_outlive_processes(void **state)
 	assert_string_equal(text(row(w, 0), "state"), "left");
 	/* Another operator may take it up by its name, and is told whose. */
 	w->name = "petrov";
-	assert_int_equal(call(w, "s3", "configure resume",
-			     json_pack("{s:s}", "session", "s1")),
-	    0);
+	assert_int_equal(take(w, "s3", "configure resume", "s1"), 0);
 	assert_int_equal(
 	    json_array_size(json_object_get(w->result, "warn")), 1);
 	commit(w, "s3");
@@ -183,11 +204,8 @@ a_candidate_of_nothing_is_not_kept(void **state)
 	st_session_end(w->st, "s1");
 	set_ban(w, "s2", 6);
 	st_session_end(w->st, "s2");
-	assert_int_equal(
-	    call(w, "s3", "discard", json_pack("{s:s}", "session", "s1")),
-	    -ERR_ABSENT);
-	assert_int_equal(
-	    call(w, "s3", "discard", json_pack("{s:s}", "session", "s2")), 0);
+	assert_int_equal(take(w, "s3", "discard", "s1"), -ERR_ABSENT);
+	assert_int_equal(take(w, "s3", "discard", "s2"), 0);
 	call(w, "s3", "show candidates", json_object());
 	assert_int_equal(json_array_size(rows(w)), 0);
 	/* A full candidate takes up none. */
@@ -297,8 +315,7 @@ nobody_touches_what_awaits(void **state)
 	set(w, "s2", "domain c.test user 1", json_object());
 	assert_int_equal(call(w, "s2", "commit", json_object()), -ERR_CONFLICT);
 	call(w, "s2", "discard", json_object());
-	call(w, "s2", "delete",
-	    json_pack("{s:s}", "path", "domain a.test user 102"));
+	erase(w, "s2", "domain a.test user 102");
 	assert_int_equal(call(w, "s2", "commit", json_object()), -ERR_CONFLICT);
 	call(w, "s2", "discard", json_object());
 	assert_int_equal(call(w, "s1", "undo", json_object()), 0);
@@ -329,10 +346,7 @@ what_cannot_be_undone_is_told(void **state)
 	    st_confirm_due(w->st->view.db(w->st, "commit"), &c), 0);
 	assert_non_null(strstr(c.failed, "102"));
 	assert_true(c.until > clock_real());
-	assert_int_equal(
-	    call(w, "s2", "delete",
-		json_pack("{s:s}", "path", "domain a.test number 501")),
-	    0);
+	assert_int_equal(erase(w, "s2", "domain a.test number 501"), 0);
 	commit(w, "s2");
 	time_passes(w);
 	assert_false(runs(w, "set domain a.test user 102 name B"));
@@ -381,8 +395,7 @@ a_commit_that_fails_at_its_time_is_left(void **state)
 
 	(void)state;
 	set_ban(w, "s1", 5);
-	assert_int_equal(
-	    call(w, "s1", "commit", json_pack("{s:s}", "at", "+1d")), 0);
+	assert_int_equal(commit_at(w, "s1", "+1d"), 0);
 	set_ban(w, "s2", 6);
 	commit(w, "s2");
 	time_passes(w);
@@ -393,8 +406,7 @@ a_commit_that_fails_at_its_time_is_left(void **state)
 	assert_int_equal(call(w, "s1", "configure resume", json_object()), 0);
 	assert_int_equal(call(w, "s1", "commit", json_object()), -ERR_CONFLICT);
 	/* Now it is meant. */
-	assert_int_equal(
-	    call(w, "s1", "update", json_pack("{s:s}", "keep", "mine")), 0);
+	assert_int_equal(update(w, "s1", "mine"), 0);
 	assert_int_equal(number(row(w, 0), "updated"), 1);
 	commit(w, "s1");
 	assert_true(ban_is(w, 5));
@@ -408,12 +420,8 @@ bad_times_are_refused(void **state)
 
 	(void)state;
 	set_ban(w, "s1", 5);
-	assert_int_equal(
-	    call(w, "s1", "commit", json_pack("{s:s}", "at", "-1h")),
-	    -ERR_INVALID);
-	assert_int_equal(
-	    call(w, "s1", "commit", json_pack("{s:s}", "at", "soon")),
-	    -ERR_INVALID);
+	assert_int_equal(commit_at(w, "s1", "-1h"), -ERR_INVALID);
+	assert_int_equal(commit_at(w, "s1", "soon"), -ERR_INVALID);
 	assert_int_equal(
 	    call(w, "s1", "commit", json_pack("{s:i}", "confirmed", 0)),
 	    -ERR_INVALID);
@@ -436,8 +444,7 @@ theirs_forgets_what_others_changed(void **state)
 	set(w, "s1", "domain a.test user 102", json_pack("{s:s}", "name", "B"));
 	set(w, "s2", "domain a.test user 101", json_pack("{s:s}", "name", "Y"));
 	commit(w, "s2");
-	assert_int_equal(
-	    call(w, "s1", "update", json_pack("{s:s}", "keep", "theirs")), 0);
+	assert_int_equal(update(w, "s1", "theirs"), 0);
 	assert_int_equal(number(row(w, 0), "updated"), 1);
 	commit(w, "s1");
 	assert_true(
@@ -445,11 +452,10 @@ theirs_forgets_what_others_changed(void **state)
 	assert_true(runs(w, "set domain a.test user 102 name B"));
 	/* An object that is gone: mine makes it anew. */
 	set(w, "s1", "domain a.test user 102", json_pack("{s:s}", "name", "C"));
-	call(w, "s2", "delete",
-	    json_pack("{s:s}", "path", "domain a.test user 102"));
+	erase(w, "s2", "domain a.test user 102");
 	commit(w, "s2");
 	assert_int_equal(call(w, "s1", "commit", json_object()), -ERR_CONFLICT);
-	call(w, "s1", "update", json_pack("{s:s}", "keep", "mine"));
+	update(w, "s1", "mine");
 	commit(w, "s1");
 	assert_true(runs(w, "set domain a.test user 102 name C"));
 	world_free(w);
@@ -530,24 +536,20 @@ a_domain_is_nobodys_half(void **state)
 	set(w, "s2", "domain n.test user 2",
 	    json_pack("{s:s}", "password", "xyzzy"));
 	commit(w, "s2");
-	assert_int_equal(
-	    call(w, "s1", "update", json_pack("{s:s}", "keep", "mine")),
-	    -ERR_REFUSED);
-	assert_int_equal(
-	    call(w, "s1", "update", json_pack("{s:s}", "keep", "theirs")), 0);
+	assert_int_equal(update(w, "s1", "mine"), -ERR_REFUSED);
+	assert_int_equal(update(w, "s1", "theirs"), 0);
 	commit(w, "s1");
 	assert_true(runs(w, "set domain n.test user 2 password $SEALED$"));
 	assert_true(runs(w, "set domain n.test description B"));
 	assert_true(ban_is(w, 5));
 	set(w, "s1", "domain n.test user 2", json_pack("{s:s}", "name", "X"));
 	set(w, "s1", "gate default", json_pack("{s:i}", "ban-after", 6));
-	call(w, "s2", "delete", json_pack("{s:s}", "path", "domain n.test"));
+	erase(w, "s2", "domain n.test");
 	commit(w, "s2");
 	assert_int_equal(call(w, "s1", "compare", json_object()), 0);
 	assert_int_equal(json_array_size(rows(w)), 1);
 	assert_int_equal(call(w, "s1", "commit", json_object()), -ERR_CONFLICT);
-	assert_int_equal(
-	    call(w, "s1", "update", json_pack("{s:s}", "keep", "theirs")), 0);
+	assert_int_equal(update(w, "s1", "theirs"), 0);
 	commit(w, "s1");
 	assert_true(ban_is(w, 6));
 	world_free(w);
