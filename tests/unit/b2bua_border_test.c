@@ -2,6 +2,8 @@
  * What one leg may know of another: nothing. And what bytes of strangers do:
  * nothing but an answer.
  */
+#include <ctype.h>
+
 #include "b2bua_rig.h"
 
 #define BOOKS "calls/b2bua-1@srv1"
@@ -20,6 +22,19 @@ lacks(const char *msg, const char *const *words)
 	for (; *words != NULL; words++)
 		if (strstr(msg, *words) != NULL)
 			fail_msg("%s shows in: %s", *words, msg);
+}
+
+/* A number stands by itself: random identifiers may hold its digits. */
+static void
+lacks_number(const char *msg, const char *number)
+{
+	size_t n = strlen(number);
+	const char *at = msg;
+
+	for (; (at = strstr(at, number)) != NULL; at += n)
+		if ((at == msg || !isalnum((unsigned char)at[-1])) &&
+		    !isalnum((unsigned char)at[n]))
+			fail_msg("%s shows in: %s", number, msg);
 }
 
 /* The random identifiers of one leg, out of any message of it. */
@@ -124,7 +139,7 @@ privacy_hides_the_caller(void **state)
 	rig_register("102", "b-phone");
 	rig_invite(&a, "101", "102", "Privacy: id\r\n" TRUSTED_101, SDP_A);
 	invite = rig_next("INVITE ");
-	assert_null(strstr(invite, "101"));
+	lacks_number(invite, "101");
 	assert_memory_equal(sip_get(invite, "From"),
 	    "\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=", 50);
 	rig_reply(invite, 486, "b-phone", NULL, NULL);
