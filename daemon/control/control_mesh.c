@@ -297,6 +297,15 @@ far_tell_store(struct control *c, const char *method, json_t *params)
 		rpc_notify(p->rpc, method, json_incref(params));
 }
 
+/* Whose rows a drill writes. */
+static enum role_id
+far_drilled(json_t *params)
+{
+	const char *key = json_string_value(json_object_get(params, "key"));
+
+	return str_equal(key, "mgc") ? ROLE_MGC : ROLE_SR;
+}
+
 static void
 far_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
     const char *method, json_t *params)
@@ -311,7 +320,8 @@ far_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 	} else if (q != NULL && strcmp(method, "server-put") == 0) {
 		far_relay(f->control, q, ROLE_ST, method, params);
 	} else if (q != NULL && strcmp(method, "drill") == 0) {
-		far_relay(f->control, q, ROLE_SR, method, params);
+		far_relay(
+		    f->control, q, far_drilled(params), method, params);
 	} else if (q != NULL && strcmp(method, "fault") == 0) {
 		drill_fault_asked(f->control, q, params);
 	} else if (q != NULL && strcmp(method, "drill-read") == 0) {

@@ -1,7 +1,7 @@
 /*
  * The writes of a drill: one after another to whoever owns a key, each with a
- * number, each an operation of its own. A registrar gets a binding; the store
- * gets an edit in the candidate of a session that is the drill's, which is a
+ * number, each an operation of its own. A registrar gets a binding, a media
+ * controller a session at a gate that is none; the store gets an edit in the candidate of a session that is the drill's, which is a
  * row that all members hold as any other and that is never committed. Nothing
  * is sent a second time: what is not answered positively is not acknowledged.
  */
@@ -35,10 +35,10 @@ probe_call(struct drill_probe *p, rpc_reply_fn *fn)
 	bool remove = p->to != 0;
 	char path[64];
 
-	if (p->key->role == ROLE_SR) {
+	if (p->key->role != ROLE_ST) {
 		rpc_call(p->rpc, "drill",
-		    json_pack("{s:s, s:s, s:I, s:I, s:b}", "key", "sr", "as",
-			d->as, "from", (json_int_t)p->from, "to",
+		    json_pack("{s:s, s:s, s:I, s:I, s:b}", "key", p->key->name,
+			"as", d->as, "from", (json_int_t)p->from, "to",
 			(json_int_t)(remove ? p->to - 1 : p->from), "remove",
 			(int)remove),
 		    PROBE_TIMEOUT, fn, p);
@@ -270,7 +270,7 @@ probe_clear_next(struct drill_key *k)
 		return;
 	p = probe_new(k);
 	p->from = k->cleared;
-	p->to = k->count - k->cleared > PROBE_CLEAR && k->role == ROLE_SR
+	p->to = k->count - k->cleared > PROBE_CLEAR && k->role != ROLE_ST
 	    ? k->cleared + PROBE_CLEAR
 	    : k->count;
 	probe_call(p, probe_on_cleared);

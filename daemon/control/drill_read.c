@@ -12,11 +12,26 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
+/* Where the rows of a key lie, and how the number of one is read. ?1 is the
+ * session for the store, "drill/NAME" for the others. */
+static const struct reading_kind {
+	const char *key, *stream, *sql;
+} reading_kinds[] = {
+    {"sr", "location",
+	"SELECT CAST(user AS INTEGER) FROM binding WHERE domain = ?1"},
+    {"mgc", "media",
+	"SELECT CAST(substr(call, length(?1) + 2) AS INTEGER) FROM session"
+	" WHERE gate = ?1"},
+    {"st", "commit",
+	"SELECT CAST(substr(path, 9) AS INTEGER) FROM candidate"
+	" WHERE session = ?1 AND field = ''"},
+};
+
 struct reading {
 	struct reader *reader;
 	struct loop_timer *timer;
-	bool sr;
-	char who[64]; /* id of the registrar's domain, session of the store */
+	const struct reading_kind *kind;
+	char who[64]; /* whose rows: see reading_kinds */
 	uint64_t until;
 	drill_read_fn *fn;
 	void *arg;
@@ -26,16 +41,12 @@ struct reading {
 static json_t *
 reading_rows(struct reading *r)
 {
-	static const char *const sql[] = {
-	    "SELECT CAST(substr(path, 9) AS INTEGER) FROM candidate"
-	    " WHERE session = ?1 AND field = ''",
-	    "SELECT CAST(user AS INTEGER) FROM binding WHERE domain = ?1"};
 	sqlite3 *db = reader_db(r->reader);
 	sqlite3_stmt *s;
 	json_t *rows;
 
 	if (db == NULL ||
-	    sqlite3_prepare_v2(db, sql[r->sr], -1, &s, NULL) != SQLITE_OK)
+	    sqlite3_prepare_v2(db, r->kind->sql, -1, &s, NULL) != SQLITE_OK)
 		return NULL;
 	rows = json_array();
 	sqlite3_bind_text(s, 1, r->who, -1, SQLITE_STATIC);
@@ -98,6 +109,17 @@ reading_on_event(void *arg, struct reader *reader, enum reader_event event)
 	json_decref(rows);
 }
 
+/* Of the keys that can be drilled, or else the last. */
+static const struct reading_kind *
+reading_kind(const char *key)
+{
+	size_t i = 0, last = sizeof reading_kinds / sizeof reading_kinds[0] - 1;
+
+	while (i < last && strcmp(reading_kinds[i].key, key) != 0)
+		i++;
+	return &reading_kinds[i];
+}
+
 void
 drill_read(struct control *c, const char *key, const char *as,
     const char *session, uint64_t until, drill_read_fn *fn, void *arg)
@@ -105,18 +127,18 @@ drill_read(struct control *c, const char *key, const char *as,
 	struct reading *r = xcalloc(1, sizeof *r);
 	struct err e;
 
-	r->sr = strcmp(key, "sr") == 0;
-	if (r->sr)
-		snprintf(r->who, sizeof r->who, "drill/%.24s", as);
-	else
+	r->kind = reading_kind(key);
+	if (strcmp(key, "st") == 0)
 		str_copy(r->who, sizeof r->who, session);
+	else
+		snprintf(r->who, sizeof r->who, "drill/%.24s", as);
 	r->until = until;
 	r->fn = fn;
 	r->arg = arg;
 	r->timer = loop_timer_new(c->self->loop, reading_on_timer, r);
 	loop_timer_set(r->timer, DRILL_READ_PATIENCE);
-	if (reader_open(c->self->repl, r->sr ? "location" : "commit",
-		reading_on_event, r, &r->reader, &e) != 0) {
+	if (reader_open(c->self->repl, r->kind->stream, reading_on_event, r,
+		&r->reader, &e) != 0) {
 		fn(arg, NULL, &e);
 		loop_timer_free(&r->timer);
 		free(r);

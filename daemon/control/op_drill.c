@@ -239,7 +239,7 @@ drill_server_run(struct op_call *call)
 		0                                                             \
 	}
 
-static const char *const drill_roles[] = {"sr", "st", NULL};
+static const char *const drill_roles[] = {"sr", "st", "mgc", NULL};
 
 static const struct op_field drill_role_args[] = {
     {.name = "role",
@@ -305,9 +305,8 @@ const struct op control_op_drill_role = {
     .brief = "break the owner of a role and measure its replacement",
     .about = DRILL_ABOUT
     "The process that owns the role is killed, stopped for a while as if it "
-    "hung, or its ownership is moved. Roles that can be drilled are sr and "
-    "st, whose every write can be told from any other and looked for "
-    "afterwards; mgc and b2bua would need calls with media.",
+    "hung, or its ownership is moved. Roles that can be drilled are those "
+    "with an owner: sr, st and mgc.",
     .example = "request drill role sr fault kill times 2 maintenance",
     .args = drill_role_args,
     .cols = drill_cols,

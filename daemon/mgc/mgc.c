@@ -110,6 +110,18 @@ mgc_on_own(struct self *self, const char *key, uint64_t epoch)
 		mgc_control_claim(m, self->repl, epoch);
 }
 
+static void
+mgc_on_request(struct self *self, struct peer *p, struct rpc_request *q,
+    const char *method, json_t *params)
+{
+	if (q == NULL)
+		return;
+	if (p->role == ROLE_CONTROL && strcmp(method, "drill") == 0)
+		mgc_drill(self->state_of_role, q, params);
+	else
+		rpc_failf(q, ERR_UNKNOWN, "%.64s: no such method", method);
+}
+
 /* Sessions stay in the stream for the next owner. */
 static void
 mgc_on_stop(struct self *self)
@@ -125,6 +137,7 @@ const struct role mgc_role = {
     .id = ROLE_MGC,
     .ops = mgc_ops,
     .start = mgc_start,
+    .on_request = mgc_on_request,
     .on_owners = mgc_on_owners,
     .on_own = mgc_on_own,
     .on_stop = mgc_on_stop,

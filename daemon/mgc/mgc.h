@@ -9,6 +9,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/loop.h"
 #include "daemon/base/map.h"
+#include "daemon/base/rpc.h"
 #include "daemon/base/sock.h"
 #include "daemon/ng/ng.h"
 #include "replication/replication.h"
@@ -90,6 +91,7 @@ struct mgc {
 	TAILQ_HEAD(mgc_gates, mgc_gate) gates;
 	TAILQ_HEAD(mgc_orders, mgc_order) orders;
 	TAILQ_HEAD(mgc_waiting, mgc_held) waiting; /* while the stream opens */
+	TAILQ_HEAD(mgc_drills, mgc_drill) drills; /* unacknowledged */
 	unsigned nwaiting;
 	struct loop_timer *sweep;
 	struct mgc_counters n;
@@ -130,6 +132,16 @@ bool mgc_session_is_lost(const struct mgc_session *);
 struct mgc_session *mgc_session_place(
     struct mgc *, const char *id, struct mgc_gate *, struct err *);
 void mgc_session_end(struct mgc *, struct mgc_session *);
+/* Rows alone, in the group. */
+int mgc_row_put(struct mgc *, const char *call, const char *gate,
+    uint64_t gate_epoch, uint64_t created, struct err *);
+int mgc_row_delete(struct mgc *, const char *call, struct err *);
+
+/* mgc_drill.c: rows that request drill writes, at gates called so. */
+#define MGC_DRILL "drill/"
+void mgc_drill(struct mgc *, struct rpc_request *, json_t *params);
+void mgc_drill_forget(struct mgc *); /* those that wait: we own no more */
+void mgc_drill_sweep(struct mgc *);  /* what drills left that died */
 
 /* mgc_order.c: commands. */
 void mgc_on_command(void *mgc, struct ng_request *, const char *command,

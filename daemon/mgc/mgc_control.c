@@ -21,6 +21,7 @@ mgc_control_open(struct loop *loop, int ng_fd, const struct owner_map *owners)
 	TAILQ_INIT(&m->gates);
 	TAILQ_INIT(&m->orders);
 	TAILQ_INIT(&m->waiting);
+	TAILQ_INIT(&m->drills);
 	m->ng = ng_open(loop, ng_fd, mgc_on_command, m);
 	mgc_gates_read(m);
 	return m;
@@ -106,6 +107,7 @@ mgc_control_disown(struct mgc *m)
 		return;
 	m->state = MGC_PASSIVE;
 	mgc_orders_refuse(m, "not the owner");
+	mgc_drill_forget(m);
 	mgc_sweep_stop(m);
 	for (g = TAILQ_FIRST(&m->gates); g != NULL; g = TAILQ_NEXT(g, entry))
 		mgc_sweep_forget(g);

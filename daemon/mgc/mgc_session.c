@@ -108,7 +108,8 @@ mgc_session_load(struct mgc *m, sqlite3_stmt *st)
 	const char *key = (const char *)sqlite3_column_text(st, 1);
 	struct mgc_session *s;
 
-	if (id == NULL || key == NULL || strlen(key) >= OWNER_KEY)
+	if (id == NULL || key == NULL || strlen(key) >= OWNER_KEY ||
+	    str_prefix(key, MGC_DRILL))
 		return;
 	s = mgc_session_new(m, id, (uint64_t)sqlite3_column_int64(st, 3));
 	mgc_session_move(s, mgc_gate_find(m, key));
@@ -152,19 +153,30 @@ mgc_sessions_drop(struct mgc *m)
 	m->put = m->del = NULL;
 }
 
-/* The row as the session is now, in the group. */
-static int
-mgc_session_write(struct mgc *m, const struct mgc_session *s, struct err *e)
+int
+mgc_row_put(struct mgc *m, const char *call, const char *gate,
+    uint64_t gate_epoch, uint64_t created, struct err *e)
 {
 	int r = stream_join(m->stream, e);
 
 	if (r != 0)
 		return r;
-	sqlite3_bind_text(m->put, 1, s->id, -1, SQLITE_STATIC);
-	sqlite3_bind_text(m->put, 2, s->gate->key, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(m->put, 3, (sqlite3_int64)s->gate_epoch);
-	sqlite3_bind_int64(m->put, 4, (sqlite3_int64)s->created);
+	sqlite3_bind_text(m->put, 1, call, -1, SQLITE_STATIC);
+	sqlite3_bind_text(m->put, 2, gate, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(m->put, 3, (sqlite3_int64)gate_epoch);
+	sqlite3_bind_int64(m->put, 4, (sqlite3_int64)created);
 	return mgc_run(m, m->put, e);
+}
+
+int
+mgc_row_delete(struct mgc *m, const char *call, struct err *e)
+{
+	int r = stream_join(m->stream, e);
+
+	if (r != 0)
+		return r;
+	sqlite3_bind_text(m->del, 1, call, -1, SQLITE_STATIC);
+	return mgc_run(m, m->del, e);
 }
 
 struct mgc_session *
@@ -177,7 +189,7 @@ mgc_session_place(
 		s = mgc_session_new(m, id, clock_real());
 	mgc_session_move(s, g);
 	s->answered = false;
-	if (mgc_session_write(m, s, e) != 0) {
+	if (mgc_row_put(m, s->id, g->key, s->gate_epoch, s->created, e) != 0) {
 		mgc_session_free(m, s);
 		return NULL;
 	}
@@ -190,12 +202,7 @@ mgc_session_end(struct mgc *m, struct mgc_session *s)
 {
 	struct err e;
 
-	if (stream_join(m->stream, &e) != 0) {
+	if (mgc_row_delete(m, s->id, &e) != 0)
 		log_warnx("call=%s row stays: %s", s->id, e.text);
-	} else {
-		sqlite3_bind_text(m->del, 1, s->id, -1, SQLITE_STATIC);
-		if (mgc_run(m, m->del, &e) != 0)
-			log_warnx("call=%s row stays: %s", s->id, e.text);
-	}
 	mgc_session_free(m, s);
 }

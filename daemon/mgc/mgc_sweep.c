@@ -151,6 +151,7 @@ mgc_sweep_run(struct mgc *m)
 	struct mgc_gate *g;
 	uint64_t now = clock_mono();
 
+	mgc_drill_sweep(m);
 	for (s = TAILQ_FIRST(&m->list); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, entry);
 		if (mgc_session_is_forgotten(s, now))

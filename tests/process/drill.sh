@@ -11,8 +11,8 @@ epoch() {
 }
 whole() {
 	lab console 1 --json -c 'show ownership' | jq -e '[.data[] |
-	    select(.key == "sr" or .key == "st") | select(.state == "serving"
-	    and .members == "srv1 srv2 srv3")] | length == 2'
+	    select(.key | IN("sr", "st", "mgc")) | select(.state == "serving"
+	    and .members == "srv1 srv2 srv3")] | length == 3'
 }
 
 # drill I WORDS...: by server I; its row in $dir/row, times on a line.
@@ -47,6 +47,10 @@ t "the store's owner is killed" \
     switches st 1 role st fault kill times 3 pause 100
 t "the registrar is moved" switches sr 3 role sr fault move times 3 pause 100
 t "the store is moved" switches st 1 role st fault move times 3 pause 100
+t "the media controller's owner is killed" \
+    switches mgc 1 role mgc fault kill times 3 pause 100
+t "the media controller is moved" \
+    switches mgc 2 role mgc fault move times 3 pause 100
 t "the registrar hangs and goes on" \
     drill 1 role sr fault stop times 3 pause 100 lasts 200
 trials=2
@@ -122,7 +126,7 @@ t "then there may be another" free
 nothing_left() {
 	local i db file
 	for i in 1 2 3; do
-		for db in location commit; do
+		for db in location commit media; do
 			# One that was made anew has a number: commit~1.db.
 			file=$(ls -t "$TANDEM_LAB/srv$i/streams/$db"*.db |
 			    head -n 1)

@@ -1,0 +1,131 @@
+/*
+ * Sessions that request drill writes to see whether they are acknowledged,
+ * and takes away again. They are rows as those of calls, at a gate that is
+ * none ("drill/..."), so they are never loaded as calls; what a drill that
+ * died leaves behind is swept within the hour. Asked by control only.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "mgc.h"
+
+#define MGC_DRILL_MAX 256		  /* of one request */
+#define MGC_DRILL_KEPT (3600 * CLOCK_SEC) /* of a drill that died */
+
+/* One request that waits for the acknowledgement of its rows. */
+struct mgc_drill {
+	TAILQ_ENTRY(mgc_drill) entry;
+	struct mgc *mgc;
+	struct rpc_request *request;
+	struct stream_ack ack;
+};
+
+static void
+mgc_drill_end(struct mgc_drill *d, const struct err *why)
+{
+	TAILQ_REMOVE(&d->mgc->drills, d, entry);
+	if (why == NULL)
+		rpc_reply(d->request, json_object());
+	else
+		rpc_fail(d->request, why);
+	free(d);
+}
+
+static void
+mgc_drill_on_ack(void *arg, const struct err *why)
+{
+	struct mgc_drill *d = arg;
+
+	d->ack.queued = false;
+	mgc_drill_end(d, why);
+}
+
+void
+mgc_drill_forget(struct mgc *m)
+{
+	struct mgc_drill *d;
+	struct err e;
+
+	err_set(&e, ERR_NOOWNER, "not the owner of mgc");
+	while ((d = TAILQ_FIRST(&m->drills)) != NULL) {
+		if (d->ack.queued)
+			stream_ack_cancel(m->stream, &d->ack);
+		mgc_drill_end(d, &e);
+	}
+}
+
+/* Rows from..to of the drill named so, in one group. */
+static int
+mgc_drill_write(struct mgc *m, const char *as, json_int_t from, json_int_t to,
+    bool remove, struct err *e)
+{
+	char call[64], gate[OWNER_KEY];
+	int r = stream_join(m->stream, e);
+
+	snprintf(gate, sizeof gate, MGC_DRILL "%.24s", as);
+	for (; from <= to && r == 0; from++) {
+		snprintf(call, sizeof call, "%s/%lld", gate, (long long)from);
+		r = remove ? mgc_row_delete(m, call, e)
+			   : mgc_row_put(m, call, gate, 0, clock_real(), e);
+	}
+	return r;
+}
+
+/* {"as", "from", "to", "remove"}. */
+void
+mgc_drill(struct mgc *m, struct rpc_request *q, json_t *params)
+{
+	struct mgc_drill *d;
+	json_int_t from, to;
+	const char *as;
+	int remove;
+	struct err e;
+
+	if (json_unpack(params, "{s:s, s:I, s:I, s:b}", "as", &as, "from",
+		&from, "to", &to, "remove", &remove) != 0 ||
+	    from < 0 || to < from || to - from >= MGC_DRILL_MAX) {
+		rpc_failf(q, ERR_INVALID,
+		    "drill: expected as, from, to (%d at most), remove",
+		    MGC_DRILL_MAX);
+		return;
+	}
+	if (m->state != MGC_SERVING) {
+		rpc_failf(q, ERR_NOOWNER, "not the owner of mgc");
+		return;
+	}
+	if (mgc_drill_write(m, as, from, to, remove != 0, &e) != 0) {
+		rpc_fail(q, &e);
+		return;
+	}
+	d = xcalloc(1, sizeof *d);
+	d->mgc = m;
+	d->request = q;
+	d->ack = (struct stream_ack){.fn = mgc_drill_on_ack, .arg = d};
+	TAILQ_INSERT_TAIL(&m->drills, d, entry);
+	stream_on_ack(m->stream, &d->ack);
+}
+
+void
+mgc_drill_sweep(struct mgc *m)
+{
+	sqlite3_stmt *st = NULL;
+	struct err e;
+
+	if (sqlite3_prepare_v2(stream_db(m->stream),
+		"DELETE FROM session WHERE gate >= '" MGC_DRILL
+		"' AND gate < 'drill0' AND created < ?1",
+		-1, &st, NULL) != SQLITE_OK ||
+	    stream_join(m->stream, &e) != 0) {
+		sqlite3_finalize(st);
+		return;
+	}
+	sqlite3_bind_int64(
+	    st, 1, (sqlite3_int64)(clock_real() - MGC_DRILL_KEPT));
+	if (sqlite3_step(st) != SQLITE_DONE)
+		log_warnx("rows of a drill stay: %s",
+		    sqlite3_errmsg(stream_db(m->stream)));
+	sqlite3_finalize(st);
+}
