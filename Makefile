@@ -16,11 +16,11 @@ DEPS	 = build-essential pkg-config libevent-dev libedit-dev libncurses-dev \
 	libwslay-dev libseccomp-dev libraft-dev libuv1-dev openssl jq
 DEPS_TEST = libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
 	mandoc sip-tester baresip netcat-openbsd iproute2 iptables sqlite3 tmux \
-	procps python3 openssh-server openssh-client \
+	procps python3 curl openssh-server openssh-client \
 	kamailio kamailio-sqlite-modules rtpengine-daemon
 JOBS	?= $(shell nproc)
 
-PKGS	= libevent_core sofia-sip-ua sqlite3 libssl libcrypto jansson \
+PKGS	= libevent_core libevent_extra libevent_openssl sofia-sip-ua sqlite3 libssl libcrypto jansson \
 	libseccomp raft libuv
 CFLAGS	= -std=c17 -D_GNU_SOURCE $(OPT) $(SAN) $(WERROR) -I. \
 	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \

@@ -522,15 +522,11 @@ render_json(json_t *o, struct buf *b)
 	buf_fini(&raw);
 }
 
-/* The one shape of all answers; keys are only ever added to it. */
 static void
 render_envelope(const struct view *v, struct buf *b)
 {
-	json_t *warn = v->warn != NULL ? json_incref(v->warn) : json_array();
-	json_t *rev = v->rev != 0 ? json_integer(v->rev) : json_null();
-	json_t *o = json_pack("{s:i, s:s?, s:b, s:o, s:O, s:n, s:o}", "v", 1,
-	    "op", v->op != NULL ? v->op->name : NULL, "ok", 1, "rev", rev,
-	    "data", v->rows, "next", "warn", warn);
+	json_t *o = op_envelope(
+	    v->op != NULL ? v->op->name : NULL, v->rows, v->rev, v->warn);
 
 	render_json(o, b);
 	json_decref(o);

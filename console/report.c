@@ -183,63 +183,33 @@ report_words(struct session *s, const struct report *r)
 	buf_fini(&safe);
 }
 
-/* A text, or null: members are always there. */
 static void
 report_set_text(json_t *o, const char *name, const char *text)
 {
-	json_object_set_new(
-	    o, name, text != NULL ? json_string(text) : json_null());
-}
-
-/* Members of the server's data that are not ours already. */
-static void
-report_merge_data(json_t *o, json_t *data)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach (data, name, value) {
-		if (json_object_get(o, name) == NULL ||
-		    (json_is_null(json_object_get(o, name)) &&
-			strcmp(name, "path") == 0))
-			json_object_set(o, name, value);
-	}
+	if (text != NULL)
+		json_object_set_new(o, name, json_string(text));
 }
 
 /* The error for programs, on standard output. */
 static void
 report_envelope(const struct report *r)
 {
-	json_t *rows = json_object_get(r->data, "rows");
-	json_t *o = json_pack("{s:i, s:s?, s:b, s:s}", "v", 1, "op",
-	    r->op != NULL ? r->op->name : NULL, "ok", 0, "code",
-	    err_name(r->err->code));
-	json_t *next = json_array();
+	json_t *o = op_envelope_error(
+	    r->op != NULL ? r->op->name : NULL, r->err);
 	struct buf b = BUF_INIT;
 	size_t i;
 
-	report_set_text(o, "message",
-	    r->err->text[0] != '\0' ? r->err->text : err_text(r->err->code));
-	report_set_text(o, "path",
-	    r->path == NULL && json_array_size(rows) == 1
-		? json_string_value(
-		      json_object_get(json_array_get(rows, 0), "path"))
-		: r->path);
+	report_set_text(o, "path", r->path);
 	report_set_text(o, "file", r->place != NULL ? r->place->file : NULL);
-	json_object_set_new(o, "line",
-	    r->place != NULL && r->place->line != 0
-		? json_integer(r->place->line)
-		: json_null());
-	json_object_set_new(o, "column",
-	    report_has_place(r) ? json_integer(report_column(r)) : json_null());
+	if (r->place != NULL && r->place->line != 0)
+		json_object_set_new(o, "line", json_integer(r->place->line));
+	if (report_has_place(r))
+		json_object_set_new(
+		    o, "column", json_integer(report_column(r)));
 	for (i = 0; i < r->nnext; i++)
-		json_array_append_new(next, json_string(r->next[i].text));
-	json_object_set_new(o, "expected", next);
-	json_object_set_new(o, "rev", json_null());
-	json_object_set_new(o, "data", json_array());
-	json_object_set_new(o, "next", json_null());
-	json_object_set_new(o, "warn", json_array());
-	report_merge_data(o, r->data);
+		json_array_append_new(json_object_get(o, "expected"),
+		    json_string(r->next[i].text));
+	op_envelope_add(o, r->data);
 	render_json(o, &b);
 	fwrite(b.data, 1, b.len, stdout);
 	fflush(stdout);

@@ -7,7 +7,7 @@
 #include "daemon/obj/obj.h"
 
 extern const struct role replicator_role, quorum_role, control_role, st_role,
-    sr_role, sg_role, b2bua_role, mgc_role, mg_role;
+    sr_role, sg_role, b2bua_role, mgc_role, mg_role, ws_role;
 
 const struct role *const daemon_roles[ROLE_MAX] = {
     [ROLE_REPLICATOR] = &replicator_role,
@@ -19,6 +19,7 @@ const struct role *const daemon_roles[ROLE_MAX] = {
     [ROLE_B2BUA] = &b2bua_role,
     [ROLE_MGC] = &mgc_role,
     [ROLE_MG] = &mg_role,
+    [ROLE_WS] = &ws_role,
 };
 
 /* Put the operations of all rooms behind one another. */

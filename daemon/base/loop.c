@@ -74,6 +74,12 @@ loop_free(struct loop **lp)
 	free(l);
 }
 
+struct event_base *
+loop_base(struct loop *l)
+{
+	return l->base;
+}
+
 /* Run what was deferred, and what that defers, in order. */
 static void
 loop_run_deferred(struct loop *l)

@@ -57,6 +57,12 @@ void loop_defer(struct loop *, struct loop_defer *);
 void loop_defer_cancel(struct loop *, struct loop_defer *);
 
 /*
+ * For what of libevent itself lives in this loop (its HTTP server).
+ */
+struct event_base;
+struct event_base *loop_base(struct loop *);
+
+/*
  * Another event machine that lives in this loop (sofia's su_root): step is
  * called after every turn and whenever fd is readable, and says in how many
  * milliseconds it wants to be called again (-1 = never).

@@ -359,7 +359,7 @@ rpc_reply(struct rpc_request *q, json_t *result)
 		result != NULL ? result : json_null(), "id", id));
 }
 
-/* The error object: our code as a word in data.code, foreign bytes safe. */
+/* Our code as a word in data.code, foreign bytes safe. */
 static json_t *
 rpc_error_object(const struct err *e, int code, json_t *data)
 {
@@ -374,22 +374,29 @@ rpc_error_object(const struct err *e, int code, json_t *data)
 	    "{s:i, s:s, s:o}", "code", code, "message", safe, "data", data);
 }
 
+json_t *
+rpc_error(const struct err *e, json_t *data)
+{
+	return rpc_error_object(e,
+	    e->code == ERR_UNKNOWN ? RPC_METHOD_NOT_FOUND
+		: e->code == ERR_SYNTAX || e->code == ERR_INVALID
+		? RPC_INVALID_PARAMS
+		: RPC_SERVER_ERROR,
+	    data);
+}
+
 void
 rpc_fail_data(struct rpc_request *q, const struct err *e, json_t *data)
 {
 	json_t *id, *error;
 	struct rpc *r = rpc_request_take(q, &id);
-	int code = e->code == ERR_UNKNOWN ? RPC_METHOD_NOT_FOUND
-	    : e->code == ERR_SYNTAX || e->code == ERR_INVALID
-	    ? RPC_INVALID_PARAMS
-	    : RPC_SERVER_ERROR;
 
 	if (r == NULL) {
 		json_decref(id);
 		json_decref(data);
 		return;
 	}
-	error = rpc_error_object(e, code, data);
+	error = rpc_error(e, data);
 	rpc_send(r,
 	    json_pack(
 		"{s:s, s:o, s:o}", "jsonrpc", "2.0", "error", error, "id", id));

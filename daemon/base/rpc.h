@@ -66,6 +66,9 @@ void rpc_fail_data(struct rpc_request *, const struct err *, json_t *data);
 void rpc_failf(struct rpc_request *, enum err_code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The error object of a reply (section 5.1); data is taken, may be NULL. */
+json_t *rpc_error(const struct err *, json_t *data);
+
 /*
  * One message, decoded: pure, the entry for the fuzzer. kind tells which
  * members count; all borrow from root, which the caller frees.

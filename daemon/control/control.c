@@ -5,8 +5,8 @@
  *   gates what they need to know.
  *   Keeps out who may not, and the audit of who did what.
  * Never: writes a stream, decides a commit, speaks SIP, waits for a console.
- * Talks to: consoles (unix socket), every role of the server, the supervisor,
- *   the controls of other servers (mTLS).
+ * Talks to: consoles (unix socket), programs (by ws), every role of the server,
+ *   the supervisor, the controls of other servers (mTLS).
  * Keeps: the audit, in files; candidates are the store's.
  * On crash: consoles are disconnected, their candidates dropped; calls and
  *   registrations notice nothing.
@@ -118,13 +118,16 @@ control_on_unlink(struct self *self, struct peer *p)
 	each_unlink(&c->eaches, p->rpc);
 	far_unlink(c, p->rpc);
 	drill_unlink(c, p->rpc);
+	token_unlink(c, p->rpc);
 }
 
 static void
 control_on_request(struct self *self, struct peer *p, struct rpc_request *q,
     const char *method, json_t *params)
 {
-	if (q != NULL)
+	if (p->role == ROLE_WS)
+		token_request(self->state_of_role, p, q, method, params);
+	else if (q != NULL)
 		far_ask(self->state_of_role, p, q, method, params);
 }
 

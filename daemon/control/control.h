@@ -137,12 +137,16 @@ struct session {
 	struct op_who who;
 	uid_t uid;
 	pid_t pid;
-	bool entered;	      /* it was let in: it may have a candidate */
+	bool entered;	      /* it was let in */
+	bool edited;	      /* it may have a candidate */
 	bool known;	      /* its first request has come */
 	uint64_t since, last; /* real clock */
 	uint64_t calls;
-	size_t bytes; /* of arguments not yet answered */
-	struct rpc *rpc;
+	size_t bytes;	 /* of arguments not yet answered */
+	struct rpc *rpc; /* of the console, or of the gate ... */
+	bool gated;	 /* ... through which a program comes */
+	bool brief;	 /* of one request: its coming and going is no news */
+	struct obj_token_rights token; /* of a program */
 	struct err refused; /* told at its first request, then closed */
 	struct loop_timer *patience; /* of one that is refused */
 	TAILQ_HEAD(call_list, call) open;
@@ -154,6 +158,12 @@ int session_listen(struct control *, struct err *);
 void session_rights(struct control *);
 /* Of this name, or NULL. */
 struct session *session_find(struct control *, const char *session);
+/* A new one with a name; who and from where is the caller's to fill in. */
+struct session *session_new(struct control *);
+/* Is there room for it among theirs? */
+bool session_has_room(const struct session *);
+void session_close(struct session *);
+void session_notify(struct session *, const char *method, json_t *params);
 /* Show words on its console. */
 void session_tell(struct session *, const char *from, const char *text);
 /* End it soon; why is told to its console. */
@@ -163,6 +173,15 @@ void session_open(struct control *, int fd);
 void session_close_all(struct control *);
 /* About how many bytes a value holds. */
 size_t session_size(json_t *);
+
+/* ---- control_token.c: programs that come by a gate (ws) --------------------
+ */
+
+/* What a gate asks: session-open, session-call, session-close. */
+void token_request(struct control *, struct peer *, struct rpc_request *,
+    const char *method, json_t *params);
+/* The gate's link ends, and with it all that came by it. */
+void token_unlink(struct control *, struct rpc *);
 
 /* ---- control_call.c: requests of consoles ---------------------------------
  */
@@ -245,6 +264,9 @@ json_t *feed_domain(
 json_t *feed_quorum(const struct obj *const *objs, sqlite3 *site);
 json_t *feed_media(const struct obj *const *objs, sqlite3 *site,
     const char *server, unsigned index, unsigned count);
+/* Listeners of an instance of ws. */
+json_t *feed_programs(const struct obj *const *objs, sqlite3 *site,
+    const char *server, const char *instance);
 /* Is the server in the site's stream already? At the first start the store
  * makes the stream before it writes the server's rows. */
 bool feed_knows(

@@ -374,6 +374,7 @@ call_operation(struct session *s, struct rpc_request *q, const char *method,
 		rpc_failf(q, ERR_BUSY, "too much at once: wait for answers");
 		return;
 	}
+	s->edited |= op->kind == OP_CONFIG;
 	call = xcalloc(1, sizeof *call);
 	call->session = s;
 	call->control = s->control;

@@ -211,22 +211,40 @@ feed_weights(const struct obj *const *objs, sqlite3 *site)
 	return f.list;
 }
 
+/* All listeners that name the instance. */
+static json_t *
+feed_listeners(const struct obj *const *objs, sqlite3 *site, const char *server,
+    const char *instance)
+{
+	struct feed_listeners f = {objs, site, instance, json_array()};
+	struct obj_path kind;
+
+	if (feed_path(objs, &kind, "server", server, "listener", NULL))
+		obj_each(site, &kind, NULL, 0, feed_take_listener, &f, NULL);
+	return f.list;
+}
+
+json_t *
+feed_programs(const struct obj *const *objs, sqlite3 *site, const char *server,
+    const char *instance)
+{
+	return json_pack(
+	    "{s:o}", "listeners", feed_listeners(objs, site, server, instance));
+}
+
 json_t *
 feed_gate(const struct obj *const *objs, sqlite3 *site, sqlite3 *root,
     const char *server, const char *instance)
 {
-	struct feed_listeners f = {objs, site, instance, json_array()};
 	json_t *domains = json_array();
 	struct obj_path kind;
 
 	feed_path(objs, &kind, "domain", "", NULL, NULL);
 	kind.nkeys = 0;
 	obj_each(root, &kind, NULL, 0, feed_take_domain, domains, NULL);
-	if (feed_path(objs, &kind, "server", server, "listener", NULL))
-		obj_each(site, &kind, NULL, 0, feed_take_listener, &f, NULL);
 	return json_pack("{s:o, s:o, s:o, s:o}", "domains", domains,
-	    "listeners", f.list, "gate", feed_limits(objs, site), "weights",
-	    feed_weights(objs, site));
+	    "listeners", feed_listeners(objs, site, server, instance), "gate",
+	    feed_limits(objs, site), "weights", feed_weights(objs, site));
 }
 
 json_t *

@@ -48,8 +48,19 @@ session_size(json_t *v)
 	}
 }
 
+void
+session_notify(struct session *s, const char *method, json_t *params)
+{
+	if (s->gated) {
+		params = json_pack("{s:s, s:s, s:o}", "session", s->who.session,
+		    "method", method, "params", params);
+		method = "session-tell";
+	}
+	rpc_notify(s->rpc, method, params);
+}
+
 /* The end of a session: its calls go on, their answers have no reader. */
-static void
+void
 session_close(struct session *s)
 {
 	struct control *c = s->control;
@@ -63,11 +74,12 @@ session_close(struct session *s)
 	c->nsessions--;
 	c->count.sessions--;
 	loop_timer_free(&s->patience);
-	rpc_close(&s->rpc);
+	if (!s->gated)
+		rpc_close(&s->rpc);
 	drill_interrupt(c, s->who.session, true);
-	if (s->entered)
+	if (s->edited)
 		control_session_over(c, s->who.session);
-	if (s->known && s->entered)
+	if (s->known && s->entered && !s->brief)
 		audit_session(c, &s->who, "logout", NULL);
 	else if (!s->known && s->refused.code != ERR_NONE)
 		audit_session(c, &s->who, "login", &s->refused);
@@ -130,14 +142,20 @@ session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 	call_request(s, q, method, params);
 }
 
+/* Whoever it is is told that this is the end. */
 static void
 session_on_patience(void *arg)
 {
-	session_close(arg);
+	struct session *s = arg;
+
+	if (s->gated)
+		session_notify(s, "closed", json_object());
+	session_close(s);
 }
 
-/* Nobody keeps others out by coming again and again, least of all root. */
-static bool
+/* Nobody keeps others out by coming again and again, least of all root. The
+ * session itself is counted. */
+bool
 session_has_room(const struct session *s)
 {
 	const struct control *c = s->control;
@@ -145,11 +163,11 @@ session_has_room(const struct session *s)
 	unsigned same = 0;
 
 	if (s->who.fixed)
-		return c->nsessions < SESSIONS_MAX;
+		return c->nsessions <= SESSIONS_MAX;
 	TAILQ_FOREACH (other, &c->sessions, entry)
-		same += other->uid == s->uid;
-	return same < SESSIONS_EACH &&
-	    c->nsessions < SESSIONS_MAX - SESSIONS_KEPT;
+		same += strcmp(other->who.name, s->who.name) == 0;
+	return same <= SESSIONS_EACH &&
+	    c->nsessions <= SESSIONS_MAX - SESSIONS_KEPT;
 }
 
 /* Ask the kernel who is there. */
@@ -194,6 +212,30 @@ session_crowded(const struct control *c)
 	return c->nsessions >= SESSIONS_MAX + SESSIONS_MAX / 2;
 }
 
+struct session *
+session_new(struct control *c)
+{
+	struct session *s;
+	char random[7];
+
+	if (session_crowded(c))
+		return NULL;
+	s = xcalloc(1, sizeof *s);
+	s->control = c;
+	s->uid = (uid_t)-1;
+	TAILQ_INIT(&s->open);
+	rand_hex(random, 3);
+	snprintf(s->who.session, sizeof s->who.session, "%.32s.%s",
+	    c->self->server, random);
+	s->since = s->last = clock_real();
+	s->patience = loop_timer_new(c->self->loop, session_on_patience, s);
+	TAILQ_INSERT_TAIL(&c->sessions, s, entry);
+	c->nsessions++;
+	c->count.sessions++;
+	c->count.sessions_all++;
+	return s;
+}
+
 void
 session_open(struct control *c, int fd)
 {
@@ -201,22 +243,13 @@ session_open(struct control *c, int fd)
 	    .on_closed = session_on_closed,
 	    .max_in = SESSION_IN,
 	    .max_out = SESSION_OUT};
-	struct session *s;
-	char random[7];
+	struct session *s = session_new(c);
 
-	if (session_crowded(c)) {
+	if (s == NULL) {
 		close(fd);
 		return;
 	}
-	s = xcalloc(1, sizeof *s);
-	s->control = c;
-	TAILQ_INIT(&s->open);
 	session_identify(s, fd);
-	rand_hex(random, 3);
-	snprintf(s->who.session, sizeof s->who.session, "%.32s.%s",
-	    c->self->server, random);
-	s->since = s->last = clock_real();
-	s->patience = loop_timer_new(c->self->loop, session_on_patience, s);
 	if (s->refused.code != ERR_NONE) {
 		c->count.refused++;
 		log_info("uid=%u pid=%d refused: %s", (unsigned)s->uid,
@@ -225,10 +258,6 @@ session_open(struct control *c, int fd)
 	}
 	h.arg = s;
 	s->rpc = rpc_open(c->self->loop, fd, &h);
-	TAILQ_INSERT_TAIL(&c->sessions, s, entry);
-	c->nsessions++;
-	c->count.sessions++;
-	c->count.sessions_all++;
 	log_debug("session=%s operator=%s pid=%d", s->who.session, s->who.name,
 	    (int)s->pid);
 }
@@ -248,8 +277,8 @@ session_find(struct control *c, const char *session)
 void
 session_tell(struct session *s, const char *from, const char *text)
 {
-	rpc_notify(s->rpc, "message",
-	    json_pack("{s:s, s:s}", "from", from, "text", text));
+	session_notify(
+	    s, "message", json_pack("{s:s, s:s}", "from", from, "text", text));
 }
 
 void
@@ -263,11 +292,24 @@ session_end(struct session *s, const struct err *why)
 	loop_timer_set(s->patience, 0);
 }
 
-void
-session_rights(struct control *c)
+/* What the site says now of somebody who was let in. */
+static int
+session_role(
+    struct control *c, struct session *s, struct op_who *who, struct err *e)
 {
 	const struct obj *const *objs = c->self->table->objs;
 	sqlite3 *site = site_db(c);
+
+	if (!s->gated)
+		return admit_role(objs, site, who, e);
+	if (site == NULL)
+		return -ERR_BUSY;
+	return obj_token_role(objs, site, NULL, who, &s->token, e);
+}
+
+void
+session_rights(struct control *c)
+{
 	struct op_who who;
 	struct session *s;
 	struct err e;
@@ -277,7 +319,7 @@ session_rights(struct control *c)
 		if (s->refused.code != ERR_NONE)
 			continue;
 		who = s->who;
-		r = admit_role(objs, site, &who, &e);
+		r = session_role(c, s, &who, &e);
 		/* what cannot be read changes nobody's rights */
 		if (r == 0 || r == -ERR_PERMISSION)
 			s->who = who;

@@ -122,6 +122,10 @@ site_feed(struct control *c, struct peer *p)
 		site_feed_gate(c, p, site);
 	else if (p->role == ROLE_MG)
 		site_feed_media(c, p, site);
+	else if (p->role == ROLE_WS)
+		site_tell(c, p,
+		    feed_programs(
+			c->self->table->objs, site, c->self->server, p->name));
 	else if (p->role == ROLE_QUORUM)
 		site_tell(c, p, feed_quorum(c->self->table->objs, site));
 }
@@ -129,7 +133,8 @@ site_feed(struct control *c, struct peer *p)
 static void
 site_feed_all(struct control *c)
 {
-	static const enum role_id fed[] = {ROLE_SG, ROLE_MG, ROLE_QUORUM};
+	static const enum role_id fed[] = {
+	    ROLE_SG, ROLE_MG, ROLE_WS, ROLE_QUORUM};
 	struct peer *p;
 	unsigned at;
 	size_t i;

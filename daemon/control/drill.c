@@ -27,7 +27,7 @@ drill_progress(struct drill *d)
 
 	TAILQ_FOREACH (s, &d->control->sessions, entry) {
 		if (strcmp(s->who.session, d->console) == 0)
-			rpc_notify(s->rpc, "progress",
+			session_notify(s, "progress",
 			    json_pack("{s:i, s:i, s:s}", "done",
 				(int)d->machine.trials, "of",
 				(int)d->machine.times, "words",

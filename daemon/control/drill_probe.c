@@ -1,9 +1,10 @@
 /*
  * The writes of a drill: one after another to whoever owns a key, each with a
  * number, each an operation of its own. A registrar gets a binding, a media
- * controller a session at a gate that is none; the store gets an edit in the candidate of a session that is the drill's, which is a
- * row that all members hold as any other and that is never committed. Nothing
- * is sent a second time: what is not answered positively is not acknowledged.
+ * controller a session at a gate that is none; the store gets an edit in the
+ * candidate of a session that is the drill's, which is a row that all members
+ * hold as any other and that is never committed. Nothing is sent a second time:
+ * what is not answered positively is not acknowledged.
  */
 #include <stdio.h>
 #include <stdlib.h>

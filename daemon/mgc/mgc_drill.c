@@ -62,7 +62,7 @@ static int
 mgc_drill_write(struct mgc *m, const char *as, json_int_t from, json_int_t to,
     bool remove, struct err *e)
 {
-	char call[64], gate[OWNER_KEY];
+	char call[64], gate[40];
 	int r = stream_join(m->stream, e);
 
 	snprintf(gate, sizeof gate, MGC_DRILL "%.24s", as);

@@ -7,14 +7,14 @@
 #include "obj_room.h"
 #include "daemon/base/str.h"
 
-static const char *const roles[] = {"viewer", "support", "domain-admin",
+const char *const obj_admin_roles[] = {"viewer", "support", "domain-admin",
     "operator", "site-admin", "auditor", NULL};
 static const char *const states[] = {"on", "off", NULL};
 
 /* A role that is for the whole site must not look as if it were not, nor the
  * other way round. */
-static int
-administrator_check(const struct obj_row *row, struct err *e)
+int
+obj_admin_check(const struct obj_row *row, struct err *e)
 {
 	const char *role = obj_value(row, "role");
 	const char *domain = obj_value(row, "domain");
@@ -34,7 +34,7 @@ administrator_check(const struct obj_row *row, struct err *e)
 static const struct op_field fields[] = {
     {.name = "role",
 	.type = &op_type_choice,
-	.choices = roles,
+	.choices = obj_admin_roles,
 	.flags = OP_REQUIRED,
 	.brief = "what they may do"},
     {.name = "domain",
@@ -73,5 +73,5 @@ const struct obj obj_administrator = {
 	"tandem-admin(7) has the rules, show rights the table.",
     .example = "set administrator anna role domain-admin domain demo.test",
     .fields = fields,
-    .check = administrator_check,
+    .check = obj_admin_check,
 };

@@ -7,7 +7,7 @@
 #include "daemon/base/str.h"
 
 static const char *const transports[] = {
-    "udp", "tcp", "tls", "ws", "wss", NULL};
+    "udp", "tcp", "tls", "ws", "wss", "https", NULL};
 
 static const struct op_field fields[] = {
     {.name = "instance",
@@ -18,7 +18,7 @@ static const struct op_field fields[] = {
 	.type = &op_type_choice,
 	.choices = transports,
 	.flags = OP_REQUIRED,
-	.brief = "how SIP is carried"},
+	.brief = "how SIP is carried; https: for programs"},
     {.name = "address",
 	.type = &op_type_address,
 	.flags = OP_REQUIRED,
@@ -37,13 +37,26 @@ static const struct op_field fields[] = {
     {.name = "certificate",
 	.type = &op_type_ref,
 	.ref = "certificate",
-	.brief = "certificate shown to phones over tls or wss"},
+	.brief = "certificate shown over tls, wss or https"},
     {.name = "description",
 	.type = &op_type_text,
 	.max = 200,
 	.brief = "note for operators"},
     {0},
 };
+
+/* Programs come to ws, phones to sg. */
+static int
+listener_check_instance(const char *instance, bool https, struct err *e)
+{
+	if (https && !str_prefix(instance, "ws/"))
+		return err_set(e, ERR_CHECK,
+		    "instance: https is listened on by ws, such as ws/1");
+	if (!https && str_prefix(instance, "ws/"))
+		return err_set(
+		    e, ERR_CHECK, "instance: ws listens on https only");
+	return 0;
+}
 
 /* TLS needs a certificate; without TLS one would never be shown. An address
  * that means all of them cannot be told to a phone. */
@@ -52,7 +65,9 @@ listener_check(const struct obj_row *row, struct err *e)
 {
 	const char *transport = obj_value(row, "transport");
 	const char *address = obj_value(row, "address");
-	bool tls = str_equal(transport, "tls") || str_equal(transport, "wss");
+	bool https = str_equal(transport, "https");
+	bool tls = https || str_equal(transport, "tls") ||
+	    str_equal(transport, "wss");
 	bool any = str_equal(address, "0.0.0.0") || str_equal(address, "::");
 
 	if (tls && obj_value(row, "certificate") == NULL)
@@ -61,10 +76,10 @@ listener_check(const struct obj_row *row, struct err *e)
 	if (!tls && obj_value(row, "certificate") != NULL)
 		return err_set(
 		    e, ERR_CHECK, "certificate: of no use for %s", transport);
-	if (any && obj_value(row, "advertised") == NULL)
+	if (any && !https && obj_value(row, "advertised") == NULL)
 		return err_set(e, ERR_CHECK,
 		    "advertised: needed where the address is %s", address);
-	return 0;
+	return listener_check_instance(obj_value(row, "instance"), https, e);
 }
 
 const struct obj obj_listener = {
@@ -74,13 +89,15 @@ const struct obj obj_listener = {
     .key = {.name = "listener",
 	.type = &op_type_name,
 	.brief = "name of the listener"},
-    .brief = "an outside address where phones are met",
-    .about = "A gate (sg) listens there for SIP. advertised is the host that "
-	     "phones are told when the gate stands behind NAT or listens on "
-	     "all addresses. domain names the domain of phones that write an "
-	     "IP address in place of a domain; without it they are refused. "
-	     "What such a phone dials at the host it calls itself by is a "
-	     "number of its domain.",
+    .brief = "an outside address where phones or programs are met",
+    .about =
+	"A gate (sg) listens there for SIP, or with transport https an "
+	"instance of ws for programs, see tandem-api(7). advertised is the host that "
+	"phones are told when the gate stands behind NAT or listens on "
+	"all addresses. domain names the domain of phones that write an "
+	"IP address in place of a domain; without it they are refused. "
+	"What such a phone dials at the host it calls itself by is a "
+	"number of its domain.",
     .example = "set server srv1 listener lan transport udp "
 	       "address 127.0.0.1 port 5060",
     .fields = fields,

@@ -86,6 +86,25 @@ bool obj_referrer(sqlite3 *, const struct obj *const *objs, enum obj_place,
 int obj_admin_role(const struct obj *const *objs, sqlite3 *site,
     struct op_who *, struct err *);
 
+/* The same for a token: who->name is "token:NAME". */
+#define OBJ_TOKEN "token:"
+enum obj_scope {
+	OBJ_SCOPE_READ = 0x01,
+	OBJ_SCOPE_CONFIGURE = 0x02,
+	OBJ_SCOPE_ACT = 0x04
+};
+struct obj_token_rights {
+	unsigned scope; /* bits of enum obj_scope */
+	unsigned rate;	/* requests a second */
+};
+/* secret NULL: was looked at before. What is wrong, absent, off or over is
+ * refused with the same words to who does not know the secret. */
+int obj_token_role(const struct obj *const *objs, sqlite3 *site,
+    const char *secret, struct op_who *, struct obj_token_rights *,
+    struct err *);
+/* What is stored of a secret; out holds 65. */
+void obj_token_digest(char *out, const char *token, const char *secret);
+
 /*
  * Between these two the statements made for the connection are kept and used
  * again: for a commit of thousands. Without them each call prepares its own.

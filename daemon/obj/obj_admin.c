@@ -1,10 +1,16 @@
 /*
- * What the administrators of a site make of a login name. Control asks for
- * every session, the store when a commit changes them.
+ * What the administrators of a site make of a login name, and its tokens of
+ * what a program shows. Control asks for every session, the store when a
+ * commit changes them.
  */
+#include <openssl/crypto.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "obj_room.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/crypt.h"
+#include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
 static int
@@ -26,7 +32,8 @@ admin_row(struct op_who *who, const struct obj_row *row, struct err *e)
 
 	if (!str_equal(obj_value(row, "state"), "on"))
 		return err_set(e, ERR_PERMISSION,
-		    "%s is not permitted: the administrator is off", who->name);
+		    "%s is not permitted: the %s is off", who->name,
+		    row->path.obj->name);
 	while (i < ADMIN_ROLES && !str_equal(role, admin_role_names[i]))
 		i++;
 	if (i == ADMIN_ROLES || (i == ADMIN_DOMAIN && domain == NULL) ||
@@ -67,5 +74,93 @@ obj_admin_role(const struct obj *const *objs, sqlite3 *site, struct op_who *who,
 		    "is called %s",
 		    who->name, who->name);
 	}
+	return r;
+}
+
+/* ---- tokens -------------------------------------------------------------- */
+
+void
+obj_token_digest(char *out, const char *token, const char *secret)
+{
+	char *text = xasprintf(OBJ_TOKEN "%s:%s", token, secret);
+
+	crypt_sha256(out, text, strlen(text));
+	OPENSSL_cleanse(text, strlen(text));
+	free(text);
+}
+
+static bool
+token_knows(const struct obj_row *row, const char *token, const char *secret)
+{
+	const char *stored = obj_value(row, "secret");
+	char digest[65];
+
+	if (stored == NULL || strlen(stored) != sizeof digest - 1)
+		return false;
+	obj_token_digest(digest, token, secret);
+	return crypt_equal(stored, digest, sizeof digest - 1);
+}
+
+static unsigned
+token_scope(const char *list)
+{
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} scopes[] = {{"read", OBJ_SCOPE_READ},
+	    {"configure", OBJ_SCOPE_CONFIGURE}, {"act", OBJ_SCOPE_ACT}};
+	unsigned bits = 0;
+	size_t n, i;
+
+	for (; list != NULL && *list != '\0'; list += n) {
+		list += strspn(list, " ");
+		n = strcspn(list, " ");
+		for (i = 0; i < sizeof scopes / sizeof scopes[0]; i++) {
+			if (strlen(scopes[i].word) == n &&
+			    memcmp(scopes[i].word, list, n) == 0)
+				bits |= scopes[i].bit;
+		}
+	}
+	return bits;
+}
+
+/* Canonical times are RFC 3339 in UTC: they compare as texts. */
+static bool
+token_is_over(const struct obj_row *row)
+{
+	const char *expires = obj_value(row, "expires");
+	char now[CLOCK_TEXT];
+
+	clock_text(now, clock_real());
+	return expires != NULL && strcmp(expires, now) <= 0;
+}
+
+int
+obj_token_role(const struct obj *const *objs, sqlite3 *site, const char *secret,
+    struct op_who *who, struct obj_token_rights *rights, struct err *e)
+{
+	struct obj_path p = {.obj = obj_find(objs, NULL, "token"), .nkeys = 1};
+	const char *name = who->name + strlen(OBJ_TOKEN);
+	struct obj_row row;
+	int r;
+
+	who->domain[0] = '\0';
+	who->role = ADMIN_NOBODY;
+	str_copy(p.key[0], sizeof p.key[0], name);
+	if ((r = obj_get(site, &p, &row, e)) != 0 && r != -ERR_ABSENT)
+		return r;
+	if (r != 0 || (secret != NULL && !token_knows(&row, name, secret)))
+		r = err_set(e, ERR_PERMISSION, "this token is not known here");
+	else if (token_is_over(&row))
+		r = err_set(e, ERR_PERMISSION,
+		    "%s is not permitted: it has expired", who->name);
+	else
+		r = admin_row(who, &row, e);
+	if (r == 0) {
+		rights->scope = token_scope(obj_value(&row, "scope"));
+		rights->rate = (unsigned)obj_value_int(
+		    &row, "requests-per-second", 1);
+	}
+	obj_row_fini(&row);
 	return r;
 }

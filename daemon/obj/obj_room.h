@@ -6,7 +6,12 @@
 /* The objects, a file each. */
 extern const struct obj obj_server, obj_role, obj_listener, obj_certificate;
 extern const struct obj obj_site, obj_gate, obj_domain, obj_user, obj_number;
-extern const struct obj obj_administrator;
+extern const struct obj obj_administrator, obj_token;
+
+/* administrator.c: what their roles are called, NULL-ended; whether role and
+ * domain of a row go together. */
+extern const char *const obj_admin_roles[];
+int obj_admin_check(const struct obj_row *, struct err *);
 
 /* obj_schema.c: a name as SQL has it ('-' becomes '_'), quoted. */
 void obj_sql_name(struct buf *, const char *name);

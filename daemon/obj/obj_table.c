@@ -3,4 +3,4 @@
 
 const struct obj *const obj_table[] = {&obj_server, &obj_role, &obj_listener,
     &obj_certificate, &obj_site, &obj_gate, &obj_domain, &obj_user, &obj_number,
-    &obj_administrator, NULL};
+    &obj_administrator, &obj_token, NULL};

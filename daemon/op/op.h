@@ -352,6 +352,17 @@ json_t *op_result(const struct op_call *);
 /* A copy of args with secrets masked: for audit and log. */
 json_t *op_mask(const struct op *, json_t *args);
 
+/* ---- answers for programs (op_envelope.c) ------------------------------ */
+
+/* {"v", "op", "ok": true, "rev", "data", "next", "warn"}; rows and warn are
+ * borrowed and may be NULL, rev 0 = none. */
+json_t *op_envelope(const char *op, json_t *rows, int64_t rev, json_t *warn);
+/* {"v", "op", "ok": false, "code", "message", "path", "file", "line",
+ * "column", "expected", "rev", "data", "next", "warn"}. */
+json_t *op_envelope_error(const char *op, const struct err *);
+/* What the server said beside an error, where the envelope lacks it. */
+void op_envelope_add(json_t *envelope, json_t *data);
+
 /* ---- the tables (op_table.c, op_wire.c, op_man.c) ---------------------- */
 
 /*
@@ -371,6 +382,8 @@ int op_table_decode(json_t *, struct op_table *, struct err *);
 void op_table_fini(struct op_table *);
 /* "show calls [domain <domain>] [all]": derived, never written. */
 void op_usage(const struct op *, struct buf *);
+/* OpenAPI 3.1 of what HTTPS offers, tandem-api(7) (op_openapi.c). */
+json_t *op_openapi(const struct op_table *, const char *version);
 /* mdoc of tandem-ops(7). */
 void op_man(const struct op_table *, struct buf *);
 /* What `help WORDS` shows: of an operation, of an object. */

@@ -190,6 +190,11 @@ void role_ask(const struct self *, union addr *);
  * logs who is not; the caller drops it. */
 bool role_hears(struct self *, const union addr *from);
 
+/* The private key of a certificate, PEM, to be wiped and freed; hex: as it is
+ * stored. NULL when it is not sealed for us. */
+char *role_open_key(
+    const struct self *, const char *hex, const char *certificate);
+
 /*
  * Counters of a process: a name and a number that only grows, or a gauge.
  * Registered once at start; `show statistics` reads them everywhere.

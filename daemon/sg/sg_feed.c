@@ -11,7 +11,6 @@
 #include "sg.h"
 
 #define FEED_RETRY (5 * CLOCK_SEC)
-#define FEED_PEM 65536
 
 static const char *
 sg_feed_text(json_t *row, const char *name)
@@ -142,44 +141,14 @@ sg_feed_open(struct sg *sg, struct sg_listener *l)
 	    "listener=%s %s %s open", l->name, sip_proto_name(l->proto), at);
 }
 
-/* The private key, opened; NULL when it is not sealed for us. */
-static char *
-sg_feed_key(struct sg *sg, const char *hex, const char *certificate)
-{
-	struct crypt_seal *seal;
-	uint8_t key[CRYPT_KEY], *sealed;
-	size_t n = strlen(hex);
-	char *pem = NULL;
-	long len, r;
-
-	if (n == 0 || n > 2 * FEED_PEM)
-		return NULL;
-	sealed = xmalloc(n / 2 + 1);
-	len = str_unhex(sealed, n / 2, hex, n);
-	if (len > CRYPT_TAG) {
-		crypt_derive(key, sg->self->key_certificate, "certificate key");
-		seal = crypt_seal_new(key);
-		pem = xcalloc(1, (size_t)len);
-		r = crypt_open(seal, pem, (size_t)len - 1, sealed, (size_t)len,
-		    certificate, strlen(certificate));
-		if (r < 0) {
-			free(pem);
-			pem = NULL;
-		}
-		crypt_seal_free(&seal);
-		explicit_bzero(key, sizeof key);
-	}
-	free(sealed);
-	return pem;
-}
-
 /* A listener's certificate as fed; true when it is another one. */
 static bool
-sg_feed_certificate(struct sg *sg, struct sg_listener *l, json_t *row)
+sg_feed_certificate(const struct sg *sg, struct sg_listener *l, json_t *row)
 {
 	const char *name = sg_feed_text(row, "certificate");
 	const char *chain = sg_feed_text(row, "chain");
-	char *key = sg_feed_key(sg, sg_feed_text(row, "key"), name);
+	char *key = role_open_key(
+	    sg->self, sg_feed_text(row, "key"), name);
 	bool other = l->chain == NULL || strcmp(l->chain, chain) != 0 ||
 	    !str_equal(l->key, key);
 

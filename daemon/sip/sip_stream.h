@@ -5,10 +5,10 @@
  * Private to the transport: the pure parts below a connection (framing of
  * byte streams, WebSocket, TLS identities) and the connection itself.
  */
-#include <openssl/ssl.h>
-
 #include "daemon/base/buf.h"
 #include "daemon/base/map.h"
+#include "sip_tls.h"
+#include "sip_ws.h"
 #include "transport.h"
 
 /* ---- framing (sip_stream.c): pure, fuzzed ------------------------------ */
@@ -33,48 +33,6 @@ enum sip_frame sip_frame_next(struct sip_framer *, const char *data, size_t n,
     size_t max, size_t *len, enum sip_bad *bad);
 /* True when the bytes begin a message, false for a lone keep-alive. */
 bool sip_frame_is_partial(const char *data, size_t n);
-
-/* ---- WebSocket (sip_ws.c): pure, fuzzed -------------------------------- */
-
-#define SIP_WS_HEAD_MAX 8192
-
-/* The answer to an opening handshake (RFC 6455 4.2, RFC 7118 4); 0 when it
- * is 101, else -ERR_SYNTAX and a refusal to be sent. */
-int sip_ws_accept(const char *head, size_t n, struct buf *reply, struct err *);
-
-struct sip_ws;
-/* msg has a NUL behind n and may be written to. */
-typedef void sip_ws_fn(void *arg, char *msg, size_t n);
-/* Frames of the server go to out. */
-struct sip_ws *sip_ws_new(struct buf *out, size_t max, sip_ws_fn *, void *arg);
-void sip_ws_free(struct sip_ws **);
-/* -ERR_CLOSED: the closing handshake is done or the peer broke the protocol;
- * what is in out may still be sent. */
-int sip_ws_feed(struct sip_ws *, const void *, size_t n);
-int sip_ws_send(struct sip_ws *, const void *, size_t n);
-void sip_ws_ping(struct sip_ws *);
-void sip_ws_close(struct sip_ws *, unsigned code);
-bool sip_ws_is_partial(const struct sip_ws *); /* inside a message */
-size_t sip_ws_held(const struct sip_ws *);     /* bytes of its buffer */
-
-/* ---- TLS (sip_tls.c) --------------------------------------------------- */
-
-struct sip_tls;
-struct sip_tls *sip_tls_new(
-    const char *chain, const char *key, struct err *); /* a server's */
-/* Why its certificate is of no use at this time, or NULL. */
-const char *sip_tls_expiry(const struct sip_tls *);
-struct sip_tls *sip_tls_new_client(const char *ca, struct err *);
-void sip_tls_free(struct sip_tls **);
-/* Which identity answers a name asked for by SNI (RFC 6066 3); NULL = the
- * listener's own. */
-typedef struct sip_tls *sip_tls_pick_fn(void *arg, const char *name);
-void sip_tls_set_pick(struct sip_tls *, sip_tls_pick_fn *, void *arg);
-bool sip_tls_names(const struct sip_tls *, const char *name);
-/* A session over the descriptor; name NULL = we are the server. */
-SSL *sip_tls_open(struct sip_tls *, int fd, const char *name);
-/* Words of the last failure of libssl in this thread. */
-void sip_tls_words(char *out, size_t size);
 
 /* ---- connections (sip_conn.c) ------------------------------------------ */
 

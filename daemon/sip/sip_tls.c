@@ -247,6 +247,16 @@ sip_tls_names(const struct sip_tls *t, const char *name)
 }
 
 SSL *
+sip_tls_session(struct sip_tls *t)
+{
+	SSL *ssl = SSL_new(t->ctx);
+
+	if (ssl != NULL)
+		SSL_set_accept_state(ssl);
+	return ssl;
+}
+
+SSL *
 sip_tls_open(struct sip_tls *t, int fd, const char *name)
 {
 	SSL *ssl = SSL_new(t->ctx);

@@ -116,6 +116,15 @@ ws_accept_key(char out[32], const char *key)
 }
 
 int
+sip_ws_accept_key(char out[SIP_WS_ACCEPT], const char *key)
+{
+	if (strlen(key) != WS_KEY || key[WS_KEY - 1] != '=')
+		return -1;
+	ws_accept_key(out, key);
+	return 0;
+}
+
+int
 sip_ws_accept(const char *head, size_t n, struct buf *reply, struct err *e)
 {
 	const char *line = memmem(head, n, "\r\n", 2);

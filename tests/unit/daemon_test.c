@@ -115,6 +115,7 @@ rights_are_those_of_the_manual(void **state)
 	    [ROLE_CONTROL] = RIGHT_STREAM,
 	    [ROLE_SG] = RIGHT_DGRAM | RIGHT_STREAM,
 	    [ROLE_MG] = RIGHT_DGRAM | RIGHT_RING,
+	    [ROLE_WS] = RIGHT_STREAM,
 	};
 	int id;
 

@@ -1,0 +1,210 @@
+/*
+ * Listeners and connections. libevent reads and writes HTTP; what it lacks is
+ * here: a bound on connections, of all and of each address, and an end to the
+ * time that somebody may take to say what they want. A connection is known by
+ * its SSL: it is made before libevent has one, and freed with it.
+ */
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ws.h"
+#include "daemon/base/log.h"
+#include "daemon/base/mem.h"
+#include "daemon/sip/transport.h"
+
+/* ---- connections --------------------------------------------------------- */
+
+static int http_index = -1; /* of a connection at its SSL */
+
+static void
+http_on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
+    void *argp)
+{
+	struct ws_conn *c = ptr;
+
+	(void)parent;
+	(void)ad;
+	(void)index;
+	(void)argl;
+	(void)argp;
+	if (c == NULL)
+		return;
+	LIST_REMOVE(c, entry);
+	c->ws->nconns--;
+	c->ws->count.connections--;
+	free(c);
+}
+
+/* One was accepted; whose it is shows at the end of the turn. */
+static struct bufferevent *
+http_on_accept(struct event_base *base, void *arg)
+{
+	struct ws_listener *l = arg;
+	struct ws *ws = l->ws;
+	SSL *ssl = sip_tls_session(l->tls);
+	struct ws_conn *c;
+
+	if (ssl == NULL)
+		fatalx("out of memory");
+	c = xcalloc(1, sizeof *c);
+	c->ws = ws;
+	c->since = clock_mono();
+	c->fresh = true;
+	LIST_INSERT_HEAD(&ws->conns, c, entry);
+	ws->nconns++;
+	ws->count.connections++;
+	ws->count.accepted++;
+	SSL_set_ex_data(ssl, http_index, c);
+	c->bev = bufferevent_openssl_socket_new(
+	    base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+	if (c->bev == NULL)
+		fatalx("out of memory");
+	loop_defer(ws->self->loop, &ws->admit);
+	return c->bev;
+}
+
+struct ws_conn *
+ws_conn_of(struct evhttp_request *req)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(
+	    evhttp_request_get_connection(req));
+
+	return SSL_get_ex_data(bufferevent_openssl_get_ssl(bev), http_index);
+}
+
+/* libevent closes it, and frees what is its. */
+static void
+http_hang_up(struct ws_conn *c)
+{
+	int fd = bufferevent_getfd(c->bev);
+
+	if (fd >= 0)
+		shutdown(fd, SHUT_RDWR);
+}
+
+/* Of the same address, those that were let in. */
+static unsigned
+http_same_source(struct ws *ws, const struct ws_conn *c)
+{
+	uint8_t key[SIP_SOURCE], other[SIP_SOURCE];
+	size_t n = sip_source_key(key, &c->peer);
+	struct ws_conn *o;
+	unsigned same = 0;
+
+	LIST_FOREACH (o, &ws->conns, entry)
+		same += !o->fresh && sip_source_key(other, &o->peer) == n &&
+		    memcmp(key, other, n) == 0;
+	return same;
+}
+
+void
+ws_http_admit(void *arg)
+{
+	struct ws *ws = arg;
+	struct ws_conn *c;
+	socklen_t n;
+
+	LIST_FOREACH (c, &ws->conns, entry) {
+		if (!c->fresh)
+			continue;
+		n = sizeof c->peer;
+		if (getpeername(bufferevent_getfd(c->bev), &c->peer.sa, &n) ==
+			0 &&
+		    ws->nconns <= WS_CONNS &&
+		    http_same_source(ws, c) < WS_CONNS_SOURCE) {
+			c->fresh = false;
+			continue;
+		}
+		ws->count.refused++;
+		c->fresh = false;
+		http_hang_up(c);
+	}
+}
+
+/* Neither a handshake, nor a request, nor silence between two of them may
+ * last longer. */
+void
+ws_http_tick(struct ws *ws)
+{
+	uint64_t now = clock_mono();
+	struct ws_conn *c;
+
+	LIST_FOREACH (c, &ws->conns, entry) {
+		if (c->busy || now - c->since < WS_PATIENCE)
+			continue;
+		ws->count.timed_out++;
+		c->since = now;
+		http_hang_up(c);
+	}
+}
+
+/* ---- listeners ----------------------------------------------------------- */
+
+int
+ws_listener_certify(struct ws_listener *l)
+{
+	struct sip_tls *tls;
+
+	if (l->key == NULL)
+		return err_set(&l->why, ERR_INVALID,
+		    "the key of its certificate does not open here");
+	if ((tls = sip_tls_new(l->chain, l->key, &l->why)) == NULL)
+		return -(int)l->why.code;
+	sip_tls_free(&l->tls);
+	l->tls = tls;
+	return 0;
+}
+
+static struct evhttp *
+http_new(struct ws_listener *l)
+{
+	struct evhttp *http = evhttp_new(loop_base(l->ws->self->loop));
+
+	if (http == NULL)
+		fatalx("out of memory");
+	evhttp_set_max_headers_size(http, WS_HEAD);
+	evhttp_set_max_body_size(http, WS_BODY);
+	evhttp_set_allowed_methods(http,
+	    EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PATCH |
+		EVHTTP_REQ_DELETE | EVHTTP_REQ_PUT | EVHTTP_REQ_HEAD);
+	evhttp_set_default_content_type(http, "application/json");
+	evhttp_set_bevcb(http, http_on_accept, l);
+	evhttp_set_gencb(http, ws_on_request, l);
+	return http;
+}
+
+int
+ws_listener_open(struct ws_listener *l)
+{
+	int fd, r;
+
+	if (http_index < 0)
+		http_index = SSL_get_ex_new_index(
+		    0, NULL, NULL, NULL, http_on_free);
+	if ((r = ws_listener_certify(l)) != 0)
+		return r;
+	if ((fd = sock_tcp_listen(&l->at, &l->why)) < 0)
+		return fd;
+	l->http = http_new(l);
+	if (evhttp_accept_socket(l->http, fd) != 0) {
+		close(fd);
+		evhttp_free(l->http);
+		l->http = NULL;
+		return err_set(&l->why, ERR_IO, "cannot be listened on");
+	}
+	return 0;
+}
+
+/* Its connections end with it: those who wait for an answer are told first. */
+void
+ws_listener_close(struct ws_listener *l)
+{
+	if (l->http != NULL)
+		evhttp_free(l->http);
+	l->http = NULL;
+	sip_tls_free(&l->tls);
+}

@@ -1,0 +1,396 @@
+/*
+ * JSON-RPC 2.0 over WebSocket (RFC 6455), a message in a text frame. One socket
+ * is one session, as a console's is: its candidate lives as long as it does,
+ * and what control says unasked (message, progress) comes as notifications.
+ * Answers come in the order in which they are there.
+ */
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ws.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+#include "daemon/sip/sip_ws.h"
+
+#define SOCKET_PING (30 * CLOCK_SEC) /* of silence */
+#define SOCKET_MUTE (75 * CLOCK_SEC) /* without a byte: gone */
+#define SOCKET_LAST (5 * CLOCK_SEC)  /* for its last bytes to leave */
+
+struct ws_socket {
+	TAILQ_ENTRY(ws_socket) entry;
+	struct ws *ws;
+	struct evhttp_request *req; /* until it is open; NULL then */
+	struct evhttp_connection *conn;
+	struct ws_conn *of;
+	struct ws_work *work;
+	char token[33];
+	unsigned rate;
+	struct sip_ws *frames; /* NULL until it is open */
+	struct buf out;
+	unsigned open;	       /* requests without an answer */
+	uint64_t last, pinged; /* monotonic */
+	uint64_t over; /* since when: what is queued leaves, then it ends */
+	bool feeding;  /* inside sip_ws_feed: not to be freed now */
+};
+
+/* ---- the end --------------------------------------------------------------
+ */
+
+/* The connection is gone, or is about to be by our own hand. */
+static void
+socket_free(struct ws_socket *s)
+{
+	TAILQ_REMOVE(&s->ws->sockets, s, entry);
+	if (s->frames != NULL)
+		s->ws->count.sockets--;
+	ws_work_close(&s->work);
+	sip_ws_free(&s->frames);
+	buf_fini(&s->out);
+	free(s);
+}
+
+/* libevent ends the connection: the program hung up, or the listener closes. */
+static void
+socket_on_close(struct evhttp_connection *conn, void *arg)
+{
+	(void)conn;
+	socket_free(arg);
+}
+
+static void
+socket_hang_up(struct ws_socket *s)
+{
+	struct evhttp_connection *conn = s->conn;
+
+	evhttp_connection_set_closecb(conn, NULL, NULL);
+	socket_free(s);
+	evhttp_connection_free(conn);
+}
+
+static void
+socket_on_event(struct bufferevent *bev, short what, void *arg)
+{
+	(void)bev;
+	(void)what;
+	socket_hang_up(arg);
+}
+
+/* All has left of one that is over. */
+static void
+socket_on_written(struct bufferevent *bev, void *arg)
+{
+	struct ws_socket *s = arg;
+
+	(void)bev;
+	if (s->over != 0)
+		socket_hang_up(s);
+}
+
+/* ---- what leaves -----------------------------------------------------------
+ */
+
+/* Frames into the connection; one that does not read is ended. */
+static void
+socket_flush(struct ws_socket *s)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(s->conn);
+
+	if (s->out.len > 0)
+		bufferevent_write(bev, s->out.data, s->out.len);
+	buf_reset(&s->out);
+	if (evbuffer_get_length(bufferevent_get_output(bev)) > WS_OUT) {
+		s->over = clock_mono(); /* the tick ends it */
+		bufferevent_disable(bev, EV_READ);
+	}
+}
+
+/* o is taken. */
+static void
+socket_send(struct ws_socket *s, json_t *o)
+{
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	json_decref(o);
+	if (text == NULL || s->over != 0) {
+		free(text);
+		return;
+	}
+	sip_ws_send(s->frames, text, strlen(text));
+	free(text);
+	if (!s->feeding)
+		socket_flush(s);
+}
+
+/* The closing handshake, then the end. */
+static void
+socket_finish(struct ws_socket *s, unsigned code)
+{
+	if (s->over != 0)
+		return;
+	sip_ws_close(s->frames, code);
+	s->over = clock_mono();
+	if (!s->feeding)
+		socket_flush(s);
+}
+
+/* ---- what comes ------------------------------------------------------------
+ */
+
+static void
+socket_on_reply(
+    void *arg, json_t *id, json_t *result, const struct err *e, json_t *data)
+{
+	struct ws_socket *s = arg;
+	struct ws_result r = {.id = id, .result = result, .data = data};
+
+	s->open--;
+	if (e != NULL)
+		r.err = *e;
+	if (id != NULL)
+		socket_send(s, ws_answer_rpc(&r));
+}
+
+static void
+socket_refuse(struct ws_socket *s, json_t *id, const struct err *e)
+{
+	struct ws_result r = {.id = id != NULL ? id : json_null(), .err = *e};
+
+	s->ws->count.failed++;
+	socket_send(s, ws_answer_rpc(&r));
+}
+
+/* Why it is not asked now; ERR_NONE = it is. */
+static enum err_code
+socket_admit(struct ws_socket *s, struct err *e)
+{
+	unsigned wait;
+
+	if (s->open >= WS_OPEN)
+		return (enum err_code) -
+		    err_set(e, ERR_BUSY,
+			"%d requests wait for an answer already", WS_OPEN);
+	if (ws_guard_spend(
+		&s->ws->guard, s->token, s->rate, clock_mono(), &wait))
+		return ERR_NONE;
+	s->ws->count.over_rate++;
+	return (enum err_code) -
+	    err_set(e, ERR_BUSY,
+		"more than the %u requests a second of token %s", s->rate,
+		s->token);
+}
+
+static void
+socket_on_message(void *arg, char *text, size_t n)
+{
+	struct ws_socket *s = arg;
+	struct rpc_message m;
+	struct err e = {0};
+
+	s->ws->count.messages++;
+	if (rpc_decode(&m, text, n, &e) != 0) {
+		socket_refuse(s, NULL, &e);
+		return;
+	}
+	if (m.kind == RPC_REPLY) {
+		json_decref(m.root);
+		return;
+	}
+	if (m.params != NULL && !json_is_object(m.params)) {
+		err_set(&e, ERR_INVALID,
+		    "params: expected arguments by their names");
+	} else if (socket_admit(s, &e) == ERR_NONE) {
+		s->open++;
+		ws_work_call(
+		    s->work, m.method, m.params, m.id, socket_on_reply);
+	}
+	if (e.code != ERR_NONE && m.id != NULL)
+		socket_refuse(s, m.id, &e);
+	json_decref(m.root);
+}
+
+static void
+socket_on_read(struct bufferevent *bev, void *arg)
+{
+	struct ws_socket *s = arg;
+	struct evbuffer *in = bufferevent_get_input(bev);
+	size_t n = evbuffer_get_length(in);
+	int r;
+
+	s->last = clock_mono();
+	s->feeding = true;
+	r = sip_ws_feed(s->frames, evbuffer_pullup(in, -1), n);
+	s->feeding = false;
+	evbuffer_drain(in, n);
+	if (r != 0 && s->over == 0)
+		s->over = s->last;
+	if (s->over != 0)
+		bufferevent_disable(bev, EV_READ);
+	if (s->over != 0 && s->out.len == 0)
+		socket_hang_up(s);
+	else
+		socket_flush(s);
+}
+
+/* ---- opening ----------------------------------------------------------------
+ */
+
+/* What control says unasked. */
+static void
+socket_on_told(void *arg, const char *method, json_t *params)
+{
+	struct ws_socket *s = arg;
+
+	if (s->frames == NULL)
+		return;
+	if (strcmp(method, "closed") == 0)
+		socket_finish(s, 1001);
+	else
+		socket_send(s,
+		    json_pack("{s:s, s:s, s:O}", "jsonrpc", "2.0", "method",
+			method, "params", params));
+}
+
+/* From here on the connection is no HTTP. */
+static void
+socket_switch(struct ws_socket *s, const char *accept)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(s->conn);
+
+	bufferevent_setcb(
+	    bev, socket_on_read, socket_on_written, socket_on_event, s);
+	bufferevent_set_timeouts(bev, NULL, NULL);
+	evbuffer_add_printf(bufferevent_get_output(bev),
+	    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+	    "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+	    accept);
+	s->frames = sip_ws_new(&s->out, WS_BODY, socket_on_message, s);
+	s->req = NULL;
+	s->last = clock_mono();
+	s->ws->count.sockets++;
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+	/* what came behind the handshake already */
+	if (evbuffer_get_length(bufferevent_get_input(bev)) > 0)
+		bufferevent_trigger(bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
+}
+
+static void
+socket_on_opened(
+    void *arg, const char *token, unsigned rate, const struct err *e)
+{
+	struct ws_socket *s = arg;
+	struct evhttp_request *req = s->req;
+	struct ws *ws = s->ws;
+	char accept[SIP_WS_ACCEPT];
+	bool may = e == NULL && ws_may_ask(ws, req, token, rate);
+
+	if (!may) {
+		evhttp_connection_set_closecb(s->conn, NULL, NULL);
+		socket_free(s);
+		if (e != NULL)
+			ws_refuse_open(ws, req, e);
+		return;
+	}
+	str_copy(s->token, sizeof s->token, token);
+	s->rate = rate;
+	sip_ws_accept_key(accept,
+	    evhttp_find_header(
+		evhttp_request_get_input_headers(req), "Sec-WebSocket-Key"));
+	socket_switch(s, accept);
+}
+
+/* Is it the handshake of RFC 6455 4.2.1? */
+static bool
+socket_is_asked(struct evhttp_request *req, struct err *e)
+{
+	struct evkeyvalq *in = evhttp_request_get_input_headers(req);
+	const char *upgrade = evhttp_find_header(in, "Upgrade");
+	const char *version = evhttp_find_header(in, "Sec-WebSocket-Version");
+	const char *key = evhttp_find_header(in, "Sec-WebSocket-Key");
+	char accept[SIP_WS_ACCEPT];
+
+	if (upgrade == NULL ||
+	    !str_iequal(upgrade, strlen(upgrade), "websocket"))
+		err_set(e, ERR_INVALID, "expected Upgrade: websocket");
+	else if (!str_equal(version, "13"))
+		err_set(e, ERR_INVALID, "expected Sec-WebSocket-Version: 13");
+	else if (sip_ws_accept_key(accept, key) != 0)
+		err_set(e, ERR_INVALID,
+		    "Sec-WebSocket-Key: expected 16 bytes in base64");
+	else
+		return true;
+	return false;
+}
+
+void
+ws_socket_open(struct ws *ws, struct evhttp_request *req, const char *bearer)
+{
+	struct ws_socket *s;
+	char from[64], host[ADDR_TEXT];
+	struct err e;
+
+	if (!socket_is_asked(req, &e)) {
+		ws_refuse(req, 400, &e, "Sec-WebSocket-Version", "13");
+		return;
+	}
+	s = xcalloc(1, sizeof *s);
+	s->ws = ws;
+	s->req = req;
+	s->conn = evhttp_request_get_connection(req);
+	s->of = ws_conn_of(req);
+	TAILQ_INSERT_TAIL(&ws->sockets, s, entry);
+	addr_host(host, &s->of->peer);
+	snprintf(from, sizeof from, "https %.50s", host);
+	s->work = ws_work_open(
+	    ws, bearer, from, false, socket_on_opened, socket_on_told, s);
+	if (s->work == NULL) {
+		socket_free(s);
+		err_set(&e, ERR_BUSY, "this server is just starting");
+		ws_refuse_open(ws, req, &e);
+		return;
+	}
+	s->of->busy = true;
+	evhttp_connection_set_closecb(s->conn, socket_on_close, s);
+}
+
+/* ---- all of them
+ * -------------------------------------------------------------- */
+
+/* A silent one is asked for a sign of life. */
+void
+ws_sockets_tick(struct ws *ws, uint64_t now)
+{
+	struct ws_socket *s, *next;
+
+	for (s = TAILQ_FIRST(&ws->sockets); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->frames == NULL)
+			continue;
+		if (s->over != 0 ? now - s->over > SOCKET_LAST
+				 : now - s->last > SOCKET_MUTE) {
+			ws->count.timed_out++;
+			socket_hang_up(s);
+		} else if (s->over == 0 && now - s->last > SOCKET_PING &&
+		    now - s->pinged > SOCKET_PING) {
+			s->pinged = now;
+			sip_ws_ping(s->frames);
+			socket_flush(s);
+		}
+	}
+}
+
+/* In good order: this server stops. */
+void
+ws_sockets_end(struct ws *ws)
+{
+	struct ws_socket *s, *next;
+
+	for (s = TAILQ_FIRST(&ws->sockets); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->frames != NULL)
+			socket_finish(s, 1001);
+	}
+}

@@ -1,0 +1,188 @@
+/*
+ * Operations of control, in a session of its own for each work: opened with
+ * the token that a program showed, asked, closed. Rights, refusals and the
+ * audit are control's; nothing is decided here.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ws.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+struct ws_work {
+	struct ws *ws;
+	bool closed;	  /* its answers find nobody */
+	char session[40]; /* "" = not open (yet) */
+	char token[33];
+	ws_opened_fn *opened;
+	ws_told_fn *told;
+	void *arg;
+	unsigned open; /* calls without an answer */
+};
+
+struct work_call {
+	struct ws_work *work;
+	json_t *id;
+	ws_reply_fn *fn;
+};
+
+/* The last answer of one that was closed before. */
+static void
+work_release(struct ws_work *w)
+{
+	if (w->closed && w->open == 0)
+		free(w);
+}
+
+/* Control forgets the session. */
+static void
+work_end(struct ws *ws, const char *session)
+{
+	if (ws->control != NULL)
+		rpc_notify(ws->control, "session-close",
+		    json_pack("{s:s}", "session", session));
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+static void
+work_on_opened(void *arg, json_t *result, const struct err *e)
+{
+	struct ws_work *w = arg;
+	const char *session = json_string_value(
+	    json_object_get(result, "session"));
+	const char *name = json_string_value(json_object_get(result, "name"));
+	struct err broken;
+
+	w->open--;
+	if (e == NULL && (session == NULL || name == NULL)) {
+		err_set(&broken, ERR_INTERNAL, "control gave no session");
+		e = &broken;
+	}
+	if (w->closed) {
+		if (e == NULL)
+			work_end(w->ws, session);
+		work_release(w);
+		return;
+	}
+	if (e == NULL) {
+		str_copy(w->session, sizeof w->session, session);
+		str_copy(w->token, sizeof w->token, name);
+		map_str_put(&w->ws->works, w->session, w);
+	}
+	w->opened(w->arg, w->token,
+	    (unsigned)json_integer_value(json_object_get(result, "rate")), e);
+}
+
+struct ws_work *
+ws_work_open(struct ws *ws, const char *bearer, const char *from, bool brief,
+    ws_opened_fn *opened, ws_told_fn *told, void *arg)
+{
+	struct ws_work *w;
+
+	if (ws->control == NULL)
+		return NULL;
+	w = xcalloc(1, sizeof *w);
+	w->ws = ws;
+	w->opened = opened;
+	w->told = told;
+	w->arg = arg;
+	w->open = 1;
+	rpc_call(ws->control, "session-open",
+	    json_pack("{s:s, s:s, s:b}", "token", bearer, "from", from, "brief",
+		(int)brief),
+	    WS_TIMEOUT, work_on_opened, w);
+	return w;
+}
+
+void
+ws_work_close(struct ws_work **wp)
+{
+	struct ws_work *w = *wp;
+
+	*wp = NULL;
+	if (w == NULL)
+		return;
+	if (w->session[0] != '\0') {
+		map_str_del(&w->ws->works, w->session);
+		work_end(w->ws, w->session);
+	}
+	w->closed = true;
+	work_release(w);
+}
+
+/* ---- asking -------------------------------------------------------------- */
+
+static void
+work_on_reply(void *arg, json_t *result, const struct err *e)
+{
+	struct work_call *c = arg;
+	struct ws_work *w = c->work;
+	json_t *data = NULL;
+
+	w->open--;
+	if (!w->closed) {
+		if (e != NULL && w->ws->control != NULL)
+			data = rpc_err_data(w->ws->control);
+		c->fn(w->arg, c->id, result, e, data);
+	} else {
+		work_release(w);
+	}
+	json_decref(c->id);
+	free(c);
+}
+
+void
+ws_work_call(struct ws_work *w, const char *method, json_t *params, json_t *id,
+    ws_reply_fn *fn)
+{
+	struct work_call *c;
+	json_t *ask;
+	struct err e;
+
+	if (w->ws->control == NULL) {
+		err_set(&e, ERR_CLOSED, "control is gone: ask again");
+		fn(w->arg, id, NULL, &e, NULL);
+		return;
+	}
+	ask = json_pack("{s:s, s:s}", "session", w->session, "method", method);
+	c = xcalloc(1, sizeof *c);
+	if (params != NULL)
+		json_object_set(ask, "params", params);
+	c->work = w;
+	c->id = json_incref(id);
+	c->fn = fn;
+	w->open++;
+	rpc_call(
+	    w->ws->control, "session-call", ask, WS_TIMEOUT, work_on_reply, c);
+}
+
+/* ---- what control says unasked ------------------------------------------- */
+
+void
+ws_work_tell(struct ws *ws, json_t *params)
+{
+	const char *session, *method;
+	struct ws_work *w;
+	json_t *what;
+
+	if (json_unpack(params, "{s:s, s:s, s:o}", "session", &session,
+		"method", &method, "params", &what) != 0)
+		return;
+	w = map_str(&ws->works, session);
+	if (w != NULL && w->told != NULL)
+		w->told(w->arg, method, what);
+}
+
+void
+ws_work_unlink(struct ws *ws)
+{
+	struct ws_work *w;
+	size_t at = 0;
+
+	while ((w = map_next(&ws->works, &at, NULL, NULL)) != NULL) {
+		if (w->told != NULL)
+			w->told(w->arg, "closed", NULL);
+	}
+}
