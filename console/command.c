@@ -203,7 +203,7 @@ command_render(
 		r = command_save(s, v, &b);
 	else
 		pager_show(s, v, &b);
-	command_warn(s, v->warn, v->format);
+	command_warn(s, json_object_get(v->result, "warn"), v->format);
 	buf_fini(&b);
 	return r;
 }

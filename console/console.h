@@ -279,9 +279,8 @@ struct view {
 	const struct op *op;
 	const struct op_field *cols[64];
 	size_t ncols;
-	json_t *rows; /* owned */
-	json_t *warn; /* borrowed; may be NULL */
-	json_int_t rev;
+	json_t *rows;	/* owned */
+	json_t *result; /* borrowed; may be NULL */
 	enum format format;
 	bool chosen; /* columns by name: a format changes nothing about them */
 	bool no_more;

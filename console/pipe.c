@@ -122,8 +122,7 @@ view_init(
 	memset(v, 0, sizeof *v);
 	v->op = op;
 	v->rows = json_is_array(rows) ? json_incref(rows) : json_array();
-	v->warn = json_object_get(result, "warn");
-	v->rev = json_integer_value(json_object_get(result, "rev"));
+	v->result = result;
 	view_set_format(v, format);
 }
 

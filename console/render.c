@@ -526,7 +526,7 @@ static void
 render_envelope(const struct view *v, struct buf *b)
 {
 	json_t *o = op_envelope(
-	    v->op != NULL ? v->op->name : NULL, v->rows, v->rev, v->warn);
+	    v->op != NULL ? v->op->name : NULL, v->rows, v->result);
 
 	render_json(o, b);
 	json_decref(o);

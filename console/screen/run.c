@@ -173,7 +173,7 @@ run_show_reply(struct screen *s, const struct place *p, const struct command *c,
 			.place = p, .at = c->pipes[i - 1].at, .err = &e});
 	else
 		run_show_view(s, p->text, c, &v);
-	run_warnings(v.warn, &warn);
+	run_warnings(json_object_get(v.result, "warn"), &warn);
 	if (warn.len != 0)
 		box_words(s, c->walk.op->name, buf_take(&warn));
 	view_fini(&v);

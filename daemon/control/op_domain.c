@@ -34,14 +34,19 @@ domain_kind(const struct op_call *call, const char *below)
 	return p;
 }
 
-/* One row more than the limit was there. */
-static void
-domain_warn_limit(struct op_call *call, int64_t limit)
+/* As many rows as are wanted are there: the list ends behind the last of them.
+ * True when it does. column: of the key. */
+static bool
+domain_ends(struct op_call *call, const char *column)
 {
-	if ((int64_t)json_array_size(call->rows) < limit)
-		return;
-	op_warn(
-	    call, "only the first %lld are shown: see limit", (long long)limit);
+	size_t n = json_array_size(call->rows);
+
+	if ((int64_t)n < op_arg_int(call, "limit", 1))
+		return false;
+	op_next(call,
+	    json_string_value(
+		json_object_get(json_array_get(call->rows, n - 1), column)));
+	return true;
 }
 
 /* ---- show domains
@@ -54,7 +59,9 @@ domains_row(void *arg, struct obj_row *row, struct err *e)
 
 	(void)e;
 	if (!op_sees(&call->who, row->path.key[0]))
-		return 0;
+		return 0; /* those that are not seen do not count */
+	if (domain_ends(call, "domain"))
+		return 1;
 	op_row(call);
 	op_put(call, "domain", row->path.key[0]);
 	op_put(call, "state", obj_value(row, "state"));
@@ -62,9 +69,7 @@ domains_row(void *arg, struct obj_row *row, struct err *e)
 	op_put(call, "realm", obj_value(row, "realm"));
 	op_put(call, "id", obj_value(row, "id"));
 	op_put(call, "description", obj_value(row, "description"));
-	/* those that are not seen do not count */
-	return (int64_t)json_array_size(call->rows) ==
-	    op_arg_int(call, "limit", 1);
+	return 0;
 }
 
 static void
@@ -72,7 +77,6 @@ domains_run(struct op_call *call)
 {
 	sqlite3 *root = streams_db(control_of(call)->streams, "domain/root");
 	struct obj_path kind = {.obj = domain_object(call, NULL)};
-	int64_t limit = op_arg_int(call, "limit", 1);
 	struct err e;
 
 	if (root == NULL) {
@@ -80,23 +84,27 @@ domains_run(struct op_call *call)
 		op_finish(call, &e);
 		return;
 	}
-	if (obj_each(root, &kind, NULL, 0, domains_row, call, &e) < 0) {
+	if (obj_each(root, &kind, op_arg(call, "after"), 0, domains_row, call,
+		&e) < 0) {
 		op_finish(call, &e);
 		return;
 	}
-	domain_warn_limit(call, limit);
 	op_finish(call, NULL);
 }
 
-static const struct op_field domains_args[] = {
-    {.name = "limit",
-	.type = &op_type_int,
-	.min = 1,
-	.max = LIST_MAX,
-	.def = LIST_DEFAULT,
-	.brief = "rows at most"},
-    {0},
-};
+#define LIST_ARGS                                                              \
+	{.name = "limit",                                                      \
+	    .type = &op_type_int,                                              \
+	    .min = 1,                                                          \
+	    .max = LIST_MAX,                                                   \
+	    .def = LIST_DEFAULT,                                               \
+	    .brief = "rows at most"},                                          \
+	{                                                                      \
+		.name = "after", .type = &op_type_text, .max = 255,            \
+		.brief = "only what comes behind it, in the order of the list" \
+	}
+
+static const struct op_field domains_args[] = {LIST_ARGS, {0}};
 
 static const struct op_field domains_cols[] = {
     {.name = "domain", .type = &op_type_domain, .brief = "its name"},
@@ -149,6 +157,8 @@ users_row(void *arg, struct obj_row *row, struct err *e)
 	struct op_call *call = arg;
 
 	(void)e;
+	if (domain_ends(call, "user"))
+		return 1;
 	op_row(call);
 	op_put(call, "user", row->path.key[1]);
 	op_put(call, "name", obj_value(row, "name"));
@@ -229,7 +239,6 @@ users_on_domain(void *arg, sqlite3 *db, const struct err *why)
 {
 	struct op_call *call = arg;
 	struct obj_path kind = domain_kind(call, "user");
-	int64_t limit = op_arg_int(call, "limit", 1);
 	struct users *u;
 	struct err e;
 
@@ -237,12 +246,11 @@ users_on_domain(void *arg, sqlite3 *db, const struct err *why)
 		op_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
-	if (obj_each(db, &kind, NULL, (unsigned)limit, users_row, call, &e) !=
+	if (obj_each(db, &kind, op_arg(call, "after"), 0, users_row, call, &e) <
 	    0) {
 		op_finish(call, &e);
 		return;
 	}
-	domain_warn_limit(call, limit);
 	u = xcalloc(1, sizeof *u);
 	u->call = call;
 	domain_id(call, u->id, sizeof u->id);
@@ -257,20 +265,12 @@ users_run(struct op_call *call)
 	    users_on_domain, call);
 }
 
-static const struct op_field in_domain_args[] = {
-    {.name = "domain",
-	.type = &op_type_ref,
-	.ref = "domain",
-	.flags = OP_REQUIRED,
-	.brief = "of this domain"},
-    {.name = "limit",
-	.type = &op_type_int,
-	.min = 1,
-	.max = LIST_MAX,
-	.def = LIST_DEFAULT,
-	.brief = "rows at most"},
-    {0},
-};
+static const struct op_field in_domain_args[] = {{.name = "domain",
+						     .type = &op_type_ref,
+						     .ref = "domain",
+						     .flags = OP_REQUIRED,
+						     .brief = "of this domain"},
+    LIST_ARGS, {0}};
 
 static const struct op_field users_cols[] = {
     {.name = "user", .type = &op_type_number, .brief = "number and login"},
@@ -329,6 +329,8 @@ numbers_row(void *arg, struct obj_row *row, struct err *e)
 	/* It says of the user's own number where that leads anyway. */
 	if (user != NULL && strcmp(user, row->path.key[1]) == 0)
 		return 0;
+	if (domain_ends(call, "number"))
+		return 1;
 	op_row(call);
 	op_put(call, "number", row->path.key[1]);
 	op_put(call, "kind", user != NULL ? "number" : "service");
@@ -343,6 +345,8 @@ numbers_user_row(void *arg, struct obj_row *row, struct err *e)
 	struct op_call *call = arg;
 
 	(void)e;
+	if (domain_ends(call, "number"))
+		return 1;
 	op_row(call);
 	op_put(call, "number", row->path.key[1]);
 	op_put(call, "kind", "user");
@@ -351,28 +355,42 @@ numbers_user_row(void *arg, struct obj_row *row, struct err *e)
 	return 0;
 }
 
+/* Is it a number that is no user? Behind it there are no users any more. */
+static bool
+numbers_is_one(sqlite3 *db, const struct op_call *call, const char *number)
+{
+	struct obj_path p = domain_kind(call, "number"),
+			user = domain_kind(call, "user");
+
+	if (db == NULL || number == NULL)
+		return false;
+	p.nkeys = user.nkeys = 2;
+	str_copy(p.key[1], sizeof p.key[1], number);
+	str_copy(user.key[1], sizeof user.key[1], number);
+	return obj_exists(db, &p) && !obj_exists(db, &user);
+}
+
 static void
 numbers_on_domain(void *arg, sqlite3 *db, const struct err *why)
 {
 	struct op_call *call = arg;
 	struct obj_path users = domain_kind(call, "user"),
 			numbers = domain_kind(call, "number");
-	int64_t limit = op_arg_int(call, "limit", 1);
+	const char *after = op_arg(call, "after");
+	bool behind = numbers_is_one(db, call, after);
 	struct err e;
+	int r = 0;
 
 	if (why != NULL) {
 		op_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
-	if (obj_each(db, &users, NULL, (unsigned)limit, numbers_user_row, call,
-		&e) != 0 ||
-	    obj_each(db, &numbers, NULL, (unsigned)limit, numbers_row, call,
-		&e) != 0) {
-		op_finish(call, &e);
-		return;
-	}
-	domain_warn_limit(call, limit);
-	op_finish(call, NULL);
+	if (!behind)
+		r = obj_each(db, &users, after, 0, numbers_user_row, call, &e);
+	if (r == 0)
+		r = obj_each(db, &numbers, behind ? after : NULL, 0,
+		    numbers_row, call, &e);
+	op_finish(call, r < 0 ? &e : NULL);
 }
 
 static void

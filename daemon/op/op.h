@@ -312,6 +312,7 @@ struct op_call {
 	json_t *rows;	  /* array of objects */
 	json_t *warn;	  /* array of strings */
 	int64_t rev;	  /* configuration revision answered from; 0 = none */
+	json_t *next;	  /* of a list that goes on; NULL = it does not */
 	json_t *err_data; /* members for error.data; NULL = none */
 	void *self;	  /* the process: struct self */
 	void *state;	  /* the handler's own */
@@ -346,17 +347,21 @@ void op_put_bool(struct op_call *, const char *col, bool);
 void op_put_time(struct op_call *, const char *col, uint64_t real_us);
 void op_warn(struct op_call *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* {"data": rows, "rev": n, "warn": [..]}: the result on the wire. Columns
- * that were not put are null; those that who asks may not see are masked. */
+/* The list goes on behind what is shown: the same call with this `after` gives
+ * the rest. */
+void op_next(struct op_call *, const char *after);
+/* {"data": rows, "rev": n, "warn": [..], "next": after}: the result on the
+ * wire. Columns that were not put are null; those that who asks may not see
+ * are masked. */
 json_t *op_result(const struct op_call *);
 /* A copy of args with secrets masked: for audit and log. */
 json_t *op_mask(const struct op *, json_t *args);
 
 /* ---- answers for programs (op_envelope.c) ------------------------------ */
 
-/* {"v", "op", "ok": true, "rev", "data", "next", "warn"}; rows and warn are
- * borrowed and may be NULL, rev 0 = none. */
-json_t *op_envelope(const char *op, json_t *rows, int64_t rev, json_t *warn);
+/* {"v", "op", "ok": true, "rev", "data", "next", "warn"} of a result; rows
+ * (borrowed) may be others than its own. */
+json_t *op_envelope(const char *op, json_t *rows, json_t *result);
 /* {"v", "op", "ok": false, "code", "message", "path", "file", "line",
  * "column", "expected", "rev", "data", "next", "warn"}. */
 json_t *op_envelope_error(const char *op, const struct err *);

@@ -250,6 +250,7 @@ op_call_free(struct op_call *c)
 	json_decref(c->args);
 	json_decref(c->rows);
 	json_decref(c->warn);
+	json_decref(c->next);
 	json_decref(c->err_data);
 	c->magic = 0;
 	free(c);
@@ -444,6 +445,14 @@ op_warn(struct op_call *c, const char *fmt, ...)
 	json_array_append_new(c->warn, json_string(safe));
 }
 
+void
+op_next(struct op_call *c, const char *after)
+{
+	c->next = json_string(after);
+	op_warn(c, "only the first %zu are shown: more with after \"%s\"",
+	    json_array_size(c->rows), after);
+}
+
 /* A column that is there, in every row. */
 static void
 op_mask_column(json_t *rows, const char *col)
@@ -466,8 +475,8 @@ op_result(const struct op_call *c)
 		if (f->flags & OP_PERSONAL)
 			op_mask_column(c->rows, f->name);
 	}
-	return json_pack("{s:O, s:I, s:O}", "data", c->rows, "rev",
-	    (json_int_t)c->rev, "warn", c->warn);
+	return json_pack("{s:O, s:I, s:O, s:O*}", "data", c->rows, "rev",
+	    (json_int_t)c->rev, "warn", c->warn, "next", c->next);
 }
 
 /* ---- masks -------------------------------------------------------------- */

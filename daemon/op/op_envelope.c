@@ -7,13 +7,17 @@
 #include "op.h"
 
 json_t *
-op_envelope(const char *op, json_t *rows, int64_t rev, json_t *warn)
+op_envelope(const char *op, json_t *rows, json_t *result)
 {
+	json_t *rev = json_object_get(result, "rev");
+	json_t *warn = json_object_get(result, "warn");
+
 	warn = warn != NULL ? json_incref(warn) : json_array();
 	rows = rows != NULL ? json_incref(rows) : json_array();
-	return json_pack("{s:i, s:s?, s:b, s:o, s:o, s:n, s:o}", "v", 1, "op",
-	    op, "ok", 1, "rev", rev != 0 ? json_integer(rev) : json_null(),
-	    "data", rows, "next", "warn", warn);
+	rev = json_integer_value(rev) != 0 ? json_incref(rev) : json_null();
+	return json_pack("{s:i, s:s?, s:b, s:o, s:o, s:O?, s:o}", "v", 1, "op",
+	    op, "ok", 1, "rev", rev, "data", rows, "next",
+	    json_object_get(result, "next"), "warn", warn);
 }
 
 json_t *

@@ -14,9 +14,7 @@ ws_answer_envelope(const struct ws_result *r)
 
 	if (r->result != NULL)
 		return op_envelope(r->method,
-		    json_object_get(r->result, "data"),
-		    json_integer_value(json_object_get(r->result, "rev")),
-		    json_object_get(r->result, "warn"));
+		    json_object_get(r->result, "data"), r->result);
 	o = op_envelope_error(r->method, &r->err);
 	op_envelope_add(o, r->data);
 	return o;
@@ -74,9 +72,7 @@ ws_answer_config(const struct op_table *table, const struct ws_result *r)
 		if (line != NULL && (o = answer_object(table, line)) != NULL)
 			json_array_append_new(out, o);
 	}
-	o = op_envelope(r->method, out,
-	    json_integer_value(json_object_get(r->result, "rev")),
-	    json_object_get(r->result, "warn"));
+	o = op_envelope(r->method, out, r->result);
 	json_decref(out);
 	return o;
 }

@@ -48,6 +48,16 @@ read_rows() {
 	    ([.data[].user] == ["101", "102"])'
 }
 t "GET reads, arguments are the query" read_rows
+paged() {
+	local next='' all=''
+	while as eye "$url/v1/show/numbers?domain=demo.test&limit=1$next"; do
+		all="$all $(jq -r '.data[].number' "$dir/answer")"
+		next="&after=$(jq -r .next "$dir/answer")"
+		[ "$next" != '&after=null' ] || break
+	done
+	[ "$all" = ' 101 102 103 600' ]
+}
+t "a long list comes in parts" paged
 read_positional() {
 	as eye "$url/v1/show/call/no%2Dsuch" &&
 	    gives 404 '.code == "absent" and (.ok | not)'
