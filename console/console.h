@@ -142,9 +142,11 @@ struct session {
 	struct conn conn;
 	struct op_table table; /* the server's operations and our own */
 	bool interactive;
-	bool dirty;    /* the candidate may have changes */
-	bool resumed;  /* it was taken up: it is not ours alone to forget */
-	char left[64]; /* session whose candidate is to be taken up again */
+	bool dirty;	/* the candidate may have changes */
+	bool resumed;	/* it was taken up: it is not ours alone to forget */
+	char left[64];	/* session whose candidate is to be taken up again */
+	uint64_t until; /* a commit of ours is undone then, unless it is
+			 * confirmed; real clock, 0 = none */
 	bool quit;
 	/* The full screen (screen/screen.h), which the prompt leads to. */
 	int (*screen_run)(struct session *, struct err *);
@@ -152,7 +154,7 @@ struct session {
 	bool want_screen;
 	/* operations that the console itself must run; NULL when absent */
 	const struct op *set_commit, *set_check, *set_compare, *set_discard,
-	    *set_resume;
+	    *set_resume, *set_confirm, *set_undo;
 };
 
 void session_init(struct session *, const struct options *);
@@ -166,8 +168,8 @@ unsigned session_left(struct session *); /* candidates left before */
 void session_discard(struct session *);
 /* Rows of `compare`, or -1 with the error in the reply. */
 long session_changes(struct session *, struct reply *);
-/* Note what a finished operation did to the candidate. */
-void session_ran(struct session *, const struct op *);
+/* Note what a finished operation did to the candidate; result may be NULL. */
+void session_ran(struct session *, const struct op *, json_t *result);
 
 /* Where a command came from, for its errors. */
 struct place {

@@ -11,6 +11,7 @@
 #include <wchar.h>
 
 #include "edit.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
@@ -136,15 +137,25 @@ edit_prompt(EditLine *el)
 	return edit_of(el)->prompt;
 }
 
-/* user@server> , with # while the candidate has changes. */
+/* user@server> , with # while the candidate has changes; in front the time
+ * that is left to confirm a commit. */
 static void
 edit_set_prompt(struct edit *e)
 {
 	const struct conn *c = &e->s->conn;
 	wchar_t *user = text_wide(c->user), *server = text_wide(c->server);
+	uint64_t now = clock_real(), left = 0;
+	wchar_t confirm[48] = L"";
 
+	if (e->s->until > now) {
+		left = (e->s->until - now) / CLOCK_SEC;
+		swprintf(confirm, sizeof confirm / sizeof confirm[0],
+		    L"(confirm: %u:%02u) ", (unsigned)(left / 60),
+		    (unsigned)(left % 60));
+	}
 	swprintf(e->prompt, sizeof e->prompt / sizeof e->prompt[0],
-	    L"%ls@%ls%ls ", user, server, e->s->dirty ? L"#" : L">");
+	    L"%ls%ls@%ls%ls ", confirm, user, server,
+	    e->s->dirty ? L"#" : L">");
 	free(user);
 	free(server);
 }

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "console.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
@@ -52,6 +54,7 @@ session_forget(struct session *s)
 		free((void *)s->table.ops);
 	s->table = (struct op_table){.ops = local_ops, .objs = none};
 	s->set_commit = s->set_check = s->set_compare = s->set_discard = NULL;
+	s->set_confirm = s->set_undo = NULL;
 	s->set_resume = NULL;
 	s->dirty = false;
 }
@@ -90,6 +93,8 @@ session_open(struct session *s, struct err *e)
 		return r;
 	session_merge(s);
 	session_name(s);
+	s->set_confirm = op_find(&s->table, "confirm");
+	s->set_undo = op_find(&s->table, "undo");
 	s->set_commit = op_find(&s->table, "commit");
 	s->set_check = op_find(&s->table, "check");
 	s->set_compare = op_find(&s->table, "compare");
@@ -113,7 +118,7 @@ session_resume(struct session *s, const char *left, struct err *e)
 	r = conn_call(
 	    &s->conn, op->name, json_pack("{s:s}", "session", left), &reply);
 	if (r == 0)
-		session_ran(s, op);
+		session_ran(s, op, NULL);
 	else
 		*e = reply.err;
 	reply_fini(&reply);
@@ -194,9 +199,26 @@ session_changes(struct session *s, struct reply *reply)
 	return (long)json_array_size(json_object_get(reply->result, "data"));
 }
 
-void
-session_ran(struct session *s, const struct op *op)
+/* Until when the commit must be confirmed; 0 = it need not. */
+static uint64_t
+session_until(json_t *result)
 {
+	const char *text = json_string_value(json_object_get(
+	    json_array_get(json_object_get(result, "data"), 0), "until"));
+	struct tm tm = {0};
+
+	if (text == NULL || strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) == NULL)
+		return 0;
+	return (uint64_t)timegm(&tm) * CLOCK_SEC;
+}
+
+void
+session_ran(struct session *s, const struct op *op, json_t *result)
+{
+	if (op == s->set_commit)
+		s->until = session_until(result);
+	else if (op == s->set_confirm || op == s->set_undo)
+		s->until = 0;
 	if (op == s->set_resume && s->conn.rpc != NULL) {
 		rpc_notify(s->conn.rpc, "keep", NULL);
 		s->resumed = true;

@@ -13,6 +13,7 @@ struct list {
 	struct watch *watch; /* NULL: the rows stay */
 	unsigned seen;	     /* replies taken */
 	unsigned rows;	     /* in sight */
+	json_t *parts;	     /* `after` of the parts before this one */
 	bool frozen;
 	struct entry entry; /* of the filter */
 	/* objects of a kind */

@@ -70,6 +70,61 @@ list_bind(struct page *p)
 		list_use_op(l, op);
 }
 
+/* ---- parts of a long list ------------------------------------------------ */
+
+/* What `after` the next part has; NULL when there is none. */
+static json_t *
+list_next(const struct list *l)
+{
+	json_t *next = l->watch != NULL
+	    ? json_object_get(l->watch->result, "next")
+	    : NULL;
+
+	return json_is_string(next) ? next : NULL;
+}
+
+/* Ask for another part; after is taken, null = the first. */
+static void
+list_ask_part(struct list *l, json_t *after)
+{
+	if (l->watch->params == NULL)
+		l->watch->params = json_object();
+	if (json_is_string(after))
+		json_object_set(l->watch->params, "after", after);
+	else
+		json_object_del(l->watch->params, "after");
+	json_decref(after);
+	l->frozen = false;
+	watch_ask(l->watch);
+	grid_act(&l->grid, &(struct key){.act = ACT_FIRST}, l->rows);
+}
+
+static void
+list_next_part(struct list *l)
+{
+	json_t *next = list_next(l), *now;
+
+	if (next == NULL)
+		return;
+	now = json_object_get(l->watch->params, "after");
+	json_array_append_new(
+	    l->parts, now != NULL ? json_incref(now) : json_null());
+	list_ask_part(l, json_incref(next));
+}
+
+static void
+list_part_before(struct list *l)
+{
+	size_t n = json_array_size(l->parts);
+	json_t *after;
+
+	if (n == 0)
+		return;
+	after = json_incref(json_array_get(l->parts, n - 1));
+	json_array_remove(l->parts, n - 1);
+	list_ask_part(l, after);
+}
+
 /* ---- what is seen ------------------------------------------------------- */
 
 /* "12 of 40 rows  sort: name  frozen" */
@@ -91,6 +146,10 @@ list_say(const struct list *l, struct buf *b)
 	if (g->n != all)
 		buf_fmt(b, "%zu of ", g->n);
 	buf_fmt(b, "%zu row%s", all, all == 1 ? "" : "s");
+	if (json_array_size(l->parts) != 0)
+		buf_fmt(b, " of part %zu", json_array_size(l->parts) + 1);
+	if (list_next(l) != NULL)
+		buf_str(b, ", more: ]");
 }
 
 /* Why there are no rows. */
@@ -221,6 +280,12 @@ list_act(struct page *p, const struct key *k)
 	case ACT_COLUMNS:
 		list_choose_columns(l);
 		return true;
+	case ACT_NEXT_PART:
+		list_next_part(l);
+		return true;
+	case ACT_PART_BEFORE:
+		list_part_before(l);
+		return true;
 	case ACT_FREEZE:
 		l->frozen = !l->frozen && l->watch != NULL;
 		return true;
@@ -266,6 +331,7 @@ list_free(struct page *p)
 	watch_free(&l->watch);
 	grid_fini(&l->grid);
 	json_decref(l->params);
+	json_decref(l->parts);
 	free(l);
 }
 
@@ -287,6 +353,7 @@ list_alloc(struct screen *s, unsigned where)
 	l->page.ops = &list_ops;
 	l->page.where = where;
 	l->page.s = s;
+	l->parts = json_array();
 	grid_init(&l->grid);
 	entry_set(&l->entry, "");
 	return l;

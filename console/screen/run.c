@@ -71,7 +71,7 @@ run_command(
 			.err = &reply->err,
 			.data = reply->err_data});
 	else
-		session_ran(s->session, op);
+		session_ran(s->session, op, reply->result);
 	s->session->conn.interrupted = s->gone;
 	if (changes)
 		page_changed(s);

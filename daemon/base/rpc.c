@@ -202,6 +202,12 @@ rpc_broken(struct rpc *r, enum err_code code, const char *words)
 	loop_defer(r->loop, &r->end);
 }
 
+size_t
+rpc_queued(const struct rpc *r)
+{
+	return r->out.len - r->sent;
+}
+
 /* Write what the socket takes; ask for more when it is full. */
 static void
 rpc_flush(void *arg)
@@ -383,6 +389,15 @@ rpc_error(const struct err *e, json_t *data)
 		? RPC_INVALID_PARAMS
 		: RPC_SERVER_ERROR,
 	    data);
+}
+
+json_t *
+rpc_not_a_request(const struct err *e, bool parsed)
+{
+	return json_pack("{s:s, s:o, s:n}", "jsonrpc", "2.0", "error",
+	    rpc_error_object(
+		e, parsed ? RPC_INVALID_REQUEST : RPC_PARSE_ERROR, NULL),
+	    "id");
 }
 
 void

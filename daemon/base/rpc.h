@@ -2,6 +2,7 @@
 #define BASE_RPC_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,7 @@ struct rpc *rpc_open(struct loop *, int fd, const struct rpc_handler *);
  * answering them later does nothing. */
 void rpc_close(struct rpc **);
 int rpc_fd(const struct rpc *);
+size_t rpc_queued(const struct rpc *); /* bytes that the peer has not taken */
 
 /* Ask. params is taken (may be NULL). timeout in us, 0 = none. fn is called
  * exactly once, never before rpc_call returns. */
@@ -68,6 +70,8 @@ void rpc_failf(struct rpc_request *, enum err_code, const char *fmt, ...)
 
 /* The error object of a reply (section 5.1); data is taken, may be NULL. */
 json_t *rpc_error(const struct err *, json_t *data);
+/* The whole reply to what is no request; parsed: it was JSON at least. */
+json_t *rpc_not_a_request(const struct err *, bool parsed);
 
 /*
  * One message, decoded: pure, the entry for the fuzzer. kind tells which

@@ -125,11 +125,14 @@ const struct err *each_failed(
  */
 
 #define SESSIONS_MAX 64
-#define SESSIONS_EACH 16 /* of one user; not of who owns the machine ... */
-#define SESSIONS_KEPT 8	 /* ... for whom so many are kept free */
-#define SESSION_BYTES (16u << 20) /* of arguments not yet answered */
-#define SESSION_OUT (48u << 20)	  /* queued to a slow console */
-#define SESSION_IN (1u << 20)	  /* of one message */
+#define SESSIONS_EACH 16  /* of one user; not of who owns the machine ... */
+#define SESSIONS_KEPT 8	  /* ... for whom so many are kept free */
+#define SESSIONS_GATED 64 /* of programs, beside all these */
+#define SESSION_ANSWER (16u << 20) /* to a program */
+#define SESSION_GATE (40u << 20)   /* queued to all that come by a gate */
+#define SESSION_BYTES (16u << 20)  /* of arguments not yet answered */
+#define SESSION_OUT (48u << 20)	   /* queued to a slow console */
+#define SESSION_IN (1u << 20)	   /* of one message */
 
 struct session {
 	TAILQ_ENTRY(session) entry;
@@ -158,8 +161,9 @@ int session_listen(struct control *, struct err *);
 void session_rights(struct control *);
 /* Of this name, or NULL. */
 struct session *session_find(struct control *, const char *session);
-/* A new one with a name; who and from where is the caller's to fill in. */
-struct session *session_new(struct control *);
+/* A new one with a name; who and from where is the caller's to fill in. NULL:
+ * there are too many. */
+struct session *session_new(struct control *, bool gated);
 /* Is there room for it among theirs? */
 bool session_has_room(const struct session *);
 void session_close(struct session *);
@@ -177,6 +181,11 @@ size_t session_size(json_t *);
 /* ---- control_token.c: programs that come by a gate (ws) --------------------
  */
 
+/* Its token holds no longer: by its time, or by another secret. Looks again
+ * when it expires. */
+bool token_is_over(struct session *, const char *digest, struct err *);
+/* An answer that is too long for a program, or for now, becomes an error. */
+void token_bound(const struct session *, json_t *result, struct err *);
 /* What a gate asks: session-open, session-call, session-close. */
 void token_request(struct control *, struct peer *, struct rpc_request *,
     const char *method, json_t *params);
@@ -384,7 +393,7 @@ struct control {
 	int listen_fd;
 	struct admit_rules admit;
 	struct sessions sessions;
-	unsigned nsessions;
+	unsigned nsessions, ngated; /* of consoles; of programs */
 	struct route *route;
 	struct eaches eaches;
 	struct mesh *mesh; /* NULL: a lone server */

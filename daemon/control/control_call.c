@@ -16,6 +16,8 @@
 static void
 call_reply(struct call *c)
 {
+	if (c->session != NULL && c->err.code == ERR_NONE)
+		token_bound(c->session, c->result, &c->err);
 	if (c->session != NULL) {
 		TAILQ_REMOVE(&c->session->open, c, entry);
 		c->session->bytes -= c->bytes;

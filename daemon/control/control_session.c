@@ -71,7 +71,10 @@ session_close(struct session *s)
 		call->session = NULL;
 	}
 	TAILQ_REMOVE(&c->sessions, s, entry);
-	c->nsessions--;
+	if (s->gated)
+		c->ngated--;
+	else
+		c->nsessions--;
 	c->count.sessions--;
 	loop_timer_free(&s->patience);
 	if (!s->gated)
@@ -167,7 +170,8 @@ session_has_room(const struct session *s)
 	TAILQ_FOREACH (other, &c->sessions, entry)
 		same += strcmp(other->who.name, s->who.name) == 0;
 	return same <= SESSIONS_EACH &&
-	    c->nsessions <= SESSIONS_MAX - SESSIONS_KEPT;
+	    (s->gated ? c->ngated <= SESSIONS_GATED
+		      : c->nsessions <= SESSIONS_MAX - SESSIONS_KEPT);
 }
 
 /* Ask the kernel who is there. */
@@ -207,30 +211,47 @@ session_identify(struct session *s, int fd)
 
 /* What is refused is held to, too: half as many again, no more. */
 static bool
-session_crowded(const struct control *c)
+session_crowded(const struct control *c, bool gated)
 {
-	return c->nsessions >= SESSIONS_MAX + SESSIONS_MAX / 2;
+	unsigned max = gated ? SESSIONS_GATED : SESSIONS_MAX;
+
+	return (gated ? c->ngated : c->nsessions) >= max + max / 2;
+}
+
+/* One that no other here has. Programs come and go by the thousand: theirs
+ * must not meet that of a candidate that somebody has left either. */
+static void
+session_name(struct session *s)
+{
+	char random[17];
+
+	do {
+		rand_hex(random, s->gated ? 8 : 3);
+		snprintf(s->who.session, sizeof s->who.session, "%.32s.%s",
+		    s->control->self->server, random);
+	} while (session_find(s->control, s->who.session) != NULL);
 }
 
 struct session *
-session_new(struct control *c)
+session_new(struct control *c, bool gated)
 {
 	struct session *s;
-	char random[7];
 
-	if (session_crowded(c))
+	if (session_crowded(c, gated))
 		return NULL;
 	s = xcalloc(1, sizeof *s);
 	s->control = c;
 	s->uid = (uid_t)-1;
+	s->gated = gated;
 	TAILQ_INIT(&s->open);
-	rand_hex(random, 3);
-	snprintf(s->who.session, sizeof s->who.session, "%.32s.%s",
-	    c->self->server, random);
+	session_name(s);
 	s->since = s->last = clock_real();
 	s->patience = loop_timer_new(c->self->loop, session_on_patience, s);
 	TAILQ_INSERT_TAIL(&c->sessions, s, entry);
-	c->nsessions++;
+	if (gated)
+		c->ngated++;
+	else
+		c->nsessions++;
 	c->count.sessions++;
 	c->count.sessions_all++;
 	return s;
@@ -243,7 +264,7 @@ session_open(struct control *c, int fd)
 	    .on_closed = session_on_closed,
 	    .max_in = SESSION_IN,
 	    .max_out = SESSION_OUT};
-	struct session *s = session_new(c);
+	struct session *s = session_new(c, false);
 
 	if (s == NULL) {
 		close(fd);
@@ -299,12 +320,16 @@ session_role(
 {
 	const struct obj *const *objs = c->self->table->objs;
 	sqlite3 *site = site_db(c);
+	char digest[sizeof s->token.digest];
+	int r;
 
 	if (!s->gated)
 		return admit_role(objs, site, who, e);
 	if (site == NULL)
 		return -ERR_BUSY;
-	return obj_token_role(objs, site, NULL, who, &s->token, e);
+	str_copy(digest, sizeof digest, s->token.digest);
+	r = obj_token_role(objs, site, NULL, who, &s->token, e);
+	return r == 0 && token_is_over(s, digest, e) ? -(int)e->code : r;
 }
 
 void

@@ -54,7 +54,43 @@ token_admit(struct session *s, const char *token, struct err *e)
 	if (!session_has_room(s))
 		return err_set(e, ERR_FULL,
 		    "%s has too many requests under way", s->who.name);
-	return 0;
+	return token_is_over(s, s->token.digest, e) ? -(int)e->code : 0;
+}
+
+bool
+token_is_over(struct session *s, const char *digest, struct err *e)
+{
+	uint64_t now = clock_real();
+
+	if (strcmp(digest, s->token.digest) != 0) {
+		err_set(e, ERR_PERMISSION, "%s has another secret now",
+		    s->who.name);
+		return true;
+	}
+	if (s->token.expires == 0) {
+		loop_timer_cancel(s->patience);
+		return false;
+	}
+	if (s->token.expires <= now) {
+		err_set(e, ERR_PERMISSION,
+		    "%s is not permitted: it has expired", s->who.name);
+		return true;
+	}
+	/* its end is the session's */
+	loop_timer_set(s->patience, s->token.expires - now);
+	return false;
+}
+
+void
+token_bound(const struct session *s, json_t *result, struct err *e)
+{
+	size_t n = s->gated && result != NULL ? session_size(result) : 0;
+
+	if (n > SESSION_ANSWER)
+		err_set(e, ERR_TOOBIG,
+		    "the answer is too long: ask for a part of it");
+	else if (n > 0 && rpc_queued(s->rpc) + n > SESSION_GATE)
+		err_set(e, ERR_BUSY, "too many long answers at once");
 }
 
 /* ---- what the gate asks -------------------------------------------------- */
@@ -63,7 +99,7 @@ static void
 token_open(
     struct control *c, struct peer *gate, struct rpc_request *q, json_t *params)
 {
-	struct session *s = session_new(c);
+	struct session *s = session_new(c, true);
 	const char *from = json_string_value(json_object_get(params, "from"));
 	struct err e;
 
@@ -71,7 +107,7 @@ token_open(
 		rpc_failf(q, ERR_FULL, "there are too many sessions already");
 		return;
 	}
-	s->gated = s->brief = true;
+	s->brief = true;
 	s->rpc = gate->rpc;
 	str_copy(s->who.name, sizeof s->who.name, "token");
 	str_copy(s->who.from, sizeof s->who.from, from != NULL ? from : "");
@@ -94,31 +130,38 @@ token_open(
 		(json_int_t)s->token.rate));
 }
 
-/* Does the token's scope leave it the operation? */
-static bool
-token_has_scope(const struct session *s, const struct op *op)
+/* Which scope an operation needs. What the store does is configuration, also
+ * where it must not be done twice: confirm, undo. */
+static enum obj_scope
+token_needs(const struct op *op)
 {
-	static const unsigned needs[] = {[OP_READ] = OBJ_SCOPE_READ,
-	    [OP_CONFIG] = OBJ_SCOPE_CONFIGURE,
-	    [OP_ACTION] = OBJ_SCOPE_ACT};
-
-	return (s->token.scope & needs[op->kind]) != 0;
+	if (op->kind == OP_READ)
+		return OBJ_SCOPE_READ;
+	return op->kind == OP_CONFIG ||
+		(op->where == OP_OWNER && op->role == ROLE_ST)
+	    ? OBJ_SCOPE_CONFIGURE
+	    : OBJ_SCOPE_ACT;
 }
 
 static void
 token_call(struct session *s, struct rpc_request *q, const char *method,
     json_t *params)
 {
-	static const char *const words[] = {
-	    [OP_READ] = "read", [OP_CONFIG] = "configure", [OP_ACTION] = "act"};
+	static const char *const words[] = {[OBJ_SCOPE_READ] = "read",
+	    [OBJ_SCOPE_CONFIGURE] = "configure",
+	    [OBJ_SCOPE_ACT] = "act"};
 	const struct op *op = op_find(s->control->self->table, method);
 	struct err e;
 
 	s->last = clock_real();
 	s->calls++;
-	if (op != NULL && !token_has_scope(s, op)) {
+	if (op == NULL) {
+		rpc_failf(q, ERR_UNKNOWN, "%.64s: no such operation", method);
+		return;
+	}
+	if (!(s->token.scope & token_needs(op))) {
 		err_set(&e, ERR_PERMISSION, "%s: %s has no scope %s", op->name,
-		    s->who.name, words[op->kind]);
+		    s->who.name, words[token_needs(op)]);
 		audit_refused(s->control, &s->who, op, params, &e);
 		rpc_fail(q, &e);
 		return;

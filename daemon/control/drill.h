@@ -181,7 +181,7 @@ struct drill {
 	struct control *control;
 	struct op_call *call;
 	struct op_who who; /* who asked, in the session that the store sees */
-	char console[40];  /* session that asked */
+	char console[OP_SESSION]; /* session that asked */
 	char as[DRILL_AS];
 	enum drill_kind kind;
 	char server[MESH_NAME]; /* under drill; "" = a role is */

@@ -35,17 +35,19 @@ domain_kind(const struct op_call *call, const char *below)
 }
 
 /* As many rows as are wanted are there: the list ends behind the last of them.
- * True when it does. column: of the key. */
+ * True when it does. column: of the key; what of it stands in front. */
 static bool
-domain_ends(struct op_call *call, const char *column)
+domain_ends(struct op_call *call, const char *what, const char *column)
 {
 	size_t n = json_array_size(call->rows);
+	char after[OBJ_KEY + 16];
 
 	if ((int64_t)n < op_arg_int(call, "limit", 1))
 		return false;
-	op_next(call,
+	snprintf(after, sizeof after, "%s%s", what,
 	    json_string_value(
 		json_object_get(json_array_get(call->rows, n - 1), column)));
+	op_next(call, after);
 	return true;
 }
 
@@ -60,7 +62,7 @@ domains_row(void *arg, struct obj_row *row, struct err *e)
 	(void)e;
 	if (!op_sees(&call->who, row->path.key[0]))
 		return 0; /* those that are not seen do not count */
-	if (domain_ends(call, "domain"))
+	if (domain_ends(call, "", "domain"))
 		return 1;
 	op_row(call);
 	op_put(call, "domain", row->path.key[0]);
@@ -92,16 +94,16 @@ domains_run(struct op_call *call)
 	op_finish(call, NULL);
 }
 
-#define LIST_ARGS                                                              \
-	{.name = "limit",                                                      \
-	    .type = &op_type_int,                                              \
-	    .min = 1,                                                          \
-	    .max = LIST_MAX,                                                   \
-	    .def = LIST_DEFAULT,                                               \
-	    .brief = "rows at most"},                                          \
-	{                                                                      \
-		.name = "after", .type = &op_type_text, .max = 255,            \
-		.brief = "only what comes behind it, in the order of the list" \
+#define LIST_ARGS                                                             \
+	{.name = "limit",                                                     \
+	    .type = &op_type_int,                                             \
+	    .min = 1,                                                         \
+	    .max = LIST_MAX,                                                  \
+	    .def = LIST_DEFAULT,                                              \
+	    .brief = "rows at most"},                                         \
+	{                                                                     \
+		.name = "after", .type = &op_type_text, .max = 255,           \
+		.brief = "only what comes behind it: next of the part before" \
 	}
 
 static const struct op_field domains_args[] = {LIST_ARGS, {0}};
@@ -157,7 +159,7 @@ users_row(void *arg, struct obj_row *row, struct err *e)
 	struct op_call *call = arg;
 
 	(void)e;
-	if (domain_ends(call, "user"))
+	if (domain_ends(call, "", "user"))
 		return 1;
 	op_row(call);
 	op_put(call, "user", row->path.key[1]);
@@ -318,6 +320,18 @@ const struct op control_op_users = {
 /* ---- show numbers
  * ------------------------------------------------------------------ */
 
+/* The next part begins in the same kind of rows as this one ends. */
+static bool
+numbers_end(struct op_call *call)
+{
+	size_t n = json_array_size(call->rows);
+	const char *kind = json_string_value(json_object_get(
+	    json_array_get(call->rows, n > 0 ? n - 1 : 0), "kind"));
+
+	return domain_ends(
+	    call, str_equal(kind, "user") ? "user " : "number ", "number");
+}
+
 static int
 numbers_row(void *arg, struct obj_row *row, struct err *e)
 {
@@ -329,7 +343,7 @@ numbers_row(void *arg, struct obj_row *row, struct err *e)
 	/* It says of the user's own number where that leads anyway. */
 	if (user != NULL && strcmp(user, row->path.key[1]) == 0)
 		return 0;
-	if (domain_ends(call, "number"))
+	if (numbers_end(call))
 		return 1;
 	op_row(call);
 	op_put(call, "number", row->path.key[1]);
@@ -345,7 +359,7 @@ numbers_user_row(void *arg, struct obj_row *row, struct err *e)
 	struct op_call *call = arg;
 
 	(void)e;
-	if (domain_ends(call, "number"))
+	if (numbers_end(call))
 		return 1;
 	op_row(call);
 	op_put(call, "number", row->path.key[1]);
@@ -355,19 +369,14 @@ numbers_user_row(void *arg, struct obj_row *row, struct err *e)
 	return 0;
 }
 
-/* Is it a number that is no user? Behind it there are no users any more. */
-static bool
-numbers_is_one(sqlite3 *db, const struct op_call *call, const char *number)
+/* The key behind a kind's word; NULL when it is of another kind. */
+static const char *
+numbers_after(const struct op_call *call, const char *kind)
 {
-	struct obj_path p = domain_kind(call, "number"),
-			user = domain_kind(call, "user");
+	const char *after = op_arg(call, "after");
 
-	if (db == NULL || number == NULL)
-		return false;
-	p.nkeys = user.nkeys = 2;
-	str_copy(p.key[1], sizeof p.key[1], number);
-	str_copy(user.key[1], sizeof user.key[1], number);
-	return obj_exists(db, &p) && !obj_exists(db, &user);
+	return after != NULL && str_prefix(after, kind) ? after + strlen(kind)
+							: NULL;
 }
 
 static void
@@ -376,8 +385,7 @@ numbers_on_domain(void *arg, sqlite3 *db, const struct err *why)
 	struct op_call *call = arg;
 	struct obj_path users = domain_kind(call, "user"),
 			numbers = domain_kind(call, "number");
-	const char *after = op_arg(call, "after");
-	bool behind = numbers_is_one(db, call, after);
+	const char *behind = numbers_after(call, "number ");
 	struct err e;
 	int r = 0;
 
@@ -385,11 +393,11 @@ numbers_on_domain(void *arg, sqlite3 *db, const struct err *why)
 		op_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
-	if (!behind)
-		r = obj_each(db, &users, after, 0, numbers_user_row, call, &e);
+	if (behind == NULL)
+		r = obj_each(db, &users, numbers_after(call, "user "), 0,
+		    numbers_user_row, call, &e);
 	if (r == 0)
-		r = obj_each(db, &numbers, behind ? after : NULL, 0,
-		    numbers_row, call, &e);
+		r = obj_each(db, &numbers, behind, 0, numbers_row, call, &e);
 	op_finish(call, r < 0 ? &e : NULL);
 }
 

@@ -2,7 +2,7 @@
  * Sessions that request drill writes to see whether they are acknowledged,
  * and takes away again. They are rows as those of calls, at a gate that is
  * none ("drill/..."), so they are never loaded as calls; what a drill that
- * died leaves behind is swept within the hour. Asked by control only.
+ * died leaves behind is swept within a day. Asked by control only.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +12,8 @@
 #include "daemon/base/mem.h"
 #include "mgc.h"
 
-#define MGC_DRILL_MAX 256		  /* of one request */
-#define MGC_DRILL_KEPT (3600 * CLOCK_SEC) /* of a drill that died */
+#define MGC_DRILL_MAX 256		   /* of one request */
+#define MGC_DRILL_KEPT (86400 * CLOCK_SEC) /* of a drill that died */
 
 /* One request that waits for the acknowledgement of its rows. */
 struct mgc_drill {
@@ -108,24 +108,38 @@ mgc_drill(struct mgc *m, struct rpc_request *q, json_t *params)
 	stream_on_ack(m->stream, &d->ack);
 }
 
+#define MGC_DRILL_OLD                                                     \
+	"FROM session WHERE gate >= '" MGC_DRILL "' AND gate < 'drill0' " \
+	"AND created < ?1"
+
+/* One step of a statement about what is too old. */
+static int
+mgc_drill_old(struct mgc *m, const char *sql)
+{
+	sqlite3_stmt *st = NULL;
+	int r;
+
+	if (sqlite3_prepare_v2(stream_db(m->stream), sql, -1, &st, NULL) !=
+	    SQLITE_OK)
+		return SQLITE_ERROR;
+	sqlite3_bind_int64(
+	    st, 1, (sqlite3_int64)(clock_real() - MGC_DRILL_KEPT));
+	r = sqlite3_step(st);
+	sqlite3_finalize(st);
+	return r;
+}
+
+/* Nothing is written where there is nothing. */
 void
 mgc_drill_sweep(struct mgc *m)
 {
-	sqlite3_stmt *st = NULL;
 	struct err e;
 
-	if (sqlite3_prepare_v2(stream_db(m->stream),
-		"DELETE FROM session WHERE gate >= '" MGC_DRILL
-		"' AND gate < 'drill0' AND created < ?1",
-		-1, &st, NULL) != SQLITE_OK ||
-	    stream_join(m->stream, &e) != 0) {
-		sqlite3_finalize(st);
+	if (mgc_drill_old(m, "SELECT 1 " MGC_DRILL_OLD " LIMIT 1") !=
+		SQLITE_ROW ||
+	    stream_join(m->stream, &e) != 0)
 		return;
-	}
-	sqlite3_bind_int64(
-	    st, 1, (sqlite3_int64)(clock_real() - MGC_DRILL_KEPT));
-	if (sqlite3_step(st) != SQLITE_DONE)
+	if (mgc_drill_old(m, "DELETE " MGC_DRILL_OLD) != SQLITE_DONE)
 		log_warnx("rows of a drill stay: %s",
 		    sqlite3_errmsg(stream_db(m->stream)));
-	sqlite3_finalize(st);
 }

@@ -94,13 +94,19 @@ enum obj_scope {
 	OBJ_SCOPE_ACT = 0x04
 };
 struct obj_token_rights {
-	unsigned scope; /* bits of enum obj_scope */
-	unsigned rate;	/* requests a second */
+	unsigned scope;	  /* bits of enum obj_scope */
+	unsigned rate;	  /* requests a second */
+	uint64_t expires; /* real clock, us; 0 = never */
+	char digest[65];  /* of its secret: another one is another token */
 };
 /* secret NULL: was looked at before. What is wrong, absent, off or over is
  * refused with the same words to who does not know the secret. */
 int obj_token_role(const struct obj *const *objs, sqlite3 *site,
     const char *secret, struct op_who *, struct obj_token_rights *,
+    struct err *);
+/* The role of whoever configures, by who->name: a person's, or a token's that
+ * may configure. */
+int obj_who_role(const struct obj *const *objs, sqlite3 *site, struct op_who *,
     struct err *);
 /* What is stored of a secret; out holds 65. */
 void obj_token_digest(char *out, const char *token, const char *secret);

@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "obj_room.h"
 #include "daemon/base/clock.h"
@@ -124,15 +125,30 @@ token_scope(const char *list)
 	return bits;
 }
 
-/* Canonical times are RFC 3339 in UTC: they compare as texts. */
-static bool
-token_is_over(const struct obj_row *row)
+/* 0 = never; what cannot be read is over. */
+static uint64_t
+token_expires(const struct obj_row *row)
 {
-	const char *expires = obj_value(row, "expires");
-	char now[CLOCK_TEXT];
+	const char *text = obj_value(row, "expires");
+	struct tm tm = {0};
 
-	clock_text(now, clock_real());
-	return expires != NULL && strcmp(expires, now) <= 0;
+	if (text == NULL)
+		return 0;
+	if (strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) == NULL)
+		return 1;
+	return (uint64_t)timegm(&tm) * CLOCK_SEC;
+}
+
+static void
+token_rights(const struct obj_row *row, struct obj_token_rights *rights)
+{
+	const char *digest = obj_value(row, "secret");
+
+	rights->scope = token_scope(obj_value(row, "scope"));
+	rights->rate = (unsigned)obj_value_int(row, "requests-per-second", 1);
+	rights->expires = token_expires(row);
+	str_copy(rights->digest, sizeof rights->digest,
+	    digest != NULL ? digest : "");
 }
 
 int
@@ -141,7 +157,7 @@ obj_token_role(const struct obj *const *objs, sqlite3 *site, const char *secret,
 {
 	struct obj_path p = {.obj = obj_find(objs, NULL, "token"), .nkeys = 1};
 	const char *name = who->name + strlen(OBJ_TOKEN);
-	struct obj_row row;
+	struct obj_row row = {0};
 	int r;
 
 	who->domain[0] = '\0';
@@ -151,16 +167,32 @@ obj_token_role(const struct obj *const *objs, sqlite3 *site, const char *secret,
 		return r;
 	if (r != 0 || (secret != NULL && !token_knows(&row, name, secret)))
 		r = err_set(e, ERR_PERMISSION, "this token is not known here");
-	else if (token_is_over(&row))
+	else if (token_expires(&row) != 0 &&
+	    token_expires(&row) <= clock_real())
 		r = err_set(e, ERR_PERMISSION,
 		    "%s is not permitted: it has expired", who->name);
 	else
 		r = admin_row(who, &row, e);
-	if (r == 0) {
-		rights->scope = token_scope(obj_value(&row, "scope"));
-		rights->rate = (unsigned)obj_value_int(
-		    &row, "requests-per-second", 1);
-	}
+	if (r == 0)
+		token_rights(&row, rights);
 	obj_row_fini(&row);
 	return r;
+}
+
+int
+obj_who_role(const struct obj *const *objs, sqlite3 *site, struct op_who *who,
+    struct err *e)
+{
+	struct obj_token_rights rights;
+	int r;
+
+	if (!str_prefix(who->name, OBJ_TOKEN))
+		return obj_admin_role(objs, site, who, e);
+	if ((r = obj_token_role(objs, site, NULL, who, &rights, e)) != 0)
+		return r;
+	if (rights.scope & OBJ_SCOPE_CONFIGURE)
+		return 0;
+	who->role = ADMIN_NOBODY;
+	return err_set(
+	    e, ERR_PERMISSION, "%s has no scope configure any more", who->name);
 }

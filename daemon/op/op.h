@@ -260,6 +260,9 @@ enum admin_role {
 	ADMIN_ROLES
 };
 
+/* Bytes of a session's name, with the NUL: server, dot, hexadecimal digits. */
+#define OP_SESSION 56
+
 /* Who asks; filled from the socket's peer credentials. */
 struct op_who {
 	char name[64]; /* login name of the operator */
@@ -267,9 +270,9 @@ struct op_who {
 	char domain[OBJ_KEY]; /* it and those below are all there is; "" = all
 			       */
 	bool fixed;	      /* no configuration can take the role away */
-	char session[40]; /* of one console connection; keys the candidate */
-	bool keep;	  /* which is kept when the connection ends */
-	char from[64];	  /* "local", "ssh 192.0.2.7", a server */
+	char session[OP_SESSION]; /* of one connection; keys the candidate */
+	bool keep;		  /* which is kept when the connection ends */
+	char from[64];		  /* "local", "ssh 192.0.2.7", a server */
 };
 
 /* ---- who may (op_right.c) ---------------------------------------------- */

@@ -136,6 +136,32 @@ openapi_parameter(const struct op_field *f, const char *in)
 	    path || (f->flags & OP_REQUIRED) != 0, "schema", openapi_field(f));
 }
 
+/* What the query of a request that edits may say of its commit. */
+static const struct op_field openapi_commit[] = {
+    {.name = "comment", .type = &op_type_text, .brief = "of the revision"},
+    {.name = "confirmed",
+	.type = &op_type_int,
+	.min = 1,
+	.max = 65535,
+	.brief = "minutes until it is undone, unless confirmed"},
+    {.name = "at", .type = &op_type_moment, .brief = "commit then, not now"},
+    {0},
+};
+static const struct op_field openapi_commits = {.name = "commit",
+    .type = &op_type_bool,
+    .flags = OP_FLAG,
+    .brief = "commit the edit; else it ends with the request"};
+
+static void
+openapi_may_commit(json_t *parameters)
+{
+	const struct op_field *f;
+
+	for (f = openapi_commit; f->name != NULL; f++)
+		json_array_append_new(
+		    parameters, openapi_parameter(f, "query"));
+}
+
 /* "/v1/show/call/{call}": words, then what is positional and required. */
 static void
 openapi_path(const struct op *op, struct buf *b, json_t *parameters)
@@ -189,6 +215,11 @@ openapi_op(const struct op *op, json_t *paths)
 	    "responses", openapi_answers(openapi_row(op->cols)));
 	openapi_path(op, &path, parameters);
 	openapi_arguments(op, o, parameters);
+	if (op->kind == OP_CONFIG) {
+		json_array_append_new(
+		    parameters, openapi_parameter(&openapi_commits, "query"));
+		openapi_may_commit(parameters);
+	}
 	if (json_array_size(parameters) > 0)
 		json_object_set(o, "parameters", parameters);
 	json_decref(parameters);
@@ -223,12 +254,15 @@ static json_t *
 openapi_obj_do(const struct obj *obj, const char *verb)
 {
 	char id[128], summary[128];
+	json_t *parameters = json_array();
 
+	if (strcmp(verb, "show") != 0)
+		openapi_may_commit(parameters);
 	snprintf(id, sizeof id, "%s %s", verb, obj->name);
 	snprintf(summary, sizeof summary, "%s %s", verb, obj->brief);
-	return json_pack("{s:s, s:s, s:[s], s:o}", "operationId", id, "summary",
-	    summary, "tags", "config", "responses",
-	    openapi_answers(openapi_config_row()));
+	return json_pack("{s:s, s:s, s:[s], s:o, s:o}", "operationId", id,
+	    "summary", summary, "tags", "config", "parameters", parameters,
+	    "responses", openapi_answers(openapi_config_row()));
 }
 
 static void
@@ -239,8 +273,8 @@ openapi_obj(const struct obj *obj, json_t *paths)
 	json_t *set = openapi_obj_do(obj, "set");
 
 	json_object_set_new(set, "requestBody",
-	    json_pack("{s:o}", "content",
-		openapi_content(openapi_object(obj->fields))));
+	    json_pack(
+		"{s:o}", "content", openapi_content(openapi_row(obj->fields))));
 	json_object_set_new(set, "description", json_string(obj->about));
 	openapi_obj_path(obj, &path, parameters);
 	json_object_set_new(paths, path.data,
@@ -258,6 +292,9 @@ static const struct op_field openapi_envelope[] = {
     {.name = "op", .type = &op_type_text, .brief = "operation"},
     {.name = "ok", .type = &op_type_bool, .brief = "it was done"},
     {.name = "rev", .type = &op_type_int, .brief = "revision answered from"},
+    {.name = "next",
+	.type = &op_type_text,
+	.brief = "as argument after it gives the rest of a list"},
     {.name = "warn",
 	.type = &op_type_text,
 	.flags = OP_LIST,

@@ -220,8 +220,8 @@ op_parse_session(const struct op_field *f, const char *in, char *out,
 	const char *hex = in + n + 1;
 
 	(void)f;
-	if (n < 1 || n > 32 || in[n] != '.' || strlen(hex) != 6 ||
-	    strspn(hex, "0123456789abcdef") != 6)
+	if (n < 1 || n > 32 || in[n] != '.' || strlen(hex) < 6 ||
+	    strlen(hex) > 16 || strspn(hex, "0123456789abcdef") != strlen(hex))
 		return err_set(
 		    e, ERR_INVALID, "expected a session such as srv1.7f31c2");
 	return op_copy(out, size, in, e);

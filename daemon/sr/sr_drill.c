@@ -2,7 +2,7 @@
  * Bindings that request drill writes to see whether they are acknowledged,
  * and takes away again. They are rows as those of phones, of a domain whose
  * id is no domain's ("drill/..."), so nobody finds them; what a drill that
- * died leaves behind runs out within the hour. Asked by control only.
+ * died leaves behind runs out within a day. Asked by control only.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,8 @@
 #include "daemon/base/str.h"
 #include "sr.h"
 
-#define SR_DRILL_EXPIRES 3600 /* seconds */
-#define SR_DRILL_MAX 256      /* of one request */
+#define SR_DRILL_EXPIRES 86400 /* seconds: longer than any drill lasts */
+#define SR_DRILL_MAX 256       /* of one request */
 
 static void
 sr_drill_on_ack(void *arg, const struct err *err)

@@ -137,7 +137,7 @@ int st_cand_list(struct st_cand *, const char *session, struct pool *,
 #define ST_DRAFT_AT "at." /* begins the name of one that waits for its time */
 
 struct st_draft {
-	char session[40];
+	char session[OP_SESSION];
 	char operator[64], source[64];
 	uint64_t started;
 	uint64_t left;	 /* its session ended then; 0 = it is open */
@@ -518,7 +518,7 @@ void st_answers_fail(struct st *, const struct err *);
 
 struct st_job {
 	struct st *st;
-	char session[40];
+	char session[OP_SESSION];
 	struct op_who who; /* who asked; zero: the system */
 	enum st_task { ST_TASK_COMMIT, ST_TASK_CHECK, ST_TASK_COMPARE } task;
 	struct st_revision rev;
@@ -587,6 +587,8 @@ struct st_server {
 	unsigned port_base;
 	bool witness;
 };
+/* Is all of it true already? */
+bool st_server_is_as(struct st *, const struct st_server *);
 /* The edits that make it true, and for a new server its roles; in a joined
  * group of stream commit. */
 int st_server_edits(struct st *, const struct st_server *, struct err *);

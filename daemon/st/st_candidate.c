@@ -47,7 +47,7 @@ struct st_cand {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[CAND_STMTS];
 	/* the domain resolved last; session "" = none */
-	char session[40];
+	char session[OP_SESSION];
 	char name[OBJ_KEY];
 	struct st_domain domain;
 };

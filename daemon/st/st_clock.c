@@ -94,7 +94,7 @@ undo_on_filled(void *arg, const struct err *why)
 {
 	struct undo *u = arg;
 	struct st *st = u->st;
-	char session[40];
+	char session[OP_SESSION];
 	struct st_job *j;
 
 	undo_name(session, sizeof session, u->rev);
@@ -115,7 +115,7 @@ st_undo(struct st *st, int64_t rev, const struct st_revision *as,
     st_undo_fn *done, void *arg)
 {
 	struct undo *u = xcalloc(1, sizeof *u);
-	char session[40];
+	char session[OP_SESSION];
 	struct err e;
 
 	*u = (struct undo){st, rev, *as, done, arg};
@@ -204,7 +204,7 @@ clock_rights(
 	who->fixed = d->fixed;
 	who->role = ADMIN_SITE;
 	if (!d->fixed)
-		r = obj_admin_role(
+		r = obj_who_role(
 		    st->cfg.objs, st->view.db(st, st->view.site), who, e);
 	if (r == 0 && !op_allows(&st_op_commit, who->role, op_is_limited(who)))
 		r = err_set(

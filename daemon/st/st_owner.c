@@ -103,11 +103,12 @@ static void
 owner_serve(struct st *st)
 {
 	st->serving = true;
-	st_cdr_start(st);
-	st_clock_look(st);
+	/* first: everybody waits for it */
+	st->cfg.on_serving(st->cfg.arg, st->epoch);
 	log_info("epoch=%llu rev=%lld serving", (unsigned long long)st->epoch,
 	    (long long)st->rev);
-	st->cfg.on_serving(st->cfg.arg, st->epoch);
+	st_cdr_start(st);
+	st_clock_look(st);
 }
 
 static void
@@ -135,6 +136,10 @@ owner_boot(struct st *st)
 
 	str_copy(here.name, sizeof here.name, st->cfg.server);
 	str_copy(here.inside, sizeof here.inside, st->cfg.inside);
+	if (st_server_is_as(st, &here)) {
+		owner_serve(st);
+		return;
+	}
 	if (stream_join(commit, &e) != 0 || st_server_edits(st, &here, &e) != 0)
 		log_warnx("server=%s %s", here.name, e.text);
 	j = st_server_job(st, &here, owner_on_booted, st);
@@ -261,7 +266,7 @@ st_stop(struct st *st)
 
 struct owner_session {
 	struct st *st;
-	char name[40];
+	char name[OP_SESSION];
 };
 
 /* In its turn: edits of the session that came before it are done first. */

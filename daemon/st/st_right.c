@@ -105,7 +105,7 @@ st_right_warn(const struct st_checker *k)
 	    k->warnings == NULL || !right_touched(k))
 		return;
 	after = *k->who;
-	if (obj_admin_role(v->objs, v->db(v->arg, v->site), &after, &e) == 0 &&
+	if (obj_who_role(v->objs, v->db(v->arg, v->site), &after, &e) == 0 &&
 	    after.role == ADMIN_SITE)
 		return;
 	json_array_append_new(k->warnings,

@@ -15,7 +15,7 @@
 
 struct rollback {
 	struct st *st;
-	char session[40];
+	char session[OP_SESSION];
 	int64_t after, upto;
 	struct st_hold *hold;
 	st_hold_fn *done;

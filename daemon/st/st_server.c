@@ -77,6 +77,25 @@ server_known(struct st *st, const struct st_server *s, const struct obj_path *p,
 		  s->name, witness ? "a" : "no");
 }
 
+bool
+st_server_is_as(struct st *st, const struct st_server *s)
+{
+	struct obj_path p;
+	struct obj_row row;
+	bool same;
+
+	obj_path_parse(st->cfg.objs, "server", &p, NULL);
+	p.nkeys = 1;
+	str_copy(p.key[0], sizeof p.key[0], s->name);
+	if (obj_get(st->view.db(st, st->view.site), &p, &row, NULL) != 0)
+		return false;
+	same = str_equal(obj_value(&row, "inside"), s->inside) &&
+	    obj_value_int(&row, "port-base", -1) == (int64_t)s->port_base &&
+	    obj_value_yes(&row, "witness") == s->witness;
+	obj_row_fini(&row);
+	return same;
+}
+
 int
 st_server_edits(struct st *st, const struct st_server *s, struct err *e)
 {

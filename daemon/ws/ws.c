@@ -25,9 +25,21 @@ ws_on_tick(void *arg)
 	struct ws *ws = arg;
 
 	loop_timer_set(ws->tick, CLOCK_SEC);
+	/* A link that broke is made again only for a new process. */
+	if (ws->alone != 0 && clock_mono() - ws->alone > WS_ALONE)
+		fatalx("without control");
 	ws_http_tick(ws);
 	ws_sockets_tick(ws, clock_mono());
 	ws_feed_retry(ws);
+}
+
+static void
+ws_register(struct self *self, const struct role_stat *rows, size_t n)
+{
+	struct role_stat *kept = xmalloc(n);
+
+	memcpy(kept, rows, n);
+	role_stats(self, kept);
 }
 
 static void
@@ -50,12 +62,9 @@ ws_register_stats(struct self *self, struct ws_count *n)
 	    {"messages", "messages that came over them", &n->messages},
 	    {0},
 	};
-	struct role_stat *kept = xmalloc(sizeof rows + sizeof sockets);
 
-	memcpy(kept, rows, sizeof rows);
-	memcpy(kept + sizeof rows / sizeof rows[0], sockets, sizeof sockets);
-	role_stats(self, kept);
-	role_stats(self, kept + sizeof rows / sizeof rows[0]);
+	ws_register(self, rows, sizeof rows);
+	ws_register(self, sockets, sizeof sockets);
 }
 
 static int
@@ -84,8 +93,10 @@ ws_on_link(struct self *self, struct peer *p)
 {
 	struct ws *ws = self->state_of_role;
 
-	if (p->role == ROLE_CONTROL)
-		ws->control = p->rpc;
+	if (p->role != ROLE_CONTROL)
+		return;
+	ws->control = p->rpc;
+	ws->alone = 0;
 }
 
 /* What was asked there is not answered any more. */
@@ -97,6 +108,7 @@ ws_on_unlink(struct self *self, struct peer *p)
 	if (p->role != ROLE_CONTROL)
 		return;
 	ws->control = NULL;
+	ws->alone = clock_mono();
 	ws_work_unlink(ws);
 }
 
@@ -114,15 +126,17 @@ ws_on_rpc(struct self *self, struct peer *p, struct rpc_request *q,
 		ws_work_tell(ws, params);
 }
 
+/* What was said last has left, or had time to. */
 static void
-ws_on_stop(struct self *self)
+ws_on_last(void *arg)
 {
-	struct ws *ws = self->state_of_role;
+	struct ws *ws = arg;
+	struct self *self = ws->self;
 
-	ws_requests_end(ws);
-	ws_sockets_end(ws);
 	ws_feed_close(ws);
+	ws_http_forget(ws);
 	loop_timer_free(&ws->tick);
+	loop_timer_free(&ws->last);
 	loop_defer_cancel(self->loop, &ws->admit);
 	ws_guard_fini(&ws->guard);
 	map_fini(&ws->works);
@@ -130,6 +144,19 @@ ws_on_stop(struct self *self)
 	free(ws);
 	self->state_of_role = NULL;
 	role_stopped(self);
+}
+
+static void
+ws_on_stop(struct self *self)
+{
+	struct ws *ws = self->state_of_role;
+
+	ws_http_shut(ws);
+	loop_timer_cancel(ws->tick);
+	ws_requests_end(ws);
+	ws_sockets_end(ws);
+	ws->last = loop_timer_new(self->loop, ws_on_last, ws);
+	loop_timer_set(ws->last, ws->nconns > 0 ? WS_LAST : 0);
 }
 
 const struct role ws_role = {

@@ -25,18 +25,24 @@ struct ws;
 
 /* ---- bounds -------------------------------------------------------------- */
 
-#define WS_CONNS 512		     /* connections of one instance */
-#define WS_CONNS_SOURCE 64	     /* of one address (IPv6: of one /64) */
-#define WS_BODY (1u << 20)	     /* bytes of a request */
-#define WS_HEAD 16384		     /* bytes of its head */
-#define WS_PATIENCE (15 * CLOCK_SEC) /* for a handshake, for a whole request \
-				      */
-#define WS_TIMEOUT (75 * CLOCK_SEC)  /* for control's answer */
-#define WS_BATCH 1000		     /* requests of one JSON-RPC batch */
-#define WS_OPEN 64		     /* unanswered requests of one WebSocket */
-#define WS_OUT (8u << 20)	/* bytes queued to one that does not read */
-#define WS_FAILURES 20		/* bad tokens of one address, then ... */
-#define WS_BAN (60 * CLOCK_SEC) /* ... it is not heard for so long */
+#define WS_CONNS 512	   /* connections of one instance */
+#define WS_CONNS_SOURCE 64 /* of one address (IPv6: of one /64) */
+#define WS_BODY (1u << 20) /* bytes of a request */
+#define WS_HEAD 16384	   /* bytes of its head */
+#define WS_INPUT (WS_BODY + WS_HEAD + 4096) /* bytes not yet understood */
+#define WS_PATIENCE                                                         \
+	(30 * CLOCK_SEC)	    /* for a handshake, for a whole request \
+				     */
+#define WS_TIMEOUT (75 * CLOCK_SEC) /* for control's answer */
+#define WS_BATCH 1000		    /* requests of one JSON-RPC batch */
+#define WS_ASKED (24u << 20)	    /* bytes of requests not yet answered */
+#define WS_ALONE (10 * CLOCK_SEC)   /* without control: start anew */
+#define WS_LAST (500 * CLOCK_MS)    /* for last words at the end */
+#define WS_OPEN 64		    /* unanswered requests of one WebSocket */
+#define WS_OUT (8u << 20)	    /* bytes queued to one that does not read */
+#define WS_FAILURES 20		    /* bad tokens of one address, then ... */
+#define WS_BAN (60 * CLOCK_SEC)	    /* ... it is not heard for so long */
+#define WS_FLOOD 1000		    /* failures of who is not even let in */
 
 /* ---- ws_route.c: what a request means (pure, fuzzed) --------------------- */
 
@@ -55,6 +61,7 @@ struct ws_plan {
 	json_t *steps;	/* [{"method", "params", "id"}]; id only of RPC, absent
 			 * of a notification */
 	bool batch;	/* of RPC: the answer is an array */
+	bool parsed;	/* the body was JSON, or there was none */
 	struct err err; /* it means nothing: ... */
 	int status;	/* ... the status to say so with */
 	const char *allow; /* methods that the path has, with 405 */
@@ -98,10 +105,16 @@ void ws_guard_fini(struct ws_guard *);
 /* A request of a token: within its rate? Seconds to wait go to *wait. */
 bool ws_guard_spend(struct ws_guard *, const char *token, unsigned rate,
     uint64_t now, unsigned *wait);
-/* The address showed a token that is none. */
-void ws_guard_failed(struct ws_guard *, const union addr *, uint64_t now);
+/* Has the token that it claims to be nothing left anyway? */
+bool ws_guard_is_spent(struct ws_guard *, const char *bearer, uint64_t now);
+/* The address showed a token that is none (1), or did what is as bad as that
+ * many of them. */
+void ws_guard_failed(
+    struct ws_guard *, const union addr *, unsigned failures, uint64_t now);
 /* May it try again? */
 bool ws_guard_hears(struct ws_guard *, const union addr *, uint64_t now);
+/* May it not even connect? */
+bool ws_guard_shuns(struct ws_guard *, const union addr *, uint64_t now);
 
 /* ---- ws_work.c: operations of control ------------------------------------ */
 
@@ -136,6 +149,8 @@ struct ws_listener {
 	union addr at;
 	char *chain, *key;   /* PEM */
 	struct evhttp *http; /* NULL: not open */
+	struct evconnlistener *door;
+	bool shut; /* the door is: there are too many, or no descriptors */
 	struct sip_tls *tls;
 	struct err why; /* it is not as configured */
 	uint64_t wrong; /* since, real clock; 0 = all is well */
@@ -153,6 +168,7 @@ struct ws_conn {
 	struct bufferevent *bev;
 	union addr peer;
 	uint64_t since; /* of what it is given time for; monotonic */
+	size_t left;	/* bytes of its answer that it has not taken */
 	bool fresh;	/* not looked at yet */
 	bool busy;	/* a request is being served: no time is kept */
 };
@@ -160,12 +176,15 @@ LIST_HEAD(ws_conns, ws_conn);
 struct ws_conn *ws_conn_of(struct evhttp_request *);
 /* Once a second: time-outs. */
 void ws_http_tick(struct ws *);
-void ws_http_admit(void *ws); /* the turn's new connections */
+void ws_http_admit(void *ws);	  /* the turn's new connections */
+void ws_http_shut(struct ws *);	  /* no more of them */
+void ws_http_forget(struct ws *); /* those there are outlive us */
 
 /* ---- ws_request.c, ws_socket.c: what is done with them --------------------
  */
 
 void ws_on_request(struct evhttp_request *, void *listener);
+/* Those that wait for an answer get one: this server stops. */
 void ws_requests_end(struct ws *);
 /* An opening handshake: answer it, now or later. */
 struct ws_exchange;
@@ -175,6 +194,8 @@ TAILQ_HEAD(ws_sockets, ws_socket);
 void ws_socket_open(struct ws *, struct evhttp_request *, const char *bearer);
 void ws_sockets_end(struct ws *);
 void ws_sockets_tick(struct ws *, uint64_t now);
+/* The connection broke: libevent leaves the request to us then. */
+void ws_request_drop(struct evhttp_request *);
 /* The token of a request, NULL when it shows none; to be freed. */
 char *ws_bearer(struct evhttp_request *);
 /* An error in the envelope; more: a header field, or NULL. */
@@ -213,8 +234,11 @@ struct ws {
 	struct ws_guard guard;
 	struct ws_exchanges exchanges;
 	struct ws_sockets sockets;
-	struct map works;    /* session -> struct ws_work */
-	struct rpc *control; /* NULL: not linked */
+	struct map works;	 /* session -> struct ws_work */
+	struct rpc *control;	 /* NULL: not linked */
+	size_t asked;		 /* bytes that control has not answered */
+	uint64_t alone;		 /* since when without control; monotonic */
+	struct loop_timer *last; /* the end, when last words have left */
 	json_t *openapi;
 	struct ws_count count;
 };

@@ -13,8 +13,8 @@ ws_answer_envelope(const struct ws_result *r)
 	json_t *o;
 
 	if (r->result != NULL)
-		return op_envelope(r->method,
-		    json_object_get(r->result, "data"), r->result);
+		return op_envelope(
+		    r->method, json_object_get(r->result, "data"), r->result);
 	o = op_envelope_error(r->method, &r->err);
 	op_envelope_add(o, r->data);
 	return o;
@@ -176,6 +176,8 @@ ws_answer_metrics(json_t *statistics, json_t *alarms, struct buf *b)
 		metrics_label(b, "alarm", metrics_text(row, "alarm"));
 		buf_char(b, ',');
 		metrics_label(b, "subject", metrics_text(row, "subject"));
+		buf_char(b, ',');
+		metrics_label(b, "server", metrics_text(row, "server"));
 		buf_str(b, "} 1\n");
 	}
 }

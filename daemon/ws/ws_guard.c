@@ -14,6 +14,7 @@
 
 struct ws_bucket {
 	double tokens;
+	unsigned rate;
 	uint64_t filled; /* monotonic */
 };
 
@@ -21,6 +22,16 @@ struct ws_source {
 	unsigned failures;
 	uint64_t last; /* monotonic */
 };
+
+/* What has grown in it since. */
+static void
+guard_fill(struct ws_bucket *b, uint64_t now)
+{
+	b->tokens += (double)(now - b->filled) / CLOCK_SEC * b->rate;
+	b->filled = now;
+	if (b->tokens > b->rate)
+		b->tokens = b->rate;
+}
 
 /* Drop what is idle for longer than it could matter. */
 static void
@@ -82,10 +93,8 @@ ws_guard_spend(struct ws_guard *g, const char *token, unsigned rate,
 			return true;
 		}
 	}
-	b->tokens += (double)(now - b->filled) / CLOCK_SEC * rate;
-	b->filled = now;
-	if (b->tokens > rate)
-		b->tokens = rate;
+	b->rate = rate;
+	guard_fill(b, now);
 	*wait = 1;
 	if (b->tokens < 1)
 		return false;
@@ -93,16 +102,30 @@ ws_guard_spend(struct ws_guard *g, const char *token, unsigned rate,
 	return true;
 }
 
+bool
+ws_guard_is_spent(struct ws_guard *g, const char *bearer, uint64_t now)
+{
+	struct ws_bucket *b = map_get(
+	    &g->buckets, bearer, strcspn(bearer, "."));
+
+	if (b == NULL)
+		return false;
+	guard_fill(b, now);
+	return b->tokens < 1;
+}
+
 void
-ws_guard_failed(struct ws_guard *g, const union addr *peer, uint64_t now)
+ws_guard_failed(
+    struct ws_guard *g, const union addr *peer, unsigned failures, uint64_t now)
 {
 	uint8_t key[SIP_SOURCE];
 	size_t n = sip_source_key(key, peer);
 	struct ws_source *s = map_get(&g->sources, key, n);
 
+	guard_sweep(g, now);
 	if (s == NULL) {
 		if (g->sources.count >= GUARD_SOURCES)
-			guard_free_map(&g->sources);
+			return; /* the bans that there are stay */
 		s = xcalloc(1, sizeof *s);
 		if (map_put(&g->sources, key, n, s, NULL) != 0) {
 			free(s);
@@ -111,16 +134,29 @@ ws_guard_failed(struct ws_guard *g, const union addr *peer, uint64_t now)
 	} else if (now - s->last > WS_BAN) {
 		s->failures = 0;
 	}
-	s->failures++;
+	s->failures += failures;
 	s->last = now;
 }
 
-bool
-ws_guard_hears(struct ws_guard *g, const union addr *peer, uint64_t now)
+/* Its failures that still count. */
+static unsigned
+guard_failures(struct ws_guard *g, const union addr *peer, uint64_t now)
 {
 	uint8_t key[SIP_SOURCE];
 	size_t n = sip_source_key(key, peer);
 	struct ws_source *s = map_get(&g->sources, key, n);
 
-	return s == NULL || s->failures < WS_FAILURES || now - s->last > WS_BAN;
+	return s != NULL && now - s->last <= WS_BAN ? s->failures : 0;
+}
+
+bool
+ws_guard_hears(struct ws_guard *g, const union addr *peer, uint64_t now)
+{
+	return guard_failures(g, peer, now) < WS_FAILURES;
+}
+
+bool
+ws_guard_shuns(struct ws_guard *g, const union addr *peer, uint64_t now)
+{
+	return guard_failures(g, peer, now) >= WS_FLOOD;
 }

@@ -4,8 +4,11 @@
  * time that somebody may take to say what they want. A connection is known by
  * its SSL: it is made before libevent has one, and freed with it.
  */
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,13 +34,69 @@ http_on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
 	(void)index;
 	(void)argl;
 	(void)argp;
-	if (c == NULL)
-		return;
-	LIST_REMOVE(c, entry);
-	c->ws->nconns--;
-	c->ws->count.connections--;
+	if (c != NULL && c->ws != NULL) {
+		LIST_REMOVE(c, entry);
+		c->ws->nconns--;
+		c->ws->count.connections--;
+	}
 	free(c);
 }
+
+/* SSL is freed a turn after its connection, when we may be no more. */
+void
+ws_http_forget(struct ws *ws)
+{
+	struct ws_conn *c;
+
+	while ((c = LIST_FIRST(&ws->conns)) != NULL) {
+		LIST_REMOVE(c, entry);
+		c->ws = NULL;
+	}
+}
+
+/* ---- the door ------------------------------------------------------------ */
+
+static void
+http_shut(struct ws_listener *l)
+{
+	if (l->http == NULL || l->shut)
+		return;
+	l->shut = true;
+	evconnlistener_disable(l->door);
+}
+
+void
+ws_http_shut(struct ws *ws)
+{
+	struct ws_listener *l;
+
+	for (l = ws->listeners; l != NULL; l = l->next)
+		http_shut(l);
+}
+
+static void
+http_open_doors(struct ws *ws)
+{
+	struct ws_listener *l;
+
+	for (l = ws->listeners; l != NULL; l = l->next) {
+		if (l->http == NULL || !l->shut || ws->nconns >= WS_CONNS)
+			continue;
+		l->shut = false;
+		evconnlistener_enable(l->door);
+	}
+}
+
+/* No descriptors, no memory: the tick tries again. */
+static void
+http_on_accept_error(struct evconnlistener *door, void *arg)
+{
+	(void)arg;
+	log_warn("accept");
+	evconnlistener_disable(door);
+}
+
+/* ---- each one ------------------------------------------------------------ */
 
 /* One was accepted; whose it is shows at the end of the turn. */
 static struct bufferevent *
@@ -63,6 +122,10 @@ http_on_accept(struct event_base *base, void *arg)
 	    base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 	if (c->bev == NULL)
 		fatalx("out of memory");
+	/* No line or part of a body is longer; libevent sets no bound. */
+	bufferevent_setwatermark(c->bev, EV_READ, 0, WS_INPUT);
+	if (ws->nconns >= WS_CONNS)
+		ws_http_shut(ws);
 	loop_defer(ws->self->loop, &ws->admit);
 	return c->bev;
 }
@@ -76,14 +139,22 @@ ws_conn_of(struct evhttp_request *req)
 	return SSL_get_ex_data(bufferevent_openssl_get_ssl(bev), http_index);
 }
 
-/* libevent closes it, and frees what is its. */
+/* libevent's connection is what the callbacks of its stream are given; ours is
+ * freed with it. */
 static void
 http_hang_up(struct ws_conn *c)
 {
-	int fd = bufferevent_getfd(c->bev);
+	void *conn = NULL;
 
-	if (fd >= 0)
-		shutdown(fd, SHUT_RDWR);
+	bufferevent_getcb(c->bev, NULL, NULL, NULL, &conn);
+	evhttp_connection_free(conn);
+}
+
+/* Nothing that libevent can use is so long: it would look at it for ever. */
+static bool
+http_floods(const struct ws_conn *c)
+{
+	return evbuffer_get_length(bufferevent_get_input(c->bev)) >= WS_INPUT;
 }
 
 /* Of the same address, those that were let in. */
@@ -101,21 +172,28 @@ http_same_source(struct ws *ws, const struct ws_conn *c)
 	return same;
 }
 
+static bool
+http_is_welcome(struct ws *ws, struct ws_conn *c)
+{
+	socklen_t n = sizeof c->peer;
+
+	return getpeername(bufferevent_getfd(c->bev), &c->peer.sa, &n) == 0 &&
+	    ws->nconns <= WS_CONNS &&
+	    http_same_source(ws, c) < WS_CONNS_SOURCE &&
+	    !ws_guard_shuns(&ws->guard, &c->peer, clock_mono());
+}
+
 void
 ws_http_admit(void *arg)
 {
 	struct ws *ws = arg;
-	struct ws_conn *c;
-	socklen_t n;
+	struct ws_conn *c, *next;
 
-	LIST_FOREACH (c, &ws->conns, entry) {
+	for (c = LIST_FIRST(&ws->conns); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
 		if (!c->fresh)
 			continue;
-		n = sizeof c->peer;
-		if (getpeername(bufferevent_getfd(c->bev), &c->peer.sa, &n) ==
-			0 &&
-		    ws->nconns <= WS_CONNS &&
-		    http_same_source(ws, c) < WS_CONNS_SOURCE) {
+		if (http_is_welcome(ws, c)) {
 			c->fresh = false;
 			continue;
 		}
@@ -125,19 +203,34 @@ ws_http_admit(void *arg)
 	}
 }
 
-/* Neither a handshake, nor a request, nor silence between two of them may
- * last longer. */
+/* Who takes some of an answer is given time for the rest. */
+static void
+http_look_at_answer(struct ws_conn *c, uint64_t now)
+{
+	size_t left = evbuffer_get_length(bufferevent_get_output(c->bev));
+
+	if (left < c->left)
+		c->since = now;
+	c->left = left;
+}
+
+/* Neither a handshake, nor a request, nor silence between two of them, nor the
+ * taking of an answer may stand still for longer. */
 void
 ws_http_tick(struct ws *ws)
 {
 	uint64_t now = clock_mono();
-	struct ws_conn *c;
+	struct ws_conn *c, *next;
 
-	LIST_FOREACH (c, &ws->conns, entry) {
-		if (c->busy || now - c->since < WS_PATIENCE)
+	http_open_doors(ws);
+	for (c = LIST_FIRST(&ws->conns); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
+		http_look_at_answer(c, now);
+		if (http_floods(c))
+			ws_guard_failed(&ws->guard, &c->peer, WS_FLOOD, now);
+		else if (c->busy || now - c->since < WS_PATIENCE)
 			continue;
 		ws->count.timed_out++;
-		c->since = now;
 		http_hang_up(c);
 	}
 }
@@ -180,6 +273,7 @@ http_new(struct ws_listener *l)
 int
 ws_listener_open(struct ws_listener *l)
 {
+	struct evhttp_bound_socket *bound;
 	int fd, r;
 
 	if (http_index < 0)
@@ -190,16 +284,20 @@ ws_listener_open(struct ws_listener *l)
 	if ((fd = sock_tcp_listen(&l->at, &l->why)) < 0)
 		return fd;
 	l->http = http_new(l);
-	if (evhttp_accept_socket(l->http, fd) != 0) {
+	bound = evhttp_accept_socket_with_handle(l->http, fd);
+	if (bound == NULL) {
 		close(fd);
 		evhttp_free(l->http);
 		l->http = NULL;
 		return err_set(&l->why, ERR_IO, "cannot be listened on");
 	}
+	l->door = evhttp_bound_socket_get_listener(bound);
+	l->shut = false;
+	evconnlistener_set_error_cb(l->door, http_on_accept_error);
 	return 0;
 }
 
-/* Its connections end with it: those who wait for an answer are told first. */
+/* Its connections end with it. */
 void
 ws_listener_close(struct ws_listener *l)
 {

@@ -1,7 +1,8 @@
 /*
  * A request of HTTP from its token to its answer: the plan of ws_route.c is
  * carried out step by step in one session, the first error ends it. A program
- * that goes away meanwhile finds what was done done, and nobody is answered.
+ * that goes away meanwhile finds all of it done: libevent reads nothing, not
+ * even its end, before there is an answer.
  */
 #include <event2/buffer.h>
 #include <event2/keyvalq_struct.h>
@@ -16,8 +17,7 @@
 struct ws_exchange {
 	TAILQ_ENTRY(ws_exchange) entry;
 	struct ws *ws;
-	struct evhttp_request *req; /* NULL: the program is gone */
-	struct ws_conn *conn;
+	struct evhttp_request *req; /* NULL: answered, or the end of it */
 	struct ws_plan plan;
 	struct ws_work *work;
 	size_t at;	  /* step under way */
@@ -40,7 +40,8 @@ request_send(struct evhttp_request *req, int status, const char *type,
 	c->since = clock_mono();
 	evhttp_connection_set_closecb(
 	    evhttp_request_get_connection(req), NULL, NULL);
-	evhttp_add_header(out, "Content-Type", type);
+	if (type != NULL)
+		evhttp_add_header(out, "Content-Type", type);
 	evhttp_add_header(out, "Cache-Control", "no-store");
 	evhttp_add_header(out, "X-Content-Type-Options", "nosniff");
 	evhttp_add_header(out, "Strict-Transport-Security", "max-age=31536000");
@@ -86,7 +87,7 @@ ws_refuse_open(struct ws *ws, struct evhttp_request *req, const struct err *e)
 	if (token) {
 		ws->count.bad_tokens++;
 		ws_guard_failed(
-		    &ws->guard, &ws_conn_of(req)->peer, clock_mono());
+		    &ws->guard, &ws_conn_of(req)->peer, 1, clock_mono());
 	}
 	ws_refuse(req, token ? 401 : err_http(e->code), e,
 	    token ? "WWW-Authenticate" : "Retry-After",
@@ -127,7 +128,14 @@ exchange_end(struct ws_exchange *x)
 	free(x);
 }
 
-/* The program hung up, or the listener closes: what runs is let run, what was
+void
+ws_request_drop(struct evhttp_request *req)
+{
+	if (req != NULL && evhttp_request_get_connection(req) == NULL)
+		evhttp_request_free(req);
+}
+
+/* The listener closes, or the connection broke: what runs is let run, what was
  * not begun is not. */
 static void
 exchange_on_close(struct evhttp_connection *conn, void *arg)
@@ -135,6 +143,7 @@ exchange_on_close(struct evhttp_connection *conn, void *arg)
 	struct ws_exchange *x = arg;
 
 	(void)conn;
+	ws_request_drop(x->req);
 	x->req = NULL;
 	exchange_end(x);
 }
@@ -142,10 +151,16 @@ exchange_on_close(struct evhttp_connection *conn, void *arg)
 void
 ws_requests_end(struct ws *ws)
 {
+	struct evhttp_request *req;
 	struct ws_exchange *x;
+	struct err e;
 
-	while ((x = TAILQ_FIRST(&ws->exchanges)) != NULL)
+	err_set(&e, ERR_BUSY, "this server stops: ask again");
+	while ((x = TAILQ_FIRST(&ws->exchanges)) != NULL) {
+		req = x->req;
 		exchange_end(x);
+		ws_refuse(req, 503, &e, "Retry-After", "1");
+	}
 }
 
 static void
@@ -189,7 +204,7 @@ exchange_answer_rpc(struct ws_exchange *x)
 	json_t *o = json_array_get(x->answers, 0);
 
 	if (json_array_size(x->answers) == 0)
-		request_send(x->req, 204, "application/json", NULL);
+		request_send(x->req, 204, NULL, NULL);
 	else
 		request_send_json(
 		    x->req, 200, json_incref(x->plan.batch ? x->answers : o));
@@ -307,7 +322,8 @@ ws_bearer(struct evhttp_request *req)
 	    !str_iequal(field, 7, "Bearer "))
 		return NULL;
 	field += 7;
-	return xstrdup(field + strspn(field, " "));
+	field += strspn(field, " ");
+	return str_utf8(field, strlen(field)) ? xstrdup(field) : NULL;
 }
 
 static enum ws_method
@@ -315,6 +331,7 @@ request_method(struct evhttp_request *req)
 {
 	switch (evhttp_request_get_command(req)) {
 	case EVHTTP_REQ_GET:
+	case EVHTTP_REQ_HEAD: /* libevent leaves the body out */
 		return WS_GET;
 	case EVHTTP_REQ_POST:
 		return WS_POST;
@@ -356,16 +373,15 @@ request_begin(struct ws *ws, struct evhttp_request *req, struct ws_plan *plan,
 
 	x->ws = ws;
 	x->req = req;
-	x->conn = ws_conn_of(req);
 	x->plan = *plan;
 	x->answers = json_array();
 	TAILQ_INSERT_TAIL(&ws->exchanges, x, entry);
-	addr_host(host, &x->conn->peer);
+	addr_host(host, &ws_conn_of(req)->peer);
 	snprintf(from, sizeof from, "https %.50s", host);
 	x->work = ws_work_open(
 	    ws, bearer, from, true, exchange_on_opened, NULL, x);
 	if (x->work != NULL) {
-		x->conn->busy = true;
+		ws_conn_of(req)->busy = true;
 		evhttp_connection_set_closecb(
 		    evhttp_request_get_connection(req), exchange_on_close, x);
 		return;
@@ -388,12 +404,34 @@ request_is_heard(struct ws *ws, struct evhttp_request *req, const char *bearer)
 		ws_refuse(req, 429, &e, "Retry-After", "60");
 		return false;
 	}
+	if (bearer != NULL &&
+	    ws_guard_is_spent(&ws->guard, bearer, clock_mono())) {
+		ws->count.over_rate++;
+		err_set(
+		    &e, ERR_BUSY, "more requests a second than the token has");
+		ws_refuse(req, 429, &e, "Retry-After", "1");
+		return false;
+	}
 	if (bearer != NULL)
 		return true;
 	err_set(&e, ERR_PERMISSION,
 	    "expected a token: Authorization: Bearer NAME.SECRET");
 	ws_refuse(req, 401, &e, "WWW-Authenticate", "Bearer realm=\"tandem\"");
 	return false;
+}
+
+/* That it means nothing is said in the form that was asked for. */
+static void
+request_refuse(struct evhttp_request *req, const struct ws_plan *plan)
+{
+	if (plan->form != WS_RPC || plan->status == 405) {
+		ws_refuse(req, plan->status, &plan->err,
+		    plan->allow != NULL ? "Allow" : NULL, plan->allow);
+		return;
+	}
+	ws_conn_of(req)->ws->count.failed++;
+	request_send_json(
+	    req, plan->status, rpc_not_a_request(&plan->err, plan->parsed));
 }
 
 void
@@ -407,8 +445,7 @@ ws_on_request(struct evhttp_request *req, void *listener)
 	if (request_is_heard(ws, req, bearer)) {
 		request_plan(ws, req, &plan);
 		if (plan.status != 0) {
-			ws_refuse(req, plan.status, &plan.err,
-			    plan.allow != NULL ? "Allow" : NULL, plan.allow);
+			request_refuse(req, &plan);
 			ws_plan_fini(&plan);
 		} else if (plan.form == WS_SOCKET) {
 			ws_plan_fini(&plan);

@@ -76,18 +76,48 @@ route_step(struct route *r, const char *method, json_t *params)
 	    json_pack("{s:s, s:o}", "method", method, "params", params));
 }
 
-/* Of the query: what a commit may be told. */
+/* What the query of a request that edits may say of its commit. */
+static const char *const route_commit_names[] = {"comment", "confirmed", "at"};
+#define ROUTE_NAMES 3
+
+/* Nothing in a query is passed over in silence: a word that was meant to hold
+ * a commit back must not be lost. false = refused. */
+static bool
+route_check_query(struct route *r, bool commit)
+{
+	const char *name;
+	json_t *value;
+	struct err e;
+	size_t i;
+
+	json_object_foreach (r->query, name, value) {
+		for (i = 0; i < ROUTE_NAMES; i++) {
+			if (strcmp(route_commit_names[i], name) == 0)
+				break;
+		}
+		if (i < ROUTE_NAMES || (commit && strcmp(name, "commit") == 0))
+			continue;
+		err_set(&e, ERR_UNKNOWN,
+		    "query: %.64s: expected %scomment, "
+		    "confirmed or at",
+		    name, commit ? "commit, " : "");
+		route_refuse(r, 400, &e);
+		return false;
+	}
+	return true;
+}
+
 static json_t *
 route_commit_args(struct route *r)
 {
-	static const char *const names[] = {"comment", "confirmed", "at"};
 	json_t *args = json_object();
 	json_t *value;
 	size_t i;
 
-	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if ((value = json_object_get(r->query, names[i])) != NULL)
-			json_object_set(args, names[i], value);
+	for (i = 0; i < ROUTE_NAMES; i++) {
+		value = json_object_get(r->query, route_commit_names[i]);
+		if (value != NULL)
+			json_object_set(args, route_commit_names[i], value);
 	}
 	return args;
 }
@@ -176,6 +206,21 @@ route_args(const struct op *op, json_t *from, json_t *args)
 	}
 }
 
+/* The query of what does not read. false = refused. */
+static bool
+route_query(struct route *r, const struct op *op)
+{
+	struct err e;
+
+	if (op->kind == OP_CONFIG)
+		return route_check_query(r, true);
+	if (json_object_size(r->query) == 0)
+		return true;
+	err_set(&e, ERR_UNKNOWN, "query: expected arguments in the body");
+	route_refuse(r, 400, &e);
+	return false;
+}
+
 static void
 route_operation(struct route *r)
 {
@@ -192,6 +237,8 @@ route_operation(struct route *r)
 		route_refuse_method(r, reads ? "GET" : "POST");
 		return;
 	}
+	if (!reads && !route_query(r, op))
+		return;
 	args = json_object();
 	if (route_keys(r, op, used, args) != 0) {
 		json_decref(args);
@@ -225,8 +272,13 @@ route_path(struct route *r, size_t at)
 static void
 route_config(struct route *r)
 {
-	char *path = route_path(r, 1);
-	json_t *args = json_object();
+	char *path;
+	json_t *args;
+
+	if (r->method != WS_GET && !route_check_query(r, false))
+		return;
+	path = route_path(r, 1);
+	args = json_object();
 
 	if (path[0] != '\0')
 		json_object_set_new(args, "path", json_string(path));
@@ -448,17 +500,18 @@ route_parse(struct route *r, const char *body, size_t n, struct err *e)
 	json_error_t je;
 	char words[sizeof je.text * 4];
 
+	r->plan->parsed = true;
 	if (n == 0)
 		return 0;
 	r->body = json_loadb(body, n, JSON_REJECT_DUPLICATES, &je);
 	if (r->body == NULL) {
+		r->plan->parsed = false;
 		str_escape(words, sizeof words, je.text, strlen(je.text));
 		return err_set(e, ERR_SYNTAX, "body: line %d, column %d: %s",
 		    je.line, je.column, words);
 	}
 	if (!json_is_object(r->body) &&
-	    !(json_is_array(r->body) && r->count == 2 &&
-		strcmp(r->segment[1], "rpc") == 0))
+	    !(json_is_array(r->body) && r->plan->form == WS_RPC))
 		return err_set(e, ERR_SYNTAX, "body: expected an object");
 	return 0;
 }
@@ -474,7 +527,10 @@ ws_route(struct ws_plan *plan, const struct op_table *table,
 	memset(plan, 0, sizeof *plan);
 	plan->steps = json_array();
 	r.query = json_object();
-	if (route_split(&r, uri, &e) != 0 || route_parse(&r, body, n, &e) != 0)
+	if (route_split(&r, uri, &e) == 0 && r.count == 2 &&
+	    strcmp(r.segment[1], "rpc") == 0 && method == WS_POST)
+		plan->form = WS_RPC;
+	if (e.code != ERR_NONE || route_parse(&r, body, n, &e) != 0)
 		route_refuse(&r, err_http(e.code), &e);
 	else
 		route_go(&r);

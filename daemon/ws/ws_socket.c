@@ -53,12 +53,15 @@ socket_free(struct ws_socket *s)
 	free(s);
 }
 
-/* libevent ends the connection: the program hung up, or the listener closes. */
+/* libevent ends the connection: it broke, or the listener closes. */
 static void
 socket_on_close(struct evhttp_connection *conn, void *arg)
 {
+	struct ws_socket *s = arg;
+
 	(void)conn;
-	socket_free(arg);
+	ws_request_drop(s->req);
+	socket_free(s);
 }
 
 static void
@@ -157,7 +160,7 @@ socket_on_reply(
 static void
 socket_refuse(struct ws_socket *s, json_t *id, const struct err *e)
 {
-	struct ws_result r = {.id = id != NULL ? id : json_null(), .err = *e};
+	struct ws_result r = {.id = id, .err = *e};
 
 	s->ws->count.failed++;
 	socket_send(s, ws_answer_rpc(&r));
@@ -192,7 +195,9 @@ socket_on_message(void *arg, char *text, size_t n)
 
 	s->ws->count.messages++;
 	if (rpc_decode(&m, text, n, &e) != 0) {
-		socket_refuse(s, NULL, &e);
+		s->ws->count.failed++;
+		socket_send(
+		    s, rpc_not_a_request(&e, !str_prefix(e.text, "JSON")));
 		return;
 	}
 	if (m.kind == RPC_REPLY) {
@@ -316,7 +321,7 @@ socket_is_asked(struct evhttp_request *req, struct err *e)
 	    !str_iequal(upgrade, strlen(upgrade), "websocket"))
 		err_set(e, ERR_INVALID, "expected Upgrade: websocket");
 	else if (!str_equal(version, "13"))
-		err_set(e, ERR_INVALID, "expected Sec-WebSocket-Version: 13");
+		err_set(e, ERR_UNKNOWN, "expected Sec-WebSocket-Version: 13");
 	else if (sip_ws_accept_key(accept, key) != 0)
 		err_set(e, ERR_INVALID,
 		    "Sec-WebSocket-Key: expected 16 bytes in base64");
@@ -333,7 +338,8 @@ ws_socket_open(struct ws *ws, struct evhttp_request *req, const char *bearer)
 	struct err e;
 
 	if (!socket_is_asked(req, &e)) {
-		ws_refuse(req, 400, &e, "Sec-WebSocket-Version", "13");
+		ws_refuse(req, e.code == ERR_UNKNOWN ? 426 : 400, &e,
+		    "Sec-WebSocket-Version", "13");
 		return;
 	}
 	s = xcalloc(1, sizeof *s);
@@ -371,7 +377,7 @@ ws_sockets_tick(struct ws *ws, uint64_t now)
 			continue;
 		if (s->over != 0 ? now - s->over > SOCKET_LAST
 				 : now - s->last > SOCKET_MUTE) {
-			ws->count.timed_out++;
+			ws->count.timed_out += s->over == 0;
 			socket_hang_up(s);
 		} else if (s->over == 0 && now - s->last > SOCKET_PING &&
 		    now - s->pinged > SOCKET_PING) {

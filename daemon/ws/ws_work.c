@@ -12,8 +12,8 @@
 
 struct ws_work {
 	struct ws *ws;
-	bool closed;	  /* its answers find nobody */
-	char session[40]; /* "" = not open (yet) */
+	bool closed;		  /* its answers find nobody */
+	char session[OP_SESSION]; /* "" = not open (yet) */
 	char token[33];
 	ws_opened_fn *opened;
 	ws_told_fn *told;
@@ -23,6 +23,7 @@ struct ws_work {
 
 struct work_call {
 	struct ws_work *work;
+	size_t bytes; /* that control has not answered */
 	json_t *id;
 	ws_reply_fn *fn;
 };
@@ -122,6 +123,7 @@ work_on_reply(void *arg, json_t *result, const struct err *e)
 	json_t *data = NULL;
 
 	w->open--;
+	w->ws->asked -= c->bytes;
 	if (!w->closed) {
 		if (e != NULL && w->ws->control != NULL)
 			data = rpc_err_data(w->ws->control);
@@ -133,16 +135,27 @@ work_on_reply(void *arg, json_t *result, const struct err *e)
 	free(c);
 }
 
+/* As long as it is on its way to control. */
+static size_t
+work_size(json_t *params)
+{
+	return params != NULL ? json_dumpb(params, NULL, 0, JSON_COMPACT) : 0;
+}
+
 void
 ws_work_call(struct ws_work *w, const char *method, json_t *params, json_t *id,
     ws_reply_fn *fn)
 {
 	struct work_call *c;
 	json_t *ask;
-	struct err e;
+	size_t n = work_size(params);
+	struct err e = {0};
 
-	if (w->ws->control == NULL) {
+	if (w->ws->control == NULL)
 		err_set(&e, ERR_CLOSED, "control is gone: ask again");
+	else if (w->ws->asked + n > WS_ASKED)
+		err_set(&e, ERR_BUSY, "too much at once: ask again");
+	if (e.code != ERR_NONE) {
 		fn(w->arg, id, NULL, &e, NULL);
 		return;
 	}
@@ -151,6 +164,8 @@ ws_work_call(struct ws_work *w, const char *method, json_t *params, json_t *id,
 	if (params != NULL)
 		json_object_set(ask, "params", params);
 	c->work = w;
+	c->bytes = n;
+	w->ws->asked += n;
 	c->id = json_incref(id);
 	c->fn = fn;
 	w->open++;

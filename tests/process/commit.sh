@@ -56,6 +56,20 @@ resumed() {
 }
 t "the next one takes it up and commits it" resumed
 
+counts_down() {
+	prompt
+	say 'set domain demo.test description "for a while"'
+	say 'commit confirmed 5'
+	eventually seen '(confirm: 4:5[0-9]) ' || return 1
+	say confirm
+	say 'show version'
+	eventually seen 'srv1 *demo' && say quit
+	prompt_ends
+	# after it the prompt is as it was
+	! tail -n 3 "$dir/screen" | grep -q '(confirm'
+}
+t "the prompt counts down to the confirmation" counts_down
+
 # Control dies, then the owner of the store: the prompt goes on with its own.
 processes_die() {
 	prompt

@@ -52,8 +52,8 @@ paged() {
 	local next='' all=''
 	while as eye "$url/v1/show/numbers?domain=demo.test&limit=1$next"; do
 		all="$all $(jq -r '.data[].number' "$dir/answer")"
-		next="&after=$(jq -r .next "$dir/answer")"
-		[ "$next" != '&after=null' ] || break
+		next="&after=$(jq -r '.next | @uri' "$dir/answer")"
+		jq -e .next "$dir/answer" > "$dir/next" || break
 	done
 	[ "$all" = ' 101 102 103 600' ]
 }
@@ -92,11 +92,23 @@ again() {
 	    gives 200 '.warn == ["nothing to commit"] and .data == []'
 }
 t "the same twice commits nothing" again
+at_a_time() {
+	as anna -X PATCH -d '{"description": "of the night"}' \
+	    "$url/v1/config/domain/demo.test/user/103?at=%2B1s" && gives 200 .ok &&
+	    eventually rows 'show revisions last 1' \
+		'.data[0].operator == "token:anna"'
+}
+t "a token's commit at a time has the token's rights" at_a_time
+held_back() {
+	as root -X PATCH -d '{}' "$url/v1/config/domain/demo.test?confirm=5" &&
+	    gives 400 '.message | test("confirm: expected")'
+}
+t "a query that is not understood holds the commit back" held_back
 confirmed() {
-	as root -X PATCH -d '{"max-contacts": 5}' \
+	as anna -X PATCH -d '{"max-contacts": 5}' \
 	    "$url/v1/config/domain/demo.test/user/120?confirmed=5" &&
 	    gives 200 '.data[0].until != null' &&
-	    as root -X POST "$url/v1/confirm" && gives 200 .ok
+	    as anna -X POST "$url/v1/confirm" && gives 200 .ok
 }
 t "a commit may have to be confirmed, by another request" confirmed
 deleted() {
@@ -154,8 +166,9 @@ broken() {
 t "after an error of a batch nothing of it is committed" broken
 not_rpc() {
 	as root -d '{"method": "show version"}' "$url/v1/rpc" &&
-	    gives 400 '.code == "syntax"' &&
-	    as root -d '[]' "$url/v1/rpc" && gives 400 '.code == "invalid"'
+	    gives 400 '.error.code == -32600 and .id == null' &&
+	    as root -d '[]' "$url/v1/rpc" && gives 400 '.error.code == -32600' &&
+	    as root -d '[1' "$url/v1/rpc" && gives 400 '.error.code == -32700'
 }
 t "what is no JSON-RPC is refused" not_rpc
 
@@ -256,6 +269,36 @@ revoked() {
 	    tandem -q -c 'set token eye state on' -c commit
 }
 t "a token that is switched off ends its sockets" revoked
+# ends COMMANDS: a socket of token eye is there, and the commit ends it.
+ends() {
+	printf '%s\n' '{"jsonrpc": "2.0", "id": 1, "method": "show version"}' \
+	    '!wait 1' '!closed' | socket eye &
+	local pid=$!
+	eventually grep -q '"id":1' "$dir/ws" || return 1
+	printf '%s\n' "$@" commit | tandem -q -f - && wait $pid &&
+	    [ "$(tail -n 1 "$dir/ws")" = closed ]
+}
+expires() {
+	ends "set token eye expires $(date -u -d '+2 seconds' +%FT%TZ)" &&
+	    tandem -q -c 'delete token eye expires' -c commit
+}
+t "a token that expires ends its sockets, nobody else needed" expires
+rotated() {
+	ends "set token eye secret $(openssl rand -hex 32)" &&
+	    tandem -q -c "set token eye secret $secret" -c commit
+}
+t "another secret ends those of the one before" rotated
+control_dies() {
+	printf '%s\n' '{"jsonrpc": "2.0", "id": 1, "method": "show version"}' \
+	    '!wait 1' '!closed' | socket eye &
+	local pid=$! before
+	before=$(pid_of ws/1)
+	eventually grep -q '"id":1' "$dir/ws" || return 1
+	kill -9 "$(pid_of control/1)"
+	wait $pid && [ "$(tail -n 1 "$dir/ws")" = closed ] &&
+	    eventually listens && [ "$(pid_of ws/1)" = "$before" ]
+}
+t "control dies: sockets end, the gate goes on with the next" control_dies
 badly() {
 	# A frame without a mask breaks the protocol (RFC 6455 5.1).
 	printf '%s\n' '!raw 810568656c6c6f' '!closed' | socket root
@@ -291,6 +334,17 @@ t "OpenAPI has every operation and object" openapi
 
 # ---- strangers ---------------------------------------------------------------------
 
+taken_away() {
+	printf '%s\n' '{"jsonrpc": "2.0", "id": 1, "method": "show version"}' \
+	    '!wait 1' '!closed' | socket eye &
+	local pid=$!
+	eventually grep -q '"id":1' "$dir/ws" || return 1
+	tandem -q -c 'delete server srv1 listener api' -c commit &&
+	    wait $pid && [ "$(tail -n 1 "$dir/ws")" = closed ] &&
+	    tandem -q -c "set server srv1 listener api transport https instance ws/1 address 127.0.0.1 port $api certificate demo" -c commit &&
+	    eventually listens
+}
+t "a listener that is taken away ends what came by it" taken_away
 status() {
 	[ "$(curl -sk -o "$dir/answer" -w '%{http_code}' \
 	    -H "Authorization: Bearer root.$secret" "${@:2}")" = "$1" ]
@@ -355,10 +409,22 @@ guesses() {
 }
 t "who guesses secrets is not heard" guesses
 
+endless() {
+	# A chunk whose length never ends: libevent alone would read on.
+	{
+		printf 'POST /v1/commit HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer root.%s\r\nTransfer-Encoding: chunked\r\n\r\n' "$secret"
+		head -c 30000000 /dev/zero | tr '\0' 1
+	} | timeout 20 openssl s_client -quiet -connect "127.0.0.1:$api" \
+	    > "$dir/endless" 2>&1
+	[ "$(awk '/^VmHWM/ { print $2 }' "/proc/$(pid_of ws/1)/status")" \
+	    -lt 100000 ] && ! as root "$url/v1/show/version"
+}
+t "who floods is cut off, let in no more for a while, and costs little" endless
+
 killed() {
 	kill -9 "$(pid_of ws/1)"
 	eventually listens # a new process has forgotten the guesses
 }
 t "a gate that dies is started again" killed
-t "no process of the site was lost but that one" rows 'show roles' \
-    '[.data[] | select(.restarts > 0) | .instance] == ["ws/1"]'
+t "no process of the site was lost but these two" rows 'show roles' \
+    '[.data[] | select(.restarts > 0) | .instance] == ["control/1", "ws/1"]'

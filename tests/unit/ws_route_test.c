@@ -148,6 +148,11 @@ nonsense_is_refused(void **state)
 	plan_refuses(WS_POST, "/metrics", NULL, 405);
 	plan_refuses(WS_POST, "/v1/commit", "[]", 400);
 	plan_refuses(WS_POST, "/v1/commit", "{\"a\":1,\"a\":2}", 400);
+	/* a word that is meant to hold a commit back is not passed over */
+	plan_refuses(WS_PATCH, "/v1/config/domain/a?confirm=5", NULL, 400);
+	plan_refuses(WS_DELETE, "/v1/config/domain/a?commit", NULL, 400);
+	plan_refuses(WS_POST, "/v1/set?force", "{}", 400);
+	plan_refuses(WS_POST, "/v1/request/unban/192.0.2.1?x", NULL, 400);
 	while (n < sizeof deep - 3)
 		n += (size_t)sprintf(deep + n, "/x");
 	plan_refuses(WS_GET, deep, NULL, 413);
@@ -187,8 +192,8 @@ metrics_stand_by_families(void **state)
 	    "instance", "sg/1", "counter", "sip-in", "value", 5, "about", "in",
 	    "instance", "sg/1", "counter", "bans", "value", 0, "about", "who",
 	    "instance", "sg/2", "counter", "sip-in", "value", 7, "about", "in");
-	json_t *alarms = json_pack(
-	    "[{s:s, s:s}]", "alarm", "link", "subject", "a \"b\"\n\\");
+	json_t *alarms = json_pack("[{s:s, s:s, s:s}]", "alarm", "link",
+	    "subject", "a \"b\"\n\\", "server", "srv1");
 	struct buf b = BUF_INIT;
 
 	(void)state;
@@ -201,7 +206,8 @@ metrics_stand_by_families(void **state)
 	    "tandem_bans{process=\"sg/1\"} 0\n"
 	    "# HELP tandem_alarm what is wrong now\n"
 	    "# TYPE tandem_alarm gauge\n"
-	    "tandem_alarm{alarm=\"link\",subject=\"a \\\"b\\\"\\n\\\\\"} 1\n");
+	    "tandem_alarm{alarm=\"link\",subject=\"a \\\"b\\\"\\n\\\\\","
+	    "server=\"srv1\"} 1\n");
 	buf_fini(&b);
 	json_decref(rows);
 	json_decref(alarms);
@@ -244,14 +250,18 @@ who_guesses_is_not_heard(void **state)
 	addr_parse(&other, "2001:db8:1:3::1", 1);
 	for (i = 0; i < WS_FAILURES; i++) {
 		assert_true(ws_guard_hears(&g, &a, CLOCK_SEC));
-		ws_guard_failed(&g, &a, CLOCK_SEC);
+		ws_guard_failed(&g, &a, 1, CLOCK_SEC);
 	}
 	assert_false(ws_guard_hears(&g, &a, CLOCK_SEC));
 	assert_false(ws_guard_hears(&g, &same, CLOCK_SEC));
 	assert_true(ws_guard_hears(&g, &other, CLOCK_SEC));
 	assert_true(ws_guard_hears(&g, &a, 2 * CLOCK_SEC + WS_BAN));
-	ws_guard_failed(&g, &a, 2 * CLOCK_SEC + WS_BAN);
+	assert_false(ws_guard_shuns(&g, &a, CLOCK_SEC));
+	ws_guard_failed(&g, &a, 1, 2 * CLOCK_SEC + WS_BAN);
 	assert_true(ws_guard_hears(&g, &a, 2 * CLOCK_SEC + WS_BAN));
+	ws_guard_failed(&g, &other, WS_FLOOD, CLOCK_SEC);
+	assert_true(ws_guard_shuns(&g, &other, CLOCK_SEC));
+	assert_false(ws_guard_shuns(&g, &other, 2 * CLOCK_SEC + WS_BAN));
 	ws_guard_fini(&g);
 }
 
