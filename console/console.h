@@ -157,7 +157,7 @@ struct session {
 
 void session_init(struct session *, const struct options *);
 void session_fini(struct session *);
-int session_open(struct session *, struct err *); /* also once more */
+int session_connect(struct session *, struct err *); /* also once more */
 /* Connect again, and take up the candidate that there was; words say so. */
 #define SESSION_WORDS 320
 int session_reopen(struct session *, char words[SESSION_WORDS], struct err *);

@@ -80,7 +80,7 @@ session_init(struct session *s, const struct options *opt)
 
 /* Where nobody answers, what was described before stays: it is shown on. */
 int
-session_open(struct session *s, struct err *e)
+session_connect(struct session *s, struct err *e)
 {
 	int r = conn_open(&s->conn, s->opt->socket, e);
 
@@ -128,7 +128,7 @@ session_reopen(struct session *s, char words[SESSION_WORDS], struct err *e)
 
 	if (s->dirty) /* it is kept under the name of its session */
 		str_copy(s->left, sizeof s->left, s->conn.session);
-	if ((r = session_open(s, e)) != 0)
+	if ((r = session_connect(s, e)) != 0)
 		return r;
 	if (s->left[0] == '\0')
 		str_copy(words, SESSION_WORDS, "connected again");

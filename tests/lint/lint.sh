@@ -43,10 +43,11 @@ references() {
 	done
 	[ -z "${bad:-}" ]
 }
-# Of two functions of one name in the library, the linker takes either.
+# Of two functions of one name in the libraries, the linker takes either.
 names() {
-	make -s build/libtandem.a && [ -z "$(nm -g --defined-only \
-	    build/libtandem.a 2> /dev/null | awk 'NF == 3 { print $3 }' |
+	make -s build/libtandem.a build/libconsole.a &&
+	    [ -z "$(nm -g --defined-only build/lib{tandem,console}.a \
+	    2> /dev/null | awk 'NF == 3 { print $3 }' |
 	    sort | uniq -d | tee /dev/stderr)" ]
 }
 shells() {
