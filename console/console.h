@@ -255,6 +255,8 @@ int secret_load(const struct op_walk *, bool may, struct err *);
 /* ---- local.c: operations of the console itself -------------------------- */
 
 extern const struct op *const local_ops[]; /* NULL-ended */
+/* A server's operations, then our own where it has no such; to be freed. */
+const struct op **local_merge(const struct op_table *);
 int local_run(struct session *, const struct place *, struct command *);
 bool local_commits(const struct op *);
 /* Is this line a question to help? Its words, or NULL. */

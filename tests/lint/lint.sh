@@ -31,12 +31,14 @@ pages() {
 }
 # Every page of ours that a page, the README or a source names is there.
 references() {
+	make -s build/man/.made || return 1
 	for page in $({
-		sed -n 's/^\.Xr \(tandem[a-z.-]*\) \([0-9]\).*/\1.\2/p' man/*.[1-8]
+		sed -n 's/^\.Xr \(tandem[a-z.-]*\) \([0-9]\).*/\1.\2/p' \
+		    build/man/man?/*
 		git grep -ohE '\btandem[a-z.-]*\([1-8]\)' -- README.md daemon \
 		    console replication plan tests | tr '()' '. ' | tr -d ' '
 	} | sort -u); do
-		[ -e "man/$page" ] || [ -e "build/man/$page" ] || {
+		[ -e "build/man/man${page##*.}/$page" ] || {
 			echo "$page is named and absent"
 			bad=1
 		}
