@@ -37,7 +37,7 @@ console_main(int argc, char **argv)
 	s.interactive = !console_is_batch(&opt);
 	s.screen_run = screen_run;
 	if ((opt.restricted && shell_confine(&e) != 0) ||
-	    session_open(&s, &e) != 0)
+	    session_connect(&s, &e) != 0)
 		status = s.conn.interrupted ? EXIT_INTERRUPTED
 					    : report_err(&s, &e);
 	else

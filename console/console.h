@@ -159,7 +159,7 @@ struct session {
 
 void session_init(struct session *, const struct options *);
 void session_fini(struct session *);
-int session_open(struct session *, struct err *); /* also once more */
+int session_connect(struct session *, struct err *); /* also once more */
 /* Connect again, and take up the candidate that there was; words say so. */
 #define SESSION_WORDS 320
 int session_reopen(struct session *, char words[SESSION_WORDS], struct err *);
@@ -257,6 +257,8 @@ int secret_load(const struct op_walk *, bool may, struct err *);
 /* ---- local.c: operations of the console itself -------------------------- */
 
 extern const struct op *const local_ops[]; /* NULL-ended */
+/* A server's operations, then our own where it has no such; to be freed. */
+const struct op **local_merge(const struct op_table *);
 int local_run(struct session *, const struct place *, struct command *);
 bool local_commits(const struct op *);
 /* Is this line a question to help? Its words, or NULL. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "console.h"
+#include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
 static const struct op_field local_help_cols[] = {
@@ -12,13 +13,23 @@ static const struct op_field local_help_cols[] = {
     {0},
 };
 
+static const struct op_field local_help_args[] = {
+    {.name = "words",
+	.type = &op_type_text,
+	.flags = OP_KEY,
+	.brief = "what to explain"},
+    {0},
+};
+
 static const struct op local_help_op = {
     .name = "help",
+    .args = local_help_args,
     .cols = local_help_cols,
-    .brief = "all commands; with words: a command or an object",
-    .about = "help alone lists what can be done. help WORDS explains the "
-	     "command, or the object whose name it is.",
-    .example = "help",
+    .brief = "what there is; with words behind it, what they are",
+    .about = "help WORDS explains an operation, a verb, an object, a filter "
+	     "or a word of the system. ? shows what may stand at the cursor, "
+	     "Tab completes.",
+    .example = "help\nhelp candidate",
 };
 static const struct op local_quit = {
     .name = "quit",
@@ -56,8 +67,9 @@ static const struct op local_apply = {
     .about = "Reads set lines, as export writes them, and commits what "
 	     "differs from what runs; where nothing differs nothing is "
 	     "written. The candidate must be empty, and is so afterwards. All "
-	     "of it or nothing. With -n it shows what would change.",
-    .example = "help apply",
+	     "of it or nothing. With -n it shows what would change. Standard "
+	     "input can be the file where it does not hold the commands.",
+    .example = "apply demo.tandem",
     .args = local_apply_args,
 };
 
@@ -79,9 +91,11 @@ static const struct op local_prune = {
     .kind = OP_CONFIG,
     .brief = "the same, and delete what the file does not say",
     .about = "As apply; and every object at the path or below it that the "
-	     "file does not name is deleted, every field that it does not "
-	     "name is cleared. Elsewhere nothing is deleted.",
-    .example = "help apply prune",
+	     "file does not name is deleted, but not what holds something that "
+	     "the file names, and every field that it does not name is "
+	     "cleared. Elsewhere nothing is deleted. A file that says nothing "
+	     "of the path is refused.",
+    .example = "apply prune domain demo.test from demo.tandem",
     .args = local_prune_args,
 };
 
@@ -98,13 +112,41 @@ static const struct op local_export = {
     .brief = "print the configuration as apply takes it",
     .about = "The lines of show configuration, always in the same order. A "
 	     "secret is printed as " OP_SEALED ", which leaves it as it is.",
-    .example = "export",
+    .example = "export\nexport domain demo.test | save demo.tandem",
     .args = local_export_args,
 };
 
 const struct op *const local_ops[] = {&local_help_op, &local_quit,
     &local_screen, &local_exit, &local_apply, &local_prune, &local_export,
     NULL};
+
+/* Length of a NULL-ended list. */
+static size_t
+local_count(const struct op *const *ops)
+{
+	size_t n = 0;
+
+	while (ops != NULL && ops[n] != NULL)
+		n++;
+	return n;
+}
+
+const struct op **
+local_merge(const struct op_table *theirs)
+{
+	size_t n = local_count(theirs->ops), i;
+	const struct op **ops = xcalloc(
+	    n + local_count(local_ops) + 1, sizeof *ops);
+
+	if (n != 0)
+		memcpy(ops, theirs->ops, n * sizeof *ops);
+	for (i = 0; local_ops[i] != NULL; i++) {
+		if (op_find(theirs, local_ops[i]->name) == NULL)
+			ops[n++] = local_ops[i];
+	}
+	return ops;
+}
+
 bool
 local_commits(const struct op *op)
 {
@@ -152,73 +194,6 @@ local_help_words(const char *line)
 	return line + strspn(line, " \t");
 }
 
-/* A line for each operation and object. */
-static void
-local_help_all(struct session *s, struct buf *b)
-{
-	const struct op *const *op;
-	const struct obj *const *obj;
-
-	buf_str(b, "commands:\n");
-	for (op = s->table.ops; *op != NULL; op++)
-		buf_fmt(b, "  %-26s %s\n", (*op)->name, (*op)->brief);
-	buf_str(b, "\nobjects (of set, delete, show configuration):\n");
-	for (obj = s->table.objs; *obj != NULL; obj++)
-		buf_fmt(b, "  %-26s %s\n", (*obj)->name, (*obj)->brief);
-	buf_str(b,
-	    "\nhelp WORDS explains one of them; ? shows what may stand at\n"
-	    "the cursor, Tab completes. Behind | stand filters: match, except,\n"
-	    "find, count, head, last, sort, columns, display, save, no-more.\n");
-}
-
-/* Does the operation's name begin with these words? */
-static bool
-local_begins(const struct op *op, const char *words, size_t n)
-{
-	return strncmp(op->name, words, n) == 0 &&
-	    (op->name[n] == '\0' || op->name[n] == ' ');
-}
-
-/* The operation of that name; a list of those that go on from it. */
-static unsigned
-local_help_ops(struct session *s, const char *words, size_t n, struct buf *b)
-{
-	const struct op *const *op, *one = NULL;
-	unsigned found = 0;
-
-	for (op = s->table.ops; *op != NULL; op++) {
-		if (!local_begins(*op, words, n))
-			continue;
-		if (found++ == 0 || (*op)->name[n] == '\0')
-			one = *op;
-	}
-	if (one != NULL && found > 1 && one->name[n] != '\0')
-		one = NULL; /* only longer names, and several */
-	if (one != NULL)
-		op_help(one, b);
-	for (op = s->table.ops; found > 1 && *op != NULL; op++) {
-		if (*op != one && local_begins(*op, words, n))
-			buf_fmt(b, "  %-26s %s\n", (*op)->name, (*op)->brief);
-	}
-	return found;
-}
-
-/* Objects of that name; their number. */
-static unsigned
-local_help_objs(struct session *s, const char *words, size_t n, struct buf *b)
-{
-	const struct obj *const *obj;
-	unsigned found = 0;
-
-	for (obj = s->table.objs; *obj != NULL; obj++) {
-		if (!str_iequal(words, n, (*obj)->name))
-			continue;
-		buf_str(b, found++ != 0 || b->len != 0 ? "\n" : "");
-		op_help_obj(*obj, b);
-	}
-	return found;
-}
-
 /* Texts for people are written as they are; programs get a row a line. */
 static void
 local_show(struct session *s, const char *text)
@@ -246,18 +221,13 @@ int
 local_help_text(
     struct session *s, const char *words, struct buf *b, struct err *e)
 {
+	struct op_manual m = {
+	    .table = &s->table, .own = local_ops, .filters = &pipe_table};
 	size_t n = strlen(words);
 
 	while (n > 0 && strchr(" \t?", words[n - 1]) != NULL)
 		n--;
-	if (n == 0)
-		local_help_all(s, b);
-	else if (local_help_ops(s, words, n, b) +
-		local_help_objs(s, words, n, b) ==
-	    0)
-		return err_set(e, ERR_UNKNOWN,
-		    "%.*s: no such command and no such object", (int)n, words);
-	return 0;
+	return op_help(&m, words, n, b, e);
 }
 
 int

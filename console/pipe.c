@@ -70,21 +70,41 @@ static const struct op_field save_args[] = {
     {0},
 };
 
-#define PIPE(id, word, brief_, args_)        \
-	static const struct op pipe_##id = { \
-	    .name = word, .brief = brief_, .args = args_}
+#define PIPE(id, word, brief_, args_, about_, example_) \
+	static const struct op pipe_##id = {            \
+	    .name = word,                               \
+	    .brief = brief_,                            \
+	    .about = about_,                            \
+	    .example = example_,                        \
+	    .args = args_,                              \
+	}
 
-PIPE(match, "match", "only rows in which the pattern is found", pattern_args);
-PIPE(except, "except", "only rows in which it is not", pattern_args);
-PIPE(find, "find", "rows from the first in which it is found", pattern_args);
-PIPE(count, "count", "how many rows", NULL);
-PIPE(head, "head", "only the first rows", rows_args);
-PIPE(last, "last", "only the last rows", rows_args);
-PIPE(sort, "sort", "by the values of a column", sort_args);
-PIPE(columns, "columns", "only these columns, in this order", columns_args);
-PIPE(display, "display", "written in another form", display_args);
-PIPE(no_more, "no-more", "without stopping at each screen", NULL);
-PIPE(save, "save", "into a file", save_args);
+PIPE(match, "match", "only rows in which the pattern is found", pattern_args,
+    "It is looked for in the row as a table shows it; letters of either case "
+    "are the same.",
+    "show roles | match passive");
+PIPE(except, "except", "only rows in which the pattern is not found",
+    pattern_args, "As match.", "show roles | except passive");
+PIPE(find, "find", "rows from the first in which the pattern is found",
+    pattern_args, "As match.", "show configuration | find \"set domain\"");
+PIPE(count, "count", "how many rows", NULL, NULL, "show calls | count");
+PIPE(head, "head", "only the first rows", rows_args, NULL,
+    "show revisions | head 3");
+PIPE(last, "last", "only the last rows", rows_args, NULL,
+    "show statistics | last");
+PIPE(sort, "sort", "by the values of a column", sort_args,
+    "Numbers by what they are, texts by their bytes; what is empty comes "
+    "first.",
+    "show roles | sort uptime reverse");
+PIPE(columns, "columns", "only these columns, in this order", columns_args,
+    "Also those that a table leaves out, see the operation.",
+    "show roles | columns instance,state");
+PIPE(display, "display", "written in another form", display_args,
+    "The same as option -o of tandem(1).", "show roles | display json");
+PIPE(save, "save", "into a file", save_args, NULL,
+    "show configuration | save all.tandem");
+PIPE(no_more, "no-more", "without stopping at each screen", NULL, NULL,
+    "show configuration | no-more");
 
 static const struct op *const pipe_ops[] = {&pipe_match, &pipe_except,
     &pipe_find, &pipe_count, &pipe_head, &pipe_last, &pipe_sort, &pipe_columns,

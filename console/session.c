@@ -14,31 +14,11 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-/* Length of a NULL-ended list. */
-static size_t
-session_count(const struct op *const *ops)
-{
-	size_t n = 0;
-
-	while (ops != NULL && ops[n] != NULL)
-		n++;
-	return n;
-}
-
-/* The server's operations, then the console's own where it has no such. */
+/* The server's operations and our own. */
 static void
 session_merge(struct session *s)
 {
-	size_t theirs = session_count(s->conn.table.ops), n = theirs, i;
-	const struct op **ops = xcalloc(
-	    theirs + session_count(local_ops) + 1, sizeof *ops);
-
-	memcpy(ops, s->conn.table.ops, theirs * sizeof *ops);
-	for (i = 0; local_ops[i] != NULL; i++) {
-		if (op_find(&s->conn.table, local_ops[i]->name) == NULL)
-			ops[n++] = local_ops[i];
-	}
-	s->table.ops = ops;
+	s->table.ops = local_merge(&s->conn.table);
 	s->table.objs = s->conn.table.objs;
 	op_use_objects(s->table.objs);
 }
@@ -83,7 +63,7 @@ session_init(struct session *s, const struct options *opt)
 
 /* Where nobody answers, what was described before stays: it is shown on. */
 int
-session_open(struct session *s, struct err *e)
+session_connect(struct session *s, struct err *e)
 {
 	int r = conn_open(&s->conn, s->opt->socket, e);
 
@@ -133,7 +113,7 @@ session_reopen(struct session *s, char words[SESSION_WORDS], struct err *e)
 
 	if (s->dirty) /* it is kept under the name of its session */
 		str_copy(s->left, sizeof s->left, s->conn.session);
-	if ((r = session_open(s, e)) != 0)
+	if ((r = session_connect(s, e)) != 0)
 		return r;
 	if (s->left[0] == '\0')
 		str_copy(words, SESSION_WORDS, "connected again");

@@ -26,16 +26,6 @@ main_print_ops(void)
 }
 
 static void
-main_print_man(void)
-{
-	struct buf out = BUF_INIT;
-
-	op_man(daemon_table(), &out);
-	fwrite(out.data, 1, out.len, stdout);
-	buf_fini(&out);
-}
-
-static void
 main_print_roles(void)
 {
 	static const char *const modes[] = {"single", "active", "passive"};
@@ -80,7 +70,6 @@ static const struct {
 	const char *brief;
 } main_prints[] = {
     {"ops", main_print_ops, "operations and objects as JSON"},
-    {"man", main_print_man, "the manual page tandem-ops(7)"},
     {"roles", main_print_roles, "roles, their modes and users"},
     {"sandbox", main_print_sandbox, "rights and system calls of roles"},
 };
@@ -96,7 +85,7 @@ main_usage(FILE *to)
 	    "usage: tandemd [-d] [-n] [-f FILE]\n"
 	    "       tandemd join TOKEN [-d] [-f FILE]\n"
 	    "       tandemd recover LOST-SERVER... [-d] [-f FILE]\n"
-	    "       tandemd -x ops | man | roles | sandbox\n"
+	    "       tandemd -x ops | roles | sandbox\n"
 	    "       tandemd -V\n"
 	    "  -f FILE  boot file (default " CONF_DEFAULT ")\n"
 	    "  -n       check the boot file and end\n"
@@ -121,10 +110,8 @@ main_print(const char *name)
 			return 0;
 		}
 	}
-	fprintf(stderr,
-	    "tandemd: -x %s: expected ops, man, roles or "
-	    "sandbox\n",
-	    name);
+	fprintf(
+	    stderr, "tandemd: -x %s: expected ops, roles or sandbox\n", name);
 	return 2;
 }
 

@@ -371,7 +371,7 @@ json_t *op_envelope_error(const char *op, const struct err *);
 /* What the server said beside an error, where the envelope lacks it. */
 void op_envelope_add(json_t *envelope, json_t *data);
 
-/* ---- the tables (op_table.c, op_wire.c, op_man.c) ---------------------- */
+/* ---- the tables (op_table.c, op_wire.c) -------------------------------- */
 
 /*
  * All that can be done: NULL-ended lists. The daemon builds one from its
@@ -392,11 +392,35 @@ void op_table_fini(struct op_table *);
 void op_usage(const struct op *, struct buf *);
 /* OpenAPI 3.1 of what HTTPS offers, tandem-api(7) (op_openapi.c). */
 json_t *op_openapi(const struct op_table *, const char *version);
-/* mdoc of tandem-ops(7). */
-void op_man(const struct op_table *, struct buf *);
-/* What `help WORDS` shows: of an operation, of an object. */
-void op_help(const struct op *, struct buf *);
-void op_help_obj(const struct obj *, struct buf *);
+
+/* ---- the texts (op_page.c, op_help.c, op_man.c, op_concept.c) ---------- */
+
+/* A word of the system that is neither an operation nor an object. */
+struct op_concept {
+	const char *name;
+	const char *text; /* sentences; a page is named as "tandem(1)" */
+};
+extern const struct op_concept op_concepts[]; /* {0}-ended */
+
+/* All that can be explained. */
+struct op_manual {
+	const struct op_table *table;
+	const struct op *const *own;	/* those of it that the console does by
+					 * itself; NULL-ended */
+	const struct op_table *filters; /* what stands behind a bar */
+};
+/*
+ * What `help WORDS` shows, of n bytes of words: an operation, those of a verb,
+ * an object, a filter, a concept; without words what there is. The text is
+ * that of the pages below, set for a terminal. -ERR_UNKNOWN.
+ */
+int op_help(const struct op_manual *, const char *words, size_t n, struct buf *,
+    struct err *);
+/* Pages in mdoc(7), one for each verb, object, filter and concept by kind:
+ * fn is given each with its name, "tandem-show", and section. */
+typedef void op_man_fn(
+    void *arg, const char *name, int section, const struct buf *);
+void op_man(const struct op_manual *, op_man_fn *, void *arg);
 
 /* ---- the walker (op_walk.c): parse, completion, help are one walk ------ */
 

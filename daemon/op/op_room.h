@@ -22,7 +22,9 @@ op_parse_fn op_parse_ref, op_parse_path;
 /* Copy a canonical value out; -ERR_TOOBIG when it does not fit. */
 int op_copy(char *out, size_t size, const char *value, struct err *);
 
-/* op_table.c: what a verb does to the system, NULL when it is no verb. */
+/* op_table.c: the operation that follows a name in the alphabet, or NULL. */
+const struct op *op_after(const struct op_table *, const char *name);
+/* What a verb does to the system, NULL when it is no verb. */
 const char *op_verb_brief(const char *verb);
 
 /* op_right.c: the arguments of a limited administrator's call that were not

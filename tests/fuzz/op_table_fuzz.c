@@ -4,10 +4,20 @@
  */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/op/op.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+static void
+see(void *arg, const char *name, int section, const struct buf *b)
+{
+	(void)arg;
+	(void)name;
+	(void)section;
+	(void)b;
+}
 
 /* Every operation and object is asked for all that is computed from it. */
 static void
@@ -15,8 +25,11 @@ use(const struct op_table *t)
 {
 	static const char *const lines[] = {"", "show ", "show calls ", "set ",
 	    "set domain a.test user 1 name ", "delete a b c", "a [ b ] c | d"};
+	static const struct op_table none;
+	struct op_manual m = {.table = t, .filters = &none};
 	struct buf b = BUF_INIT;
 	struct op_walk w;
+	struct err e;
 	size_t i;
 
 	op_use_objects(t->objs);
@@ -27,13 +40,14 @@ use(const struct op_table *t)
 		op_walk_fini(&w);
 	}
 	for (i = 0; t->ops[i] != NULL; i++) {
-		op_help(t->ops[i], &b);
+		op_help(&m, t->ops[i]->name, strlen(t->ops[i]->name), &b, &e);
 		op_walk(t, t->ops[i]->name, OP_WALK_COMPLETE, &w);
 		op_walk_fini(&w);
 	}
 	for (i = 0; t->objs[i] != NULL; i++)
-		op_help_obj(t->objs[i], &b);
-	op_man(t, &b);
+		op_help(&m, t->objs[i]->name, strlen(t->objs[i]->name), &b, &e);
+	op_help(&m, "", 0, &b, &e);
+	op_man(&m, see, NULL);
 	buf_fini(&b);
 	op_use_objects(NULL);
 }

@@ -150,7 +150,8 @@ check_fields(struct laws *l, const char *kind, const struct op_field *f)
 static const char *const verbs[] = {"show", "monitor", "trace", "test", "clear",
     "request", "configure", "set", "delete", "rename", "copy", "insert",
     "annotate", "compare", "check", "commit", "confirm", "undo", "rollback",
-    "restore", "update", "discard", "apply", "export", NULL};
+    "restore", "update", "discard", "apply", "export", "help", "screen", "quit",
+    "exit", NULL};
 
 /* The verb is one of the closed list. */
 static void
@@ -235,7 +236,8 @@ check_example(struct laws *l, const struct op *op)
 		broken(l, "example does not show it");
 }
 
-/* A longer name must not hide what a shorter one takes at that place. */
+/* A longer name must not hide what a shorter one takes at that place; a text
+ * can be quoted, and then is no word of a name. */
 static void
 check_prefix(struct laws *l, const struct op *op, const struct op *longer)
 {
@@ -249,9 +251,9 @@ check_prefix(struct laws *l, const struct op *op, const struct op *longer)
 	str_ncopy(next, sizeof next, longer->name + n + 1,
 	    strcspn(longer->name + n + 1, " "));
 	for (f = op->args; f != NULL && f->name != NULL; f++) {
-		if (f->type == &op_type_path
-			? object(l->t, next) != NULL
-			: strcmp(f->name, next) == 0 || f->flags & OP_KEY)
+		if (f->type == &op_type_path ? object(l->t, next) != NULL
+					     : strcmp(f->name, next) == 0 ||
+			    (f->flags & OP_KEY && f->type != &op_type_text))
 			broken(l, "%s hides %s", longer->name, f->name);
 	}
 }

@@ -31,22 +31,25 @@ pages() {
 }
 # Every page of ours that a page, the README or a source names is there.
 references() {
+	make -s build/man/.made || return 1
 	for page in $({
-		sed -n 's/^\.Xr \(tandem[a-z.-]*\) \([0-9]\).*/\1.\2/p' man/*.[1-8]
+		sed -n 's/^\.Xr \(tandem[a-z.-]*\) \([0-9]\).*/\1.\2/p' \
+		    build/man/man?/*
 		git grep -ohE '\btandem[a-z.-]*\([1-8]\)' -- README.md daemon \
 		    console replication plan tests | tr '()' '. ' | tr -d ' '
 	} | sort -u); do
-		[ -e "man/$page" ] || [ -e "build/man/$page" ] || {
+		[ -e "build/man/man${page##*.}/$page" ] || {
 			echo "$page is named and absent"
 			bad=1
 		}
 	done
 	[ -z "${bad:-}" ]
 }
-# Of two functions of one name in the library, the linker takes either.
+# Of two functions of one name in the libraries, the linker takes either.
 names() {
-	make -s build/libtandem.a && [ -z "$(nm -g --defined-only \
-	    build/libtandem.a 2> /dev/null | awk 'NF == 3 { print $3 }' |
+	make -s build/libtandem.a build/libconsole.a &&
+	    [ -z "$(nm -g --defined-only build/lib{tandem,console}.a \
+	    2> /dev/null | awk 'NF == 3 { print $3 }' |
 	    sort | uniq -d | tee /dev/stderr)" ]
 }
 shells() {

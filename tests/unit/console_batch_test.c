@@ -503,7 +503,7 @@ help_is_there(void **state)
 	assert_non_null(strstr(got.out, "show calls"));
 	assert_non_null(strstr(got.out, "certificate"));
 	assert_int_equal(RUN("-c", "help show calls"), 0);
-	assert_non_null(strstr(got.out, "only calls of this domain"));
+	assert_non_null(strstr(got.out, "Only calls of this domain"));
 	assert_int_equal(RUN("-c", "help show"), 0);
 	assert_non_null(strstr(got.out, "show version"));
 	assert_int_equal(RUN("-c", "help user"), 0);

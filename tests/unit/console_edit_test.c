@@ -403,7 +403,7 @@ long_output_is_paged(void **state)
 	close(tty);
 	open_console(8);
 	keys("help\r");
-	expect("commands:");
+	expect("Operations:");
 	expect("-- more");
 	keys(" ");
 	expect("-- more");

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -215,56 +214,6 @@ usage_is_computed(void **state)
 	buf_fini(&b);
 }
 
-/* Help of an object and of an operation names every field. */
-static void
-help_names_everything(void **state)
-{
-	const struct op *op = op_find(&op_sample, "show calls");
-	const struct obj *o = obj_find(op_sample.objs, NULL, "domain");
-	const struct op_field *f;
-	struct buf b = BUF_INIT;
-
-	(void)state;
-	op_help(op, &b);
-	for (f = op->args; f->name != NULL; f++)
-		assert_non_null(strstr(b.data, f->brief));
-	for (f = op->cols; f->name != NULL; f++)
-		assert_non_null(strstr(b.data, f->brief));
-	buf_reset(&b);
-	o = obj_find(op_sample.objs, o, "user");
-	op_help_obj(o, &b);
-	assert_non_null(strstr(b.data, "domain <domain> user <user>"));
-	for (f = o->fields; f->name != NULL; f++)
-		assert_non_null(strstr(b.data, f->brief));
-	buf_fini(&b);
-}
-
-/* The manual passes mandoc's own check (pages it refers to may be absent). */
-static void
-manual_is_clean(void **state)
-{
-	struct buf b = BUF_INIT;
-	char path[] = "/tmp/tandem-man-XXXXXX", command[128], out[512];
-	FILE *f;
-	int fd = mkstemp(path);
-
-	(void)state;
-	if (system("command -v mandoc >/dev/null") != 0)
-		skip();
-	op_man(&op_sample, &b);
-	assert_int_equal(b.failed, 0);
-	assert_int_equal(write(fd, b.data, b.len), b.len);
-	close(fd);
-	snprintf(command, sizeof command,
-	    "mandoc -Tlint %s | grep -v 'referenced manual not found'", path);
-	f = popen(command, "r");
-	if (fgets(out, sizeof out, f) != NULL)
-		fail_msg("%s", out);
-	pclose(f);
-	unlink(path);
-	buf_fini(&b);
-}
-
 int
 main(void)
 {
@@ -277,8 +226,6 @@ main(void)
 	    cmocka_unit_test(decode_without_memory),
 	    cmocka_unit_test(walk_without_memory),
 	    cmocka_unit_test(usage_is_computed),
-	    cmocka_unit_test(help_names_everything),
-	    cmocka_unit_test(manual_is_clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
