@@ -91,7 +91,7 @@ struct mgc {
 	TAILQ_HEAD(mgc_gates, mgc_gate) gates;
 	TAILQ_HEAD(mgc_orders, mgc_order) orders;
 	TAILQ_HEAD(mgc_waiting, mgc_held) waiting; /* while the stream opens */
-	TAILQ_HEAD(mgc_drills, mgc_drill) drills; /* unacknowledged */
+	TAILQ_HEAD(mgc_drills, mgc_drill) drills;  /* unacknowledged */
 	unsigned nwaiting;
 	struct loop_timer *sweep;
 	struct mgc_counters n;

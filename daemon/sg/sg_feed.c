@@ -147,8 +147,7 @@ sg_feed_certificate(const struct sg *sg, struct sg_listener *l, json_t *row)
 {
 	const char *name = sg_feed_text(row, "certificate");
 	const char *chain = sg_feed_text(row, "chain");
-	char *key = role_open_key(
-	    sg->self, sg_feed_text(row, "key"), name);
+	char *key = role_open_key(sg->self, sg_feed_text(row, "key"), name);
 	bool other = l->chain == NULL || strcmp(l->chain, chain) != 0 ||
 	    !str_equal(l->key, key);
 

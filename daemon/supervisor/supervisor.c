@@ -32,8 +32,8 @@
 #include "daemon/base/str.h"
 
 /* The order of an orderly stop: what faces the outside goes first. */
-static const enum role_id supervisor_stop_order[] = {ROLE_WS, ROLE_SG, ROLE_B2BUA,
-    ROLE_MGC, ROLE_MG, ROLE_SR, ROLE_CONTROL, ROLE_ST, ROLE_QUORUM,
+static const enum role_id supervisor_stop_order[] = {ROLE_WS, ROLE_SG,
+    ROLE_B2BUA, ROLE_MGC, ROLE_MG, ROLE_SR, ROLE_CONTROL, ROLE_ST, ROLE_QUORUM,
     ROLE_REPLICATOR};
 
 /* ---- processes ---------------------------------------------------------- */

@@ -73,7 +73,8 @@ placement_follows_the_site(void **state)
 	struct world *w = world_new();
 
 	(void)state;
-	assert_string_equal(frame.placed, "st=2 sr=0 sg=0 b2bua=0 mgc=0 mg=0 ws=0 ");
+	assert_string_equal(
+	    frame.placed, "st=2 sr=0 sg=0 b2bua=0 mgc=0 mg=0 ws=0 ");
 	frame.placed[0] = '\0';
 	fix_set(w->fix, ST_SYSTEM, "server srv1 role mg", "instances=2");
 	fix_commit(w->fix, ST_SYSTEM);
