@@ -242,7 +242,8 @@ completion_lists_what_may_stand(void **state)
 	offers("show calls state [ringing ", 0, "ringing/talking/held/]");
 	offers("show calls state t", 0, "talking");
 	offers("show calls limit ", 0, "<limit>");
-	offers("set ", 0, "server/certificate/site/gate/domain/administrator");
+	offers("set ", 0,
+	    "server/certificate/site/gate/domain/administrator/token");
 	offers("set domain ", 0, "<domain>");
 	offers("set domain a.test ", 0, "user/number/alias/state/description");
 	offers("set domain a.test state on ", 0, "alias/description");
