@@ -418,7 +418,8 @@ man_words(struct man *p)
 	    "works at its console with tandem(1), tandem-grammar(7) and the "
 	    "index of everything, tandem-ops(7). Sites of several servers are "
 	    "in tandem-replication(7), who may do what is in tandem-admin(7), "
-	    "the way in from elsewhere in tandem-ssh(7). How it is built tell "
+	    "the way in from elsewhere in tandem-ssh(7), that of "
+	    "programs in tandem-api(7). How it is built tell "
 	    "tandem-arch(7) and tandem-wal(5); tandem-lab(7) tries it out.",
 	    false);
 	man_see(p, "tandem", 1);
