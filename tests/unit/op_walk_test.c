@@ -250,7 +250,7 @@ completion_lists_what_may_stand(void **state)
 	offers("set domain a.test state ", 0, "on/suspended");
 	offers("delete domain a.test user 1 na", 0, "name");
 	offers("show configuration ", 0,
-	    "server/certificate/site/gate/domain/administrator/candidate");
+	    "server/certificate/site/gate/domain/administrator/token/candidate");
 	offers("show configuration domain ", 0, "<domain>/candidate");
 	offers("sh ca li", OP_WALK_SHORT, "limit");
 	offers("compare ", 0, "");
