@@ -502,6 +502,7 @@ help_is_there(void **state)
 	assert_int_equal(RUN("-c", "help"), 0);
 	assert_non_null(strstr(got.out, "show calls"));
 	assert_non_null(strstr(got.out, "certificate"));
+	assert_non_null(strstr(got.out, "\n\nObjects, "));
 	assert_int_equal(RUN("-c", "help show calls"), 0);
 	assert_non_null(strstr(got.out, "Only calls of this domain"));
 	assert_int_equal(RUN("-c", "help show"), 0);
