@@ -174,7 +174,7 @@ local_run(struct session *s, const struct place *p, struct command *c)
 	if (op == &local_help_op)
 		return local_help(s, "");
 	if (local_commits(op))
-		return apply_run(s, p, c->walk.args);
+		return apply_run(s, p, c);
 	if (op == &local_export)
 		return apply_export(s, p, c);
 	if (op == &local_screen)
