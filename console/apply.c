@@ -15,6 +15,7 @@
 struct apply_run {
 	struct session *s;
 	const struct place *place; /* of the command itself */
+	const struct op *op;
 	const struct op *set, *remove, *configuration;
 	const char *file;
 	json_t *said;  /* path -> values, of the file */
@@ -24,14 +25,22 @@ struct apply_run {
 };
 
 static int
+apply_report(struct apply_run *a, const struct err *e)
+{
+	return report(a->s,
+	    &(struct report){.place = a->place,
+		.at = REPORT_NOWHERE,
+		.err = e,
+		.op = a->op});
+}
+
+static int
 apply_fail(struct apply_run *a, enum err_code code, const char *words)
 {
 	struct err e;
 
 	err_set(&e, code, "%s", words);
-	return report(a->s,
-	    &(struct report){
-		.place = a->place, .at = REPORT_NOWHERE, .err = &e});
+	return apply_report(a, &e);
 }
 
 /* Keep the first error: nothing more is read then. */
@@ -43,13 +52,15 @@ apply_note(struct apply_run *a, int status)
 	a->stop = a->status != 0 || a->s->conn.interrupted;
 }
 
+/* A line that was taken says nothing: the answer is that of the whole. */
 static void
 apply_on_reply(
     void *arg, const struct place *p, struct command *c, struct reply *reply)
 {
 	struct apply_run *a = arg;
 
-	if (a->status == 0)
+	if (a->status == 0 &&
+	    (reply->interrupted || reply->err.code != ERR_NONE))
 		apply_note(a, command_show(a->s, p, c, reply));
 }
 
@@ -138,8 +149,10 @@ apply_lines(struct apply_run *a, int fd)
 			apply_line(a, &p);
 		apply_note(a, 0);
 	}
-	if (in.failed && a->status == 0)
-		apply_note(a, apply_fail(a, ERR_IO, "the file cannot be read"));
+	if (in.failed && a->status == 0) {
+		err_errno(&e, ERR_INVALID, "%s", a->file);
+		apply_note(a, apply_report(a, &e));
+	}
 	input_fini(&in);
 }
 
@@ -152,11 +165,7 @@ apply_file(struct apply_run *a)
 
 	if (fd < 0) {
 		err_errno(&e, ERR_INVALID, "%s", a->file);
-		apply_note(a,
-		    report(a->s,
-			&(struct report){.place = a->place,
-			    .at = REPORT_NOWHERE,
-			    .err = &e}));
+		apply_note(a, apply_report(a, &e));
 		return;
 	}
 	apply_lines(a, fd);
@@ -300,17 +309,14 @@ apply_commit(struct apply_run *a)
 	return apply_show(a, a->s->set_commit, args);
 }
 
-/* What would change, if it could. */
+/* People are told so; programs get the answer that has no rows. */
 static int
-apply_dry(struct apply_run *a)
+apply_nothing(struct apply_run *a)
 {
-	int status = 0;
-
-	if (a->s->set_check != NULL)
-		status = apply_show(a, a->s->set_check, NULL);
-	if (status == 0)
-		status = apply_show(a, a->s->set_compare, NULL);
-	return status != 0 ? status : EXIT_DIFFERS;
+	report_note(a->s, "nothing differs");
+	return a->s->opt->format == FORMAT_JSON
+	    ? apply_show(a, a->s->set_compare, NULL)
+	    : 0;
 }
 
 static int
@@ -323,11 +329,9 @@ apply_settle(struct apply_run *a)
 	reply_fini(&reply);
 	if (n < 0)
 		return status;
-	if (n == 0) {
-		report_note(a->s, "nothing differs");
-		return 0;
-	}
-	return a->s->opt->dry ? apply_dry(a) : apply_commit(a);
+	if (n == 0)
+		return apply_nothing(a);
+	return a->s->opt->dry ? command_dry(a->s, a->place) : apply_commit(a);
 }
 
 /* Only an empty candidate is made into what the file says. */
@@ -367,10 +371,12 @@ apply_is_busy(const struct session *s)
 }
 
 int
-apply_run(struct session *s, const struct place *p, json_t *args)
+apply_run(struct session *s, const struct place *p, struct command *c)
 {
+	json_t *args = c->walk.args;
 	struct apply_run a = {.s = s,
 	    .place = p,
+	    .op = c->walk.op,
 	    .file = json_string_value(json_object_get(args, "from"))};
 	const char *path = json_string_value(json_object_get(args, "path"));
 

@@ -245,34 +245,6 @@ batch_drop(struct batch *b)
 		session_discard(s);
 }
 
-/* Check, then show what would change: 10 when something would. */
-static int
-batch_dry(struct session *s)
-{
-	struct command c = {0};
-	struct reply reply;
-	int status = 0;
-	long n;
-
-	if (s->set_check != NULL &&
-	    conn_call(&s->conn, s->set_check->name, NULL, &reply) != 0) {
-		c.walk.op = s->set_check;
-		status = command_show(s, NULL, &c, &reply);
-	}
-	if (s->set_check != NULL) {
-		command_warn(
-		    s, json_object_get(reply.result, "warn"), s->opt->format);
-		reply_fini(&reply);
-	}
-	if (status != 0)
-		return status;
-	c.walk.op = s->set_compare;
-	if ((n = session_changes(s, &reply)) != 0)
-		status = command_show(s, NULL, &c, &reply);
-	reply_fini(&reply);
-	return status != 0 ? status : n > 0 ? EXIT_DIFFERS : 0;
-}
-
 /* Changes are committed where that was asked for; else they are an error. */
 static int
 batch_settle(struct session *s)
@@ -310,7 +282,8 @@ batch_finish(struct batch *b)
 	if (s->conn.interrupted)
 		return EXIT_INTERRUPTED;
 	if (b->status == 0 && s->dirty)
-		b->status = s->opt->dry ? batch_dry(s) : batch_settle(s);
+		b->status = s->opt->dry ? command_dry(s, NULL)
+					: batch_settle(s);
 	batch_drop(b);
 	return b->status;
 }

@@ -139,22 +139,24 @@ command_fini(struct command *c)
 	memset(c, 0, sizeof *c);
 }
 
-void
-command_warn(struct session *s, json_t *warn, enum format format)
+/* Warnings beside the data; in JSON they are in the envelope. */
+static void
+command_warn(struct session *s, const struct view *v)
 {
 	json_t *words;
 	size_t i;
 
-	if (format == FORMAT_JSON)
+	if (v->format == FORMAT_JSON)
 		return;
-	json_array_foreach (warn, i, words) {
+	json_array_foreach (json_object_get(v->result, "warn"), i, words) {
 		report_note(s, "warning: %s", json_string_value(words));
 	}
 }
 
 /* The rows into a file; how many is said on standard error. */
 static int
-command_save(struct session *s, const struct view *v, const struct buf *b)
+command_save(struct session *s, const struct place *p, const struct view *v,
+    const struct buf *b)
 {
 	FILE *f = fopen(v->save, "we");
 	struct err e;
@@ -168,7 +170,9 @@ command_save(struct session *s, const struct view *v, const struct buf *b)
 		return 0;
 	}
 	err_errno(&e, ERR_IO, "%s", v->save);
-	return report_err(s, &e);
+	return report(s,
+	    &(struct report){
+		.place = p, .at = REPORT_NOWHERE, .err = &e, .op = v->op});
 }
 
 /* The words of no rows, for somebody who waits before a prompt. */
@@ -200,10 +204,10 @@ command_render(
 	buf_str(&b, command_says_none(s, v) ? "(none)\n" : "");
 	render(v, v->save == NULL ? text_terminal(1) : 0, &b);
 	if (v->save != NULL)
-		r = command_save(s, v, &b);
+		r = command_save(s, p, v, &b);
 	else
 		pager_show(s, v, &b);
-	command_warn(s, json_object_get(v->result, "warn"), v->format);
+	command_warn(s, v);
 	buf_fini(&b);
 	return r;
 }
@@ -260,6 +264,52 @@ command_run(struct session *s, const struct place *p, struct command *c)
 	if (status == 0 && s->conn.stopped)
 		status = EXIT_INTERRUPTED;
 	reply_fini(&reply);
+	return status;
+}
+
+/* Would it be committed, and with which warnings. */
+static int
+command_check(struct session *s, const struct place *p, json_t **warn)
+{
+	struct command c = {.walk = {.op = s->set_check}};
+	struct reply reply;
+	int status = 0;
+
+	*warn = NULL;
+	if (s->set_check == NULL)
+		return 0;
+	if (conn_call(&s->conn, s->set_check->name, NULL, &reply) != 0)
+		status = command_show(s, p, &c, &reply);
+	*warn = json_incref(json_object_get(reply.result, "warn"));
+	reply_fini(&reply);
+	return status;
+}
+
+/* What would change, with the warnings of the check. */
+static int
+command_compare(struct session *s, const struct place *p, json_t *warn)
+{
+	struct command c = {.walk = {.op = s->set_compare}};
+	struct reply reply;
+	long n = session_changes(s, &reply);
+	int status = 0;
+
+	json_array_extend(json_object_get(reply.result, "warn"), warn);
+	if (n != 0)
+		status = command_show(s, p, &c, &reply);
+	reply_fini(&reply);
+	return status != 0 ? status : n > 0 ? EXIT_DIFFERS : 0;
+}
+
+int
+command_dry(struct session *s, const struct place *p)
+{
+	json_t *warn;
+	int status = command_check(s, p, &warn);
+
+	if (status == 0)
+		status = command_compare(s, p, warn);
+	json_decref(warn);
 	return status;
 }
 

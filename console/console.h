@@ -245,8 +245,9 @@ void command_send(struct session *, const struct place *, struct command *,
 /* Show a reply to it. */
 int command_show(
     struct session *, const struct place *, struct command *, struct reply *);
-/* Warnings beside the data; in JSON they are in the envelope. */
-void command_warn(struct session *, json_t *warn, enum format);
+/* In place of a commit: check the candidate and show what would change.
+ * EXIT_DIFFERS when something would. */
+int command_dry(struct session *, const struct place *);
 /* Parse and run one line. */
 int command_line(struct session *, const struct place *);
 
@@ -271,7 +272,7 @@ int local_help_text(
 /* ---- apply.c: files of set lines ---------------------------------------- */
 
 /* args: {"from": file, "path": what else is there goes}; the exit status. */
-int apply_run(struct session *, const struct place *, json_t *args);
+int apply_run(struct session *, const struct place *, struct command *);
 int apply_export(struct session *, const struct place *, struct command *);
 
 /* ---- pipe.c ------------------------------------------------------------- */

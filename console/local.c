@@ -174,7 +174,7 @@ local_run(struct session *s, const struct place *p, struct command *c)
 	if (op == &local_help_op)
 		return local_help(s, "");
 	if (local_commits(op))
-		return apply_run(s, p, c->walk.args);
+		return apply_run(s, p, c);
 	if (op == &local_export)
 		return apply_export(s, p, c);
 	if (op == &local_screen)
@@ -200,17 +200,20 @@ local_show(struct session *s, const char *text)
 {
 	json_t *rows = json_array(), *result;
 	struct buf out = BUF_INIT;
+	const char *at;
 	struct view v;
 	size_t n;
 
-	for (; *text != '\0'; text += n + (text[n] == '\n')) {
-		n = strcspn(text, "\n");
-		json_array_append_new(
-		    rows, json_pack("{s:s%}", "line", text, n));
+	for (at = text; *at != '\0'; at += n + (at[n] == '\n')) {
+		n = strcspn(at, "\n");
+		json_array_append_new(rows, json_pack("{s:s%}", "line", at, n));
 	}
 	result = json_pack("{s:o}", "data", rows);
 	view_init(&v, &local_help_op, result, s->opt->format);
-	render(&v, 0, &out);
+	if (v.format == FORMAT_TABLE) /* an empty cell would be a hyphen */
+		text_safe(&out, text);
+	else
+		render(&v, 0, &out);
 	pager_show(s, &v, &out);
 	view_fini(&v);
 	buf_fini(&out);

@@ -168,14 +168,20 @@ view_row_text(const struct view *v, json_t *row, struct buf *b)
 	buf_str(b, "");
 }
 
-/* The declared column, shown or not. */
+/* A column that the rows have: any that is declared, shown or not, or, where a
+ * filter has chosen some, one of these. */
 static const struct op_field *
 view_column(const struct view *v, const char *name, struct err *e)
 {
-	const struct op_field *f = v->op != NULL
-	    ? op_field_find(v->op->cols, name)
-	    : NULL;
+	const struct op_field *f = NULL;
+	size_t i;
 
+	if (!v->chosen && v->op != NULL)
+		f = op_field_find(v->op->cols, name);
+	for (i = 0; v->chosen && i < v->ncols && f == NULL; i++) {
+		if (strcmp(v->cols[i]->name, name) == 0)
+			f = v->cols[i];
+	}
 	if (f == NULL)
 		err_set(e, ERR_UNKNOWN, "%s: no such column", name);
 	return f;
@@ -350,27 +356,29 @@ view_project(struct view *v)
 	view_replace(v, rows);
 }
 
-/* Only the columns named; a name that is not declared is an error. */
+/* Only the columns named; a name that the rows have not is an error. */
 static int
 pipe_columns_rows(const struct pipe_step *p, struct view *v, struct err *e)
 {
 	const char *at = pipe_arg(p, "columns");
-	const struct op_field *f;
+	const struct op_field *cols[64];
 	char name[64];
-	size_t n;
+	size_t n, ncols = 0;
 
-	v->ncols = 0;
-	v->chosen = true;
 	for (; *at != '\0'; at += n + (at[n] != '\0')) {
 		n = strcspn(at, ", ");
 		str_ncopy(name, sizeof name, at, n);
-		if (n == 0)
+		if (n == 0 || ncols == 64)
 			continue;
-		if ((f = view_column(v, name, e)) == NULL)
+		if ((cols[ncols++] = view_column(v, name, e)) == NULL)
 			return -(int)e->code;
-		if (v->ncols < 64)
-			v->cols[v->ncols++] = f;
 	}
+	if (ncols == 0)
+		return err_set(
+		    e, ERR_INVALID, "columns: expected names of columns");
+	memcpy(v->cols, cols, ncols * sizeof *cols);
+	v->ncols = ncols;
+	v->chosen = true;
 	view_project(v);
 	return 0;
 }

@@ -292,6 +292,7 @@ static const struct op_field review_args[] = {
     {.name = "conflict",
 	.type = &op_type_text,
 	.flags = OP_KEY | OP_REQUIRED,
+	.min = 1,
 	.max = CONFLICT_NAME - 1,
 	.brief = "its name, as show conflicts tells it"},
     {.name = "limit",

@@ -12,6 +12,7 @@
 static const struct op_field media_args[] = {
     {.name = "call",
 	.type = &op_type_text,
+	.min = 1,
 	.max = MG_ID_MAX,
 	.brief = "only the call of this media call-id"},
     {0},

@@ -3,7 +3,14 @@
  * from the boot file; what an operator sets here are the ports and the
  * address that phones are told for media.
  */
+#include <string.h>
+#include <sys/socket.h>
+
 #include "obj_room.h"
+#include "daemon/base/sock.h"
+#include "daemon/base/str.h"
+
+#define SERVER_PORT_MIN 1024 /* media gates run without rights */
 
 static const struct op_field fields[] = {
     {.name = "inside",
@@ -34,6 +41,60 @@ static const struct op_field fields[] = {
     {0},
 };
 
+/* What a gate could tell no phone, or would pass over. */
+static int
+server_check_addresses(const char *at, struct err *e)
+{
+	bool seen[2] = {false, false}, v6;
+	char one[ADDR_TEXT];
+	union addr a;
+	size_t n;
+
+	for (; *at != '\0'; at += n + (at[n] == ' ')) {
+		n = strcspn(at, " ");
+		str_ncopy(one, sizeof one, at, n);
+		if (!addr_parse(&a, one, 0) || addr_is_any(&a))
+			return err_set(e, ERR_CHECK,
+			    "media-address: %s is no address for phones", one);
+		v6 = a.sa.sa_family == AF_INET6;
+		if (seen[v6])
+			return err_set(e, ERR_CHECK,
+			    "media-address: at most one of IPv4, one of IPv6");
+		seen[v6] = true;
+	}
+	return 0;
+}
+
+/* RTP has an even port and RTCP the odd one behind it. */
+static int
+server_check_ports(const char *range, struct err *e)
+{
+	size_t n = strcspn(range, "-");
+	int64_t lo, hi;
+	char first[8];
+
+	if (!str_ncopy(first, sizeof first, range, n) ||
+	    !str_int(first, SERVER_PORT_MIN, 65535, &lo) ||
+	    !str_int(range + n + 1, lo, 65535, &hi) || lo + lo % 2 >= hi)
+		return err_set(e, ERR_CHECK,
+		    "media-ports: expected ports from %d on, an even one and "
+		    "the odd one behind it at least",
+		    SERVER_PORT_MIN);
+	return 0;
+}
+
+/* A media gate refuses what it is fed in its log, where no operator looks. */
+static int
+server_check(const struct obj_row *row, struct err *e)
+{
+	const char *addresses = obj_value(row, "media-address");
+	int r = server_check_ports(obj_value(row, "media-ports"), e);
+
+	return r != 0 || addresses == NULL
+	    ? r
+	    : server_check_addresses(addresses, e);
+}
+
 const struct obj obj_server = {
     .name = "server",
     .place = OBJ_SITE,
@@ -50,4 +111,5 @@ const struct obj obj_server = {
 	     "no listeners.",
     .example = "set server srv1 media-ports 30000-39999 description rack-4",
     .fields = fields,
+    .check = server_check,
 };

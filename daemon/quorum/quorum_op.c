@@ -245,6 +245,7 @@ static const struct op_field key_args[] = {
     {.name = "key",
 	.type = &op_type_text,
 	.flags = OP_KEY | OP_REQUIRED,
+	.min = 1,
 	.max = OWNER_KEY - 1,
 	.brief = "what is owned, as show ownership names it"},
     {.name = "server",

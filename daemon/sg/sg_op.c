@@ -33,6 +33,7 @@ static const char *const sg_transports[] = {
 static const struct op_field sg_flow_args[] = {
     {.name = "user",
 	.type = &op_type_text,
+	.min = 1,
 	.max = 64,
 	.brief = "only connections that registered this user"},
     {0},

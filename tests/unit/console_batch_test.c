@@ -118,6 +118,13 @@ filters_work_on_rows(void **state)
 	err_has("pattern");
 	assert_int_equal(RUN("-c", "show calls | columns wombat"), 2);
 	err_has("wombat: no such column");
+	assert_int_equal(RUN("-c", "show calls | columns ,"), 2);
+	err_has("expected names of columns");
+	assert_int_equal(
+	    RUN("-c", "show calls | columns id | sort seconds"), 2);
+	err_has("seconds: no such column");
+	assert_int_equal(RUN("-c", "show calls | count | columns count"), 0);
+	out_is("3\n");
 	assert_int_equal(RUN("-c", "show calls | wombat"), 2);
 	err_has("column 14: unknown word \"wombat\"");
 	assert_int_equal(RUN("-c", "show calls |"), 2);
@@ -502,6 +509,7 @@ help_is_there(void **state)
 	assert_int_equal(RUN("-c", "help"), 0);
 	assert_non_null(strstr(got.out, "show calls"));
 	assert_non_null(strstr(got.out, "certificate"));
+	assert_non_null(strstr(got.out, "\n\nObjects, "));
 	assert_int_equal(RUN("-c", "help show calls"), 0);
 	assert_non_null(strstr(got.out, "Only calls of this domain"));
 	assert_int_equal(RUN("-c", "help show"), 0);
