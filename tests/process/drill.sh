@@ -10,9 +10,11 @@ epoch() {
 	    jq ".data[] | select(.key == \"$1\") | .epoch"
 }
 whole() {
-	lab console 1 --json -c 'show ownership' | jq -e '[.data[] |
-	    select(.key | IN("sr", "st", "mgc")) | select(.state == "serving"
-	    and .members == "srv1 srv2 srv3")] | length == 3'
+	lab console 1 --json -c 'show ownership' |
+		jq -e --arg key "${1:-sr}" '["sr", "st", $key] as $keys |
+		[.data[] | select(.key | IN($keys[])) |
+		select(.state == "serving" and .members == "srv1 srv2 srv3")] |
+		length == ($keys | unique | length)'
 }
 
 # drill I WORDS...: by server I; its row in $dir/row, times on a line.
@@ -33,7 +35,8 @@ switches() {
 	local key=$1 before
 	before=$(epoch "$key")
 	shift
-	drill "$@" && [ "$(epoch "$key")" -ge $((before + trials)) ] && whole
+	drill "$@" && [ "$(epoch "$key")" -ge $((before + trials)) ] &&
+	    whole "$key"
 }
 
 t "three servers come up as one site" lab up 3
