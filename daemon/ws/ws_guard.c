@@ -81,9 +81,10 @@ bool
 ws_guard_spend(struct ws_guard *g, const char *token, unsigned rate,
     uint64_t now, unsigned *wait)
 {
-	struct ws_bucket *b = map_str(&g->buckets, token);
+	struct ws_bucket *b;
 
 	guard_sweep(g, now);
+	b = map_str(&g->buckets, token);
 	if (b == NULL) {
 		b = xcalloc(1, sizeof *b);
 		b->tokens = rate;
@@ -120,9 +121,10 @@ ws_guard_failed(
 {
 	uint8_t key[SIP_SOURCE];
 	size_t n = sip_source_key(key, peer);
-	struct ws_source *s = map_get(&g->sources, key, n);
+	struct ws_source *s;
 
 	guard_sweep(g, now);
+	s = map_get(&g->sources, key, n);
 	if (s == NULL) {
 		if (g->sources.count >= GUARD_SOURCES)
 			return; /* the bans that there are stay */
