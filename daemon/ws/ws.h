@@ -150,7 +150,6 @@ struct ws_listener {
 	char *chain, *key;   /* PEM */
 	struct evhttp *http; /* NULL: not open */
 	struct evconnlistener *door;
-	bool shut; /* the door is: there are too many, or no descriptors */
 	struct sip_tls *tls;
 	struct err why; /* it is not as configured */
 	uint64_t wrong; /* since, real clock; 0 = all is well */
@@ -170,7 +169,8 @@ struct ws_conn {
 	uint64_t since; /* of what it is given time for; monotonic */
 	size_t left;	/* bytes of its answer that it has not taken */
 	bool fresh;	/* not looked at yet */
-	bool busy;	/* a request is being served: no time is kept */
+	bool busy;	/* a request is served, or it is a WebSocket: no time
+			 * is kept */
 };
 LIST_HEAD(ws_conns, ws_conn);
 struct ws_conn *ws_conn_of(struct evhttp_request *);

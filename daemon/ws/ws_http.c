@@ -56,34 +56,26 @@ ws_http_forget(struct ws *ws)
 
 /* ---- the door ------------------------------------------------------------ */
 
-static void
-http_shut(struct ws_listener *l)
-{
-	if (l->http == NULL || l->shut)
-		return;
-	l->shut = true;
-	evconnlistener_disable(l->door);
-}
-
 void
 ws_http_shut(struct ws *ws)
 {
 	struct ws_listener *l;
 
-	for (l = ws->listeners; l != NULL; l = l->next)
-		http_shut(l);
+	for (l = ws->listeners; l != NULL; l = l->next) {
+		if (l->http != NULL)
+			evconnlistener_disable(l->door);
+	}
 }
 
+/* Whatever they were shut for; to open one that is open does nothing. */
 static void
 http_open_doors(struct ws *ws)
 {
 	struct ws_listener *l;
 
 	for (l = ws->listeners; l != NULL; l = l->next) {
-		if (l->http == NULL || !l->shut || ws->nconns >= WS_CONNS)
-			continue;
-		l->shut = false;
-		evconnlistener_enable(l->door);
+		if (l->http != NULL && ws->nconns < WS_CONNS)
+			evconnlistener_enable(l->door);
 	}
 }
 
@@ -139,8 +131,8 @@ ws_conn_of(struct evhttp_request *req)
 	return SSL_get_ex_data(bufferevent_openssl_get_ssl(bev), http_index);
 }
 
-/* libevent's connection is what the callbacks of its stream are given; ours is
- * freed with it. */
+/* libevent's connection is what the callbacks of its stream are given, unless
+ * it has become a WebSocket; ours is freed with it. */
 static void
 http_hang_up(struct ws_conn *c)
 {
@@ -225,10 +217,12 @@ ws_http_tick(struct ws *ws)
 	http_open_doors(ws);
 	for (c = LIST_FIRST(&ws->conns); c != NULL; c = next) {
 		next = LIST_NEXT(c, entry);
+		if (c->busy)
+			continue; /* or it is a WebSocket */
 		http_look_at_answer(c, now);
 		if (http_floods(c))
 			ws_guard_failed(&ws->guard, &c->peer, WS_FLOOD, now);
-		else if (c->busy || now - c->since < WS_PATIENCE)
+		else if (now - c->since < WS_PATIENCE)
 			continue;
 		ws->count.timed_out++;
 		http_hang_up(c);
@@ -292,7 +286,6 @@ ws_listener_open(struct ws_listener *l)
 		return err_set(&l->why, ERR_IO, "cannot be listened on");
 	}
 	l->door = evhttp_bound_socket_get_listener(bound);
-	l->shut = false;
 	evconnlistener_set_error_cb(l->door, http_on_accept_error);
 	return 0;
 }

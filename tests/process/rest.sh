@@ -381,6 +381,30 @@ garbage() {
 	as root "$url/v1/show/version" && gives 200 .ok
 }
 t "garbage does no harm" garbage
+# limit PID SOFT: descriptors, as its own user.
+limit() {
+	local uid gid as=()
+	uid=$(awk '/^Uid:/ { print $2 }' "/proc/$1/status")
+	gid=$(awk '/^Gid:/ { print $2 }' "/proc/$1/status")
+	[ "$(id -u)" -ne 0 ] ||
+		as=(setpriv --reuid="$uid" --regid="$gid" --clear-groups)
+	"${as[@]}" prlimit --pid "$1" --nofile="$2":
+}
+starved() {
+	local pid soft
+	pid=$(pid_of ws/1)
+	soft=$(awk '/^Max open files/ { print $4 }' "/proc/$pid/limits")
+	limit "$pid" 12 || return 1
+	eventually grep -q 'ws/1.*warn: accept' "$state/tandemd.log" &
+	local seen=$!
+	timeout 3 nc 127.0.0.1 "$api" < /dev/null > "$dir/starved" 2>&1 &
+	local one=$!
+	timeout 3 nc 127.0.0.1 "$api" < /dev/null > "$dir/starved" 2>&1
+	wait $one
+	wait $seen && limit "$pid" "$soft" &&
+	    eventually listens && [ "$(pid_of ws/1)" = "$pid" ]
+}
+t "a gate that ran out of descriptors listens again" starved
 many() {
 	local i pids=() before
 	before=$(pid_of ws/1)
