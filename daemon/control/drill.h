@@ -78,7 +78,7 @@ uint64_t drill_missing(const uint8_t *acked, uint64_t count, json_t *have);
 
 /* ---- drill_probe.c: writes, and whether they are there ------------------- */
 
-#define DRILL_KEYS 3	     /* sr, st and mgc */
+#define DRILL_KEYS 2	     /* of a server: sr and st */
 #define DRILL_WINDOW 64	     /* writes without an answer of one owner */
 #define DRILL_AS 7	     /* name of one drill's rows, with the NUL */
 #define DRILL_WRITES 1000000 /* of one drill */

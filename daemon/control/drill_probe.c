@@ -14,10 +14,10 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/role/role_drill.h"
 
 #define PROBE_TIMEOUT (5 * CLOCK_SEC)
 #define PROBE_AGAIN (1 * CLOCK_MS) /* an owner that does not know it yet */
-#define PROBE_CLEAR 256		   /* numbers cleared at a time */
 
 struct drill_probe {
 	TAILQ_ENTRY(drill_probe) entry;
@@ -271,8 +271,8 @@ probe_clear_next(struct drill_key *k)
 		return;
 	p = probe_new(k);
 	p->from = k->cleared;
-	p->to = k->count - k->cleared > PROBE_CLEAR && k->role != ROLE_ST
-	    ? k->cleared + PROBE_CLEAR
+	p->to = k->count - k->cleared > ROLE_DRILL_ROWS && k->role != ROLE_ST
+	    ? k->cleared + ROLE_DRILL_ROWS
 	    : k->count;
 	probe_call(p, probe_on_cleared);
 }

@@ -4,27 +4,30 @@
  * so the last one that was is waited for; behind it all others are there or
  * lost.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "drill.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "daemon/role/role_drill.h"
 
 /* Where the rows of a key lie, and how the number of one is read. ?1 is the
- * session for the store, "drill/NAME" for the others. */
+ * session of the drill, or what else its rows belong to. */
 static const struct reading_kind {
 	const char *key, *stream, *sql;
+	bool of_session;
 } reading_kinds[] = {
     {"sr", "location",
-	"SELECT CAST(user AS INTEGER) FROM binding WHERE domain = ?1"},
+	"SELECT CAST(user AS INTEGER) FROM binding WHERE domain = ?1", false},
     {"mgc", "media",
 	"SELECT CAST(substr(call, length(?1) + 2) AS INTEGER) FROM session"
-	" WHERE gate = ?1"},
+	" WHERE gate = ?1",
+	false},
     {"st", "commit",
 	"SELECT CAST(substr(path, 9) AS INTEGER) FROM candidate"
-	" WHERE session = ?1 AND field = ''"},
+	" WHERE session = ?1 AND field = ''",
+	true},
 };
 
 struct reading {
@@ -128,10 +131,10 @@ drill_read(struct control *c, const char *key, const char *as,
 	struct err e;
 
 	r->kind = reading_kind(key);
-	if (strcmp(key, "st") == 0)
+	if (r->kind->of_session)
 		str_copy(r->who, sizeof r->who, session);
 	else
-		snprintf(r->who, sizeof r->who, "drill/%.24s", as);
+		role_drill_name(r->who, as);
 	r->until = until;
 	r->fn = fn;
 	r->arg = arg;

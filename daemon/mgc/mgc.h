@@ -137,8 +137,7 @@ int mgc_row_put(struct mgc *, const char *call, const char *gate,
     uint64_t gate_epoch, uint64_t created, struct err *);
 int mgc_row_delete(struct mgc *, const char *call, struct err *);
 
-/* mgc_drill.c: rows that request drill writes, at gates called so. */
-#define MGC_DRILL "drill/"
+/* mgc_drill.c: rows that request drill writes. */
 void mgc_drill(struct mgc *, struct rpc_request *, json_t *params);
 void mgc_drill_forget(struct mgc *); /* those that wait: we own no more */
 void mgc_drill_sweep(struct mgc *);  /* what drills left that died */

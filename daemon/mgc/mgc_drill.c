@@ -10,10 +10,8 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/role/role_drill.h"
 #include "mgc.h"
-
-#define MGC_DRILL_MAX 256		   /* of one request */
-#define MGC_DRILL_KEPT (86400 * CLOCK_SEC) /* of a drill that died */
 
 /* One request that waits for the acknowledgement of its rows. */
 struct mgc_drill {
@@ -57,46 +55,38 @@ mgc_drill_forget(struct mgc *m)
 	}
 }
 
-/* Rows from..to of the drill named so, in one group. */
+/* All rows in one group. */
 static int
-mgc_drill_write(struct mgc *m, const char *as, json_int_t from, json_int_t to,
-    bool remove, struct err *e)
+mgc_drill_write(struct mgc *m, const struct role_drill *want, struct err *e)
 {
-	char call[64], gate[40];
+	char call[ROLE_DRILL_NAME + 24];
+	json_int_t n;
 	int r = stream_join(m->stream, e);
 
-	snprintf(gate, sizeof gate, MGC_DRILL "%.24s", as);
-	for (; from <= to && r == 0; from++) {
-		snprintf(call, sizeof call, "%s/%lld", gate, (long long)from);
-		r = remove ? mgc_row_delete(m, call, e)
-			   : mgc_row_put(m, call, gate, 0, clock_real(), e);
+	for (n = want->from; n <= want->to && r == 0; n++) {
+		snprintf(
+		    call, sizeof call, "%s/%lld", want->name, (long long)n);
+		r = want->remove
+		    ? mgc_row_delete(m, call, e)
+		    : mgc_row_put(m, call, want->name, 0, clock_real(), e);
 	}
 	return r;
 }
 
-/* {"as", "from", "to", "remove"}. */
 void
 mgc_drill(struct mgc *m, struct rpc_request *q, json_t *params)
 {
+	struct role_drill want;
 	struct mgc_drill *d;
-	json_int_t from, to;
-	const char *as;
-	int remove;
 	struct err e;
 
-	if (json_unpack(params, "{s:s, s:I, s:I, s:b}", "as", &as, "from",
-		&from, "to", &to, "remove", &remove) != 0 ||
-	    from < 0 || to < from || to - from >= MGC_DRILL_MAX) {
-		rpc_failf(q, ERR_INVALID,
-		    "drill: expected as, from, to (%d at most), remove",
-		    MGC_DRILL_MAX);
+	if (!role_drill_take(&want, q, params))
 		return;
-	}
 	if (m->state != MGC_SERVING) {
 		rpc_failf(q, ERR_NOOWNER, "not the owner of mgc");
 		return;
 	}
-	if (mgc_drill_write(m, as, from, to, remove != 0, &e) != 0) {
+	if (mgc_drill_write(m, &want, &e) != 0) {
 		rpc_fail(q, &e);
 		return;
 	}
@@ -108,8 +98,8 @@ mgc_drill(struct mgc *m, struct rpc_request *q, json_t *params)
 	stream_on_ack(m->stream, &d->ack);
 }
 
-#define MGC_DRILL_OLD                                                     \
-	"FROM session WHERE gate >= '" MGC_DRILL "' AND gate < 'drill0' " \
+#define MGC_DRILL_OLD                                                      \
+	"FROM session WHERE gate >= '" ROLE_DRILL "' AND gate < 'drill0' " \
 	"AND created < ?1"
 
 /* One step of a statement about what is too old. */
@@ -123,7 +113,7 @@ mgc_drill_old(struct mgc *m, const char *sql)
 	    SQLITE_OK)
 		return SQLITE_ERROR;
 	sqlite3_bind_int64(
-	    st, 1, (sqlite3_int64)(clock_real() - MGC_DRILL_KEPT));
+	    st, 1, (sqlite3_int64)(clock_real() - ROLE_DRILL_KEPT * CLOCK_SEC));
 	r = sqlite3_step(st);
 	sqlite3_finalize(st);
 	return r;

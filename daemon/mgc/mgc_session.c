@@ -12,6 +12,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "daemon/role/role_drill.h"
 
 const char mgc_schema[] = "CREATE TABLE session("
 			  "call TEXT PRIMARY KEY, "
@@ -109,7 +110,7 @@ mgc_session_load(struct mgc *m, sqlite3_stmt *st)
 	struct mgc_session *s;
 
 	if (id == NULL || key == NULL || strlen(key) >= OWNER_KEY ||
-	    str_prefix(key, MGC_DRILL))
+	    str_prefix(key, ROLE_DRILL))
 		return;
 	s = mgc_session_new(m, id, (uint64_t)sqlite3_column_int64(st, 3));
 	mgc_session_move(s, mgc_gate_find(m, key));

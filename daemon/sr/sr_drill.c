@@ -10,10 +10,8 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/str.h"
+#include "daemon/role/role_drill.h"
 #include "sr.h"
-
-#define SR_DRILL_EXPIRES 86400 /* seconds: longer than any drill lasts */
-#define SR_DRILL_MAX 256       /* of one request */
 
 static void
 sr_drill_on_ack(void *arg, const struct err *err)
@@ -35,7 +33,7 @@ sr_drill_binding(struct sr_set *set, const char *user, int64_t now)
 	b->fate = SR_INSERT;
 	b->cseq = 1;
 	b->q = SR_Q_MAX;
-	b->expires = now + SR_DRILL_EXPIRES;
+	b->expires = now + ROLE_DRILL_KEPT;
 	snprintf(b->contact, sizeof b->contact, "sip:%s@drill.invalid", user);
 	str_copy(b->call_id, sizeof b->call_id, "drill");
 }
@@ -61,40 +59,30 @@ sr_drill_user(struct sr *sr, const char *domain, const char *user, bool remove,
 }
 
 static int
-sr_drill_write(struct sr *sr, const char *as, json_int_t from, json_int_t to,
-    bool remove, struct err *e)
+sr_drill_write(struct sr *sr, const struct role_drill *want, struct err *e)
 {
-	char domain[SR_ID], user[SR_USER];
-	int r;
+	char user[SR_USER];
+	json_int_t n;
+	int r = stream_join(sr->stream, e);
 
-	snprintf(domain, sizeof domain, "drill/%.24s", as);
-	if ((r = stream_join(sr->stream, e)) != 0)
-		return r;
-	for (; from <= to && r == 0; from++) {
-		snprintf(user, sizeof user, "%lld", (long long)from);
-		r = sr_drill_user(sr, domain, user, remove, e);
+	for (n = want->from; n <= want->to && r == 0; n++) {
+		snprintf(user, sizeof user, "%lld", (long long)n);
+		r = sr_drill_user(sr, want->name, user, want->remove, e);
 	}
 	return r;
 }
 
-/* {"as", "from", "to", "remove"}: users from..to of the drill named so. */
 void
 sr_drill(struct sr *sr, struct rpc_request *q, json_t *params)
 {
-	const char *as;
-	json_int_t from, to;
-	int remove;
+	struct role_drill want;
 	struct err e;
 
-	if (json_unpack(params, "{s:s, s:I, s:I, s:b}", "as", &as, "from",
-		&from, "to", &to, "remove", &remove) != 0 ||
-	    from < 0 || to < from || to - from >= SR_DRILL_MAX)
-		rpc_failf(q, ERR_INVALID,
-		    "drill: expected as, from, to (%d at most), remove",
-		    SR_DRILL_MAX);
-	else if (!sr->serving)
+	if (!role_drill_take(&want, q, params))
+		return;
+	if (!sr->serving)
 		rpc_failf(q, ERR_NOOWNER, "not the owner of sr");
-	else if (sr_drill_write(sr, as, from, to, remove != 0, &e) != 0)
+	else if (sr_drill_write(sr, &want, &e) != 0)
 		rpc_fail(q, &e);
 	else
 		sr_later(sr, sr_drill_on_ack, q);
