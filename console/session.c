@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "console.h"
@@ -185,11 +184,9 @@ session_until(json_t *result)
 {
 	const char *text = json_string_value(json_object_get(
 	    json_array_get(json_object_get(result, "data"), 0), "until"));
-	struct tm tm = {0};
+	uint64_t until;
 
-	if (text == NULL || strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) == NULL)
-		return 0;
-	return (uint64_t)timegm(&tm) * CLOCK_SEC;
+	return text != NULL && clock_parse(text, &until) ? until : 0;
 }
 
 void

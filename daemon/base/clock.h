@@ -1,6 +1,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -14,6 +15,8 @@ void clock_step(int64_t us);
 /* RFC 3339 in UTC with milliseconds, 25 bytes with the NUL. */
 #define CLOCK_TEXT 25
 void clock_text(char out[CLOCK_TEXT], uint64_t real_us);
+/* Back from that form alone; false when it is none. */
+bool clock_parse(const char *text, uint64_t *real_us);
 
 #define CLOCK_MS UINT64_C(1000)
 #define CLOCK_SEC UINT64_C(1000000)

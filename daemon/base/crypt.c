@@ -119,6 +119,25 @@ crypt_open(struct crypt_seal *s, void *out, size_t size, const uint8_t *sealed,
 	return (long)(n - CRYPT_TAG);
 }
 
+char *
+crypt_open_text(struct crypt_seal *s, const char *hex, const char *ad)
+{
+	size_t n = strlen(hex);
+	uint8_t *sealed = xmalloc(n / 2 + 1);
+	char *plain = xcalloc(1, n / 2 + 1);
+	long len = str_unhex(sealed, n / 2, hex, n);
+
+	if (len >= 0)
+		len = crypt_open(
+		    s, plain, n / 2, sealed, (size_t)len, ad, strlen(ad));
+	free(sealed);
+	if (len < 0) {
+		free(plain);
+		return NULL;
+	}
+	return plain;
+}
+
 /* A digest as hexadecimal. The algorithm is looked up once a process: the
  * search costs as much as a short digest itself. */
 static void

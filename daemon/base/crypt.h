@@ -35,6 +35,10 @@ long crypt_seal(struct crypt_seal *, uint8_t *out, size_t size,
 long crypt_open(struct crypt_seal *, void *out, size_t size,
     const uint8_t *sealed, size_t n, const void *ad, size_t adn);
 
+/* Open a text that was sealed and stands in hexadecimal: to be freed, and wiped
+ * where that matters; NULL when it is forged or damaged. */
+char *crypt_open_text(struct crypt_seal *, const char *hex, const char *ad);
+
 /* Lower-case hexadecimal digests; out holds 33 and 65 bytes. */
 void crypt_md5(char out[33], const void *, size_t n);
 void crypt_sha256(char out[65], const void *, size_t n);

@@ -365,7 +365,7 @@ rpc_reply(struct rpc_request *q, json_t *result)
 		result != NULL ? result : json_null(), "id", id));
 }
 
-/* Our code as a word in data.code, foreign bytes safe. */
+/* Our code as a word in data.code, foreign bytes safe; data is taken. */
 static json_t *
 rpc_error_object(const struct err *e, int code, json_t *data)
 {
@@ -391,13 +391,48 @@ rpc_error(const struct err *e, json_t *data)
 	    data);
 }
 
+/* To somebody whose id is not known. */
+static json_t *
+rpc_error_to_nobody(const struct err *e, int code)
+{
+	return json_pack("{s:s, s:o, s:n}", "jsonrpc", "2.0", "error",
+	    rpc_error_object(e, code, NULL), "id");
+}
+
 json_t *
 rpc_not_a_request(const struct err *e, bool parsed)
 {
-	return json_pack("{s:s, s:o, s:n}", "jsonrpc", "2.0", "error",
-	    rpc_error_object(
-		e, parsed ? RPC_INVALID_REQUEST : RPC_PARSE_ERROR, NULL),
-	    "id");
+	return rpc_error_to_nobody(
+	    e, parsed ? RPC_INVALID_REQUEST : RPC_PARSE_ERROR);
+}
+
+bool
+rpc_was_json(const struct err *e)
+{
+	return !str_prefix(e->text, "JSON");
+}
+
+size_t
+rpc_size(json_t *v)
+{
+	const char *key;
+	json_t *member;
+	size_t n = 16, i;
+
+	switch (json_typeof(v)) {
+	case JSON_STRING:
+		return n + json_string_length(v);
+	case JSON_OBJECT:
+		json_object_foreach (v, key, member)
+			n += strlen(key) + rpc_size(member);
+		return n;
+	case JSON_ARRAY:
+		json_array_foreach (v, i, member)
+			n += rpc_size(member);
+		return n;
+	default:
+		return n;
+	}
 }
 
 void
@@ -450,7 +485,7 @@ rpc_decode_error(struct rpc_message *m, json_t *error)
 		m->err.code = ERR_INTERNAL;
 }
 
-/* Which of the three kinds an object is; fills the members. */
+/* Which of the three kinds root is; fills the members. */
 static int
 rpc_classify(struct rpc_message *m, struct err *e)
 {
@@ -490,6 +525,17 @@ rpc_classify(struct rpc_message *m, struct err *e)
 }
 
 int
+rpc_take(struct rpc_message *m, json_t *root, struct err *e)
+{
+	memset(m, 0, sizeof *m);
+	m->root = root;
+	if (!json_is_object(root))
+		return err_set(e, ERR_SYNTAX,
+		    "expected a JSON object (batches are not served)");
+	return rpc_classify(m, e);
+}
+
+int
 rpc_decode(struct rpc_message *m, const char *line, size_t n, struct err *e)
 {
 	json_error_t je;
@@ -500,12 +546,7 @@ rpc_decode(struct rpc_message *m, const char *line, size_t n, struct err *e)
 	if (m->root == NULL)
 		return err_set(
 		    e, ERR_SYNTAX, "JSON: column %d: %s", je.column, je.text);
-	if (!json_is_object(m->root))
-		r = err_set(e, ERR_SYNTAX,
-		    "expected a JSON object (batches are not served)");
-	else
-		r = rpc_classify(m, e);
-	if (r != 0) {
+	if ((r = rpc_take(m, m->root, e)) != 0) {
 		json_decref(m->root);
 		m->root = NULL;
 	}
@@ -516,9 +557,7 @@ rpc_decode(struct rpc_message *m, const char *line, size_t n, struct err *e)
 static void
 rpc_refuse(struct rpc *r, const struct err *e, int code)
 {
-	rpc_send(r,
-	    json_pack("{s:s, s:o, s:n}", "jsonrpc", "2.0", "error",
-		rpc_error_object(e, code, NULL), "id"));
+	rpc_send(r, rpc_error_to_nobody(e, code));
 	rpc_flush(r);
 	rpc_broken(r, e->code, e->text);
 }
@@ -568,8 +607,7 @@ rpc_on_line(struct rpc *r, const char *line, size_t n)
 
 	if (rpc_decode(&m, line, n, &e) != 0) {
 		rpc_refuse(r, &e,
-		    str_prefix(e.text, "JSON") ? RPC_PARSE_ERROR
-					       : RPC_INVALID_REQUEST);
+		    rpc_was_json(&e) ? RPC_INVALID_REQUEST : RPC_PARSE_ERROR);
 		return;
 	}
 	r->busy++;

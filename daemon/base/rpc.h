@@ -89,6 +89,12 @@ struct rpc_message {
 	json_t *err_data;
 };
 int rpc_decode(struct rpc_message *, const char *line, size_t n, struct err *);
+/* Of an error of rpc_decode: was it JSON at least? */
+bool rpc_was_json(const struct err *);
+/* The same of what is parsed already; root stays the caller's. */
+int rpc_take(struct rpc_message *, json_t *root, struct err *);
+/* About how many bytes a value holds. */
+size_t rpc_size(json_t *);
 
 /* The data member of the error reply being delivered; NULL outside one. */
 json_t *rpc_err_data(const struct rpc *);

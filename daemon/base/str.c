@@ -47,6 +47,19 @@ str_prefix(const char *s, const char *front)
 	return strncmp(s, front, strlen(front)) == 0;
 }
 
+size_t
+str_word(const char **s, const char **word)
+{
+	size_t n;
+
+	if (*s == NULL)
+		return 0;
+	*word = *s + strspn(*s, " ");
+	n = strcspn(*word, " ");
+	*s = *word + n;
+	return n;
+}
+
 bool
 str_int(const char *s, int64_t lo, int64_t hi, int64_t *out)
 {
@@ -62,6 +75,17 @@ str_int(const char *s, int64_t lo, int64_t hi, int64_t *out)
 		return false;
 	*out = v;
 	return true;
+}
+
+bool
+str_ports(const char *s, int64_t lo, int64_t *first, int64_t *last)
+{
+	size_t n = strcspn(s, "-");
+	char front[8];
+
+	return s[n] == '-' && str_ncopy(front, sizeof front, s, n) &&
+	    str_int(front, lo, 65535, first) &&
+	    str_int(s + n + 1, lo, 65535, last);
 }
 
 /*

@@ -12,8 +12,13 @@ bool str_equal(const char *, const char *); /* both may be NULL */
 /* n bytes against a C string, letters of ASCII without case. */
 bool str_iequal(const char *, size_t n, const char *);
 bool str_prefix(const char *s, const char *front);
+/* The next word of words joined by spaces, its bytes; 0 at the end. *s (which
+ * may be NULL) moves behind it. */
+size_t str_word(const char **s, const char **word);
 /* A whole decimal number lo..hi, digits only (a leading '-' where lo < 0). */
 bool str_int(const char *, int64_t lo, int64_t hi, int64_t *out);
+/* Two ports lo..65535 of "30000-39999", in any order. */
+bool str_ports(const char *, int64_t lo, int64_t *first, int64_t *last);
 /*
  * Make foreign bytes safe to show: control bytes, bidirectional marks and
  * what is not valid UTF-8 become \xHH, a backslash stays. Returns the length.

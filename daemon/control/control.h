@@ -175,15 +175,12 @@ void session_end(struct session *, const struct err *why);
 /* Take over a connected socket. */
 void session_open(struct control *, int fd);
 void session_close_all(struct control *);
-/* About how many bytes a value holds. */
-size_t session_size(json_t *);
 
 /* ---- control_token.c: programs that come by a gate (ws) --------------------
  */
 
-/* Its token holds no longer: by its time, or by another secret. Looks again
- * when it expires. */
-bool token_is_over(struct session *, const char *digest, struct err *);
+/* What the site says of its token now, which may have another secret. */
+int token_again(struct session *, struct op_who *, struct err *);
 /* An answer that is too long for a program, or for now, becomes an error. */
 void token_bound(const struct session *, json_t *result, struct err *);
 /* What a gate asks: session-open, session-call, session-close. */
@@ -393,7 +390,8 @@ struct control {
 	int listen_fd;
 	struct admit_rules admit;
 	struct sessions sessions;
-	unsigned nsessions, ngated; /* of consoles; of programs */
+	unsigned nsessions; /* of consoles */
+	unsigned ngated;    /* of programs */
 	struct route *route;
 	struct eaches eaches;
 	struct mesh *mesh; /* NULL: a lone server */

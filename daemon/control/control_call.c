@@ -371,7 +371,7 @@ call_operation(struct session *s, struct rpc_request *q, const char *method,
 		    q, broken->code, "%s: so nothing is changed", broken->text);
 		return;
 	}
-	bytes = params != NULL ? session_size(params) : 0;
+	bytes = params != NULL ? rpc_size(params) : 0;
 	if (s->bytes + bytes > SESSION_BYTES) {
 		rpc_failf(q, ERR_BUSY, "too much at once: wait for answers");
 		return;

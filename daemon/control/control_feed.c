@@ -22,14 +22,11 @@ static json_t *
 feed_list(const char *joined)
 {
 	json_t *list = json_array();
+	const char *word;
 	size_t n;
 
-	for (; joined != NULL && *joined != '\0'; joined += n) {
-		joined += strspn(joined, " ");
-		n = strcspn(joined, " ");
-		if (n > 0)
-			json_array_append_new(list, json_stringn(joined, n));
-	}
+	while ((n = str_word(&joined, &word)) > 0)
+		json_array_append_new(list, json_stringn(word, n));
 	return list;
 }
 
@@ -272,14 +269,10 @@ bool
 feed_ports(
     char *out, size_t size, const char *ports, unsigned index, unsigned count)
 {
-	char first[8];
-	const char *dash = strchr(ports, '-');
 	int64_t lo, hi, part;
 
-	if (dash == NULL || index < 1 || index > count ||
-	    !str_ncopy(first, sizeof first, ports, (size_t)(dash - ports)) ||
-	    !str_int(first, 1, 65535, &lo) ||
-	    !str_int(dash + 1, lo, 65535, &hi))
+	if (index < 1 || index > count || !str_ports(ports, 1, &lo, &hi) ||
+	    hi < lo)
 		return false;
 	part = (hi - lo + 1) / count / 2 * 2;
 	if (part < 2)

@@ -25,29 +25,6 @@
 #define SESSION_PATIENCE (5 * CLOCK_SEC) /* with one that is refused */
 #define SESSION_GROUPS 256
 
-size_t
-session_size(json_t *v)
-{
-	const char *key;
-	json_t *member;
-	size_t n = 16, i;
-
-	switch (json_typeof(v)) {
-	case JSON_STRING:
-		return n + json_string_length(v);
-	case JSON_OBJECT:
-		json_object_foreach (v, key, member)
-			n += strlen(key) + session_size(member);
-		return n;
-	case JSON_ARRAY:
-		json_array_foreach (v, i, member)
-			n += session_size(member);
-		return n;
-	default:
-		return n;
-	}
-}
-
 void
 session_notify(struct session *s, const char *method, json_t *params)
 {
@@ -57,6 +34,13 @@ session_notify(struct session *s, const char *method, json_t *params)
 		method = "session-tell";
 	}
 	rpc_notify(s->rpc, method, params);
+}
+
+/* Programs have a budget of their own. */
+static unsigned *
+session_counter(struct control *c, bool gated)
+{
+	return gated ? &c->ngated : &c->nsessions;
 }
 
 /* The end of a session: its calls go on, their answers have no reader. */
@@ -71,10 +55,7 @@ session_close(struct session *s)
 		call->session = NULL;
 	}
 	TAILQ_REMOVE(&c->sessions, s, entry);
-	if (s->gated)
-		c->ngated--;
-	else
-		c->nsessions--;
+	(*session_counter(c, s->gated))--;
 	c->count.sessions--;
 	loop_timer_free(&s->patience);
 	if (!s->gated)
@@ -211,11 +192,11 @@ session_identify(struct session *s, int fd)
 
 /* What is refused is held to, too: half as many again, no more. */
 static bool
-session_crowded(const struct control *c, bool gated)
+session_crowded(struct control *c, bool gated)
 {
 	unsigned max = gated ? SESSIONS_GATED : SESSIONS_MAX;
 
-	return (gated ? c->ngated : c->nsessions) >= max + max / 2;
+	return *session_counter(c, gated) >= max + max / 2;
 }
 
 /* One that no other here has. Programs come and go by the thousand: theirs
@@ -248,10 +229,7 @@ session_new(struct control *c, bool gated)
 	s->since = s->last = clock_real();
 	s->patience = loop_timer_new(c->self->loop, session_on_patience, s);
 	TAILQ_INSERT_TAIL(&c->sessions, s, entry);
-	if (gated)
-		c->ngated++;
-	else
-		c->nsessions++;
+	(*session_counter(c, gated))++;
 	c->count.sessions++;
 	c->count.sessions_all++;
 	return s;
@@ -313,28 +291,11 @@ session_end(struct session *s, const struct err *why)
 	loop_timer_set(s->patience, 0);
 }
 
-/* What the site says now of somebody who was let in. */
-static int
-session_role(
-    struct control *c, struct session *s, struct op_who *who, struct err *e)
-{
-	const struct obj *const *objs = c->self->table->objs;
-	sqlite3 *site = site_db(c);
-	char digest[sizeof s->token.digest];
-	int r;
-
-	if (!s->gated)
-		return admit_role(objs, site, who, e);
-	if (site == NULL)
-		return -ERR_BUSY;
-	str_copy(digest, sizeof digest, s->token.digest);
-	r = obj_token_role(objs, site, NULL, who, &s->token, e);
-	return r == 0 && token_is_over(s, digest, e) ? -(int)e->code : r;
-}
-
 void
 session_rights(struct control *c)
 {
+	const struct obj *const *objs = c->self->table->objs;
+	sqlite3 *site = site_db(c);
 	struct op_who who;
 	struct session *s;
 	struct err e;
@@ -344,7 +305,8 @@ session_rights(struct control *c)
 		if (s->refused.code != ERR_NONE)
 			continue;
 		who = s->who;
-		r = session_role(c, s, &who, &e);
+		r = s->gated ? token_again(s, &who, &e)
+			     : admit_role(objs, site, &who, &e);
 		/* what cannot be read changes nobody's rights */
 		if (r == 0 || r == -ERR_PERMISSION)
 			s->who = who;

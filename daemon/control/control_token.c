@@ -35,11 +35,26 @@ token_split(struct op_who *who, const char *token)
 	return dot + 1;
 }
 
+/* What it may, until when. */
+static void
+token_take(struct session *s, const struct obj_token_rights *rights)
+{
+	uint64_t now = clock_real();
+
+	s->token = *rights;
+	if (rights->expires == 0)
+		loop_timer_cancel(s->patience);
+	else /* its end is the session's */
+		loop_timer_set(s->patience,
+		    rights->expires > now ? rights->expires - now : 0);
+}
+
 static int
 token_admit(struct session *s, const char *token, struct err *e)
 {
 	struct control *c = s->control;
 	const char *secret = token_split(&s->who, token);
+	struct obj_token_rights rights;
 	sqlite3 *site = site_db(c);
 
 	if (site == NULL)
@@ -49,42 +64,38 @@ token_admit(struct session *s, const char *token, struct err *e)
 		return err_set(e, ERR_PERMISSION,
 		    "expected a token: its name, a dot, its secret");
 	if (obj_token_role(
-		c->self->table->objs, site, secret, &s->who, &s->token, e) != 0)
+		c->self->table->objs, site, secret, &s->who, &rights, e) != 0)
 		return -(int)e->code;
 	if (!session_has_room(s))
 		return err_set(e, ERR_FULL,
 		    "%s has too many requests under way", s->who.name);
-	return token_is_over(s, s->token.digest, e) ? -(int)e->code : 0;
+	token_take(s, &rights);
+	return 0;
 }
 
-bool
-token_is_over(struct session *s, const char *digest, struct err *e)
+int
+token_again(struct session *s, struct op_who *who, struct err *e)
 {
-	uint64_t now = clock_real();
+	struct control *c = s->control;
+	struct obj_token_rights now;
+	sqlite3 *site = site_db(c);
+	int r;
 
-	if (strcmp(digest, s->token.digest) != 0) {
-		err_set(e, ERR_PERMISSION, "%s has another secret now",
+	if (site == NULL)
+		return -ERR_BUSY;
+	r = obj_token_role(c->self->table->objs, site, NULL, who, &now, e);
+	if (r == 0 && strcmp(now.digest, s->token.digest) != 0)
+		r = err_set(e, ERR_PERMISSION, "%s has another secret now",
 		    s->who.name);
-		return true;
-	}
-	if (s->token.expires == 0) {
-		loop_timer_cancel(s->patience);
-		return false;
-	}
-	if (s->token.expires <= now) {
-		err_set(e, ERR_PERMISSION,
-		    "%s is not permitted: it has expired", s->who.name);
-		return true;
-	}
-	/* its end is the session's */
-	loop_timer_set(s->patience, s->token.expires - now);
-	return false;
+	if (r == 0)
+		token_take(s, &now);
+	return r;
 }
 
 void
 token_bound(const struct session *s, json_t *result, struct err *e)
 {
-	size_t n = s->gated && result != NULL ? session_size(result) : 0;
+	size_t n = s->gated && result != NULL ? rpc_size(result) : 0;
 
 	if (n > SESSION_ANSWER)
 		err_set(e, ERR_TOOBIG,
@@ -147,9 +158,6 @@ static void
 token_call(struct session *s, struct rpc_request *q, const char *method,
     json_t *params)
 {
-	static const char *const words[] = {[OBJ_SCOPE_READ] = "read",
-	    [OBJ_SCOPE_CONFIGURE] = "configure",
-	    [OBJ_SCOPE_ACT] = "act"};
 	const struct op *op = op_find(s->control->self->table, method);
 	struct err e;
 
@@ -159,9 +167,9 @@ token_call(struct session *s, struct rpc_request *q, const char *method,
 		rpc_failf(q, ERR_UNKNOWN, "%.64s: no such operation", method);
 		return;
 	}
-	if (!(s->token.scope & token_needs(op))) {
+	if (!(s->token.scope & 1u << token_needs(op))) {
 		err_set(&e, ERR_PERMISSION, "%s: %s has no scope %s", op->name,
-		    s->who.name, words[token_needs(op)]);
+		    s->who.name, obj_scopes[token_needs(op)]);
 		audit_refused(s->control, &s->who, op, params, &e);
 		rpc_fail(q, &e);
 		return;

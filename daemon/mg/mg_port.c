@@ -67,14 +67,9 @@ mg_ports_choose_bind(union addr *bind, const union addr *shown)
 static int
 mg_ports_parse(const char *range, uint16_t *low, uint16_t *high, struct err *e)
 {
-	const char *dash = range != NULL ? strchr(range, '-') : NULL;
-	char first[8];
 	int64_t a, b;
 
-	if (dash == NULL ||
-	    !str_ncopy(first, sizeof first, range, (size_t)(dash - range)) ||
-	    !str_int(first, MG_PORT_MIN, 65535, &a) ||
-	    !str_int(dash + 1, MG_PORT_MIN, 65535, &b))
+	if (range == NULL || !str_ports(range, MG_PORT_MIN, &a, &b))
 		return err_set(e, ERR_INVALID,
 		    "ports: expected a range of %d to 65535, as 30000-39999",
 		    MG_PORT_MIN);

@@ -9,7 +9,6 @@
 
 const char *const obj_admin_roles[] = {"viewer", "support", "domain-admin",
     "operator", "site-admin", "auditor", NULL};
-static const char *const states[] = {"on", "off", NULL};
 
 /* A role that is for the whole site must not look as if it were not, nor the
  * other way round. */
@@ -43,7 +42,7 @@ static const struct op_field fields[] = {
 	.brief = "it and those below are all they see; none: all"},
     {.name = "state",
 	.type = &op_type_choice,
-	.choices = states,
+	.choices = obj_on_off,
 	.def = "on",
 	.brief = "off: may not use the console"},
     {.name = "description",

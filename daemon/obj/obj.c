@@ -8,6 +8,8 @@
 #include "obj_room.h"
 #include "daemon/base/str.h"
 
+const char *const obj_on_off[] = {"on", "off", NULL};
+
 /* The index of a field; the compiled tables know their own names. */
 static int
 obj_field_index(const struct obj *o, const char *name)

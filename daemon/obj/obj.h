@@ -88,19 +88,17 @@ int obj_admin_role(const struct obj *const *objs, sqlite3 *site,
 
 /* The same for a token: who->name is "token:NAME". */
 #define OBJ_TOKEN "token:"
-enum obj_scope {
-	OBJ_SCOPE_READ = 0x01,
-	OBJ_SCOPE_CONFIGURE = 0x02,
-	OBJ_SCOPE_ACT = 0x04
-};
+enum obj_scope { OBJ_SCOPE_READ, OBJ_SCOPE_CONFIGURE, OBJ_SCOPE_ACT };
+extern const char *const obj_scopes[]; /* their words, NULL-ended (token.c) */
 struct obj_token_rights {
-	unsigned scope;	  /* bits of enum obj_scope */
+	unsigned scope;	  /* bits: 1u << enum obj_scope */
 	unsigned rate;	  /* requests a second */
 	uint64_t expires; /* real clock, us; 0 = never */
 	char digest[65];  /* of its secret: another one is another token */
 };
 /* secret NULL: was looked at before. What is wrong, absent, off or over is
- * refused with the same words to who does not know the secret. */
+ * refused with the same words to who does not know the secret; rights mean
+ * something with 0 only. */
 int obj_token_role(const struct obj *const *objs, sqlite3 *site,
     const char *secret, struct op_who *, struct obj_token_rights *,
     struct err *);

@@ -6,7 +6,6 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "obj_room.h"
 #include "daemon/base/clock.h"
@@ -105,48 +104,31 @@ token_knows(const struct obj_row *row, const char *token, const char *secret)
 static unsigned
 token_scope(const char *list)
 {
-	static const struct {
-		const char *word;
-		unsigned bit;
-	} scopes[] = {{"read", OBJ_SCOPE_READ},
-	    {"configure", OBJ_SCOPE_CONFIGURE}, {"act", OBJ_SCOPE_ACT}};
-	unsigned bits = 0;
-	size_t n, i;
+	unsigned bits = 0, i;
+	const char *word;
+	size_t n;
 
-	for (; list != NULL && *list != '\0'; list += n) {
-		list += strspn(list, " ");
-		n = strcspn(list, " ");
-		for (i = 0; i < sizeof scopes / sizeof scopes[0]; i++) {
-			if (strlen(scopes[i].word) == n &&
-			    memcmp(scopes[i].word, list, n) == 0)
-				bits |= scopes[i].bit;
+	while ((n = str_word(&list, &word)) > 0) {
+		for (i = 0; obj_scopes[i] != NULL; i++) {
+			if (strlen(obj_scopes[i]) == n &&
+			    memcmp(obj_scopes[i], word, n) == 0)
+				bits |= 1u << i;
 		}
 	}
 	return bits;
-}
-
-/* 0 = never; what cannot be read is over. */
-static uint64_t
-token_expires(const struct obj_row *row)
-{
-	const char *text = obj_value(row, "expires");
-	struct tm tm = {0};
-
-	if (text == NULL)
-		return 0;
-	if (strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) == NULL)
-		return 1;
-	return (uint64_t)timegm(&tm) * CLOCK_SEC;
 }
 
 static void
 token_rights(const struct obj_row *row, struct obj_token_rights *rights)
 {
 	const char *digest = obj_value(row, "secret");
+	const char *expires = obj_value(row, "expires");
 
 	rights->scope = token_scope(obj_value(row, "scope"));
 	rights->rate = (unsigned)obj_value_int(row, "requests-per-second", 1);
-	rights->expires = token_expires(row);
+	rights->expires = 0;
+	if (expires != NULL && !clock_parse(expires, &rights->expires))
+		rights->expires = 1; /* what cannot be read is over */
 	str_copy(rights->digest, sizeof rights->digest,
 	    digest != NULL ? digest : "");
 }
@@ -165,16 +147,15 @@ obj_token_role(const struct obj *const *objs, sqlite3 *site, const char *secret,
 	str_copy(p.key[0], sizeof p.key[0], name);
 	if ((r = obj_get(site, &p, &row, e)) != 0 && r != -ERR_ABSENT)
 		return r;
+	if (r == 0)
+		token_rights(&row, rights);
 	if (r != 0 || (secret != NULL && !token_knows(&row, name, secret)))
 		r = err_set(e, ERR_PERMISSION, "this token is not known here");
-	else if (token_expires(&row) != 0 &&
-	    token_expires(&row) <= clock_real())
+	else if (rights->expires != 0 && rights->expires <= clock_real())
 		r = err_set(e, ERR_PERMISSION,
 		    "%s is not permitted: it has expired", who->name);
 	else
 		r = admin_row(who, &row, e);
-	if (r == 0)
-		token_rights(&row, rights);
 	obj_row_fini(&row);
 	return r;
 }
@@ -190,7 +171,7 @@ obj_who_role(const struct obj *const *objs, sqlite3 *site, struct op_who *who,
 		return obj_admin_role(objs, site, who, e);
 	if ((r = obj_token_role(objs, site, NULL, who, &rights, e)) != 0)
 		return r;
-	if (rights.scope & OBJ_SCOPE_CONFIGURE)
+	if (rights.scope & 1u << OBJ_SCOPE_CONFIGURE)
 		return 0;
 	who->role = ADMIN_NOBODY;
 	return err_set(

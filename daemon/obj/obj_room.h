@@ -8,6 +8,9 @@ extern const struct obj obj_server, obj_role, obj_listener, obj_certificate;
 extern const struct obj obj_site, obj_gate, obj_domain, obj_user, obj_number;
 extern const struct obj obj_administrator, obj_token;
 
+/* obj.c: choices of a field `state`. */
+extern const char *const obj_on_off[];
+
 /* administrator.c: what their roles are called, NULL-ended; whether role and
  * domain of a row go together. */
 extern const char *const obj_admin_roles[];

@@ -3,7 +3,6 @@
  * from the boot file; what an operator sets here are the ports and the
  * address that phones are told for media.
  */
-#include <string.h>
 #include <sys/socket.h>
 
 #include "obj_room.h"
@@ -46,16 +45,15 @@ static int
 server_check_addresses(const char *at, struct err *e)
 {
 	bool seen[2] = {false, false}, v6;
-	char one[ADDR_TEXT];
+	const char *word;
 	union addr a;
 	size_t n;
 
-	for (; *at != '\0'; at += n + (at[n] == ' ')) {
-		n = strcspn(at, " ");
-		str_ncopy(one, sizeof one, at, n);
-		if (!addr_parse(&a, one, 0) || addr_is_any(&a))
+	while ((n = str_word(&at, &word)) > 0) {
+		if (!addr_nparse(&a, word, n, 0) || addr_is_any(&a))
 			return err_set(e, ERR_CHECK,
-			    "media-address: %s is no address for phones", one);
+			    "media-address: %.*s is no address for phones",
+			    (int)n, word);
 		v6 = a.sa.sa_family == AF_INET6;
 		if (seen[v6])
 			return err_set(e, ERR_CHECK,
@@ -69,13 +67,9 @@ server_check_addresses(const char *at, struct err *e)
 static int
 server_check_ports(const char *range, struct err *e)
 {
-	size_t n = strcspn(range, "-");
 	int64_t lo, hi;
-	char first[8];
 
-	if (!str_ncopy(first, sizeof first, range, n) ||
-	    !str_int(first, SERVER_PORT_MIN, 65535, &lo) ||
-	    !str_int(range + n + 1, lo, 65535, &hi) || lo + lo % 2 >= hi)
+	if (!str_ports(range, SERVER_PORT_MIN, &lo, &hi) || lo + lo % 2 >= hi)
 		return err_set(e, ERR_CHECK,
 		    "media-ports: expected ports from %d on, an even one and "
 		    "the odd one behind it at least",

@@ -1,13 +1,12 @@
 /*
  * Object token: what a program that speaks to a server over HTTPS may do.
  */
-#include <string.h>
-
 #include "obj_room.h"
-#include "daemon/base/str.h"
 
-static const char *const states[] = {"on", "off", NULL};
-static const char *const scopes[] = {"read", "configure", "act", NULL};
+const char *const obj_scopes[] = {[OBJ_SCOPE_READ] = "read",
+    [OBJ_SCOPE_CONFIGURE] = "configure",
+    [OBJ_SCOPE_ACT] = "act",
+    NULL};
 
 static const struct op_field fields[] = {
     {.name = "secret",
@@ -27,7 +26,7 @@ static const struct op_field fields[] = {
 	.brief = "it and those below are all it sees; none: all"},
     {.name = "scope",
 	.type = &op_type_choice,
-	.choices = scopes,
+	.choices = obj_scopes,
 	.flags = OP_LIST,
 	.def = "read",
 	.brief = "what of the role's rights it has"},
@@ -42,7 +41,7 @@ static const struct op_field fields[] = {
 	.brief = "from when on it is refused; none: never"},
     {.name = "state",
 	.type = &op_type_choice,
-	.choices = states,
+	.choices = obj_on_off,
 	.def = "on",
 	.brief = "off: refused"},
     {.name = "description",

@@ -4,8 +4,6 @@
  */
 #include "obj_room.h"
 
-static const char *const states[] = {"on", "off", NULL};
-
 static const struct op_field fields[] = {
     {.name = "name",
 	.type = &op_type_text,
@@ -19,7 +17,7 @@ static const struct op_field fields[] = {
 	.brief = "password of the user's phones"},
     {.name = "state",
 	.type = &op_type_choice,
-	.choices = states,
+	.choices = obj_on_off,
 	.def = "on",
 	.brief = "off: may neither register nor call"},
     {.name = "max-contacts",

@@ -129,25 +129,20 @@ int
 op_parse_ports(const struct op_field *f, const char *in, char *out, size_t size,
     struct err *e)
 {
-	size_t n = strcspn(in, "-");
 	int64_t lo, hi;
-	char first[8];
+	bool one = str_int(in, 1, 65535, &lo);
 
 	(void)f;
-	if (!str_ncopy(first, sizeof first, in, n) ||
-	    !str_int(first, 1, 65535, &lo))
-		goto bad;
-	hi = lo;
-	if (in[n] == '-' && !str_int(in + n + 1, 1, 65535, &hi))
-		goto bad;
+	if (one)
+		hi = lo;
+	else if (!str_ports(in, 1, &lo, &hi))
+		return err_set(e, ERR_INVALID,
+		    "expected a range of ports such as 30000-39999");
 	if (lo > hi)
 		return err_set(e, ERR_INVALID,
 		    "expected the lower port first, such as 30000-39999");
 	snprintf(out, size, "%" PRId64 "-%" PRId64, lo, hi);
 	return 0;
-bad:
-	return err_set(
-	    e, ERR_INVALID, "expected a range of ports such as 30000-39999");
 }
 
 /* Exactly n digits lo..hi at *s, which moves behind them. */

@@ -70,7 +70,7 @@ check_refs(const struct st_checker *k, const struct obj_row *row,
     const char *stream, struct err *e)
 {
 	const struct op_field *f = row->path.obj->fields;
-	const char *at;
+	const char *at, *word;
 	char one[OBJ_KEY];
 	size_t n;
 	int i, r;
@@ -78,10 +78,9 @@ check_refs(const struct st_checker *k, const struct obj_row *row,
 	for (i = 0; f[i].name != NULL; i++) {
 		if (f[i].type != &op_type_ref || row->value[i] == NULL)
 			continue;
-		for (at = row->value[i]; *at != '\0'; at += n) {
-			at += strspn(at, " ");
-			n = strcspn(at, " ");
-			str_ncopy(one, sizeof one, at, n);
+		at = row->value[i];
+		while ((n = str_word(&at, &word)) > 0) {
+			str_ncopy(one, sizeof one, word, n);
 			r = check_ref(k, &row->path, stream, &f[i], one, e);
 			if (r != 0)
 				return r;

@@ -1,8 +1,4 @@
 /* Times as people say them: 2027-03-01T08:30:00Z, -10m, +2h. */
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
 #include "st.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/str.h"
@@ -23,21 +19,18 @@ moment_span(const char *text, uint64_t *us, struct err *e)
 	return 0;
 }
 
-/* The canonical form of a time: 2027-03-01T08:30:00.000Z. */
+/* To the end of its millisecond. */
 static int
 moment_date(const char *text, uint64_t *time, struct err *e)
 {
 	static const struct op_field field = {
 	    .name = "to", .type = &op_type_time};
 	char out[CLOCK_TEXT];
-	struct tm tm = {0};
-	const char *end;
 
 	if (op_parse(&field, text, out, sizeof out, e) != 0 ||
-	    (end = strptime(out, "%Y-%m-%dT%H:%M:%S.", &tm)) == NULL)
+	    !clock_parse(out, time))
 		return -ERR_INVALID;
-	*time = (uint64_t)timegm(&tm) * CLOCK_SEC +
-	    (uint64_t)strtoul(end, NULL, 10) * CLOCK_MS + CLOCK_MS - 1;
+	*time += CLOCK_MS - 1;
 	return 0;
 }
 

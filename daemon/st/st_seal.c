@@ -125,20 +125,7 @@ st_seal_token(struct st_seal *s, const struct st_view *v, const char *session,
 char *
 st_seal_open_key(struct st_seal *s, const char *certificate, const char *hex)
 {
-	size_t n = strlen(hex);
-	uint8_t *sealed = xmalloc(n / 2 + 1);
-	char *plain = xcalloc(1, n / 2 + 1);
-	long len = str_unhex(sealed, n / 2, hex, n);
-
-	if (len >= 0)
-		len = crypt_open(s->certificate, plain, n / 2, sealed,
-		    (size_t)len, certificate, strlen(certificate));
-	free(sealed);
-	if (len < 0) {
-		free(plain);
-		return NULL;
-	}
-	return plain;
+	return crypt_open_text(s->certificate, hex, certificate);
 }
 
 /* Which secret is sealed how; one that is not here cannot be set. */

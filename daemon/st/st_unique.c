@@ -136,17 +136,15 @@ static int
 unique_take_domain(void *arg, struct obj_row *row, struct err *e)
 {
 	struct unique_names *all = arg;
-	const char *at = obj_value(row, "alias");
+	const char *at = obj_value(row, "alias"), *word;
 	char path[OBJ_PATH], one[OBJ_KEY];
 	size_t n;
 	int r;
 
 	obj_path_text(&row->path, path, sizeof path);
 	r = unique_name(all, row->path.key[0], path, e);
-	for (; r == 0 && at != NULL && *at != '\0'; at += n) {
-		at += strspn(at, " ");
-		n = strcspn(at, " ");
-		str_ncopy(one, sizeof one, at, n);
+	while (r == 0 && (n = str_word(&at, &word)) > 0) {
+		str_ncopy(one, sizeof one, word, n);
 		r = unique_name(all, one, path, e);
 	}
 	return r;

@@ -311,28 +311,22 @@ route_config(struct route *r)
 static int
 route_rpc_one(struct route *r, json_t *one, struct err *e)
 {
-	json_t *method = json_object_get(one, "method");
-	json_t *params = json_object_get(one, "params");
-	json_t *id = json_object_get(one, "id"), *step;
+	struct rpc_message m;
+	json_t *step;
+	int error = rpc_take(&m, one, e);
 
-	if (!str_equal(
-		json_string_value(json_object_get(one, "jsonrpc")), "2.0") ||
-	    !json_is_string(method))
-		return err_set(e, ERR_SYNTAX,
-		    "expected {\"jsonrpc\": \"2.0\", \"method\", \"params\", "
-		    "\"id\"}");
-	if (params != NULL && !json_is_object(params))
+	if (error != 0)
+		return error;
+	if (m.kind == RPC_REPLY)
+		return err_set(e, ERR_SYNTAX, "method: expected a string");
+	if (m.params != NULL && !json_is_object(m.params))
 		return err_set(e, ERR_INVALID,
 		    "params: expected arguments by their names");
-	if (id != NULL && !json_is_string(id) && !json_is_number(id) &&
-	    !json_is_null(id))
-		return err_set(
-		    e, ERR_INVALID, "id: expected a string or a number");
-	step = json_pack("{s:O}", "method", method);
-	if (params != NULL)
-		json_object_set(step, "params", params);
-	if (id != NULL)
-		json_object_set(step, "id", id);
+	step = json_pack("{s:s}", "method", m.method);
+	if (m.params != NULL)
+		json_object_set(step, "params", m.params);
+	if (m.id != NULL)
+		json_object_set(step, "id", m.id);
 	json_array_append_new(r->plan->steps, step);
 	return 0;
 }
@@ -375,17 +369,17 @@ route_rpc(struct route *r)
 /* ---- the path
  * ---------------------------------------------------------------- */
 
+/* Is the path this one part, and no more? */
 static bool
-route_is(const struct route *r, size_t n, const char *first, const char *second)
+route_is(const struct route *r, const char *part)
 {
-	return r->count == n && strcmp(r->segment[0], first) == 0 &&
-	    (n < 2 || strcmp(r->segment[1], second) == 0);
+	return r->count == 1 && strcmp(r->segment[0], part) == 0;
 }
 
 static void
 route_go(struct route *r)
 {
-	if (route_is(r, 1, "metrics", NULL)) {
+	if (route_is(r, "metrics")) {
 		if (r->method != WS_GET) {
 			route_refuse_method(r, "GET");
 			return;
@@ -401,11 +395,11 @@ route_go(struct route *r)
 	}
 	free(r->segment[0]);
 	memmove(r->segment, r->segment + 1, --r->count * sizeof r->segment[0]);
-	if (route_is(r, 1, "openapi.json", NULL)) {
+	if (route_is(r, "openapi.json")) {
 		if (r->method != WS_GET)
 			route_refuse_method(r, "GET");
 		r->plan->form = WS_OPENAPI;
-	} else if (route_is(r, 1, "rpc", NULL)) {
+	} else if (route_is(r, "rpc")) {
 		route_rpc(r);
 	} else if (strcmp(r->segment[0], "config") == 0) {
 		route_config(r);

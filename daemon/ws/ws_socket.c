@@ -196,8 +196,7 @@ socket_on_message(void *arg, char *text, size_t n)
 	s->ws->count.messages++;
 	if (rpc_decode(&m, text, n, &e) != 0) {
 		s->ws->count.failed++;
-		socket_send(
-		    s, rpc_not_a_request(&e, !str_prefix(e.text, "JSON")));
+		socket_send(s, rpc_not_a_request(&e, rpc_was_json(&e)));
 		return;
 	}
 	if (m.kind == RPC_REPLY) {

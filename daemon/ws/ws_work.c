@@ -135,20 +135,13 @@ work_on_reply(void *arg, json_t *result, const struct err *e)
 	free(c);
 }
 
-/* As long as it is on its way to control. */
-static size_t
-work_size(json_t *params)
-{
-	return params != NULL ? json_dumpb(params, NULL, 0, JSON_COMPACT) : 0;
-}
-
 void
 ws_work_call(struct ws_work *w, const char *method, json_t *params, json_t *id,
     ws_reply_fn *fn)
 {
 	struct work_call *c;
 	json_t *ask;
-	size_t n = work_size(params);
+	size_t n = params != NULL ? rpc_size(params) : 0;
 	struct err e = {0};
 
 	if (w->ws->control == NULL)

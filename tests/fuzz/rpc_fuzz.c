@@ -74,7 +74,7 @@ fuzz_request(const struct rpc_message *m)
 	params = call_params(op, m->params, &who);
 	if (params == NULL)
 		abort();
-	session_size(params);
+	rpc_size(params);
 	op_run(op, json_object_get(params, "args"), &who, NULL, fuzz_on_done,
 	    &done);
 	if (!done)

@@ -335,6 +335,57 @@ clock_writes_rfc_3339(void **state)
 	assert_string_equal(text, "2023-11-14T22:13:20.123Z");
 }
 
+/* Times read back are those that were written, and nothing else is one. */
+static void
+times_are_read_back(void **state)
+{
+	static const char *const none[] = {"", "2027-03-01T08:30:00Z",
+	    "2027-03-01T08:30:00.12Z", "2027-03-01T08:30:00.123",
+	    "2027-03-01T08:30:00.123Zx", "2027-13-01T08:30:00.123Z", "x"};
+	char text[CLOCK_TEXT];
+	uint64_t us = UINT64_C(1803889800123000), back = 0;
+	size_t i;
+
+	(void)state;
+	clock_text(text, us);
+	assert_true(clock_parse(text, &back));
+	assert_true(back == us);
+	for (i = 0; i < sizeof none / sizeof none[0]; i++)
+		assert_false(clock_parse(none[i], &back));
+}
+
+static void
+words_of_a_list(void **state)
+{
+	const char *list = "  one two", *word = NULL, *none = NULL;
+
+	(void)state;
+	assert_int_equal(str_word(&list, &word), 3);
+	assert_memory_equal(word, "one", 3);
+	assert_int_equal(str_word(&list, &word), 3);
+	assert_memory_equal(word, "two", 3);
+	assert_int_equal(str_word(&list, &word), 0);
+	assert_int_equal(str_word(&none, &word), 0);
+}
+
+static void
+ranges_of_ports(void **state)
+{
+	static const char *const none[] = {"", "-", "5-", "-5", "5", "0-5",
+	    "5-65536", "5-6-7", "000000005-6", "5 -6", "a-b"};
+	int64_t first = 0, last = 0;
+	size_t i;
+
+	(void)state;
+	assert_true(str_ports("30000-39999", 1024, &first, &last));
+	assert_int_equal(first, 30000);
+	assert_int_equal(last, 39999);
+	assert_true(str_ports("9-5", 1, &first, &last));
+	assert_false(str_ports("1023-2000", 1024, &first, &last));
+	for (i = 0; i < sizeof none / sizeof none[0]; i++)
+		assert_false(str_ports(none[i], 1, &first, &last));
+}
+
 int
 main(void)
 {
@@ -352,6 +403,9 @@ main(void)
 	    cmocka_unit_test(seal_opens_only_what_it_sealed),
 	    cmocka_unit_test(addresses_are_read_and_told_apart),
 	    cmocka_unit_test(clock_writes_rfc_3339),
+	    cmocka_unit_test(times_are_read_back),
+	    cmocka_unit_test(words_of_a_list),
+	    cmocka_unit_test(ranges_of_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,7 +189,7 @@ arguments_are_bounded(void **state)
 	text[500000] = '\0';
 	v = json_string(text);
 	json_object_set_new(big, "text", v);
-	assert_in_range(session_size(big), 500000, 500100);
+	assert_in_range(rpc_size(big), 500000, 500100);
 	for (i = 0; i < 40; i++)
 		send_call(c, "wait", json_incref(big));
 	while (c->open > 0)
