@@ -44,6 +44,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -54,6 +55,7 @@
 
 #define LOG_WORD "TDMSHIP1"
 #define LOG_STAGE (4u << 20)
+#define SPARE_PIECE (256u << 10)
 
 static_assert(LOG_STAGE > 2 * SHIP_RECORD_MAX, "a record fits the stage");
 
@@ -423,22 +425,40 @@ ship_log_spare_wanted(const struct ship_log *log, char *path, size_t size)
 	return !log->spare && !log->failed;
 }
 
+/* Write one piece of a spare segment to the disk, then leave the disk to
+ * others for as long as that took: what is to be acknowledged meanwhile shall
+ * not wait behind a whole segment. */
+static int
+spare_piece(int fd, size_t n, uint64_t at)
+{
+	static const uint8_t zero[SPARE_PIECE];
+	uint64_t begun = clock_mono(), took;
+	struct timespec pause;
+
+	if (disk_write(fd, zero, n, at) != 0)
+		return -(int)disk_code();
+	sync_file_range(fd, (off_t)at, (off_t)n,
+	    SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+	took = clock_mono() - begun;
+	pause.tv_sec = (time_t)(took / CLOCK_SEC);
+	pause.tv_nsec = (long)(took % CLOCK_SEC) * 1000;
+	nanosleep(&pause, NULL);
+	return 0;
+}
+
 int
 ship_log_spare_make(const char *path, uint64_t size)
 {
-	static const uint8_t zero[65536];
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	uint64_t at;
+	size_t n;
 	int r = 0;
 
 	if (fd < 0)
 		return -ERR_IO;
-	for (at = 0; at < size && r == 0; at += sizeof zero) {
-		size_t n = size - at < sizeof zero ? (size_t)(size - at)
-						   : sizeof zero;
-
-		if (disk_write(fd, zero, n, at) != 0)
-			r = -(int)disk_code();
+	for (at = 0; at < size && r == 0; at += n) {
+		n = size - at < SPARE_PIECE ? (size_t)(size - at) : SPARE_PIECE;
+		r = spare_piece(fd, n, at);
 	}
 	if (r == 0 && fdatasync(fd) != 0)
 		r = -ERR_IO;
