@@ -35,6 +35,7 @@ struct engine {
 	struct raft_barrier barrier;
 	struct raft_transfer transfer;
 	bool changing, pushing, transferring;
+	bool push_again; /* more was decided since the push under way */
 	engine_handed_fn *handed;
 	void *handed_arg;
 };
@@ -346,8 +347,9 @@ engine_on_pushed(struct raft_barrier *req, int status)
 {
 	struct engine *g = req->data;
 
-	(void)status;
 	g->pushing = false;
+	if (status == 0 && g->push_again)
+		engine_push(g);
 }
 
 /* What raft sends with an entry says how far all is decided, and an empty
@@ -355,6 +357,7 @@ engine_on_pushed(struct raft_barrier *req, int status)
 void
 engine_push(struct engine *g)
 {
+	g->push_again = g->pushing;
 	if (g->pushing || g->raft.state != RAFT_LEADER ||
 	    g->raft.configuration.n == 1)
 		return;
