@@ -272,7 +272,10 @@ sg_on_hold_timer(void *arg)
 static void
 sg_on_retry(void *arg)
 {
-	sg_feed_retry(OBJ(arg, sg, SG_MAGIC));
+	struct sg *sg = OBJ(arg, sg, SG_MAGIC);
+
+	if (!role_listeners_retry(&sg->listeners))
+		loop_timer_set(sg->retry, SG_RETRY);
 }
 
 /* How late this timer comes is how long a message waits: the measure of
@@ -329,6 +332,8 @@ sg_start(struct self *self, struct err *e)
 		return -ERR_IO;
 	}
 	self->state_of_role = sg;
+	sg->listeners = (struct role_listeners){
+	    .self = self, .gate = sg, .kind = &sg_listener_kind};
 	sg_keys_init(&sg->keys, self->key_site);
 	sg_route_init(&sg->route, self->owners, self->server);
 	sg_guard_init(&sg->guard);
@@ -372,7 +377,7 @@ sg_on_stop(struct self *self)
 	struct sg *sg = self->state_of_role;
 
 	self->state_of_role = NULL;
-	sg_feed_close(sg);
+	role_listeners_close(&sg->listeners);
 	sip_transport_free(&sg->transport);
 	dgram_close(&sg->inside);
 	loop_timer_free(&sg->hold_timer);
@@ -388,6 +393,14 @@ sg_on_stop(struct self *self)
 	role_stopped(self);
 }
 
+static void
+sg_alarms(struct self *self, json_t *rows)
+{
+	const struct sg *sg = self->state_of_role;
+
+	role_listeners_alarms(&sg->listeners, rows);
+}
+
 const struct role sg_role = {
     .id = ROLE_SG,
     .ops = sg_ops,
@@ -395,6 +408,6 @@ const struct role sg_role = {
     .on_request = sg_on_request,
     .on_owners = sg_on_owners,
     .on_stop = sg_on_stop,
-    .alarms = sg_feed_alarms,
+    .alarms = sg_alarms,
     .rights = RIGHT_DGRAM | RIGHT_STREAM,
 };

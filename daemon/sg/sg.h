@@ -10,7 +10,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/map.h"
 #include "daemon/base/str.h"
-#include "daemon/role/role.h"
+#include "daemon/role/role_listener.h"
 #include "daemon/sip/scan.h"
 #include "daemon/sip/transport.h"
 
@@ -326,27 +326,21 @@ const struct sg_domain *sg_domain_by_host(
 const struct sg_domain *sg_domain_by_realm(
     const struct sg_domains *, struct scan_span realm);
 
+/* ---- what control feeds (sg_listener.c, sg_feed.c) --------------------- */
+
+#define SG_RETRY (5 * CLOCK_SEC) /* of listeners that are not open */
+
 struct sg_listener {
-	struct sg_listener *next;
-	char name[SIP_LISTENER_NAME];
+	struct role_listener fed;
 	enum sip_proto proto;
-	union addr at;
 	char advertised[SG_DOMAIN]; /* host told to phones, "" = the address */
 	char domain[SG_DOMAIN];	    /* default, "" = none */
-	char certificate[64];
-	char *chain;
-	char *key;		   /* PEM, opened */
-	char place[SG_DOMAIN + 8]; /* host:port in Via and Contact */
-	struct sip_listener *sip;  /* NULL: not open */
-	struct err why;		   /* of that, or not as configured */
-	uint64_t wrong;		   /* since then, real clock; 0 = it is right */
-	bool seen;		   /* in this feed */
+	char place[SG_DOMAIN + 8];  /* host:port in Via and Contact */
+	struct sip_listener *sip;   /* NULL: not open */
 };
+extern const struct role_listener_kind sg_listener_kind;
 void sg_feed(struct sg *, json_t *params);
 void sg_feed_domain(struct sg *, json_t *params);
-void sg_feed_close(struct sg *); /* all listeners */
-void sg_feed_retry(struct sg *);
-void sg_feed_alarms(struct self *, json_t *rows);
 
 /* ---- users of flows (sg_flow.c) ---------------------------------------- */
 
@@ -390,15 +384,23 @@ struct sg {
 	struct loop_timer *hold_timer;
 	struct sg_guard guard;
 	struct sg_domains domains;
-	struct sg_listener *listeners;
-	struct loop_timer *retry; /* of listeners that are not open */
-	struct loop_timer *pulse; /* measures how late the loop is */
+	struct role_listeners listeners; /* of struct sg_listener */
+	struct loop_timer *retry;	 /* of listeners that are not open */
+	struct loop_timer *pulse;	 /* measures how late the loop is */
 	uint64_t pulse_due;
 	uint64_t late; /* smoothed, us */
 	struct scan scan;
 	struct splice splice;
 	char out[SG_OUT];
 };
+
+/* The one behind it, or the first; NULL at the end. */
+static inline struct sg_listener *
+sg_listener_next(const struct sg *sg, const struct sg_listener *l)
+{
+	return (struct sg_listener *)(l != NULL ? l->fed.next
+						: sg->listeners.first);
+}
 
 /* One message of the outside being handled. */
 struct sg_in {

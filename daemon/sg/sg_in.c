@@ -228,13 +228,13 @@ static bool
 sg_in_is_here(struct sg_in *in, struct scan_span host)
 {
 	struct scan_span own = in->scan->from.uri.host;
-	const struct sg_listener *l = in->sg->listeners;
+	const struct sg_listener *l = NULL;
 	union addr at;
 	bool literal = addr_nparse(&at, host.p, host.n, 0);
 
-	for (; l != NULL; l = l->next) {
+	while ((l = sg_listener_next(in->sg, l)) != NULL) {
 		if (scan_span_is(host, l->advertised) ||
-		    (literal && addr_same_host(&l->at, &at)))
+		    (literal && addr_same_host(&l->fed.at, &at)))
 			return true;
 	}
 	return in->listener->domain[0] != '\0' && own.n == host.n &&
@@ -245,11 +245,11 @@ sg_in_is_here(struct sg_in *in, struct scan_span host)
 static bool
 sg_in_is_port(const struct sg *sg, unsigned port)
 {
-	const struct sg_listener *l;
+	const struct sg_listener *l = NULL;
 
 	if (port == 0)
 		return true;
-	for (l = sg->listeners; l != NULL; l = l->next) {
+	while ((l = sg_listener_next(sg, l)) != NULL) {
 		if (l->sip != NULL &&
 		    addr_port(sip_listener_address(l->sip)) == port)
 			return true;

@@ -202,30 +202,39 @@ static const struct op_field sg_listener_cols[] = {
 };
 
 static void
+sg_op_put_text(struct op_call *call, const char *col, const char *text)
+{
+	if (text[0] != '\0')
+		op_put(call, col, text);
+}
+
+static void
+sg_op_put_listener(struct op_call *call, const struct sg_listener *l)
+{
+	char at[ADDR_TEXT];
+
+	addr_text(
+	    at, l->sip != NULL ? sip_listener_address(l->sip) : &l->fed.at);
+	sg_op_row(call);
+	op_put(call, "listener", l->fed.name);
+	op_put(call, "transport", sip_proto_name(l->proto));
+	op_put(call, "address", at);
+	sg_op_put_text(call, "told", l->place);
+	sg_op_put_text(call, "domain", l->domain);
+	sg_op_put_text(call, "certificate", l->fed.certificate);
+	op_put_int(call, "connections",
+	    l->sip != NULL ? (int64_t)sip_listener_conns(l->sip) : 0);
+	sg_op_put_text(call, "error", l->fed.why.text);
+}
+
+static void
 sg_op_listeners_run(struct op_call *call)
 {
 	struct sg *sg = sg_op_gate(call);
-	const struct sg_listener *l;
-	char at[ADDR_TEXT];
+	const struct sg_listener *l = NULL;
 
-	for (l = sg->listeners; l != NULL; l = l->next) {
-		addr_text(
-		    at, l->sip != NULL ? sip_listener_address(l->sip) : &l->at);
-		sg_op_row(call);
-		op_put(call, "listener", l->name);
-		op_put(call, "transport", sip_proto_name(l->proto));
-		op_put(call, "address", at);
-		if (l->place[0] != '\0')
-			op_put(call, "told", l->place);
-		if (l->domain[0] != '\0')
-			op_put(call, "domain", l->domain);
-		if (l->certificate[0] != '\0')
-			op_put(call, "certificate", l->certificate);
-		op_put_int(call, "connections",
-		    l->sip != NULL ? (int64_t)sip_listener_conns(l->sip) : 0);
-		if (l->why.code != ERR_NONE)
-			op_put(call, "error", l->why.text);
-	}
+	while ((l = sg_listener_next(sg, l)) != NULL)
+		sg_op_put_listener(call, l);
 	op_finish(call, NULL);
 }
 

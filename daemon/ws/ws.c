@@ -30,7 +30,7 @@ ws_on_tick(void *arg)
 		fatalx("without control");
 	ws_http_tick(ws);
 	ws_sockets_tick(ws, clock_mono());
-	ws_feed_retry(ws);
+	role_listeners_retry(&ws->listeners);
 }
 
 static void
@@ -75,6 +75,8 @@ ws_start(struct self *self, struct err *e)
 	(void)e;
 	ws->magic = WS_MAGIC;
 	ws->self = self;
+	ws->listeners = (struct role_listeners){
+	    .self = self, .gate = ws, .kind = &ws_listener_kind};
 	LIST_INIT(&ws->conns);
 	TAILQ_INIT(&ws->exchanges);
 	TAILQ_INIT(&ws->sockets);
@@ -121,7 +123,8 @@ ws_on_rpc(struct self *self, struct peer *p, struct rpc_request *q,
 	if (q != NULL)
 		rpc_failf(q, ERR_UNKNOWN, "%.64s: no such method", method);
 	else if (p->role == ROLE_CONTROL && strcmp(method, "feed") == 0)
-		ws_feed(ws, params);
+		role_listeners_feed(
+		    &ws->listeners, json_object_get(params, "listeners"));
 	else if (p->role == ROLE_CONTROL && strcmp(method, "session-tell") == 0)
 		ws_work_tell(ws, params);
 }
@@ -133,7 +136,7 @@ ws_on_last(void *arg)
 	struct ws *ws = arg;
 	struct self *self = ws->self;
 
-	ws_feed_close(ws);
+	role_listeners_close(&ws->listeners);
 	ws_http_forget(ws);
 	loop_timer_free(&ws->tick);
 	loop_timer_free(&ws->last);
@@ -159,6 +162,14 @@ ws_on_stop(struct self *self)
 	loop_timer_set(ws->last, ws->nconns > 0 ? WS_LAST : 0);
 }
 
+static void
+ws_alarms(struct self *self, json_t *rows)
+{
+	const struct ws *ws = self->state_of_role;
+
+	role_listeners_alarms(&ws->listeners, rows);
+}
+
 const struct role ws_role = {
     .id = ROLE_WS,
     .start = ws_start,
@@ -166,6 +177,6 @@ const struct role ws_role = {
     .on_unlink = ws_on_unlink,
     .on_request = ws_on_rpc,
     .on_stop = ws_on_stop,
-    .alarms = ws_feed_alarms,
+    .alarms = ws_alarms,
     .rights = RIGHT_STREAM,
 };

@@ -12,7 +12,7 @@
 #include "daemon/base/map.h"
 #include "daemon/base/sock.h"
 #include "daemon/op/op.h"
-#include "daemon/role/role.h"
+#include "daemon/role/role_listener.h"
 #include "daemon/sip/sip_tls.h"
 
 /*
@@ -125,10 +125,11 @@ typedef void ws_opened_fn(
 typedef void ws_reply_fn(
     void *arg, json_t *id, json_t *result, const struct err *, json_t *data);
 typedef void ws_told_fn(void *arg, const char *method, json_t *params);
-/* NULL while control is not linked. opened is called once, later. told (may be
- * NULL) gets what control says unasked, "closed" last. */
-struct ws_work *ws_work_open(struct ws *, const char *bearer, const char *from,
-    bool brief, ws_opened_fn *, ws_told_fn *, void *arg);
+/* NULL, with the reason, while control is not linked. opened is called once,
+ * later. told (may be NULL) gets what control says unasked, "closed" last. */
+struct ws_work *ws_work_open(struct ws *, const char *bearer,
+    const union addr *peer, bool brief, ws_opened_fn *, ws_told_fn *, void *arg,
+    struct err *);
 /* params and id are borrowed and may be NULL. The reply may come at once when
  * control is gone. */
 void ws_work_call(struct ws_work *, const char *method, json_t *params,
@@ -143,22 +144,13 @@ void ws_work_unlink(struct ws *);
 /* ---- ws_http.c: listeners and connections -------------------------------- */
 
 struct ws_listener {
-	struct ws_listener *next;
-	struct ws *ws;
-	char name[33];
-	union addr at;
-	char *chain, *key;   /* PEM */
+	struct role_listener fed;
+	struct ws *ws;	     /* NULL: never opened */
 	struct evhttp *http; /* NULL: not open */
 	struct evconnlistener *door;
 	struct sip_tls *tls;
-	struct err why; /* it is not as configured */
-	uint64_t wrong; /* since, real clock; 0 = all is well */
-	bool seen;
 };
-int ws_listener_open(struct ws_listener *);
-void ws_listener_close(struct ws_listener *);
-/* Another certificate, for handshakes to come. */
-int ws_listener_certify(struct ws_listener *);
+extern const struct role_listener_kind ws_listener_kind;
 
 /* One connection. */
 struct ws_conn {
@@ -203,16 +195,13 @@ void ws_refuse(struct evhttp_request *, int status, const struct err *,
     const char *field, const char *value);
 /* What an error of opening a session is to HTTP. */
 void ws_refuse_open(struct ws *, struct evhttp_request *, const struct err *);
-/* Spend one request of the token; answers it when there is none left. */
+/* Spend one request of the token; false, with the seconds to wait and why, when
+ * there is none left. */
+bool ws_is_within(struct ws *, const char *token, unsigned rate, unsigned *wait,
+    struct err *);
+/* The same; answers it then. */
 bool ws_may_ask(
     struct ws *, struct evhttp_request *, const char *token, unsigned rate);
-
-/* ---- ws_feed.c ----------------------------------------------------------- */
-
-void ws_feed(struct ws *, json_t *params);
-void ws_feed_retry(struct ws *);
-void ws_feed_close(struct ws *);
-void ws_feed_alarms(struct self *, json_t *rows);
 
 /* ---- ws.c ---------------------------------------------------------------- */
 
@@ -226,7 +215,7 @@ struct ws {
 	unsigned magic;
 #define WS_MAGIC 0x77730001u
 	struct self *self;
-	struct ws_listener *listeners;
+	struct role_listeners listeners;
 	struct ws_conns conns;
 	unsigned nconns;
 	struct loop_defer admit;

@@ -56,14 +56,20 @@ ws_http_forget(struct ws *ws)
 
 /* ---- the door ------------------------------------------------------------ */
 
+static struct evconnlistener *
+http_door(struct role_listener *l)
+{
+	return ((struct ws_listener *)l)->door;
+}
+
 void
 ws_http_shut(struct ws *ws)
 {
-	struct ws_listener *l;
+	struct role_listener *l;
 
-	for (l = ws->listeners; l != NULL; l = l->next) {
-		if (l->http != NULL)
-			evconnlistener_disable(l->door);
+	for (l = ws->listeners.first; l != NULL; l = l->next) {
+		if (l->open)
+			evconnlistener_disable(http_door(l));
 	}
 }
 
@@ -71,11 +77,11 @@ ws_http_shut(struct ws *ws)
 static void
 http_open_doors(struct ws *ws)
 {
-	struct ws_listener *l;
+	struct role_listener *l;
 
-	for (l = ws->listeners; l != NULL; l = l->next) {
-		if (l->http != NULL && ws->nconns < WS_CONNS)
-			evconnlistener_enable(l->door);
+	for (l = ws->listeners.first; l != NULL; l = l->next) {
+		if (l->open && ws->nconns < WS_CONNS)
+			evconnlistener_enable(http_door(l));
 	}
 }
 
@@ -231,16 +237,33 @@ ws_http_tick(struct ws *ws)
 
 /* ---- listeners ----------------------------------------------------------- */
 
-int
-ws_listener_certify(struct ws_listener *l)
+static bool
+listener_take(struct role_listener *l, json_t *row, bool *moved)
 {
+	(void)l;
+	(void)moved;
+	return strcmp(role_listener_text(row, "transport"), "https") == 0;
+}
+
+static const char *
+listener_transport(const struct role_listener *l)
+{
+	(void)l;
+	return "https";
+}
+
+/* For handshakes to come. */
+static int
+listener_certify(struct role_listener *fed, struct err *e)
+{
+	struct ws_listener *l = (struct ws_listener *)fed;
 	struct sip_tls *tls;
 
-	if (l->key == NULL)
-		return err_set(&l->why, ERR_INVALID,
+	if (fed->key == NULL)
+		return err_set(e, ERR_INVALID,
 		    "the key of its certificate does not open here");
-	if ((tls = sip_tls_new(l->chain, l->key, &l->why)) == NULL)
-		return -(int)l->why.code;
+	if ((tls = sip_tls_new(fed->chain, fed->key, e)) == NULL)
+		return -(int)e->code;
 	sip_tls_free(&l->tls);
 	l->tls = tls;
 	return 0;
@@ -264,18 +287,21 @@ http_new(struct ws_listener *l)
 	return http;
 }
 
-int
-ws_listener_open(struct ws_listener *l)
+static int
+listener_open(
+    void *gate, struct role_listener *fed, union addr *at, struct err *e)
 {
+	struct ws_listener *l = (struct ws_listener *)fed;
 	struct evhttp_bound_socket *bound;
 	int fd, r;
 
+	l->ws = gate;
 	if (http_index < 0)
 		http_index = SSL_get_ex_new_index(
 		    0, NULL, NULL, NULL, http_on_free);
-	if ((r = ws_listener_certify(l)) != 0)
+	if ((r = listener_certify(fed, e)) != 0)
 		return r;
-	if ((fd = sock_tcp_listen(&l->at, &l->why)) < 0)
+	if ((fd = sock_tcp_listen(at, e)) < 0)
 		return fd;
 	l->http = http_new(l);
 	bound = evhttp_accept_socket_with_handle(l->http, fd);
@@ -283,7 +309,7 @@ ws_listener_open(struct ws_listener *l)
 		close(fd);
 		evhttp_free(l->http);
 		l->http = NULL;
-		return err_set(&l->why, ERR_IO, "cannot be listened on");
+		return err_set(e, ERR_IO, "cannot be listened on");
 	}
 	l->door = evhttp_bound_socket_get_listener(bound);
 	evconnlistener_set_error_cb(l->door, http_on_accept_error);
@@ -291,11 +317,22 @@ ws_listener_open(struct ws_listener *l)
 }
 
 /* Its connections end with it. */
-void
-ws_listener_close(struct ws_listener *l)
+static void
+listener_close(struct role_listener *fed)
 {
+	struct ws_listener *l = (struct ws_listener *)fed;
+
 	if (l->http != NULL)
 		evhttp_free(l->http);
 	l->http = NULL;
 	sip_tls_free(&l->tls);
 }
+
+const struct role_listener_kind ws_listener_kind = {
+    .size = sizeof(struct ws_listener),
+    .take = listener_take,
+    .transport = listener_transport,
+    .open = listener_open,
+    .close = listener_close,
+    .certify = listener_certify,
+};

@@ -95,6 +95,18 @@ ws_refuse_open(struct ws *ws, struct evhttp_request *req, const struct err *e)
 }
 
 bool
+ws_is_within(struct ws *ws, const char *token, unsigned rate, unsigned *wait,
+    struct err *e)
+{
+	if (ws_guard_spend(&ws->guard, token, rate, clock_mono(), wait))
+		return true;
+	ws->count.over_rate++;
+	err_set(e, ERR_BUSY, "more than the %u requests a second of token %s",
+	    rate, token);
+	return false;
+}
+
+bool
 ws_may_ask(
     struct ws *ws, struct evhttp_request *req, const char *token, unsigned rate)
 {
@@ -102,11 +114,8 @@ ws_may_ask(
 	char text[16];
 	struct err e;
 
-	if (ws_guard_spend(&ws->guard, token, rate, clock_mono(), &wait))
+	if (ws_is_within(ws, token, rate, &wait, &e))
 		return true;
-	ws->count.over_rate++;
-	err_set(&e, ERR_BUSY, "more than the %u requests a second of token %s",
-	    rate, token);
 	snprintf(text, sizeof text, "%u", wait);
 	ws_refuse(req, 429, &e, "Retry-After", text);
 	return false;
@@ -128,6 +137,14 @@ exchange_end(struct ws_exchange *x)
 	free(x);
 }
 
+/* Its request is answered. */
+static void
+exchange_over(struct ws_exchange *x)
+{
+	x->req = NULL;
+	exchange_end(x);
+}
+
 void
 ws_request_drop(struct evhttp_request *req)
 {
@@ -144,8 +161,7 @@ exchange_on_close(struct evhttp_connection *conn, void *arg)
 
 	(void)conn;
 	ws_request_drop(x->req);
-	x->req = NULL;
-	exchange_end(x);
+	exchange_over(x);
 }
 
 void
@@ -192,8 +208,7 @@ exchange_answer(struct ws_exchange *x, const struct ws_result *r)
 		    x->req, status, ws_answer_config(x->ws->self->table, r));
 	else
 		request_send_json(x->req, status, ws_answer_envelope(r));
-	x->req = NULL;
-	exchange_end(x);
+	exchange_over(x);
 }
 
 /* All of a batch, or the one request that was no batch. Only notifications
@@ -208,8 +223,7 @@ exchange_answer_rpc(struct ws_exchange *x)
 	else
 		request_send_json(
 		    x->req, 200, json_incref(x->plan.batch ? x->answers : o));
-	x->req = NULL;
-	exchange_end(x);
+	exchange_over(x);
 }
 
 static void exchange_step(struct ws_exchange *x);
@@ -298,12 +312,10 @@ exchange_on_opened(
 		exchange_end(x);
 		ws_refuse_open(ws_conn_of(req)->ws, req, e);
 	} else if (!ws_may_ask(x->ws, req, token, rate)) {
-		x->req = NULL;
-		exchange_end(x);
+		exchange_over(x);
 	} else if (x->plan.form == WS_OPENAPI) {
 		request_send_json(req, 200, json_incref(x->ws->openapi));
-		x->req = NULL;
-		exchange_end(x);
+		exchange_over(x);
 	} else {
 		exchange_step(x);
 	}
@@ -368,7 +380,6 @@ request_begin(struct ws *ws, struct evhttp_request *req, struct ws_plan *plan,
     const char *bearer)
 {
 	struct ws_exchange *x = xcalloc(1, sizeof *x);
-	char from[64], host[ADDR_TEXT];
 	struct err e;
 
 	x->ws = ws;
@@ -376,17 +387,14 @@ request_begin(struct ws *ws, struct evhttp_request *req, struct ws_plan *plan,
 	x->plan = *plan;
 	x->answers = json_array();
 	TAILQ_INSERT_TAIL(&ws->exchanges, x, entry);
-	addr_host(host, &ws_conn_of(req)->peer);
-	snprintf(from, sizeof from, "https %.50s", host);
-	x->work = ws_work_open(
-	    ws, bearer, from, true, exchange_on_opened, NULL, x);
+	x->work = ws_work_open(ws, bearer, &ws_conn_of(req)->peer, true,
+	    exchange_on_opened, NULL, x, &e);
 	if (x->work != NULL) {
 		ws_conn_of(req)->busy = true;
 		evhttp_connection_set_closecb(
 		    evhttp_request_get_connection(req), exchange_on_close, x);
 		return;
 	}
-	err_set(&e, ERR_BUSY, "this server is just starting");
 	exchange_end(x);
 	ws_refuse_open(ws, req, &e);
 }
@@ -437,7 +445,7 @@ request_refuse(struct evhttp_request *req, const struct ws_plan *plan)
 void
 ws_on_request(struct evhttp_request *req, void *listener)
 {
-	struct ws *ws = ((struct ws_listener *)listener)->ws;
+	struct ws *ws = ((const struct ws_listener *)listener)->ws;
 	char *bearer = ws_bearer(req);
 	struct ws_plan plan = {0};
 

@@ -166,24 +166,16 @@ socket_refuse(struct ws_socket *s, json_t *id, const struct err *e)
 	socket_send(s, ws_answer_rpc(&r));
 }
 
-/* Why it is not asked now; ERR_NONE = it is. */
-static enum err_code
+/* May it be asked now? Why not. */
+static bool
 socket_admit(struct ws_socket *s, struct err *e)
 {
 	unsigned wait;
 
-	if (s->open >= WS_OPEN)
-		return (enum err_code) -
-		    err_set(e, ERR_BUSY,
-			"%d requests wait for an answer already", WS_OPEN);
-	if (ws_guard_spend(
-		&s->ws->guard, s->token, s->rate, clock_mono(), &wait))
-		return ERR_NONE;
-	s->ws->count.over_rate++;
-	return (enum err_code) -
-	    err_set(e, ERR_BUSY,
-		"more than the %u requests a second of token %s", s->rate,
-		s->token);
+	if (s->open < WS_OPEN)
+		return ws_is_within(s->ws, s->token, s->rate, &wait, e);
+	err_set(e, ERR_BUSY, "%d requests wait for an answer already", WS_OPEN);
+	return false;
 }
 
 static void
@@ -206,7 +198,7 @@ socket_on_message(void *arg, char *text, size_t n)
 	if (m.params != NULL && !json_is_object(m.params)) {
 		err_set(&e, ERR_INVALID,
 		    "params: expected arguments by their names");
-	} else if (socket_admit(s, &e) == ERR_NONE) {
+	} else if (socket_admit(s, &e)) {
 		s->open++;
 		ws_work_call(
 		    s->work, m.method, m.params, m.id, socket_on_reply);
@@ -333,7 +325,6 @@ void
 ws_socket_open(struct ws *ws, struct evhttp_request *req, const char *bearer)
 {
 	struct ws_socket *s;
-	char from[64], host[ADDR_TEXT];
 	struct err e;
 
 	if (!socket_is_asked(req, &e)) {
@@ -347,13 +338,10 @@ ws_socket_open(struct ws *ws, struct evhttp_request *req, const char *bearer)
 	s->conn = evhttp_request_get_connection(req);
 	s->of = ws_conn_of(req);
 	TAILQ_INSERT_TAIL(&ws->sockets, s, entry);
-	addr_host(host, &s->of->peer);
-	snprintf(from, sizeof from, "https %.50s", host);
-	s->work = ws_work_open(
-	    ws, bearer, from, false, socket_on_opened, socket_on_told, s);
+	s->work = ws_work_open(ws, bearer, &s->of->peer, false,
+	    socket_on_opened, socket_on_told, s, &e);
 	if (s->work == NULL) {
 		socket_free(s);
-		err_set(&e, ERR_BUSY, "this server is just starting");
 		ws_refuse_open(ws, req, &e);
 		return;
 	}

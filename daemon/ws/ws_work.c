@@ -77,13 +77,19 @@ work_on_opened(void *arg, json_t *result, const struct err *e)
 }
 
 struct ws_work *
-ws_work_open(struct ws *ws, const char *bearer, const char *from, bool brief,
-    ws_opened_fn *opened, ws_told_fn *told, void *arg)
+ws_work_open(struct ws *ws, const char *bearer, const union addr *peer,
+    bool brief, ws_opened_fn *opened, ws_told_fn *told, void *arg,
+    struct err *e)
 {
 	struct ws_work *w;
+	char from[64], host[ADDR_TEXT];
 
-	if (ws->control == NULL)
+	if (ws->control == NULL) {
+		err_set(e, ERR_BUSY, "this server is just starting");
 		return NULL;
+	}
+	addr_host(host, peer);
+	snprintf(from, sizeof from, "https %.50s", host);
 	w = xcalloc(1, sizeof *w);
 	w->ws = ws;
 	w->opened = opened;

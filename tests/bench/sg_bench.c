@@ -123,7 +123,7 @@ add_phone_request(struct world *w, struct set *s, unsigned who,
 static void
 add_inside_request(struct world *w, struct set *s, unsigned who)
 {
-	struct sip_flow flow = {.listener = w->sg->listeners->sip};
+	struct sip_flow flow = {.listener = sg_listener_next(w->sg, NULL)->sip};
 	uint8_t bytes[SG_FLOW_BYTES];
 	char out[2048], token[SG_TOKEN], self[ADDR_TEXT];
 
@@ -427,7 +427,7 @@ bench_all(unsigned phones, double seconds)
 	w.port = addr_port(&at);
 	gate_start(&self, &w.self_in);
 	w.sg = self.state_of_role;
-	w.gate_out = *sip_listener_address(w.sg->listeners->sip);
+	w.gate_out = *sip_listener_address(sg_listener_next(w.sg, NULL)->sip);
 	addr_parse(&w.gate_in, "127.0.0.1",
 	    (uint16_t)atoi(strchr(w.sg->inside_text, ':') + 1));
 	sg_seal(&w.sg->keys, SG_INSTANCE, "b2bua-1", 7, token);

@@ -481,7 +481,7 @@ targets_are_told(void **state)
 	p = gate_phone(&g, SIP_TCP);
 	phone_register(&g, p, NULL, 0);
 	snprintf(port, sizeof port, "%u",
-	    addr_port(sip_listener_address(g.sg->listeners->sip)));
+	    addr_port(sip_listener_address(sg_listener_next(g.sg, NULL)->sip)));
 	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		snprintf(call, sizeof call, "t%zu", i);
 		str_copy(uri, sizeof uri, rows[i].uri);

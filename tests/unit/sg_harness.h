@@ -110,9 +110,9 @@ gate_own(struct gate *g, const char *key, const struct phone *p,
 static inline json_t *
 gate_listener(const char *transport, const char *domain)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:i,s:s}", "name", transport,
-	    "instance", "sg/1", "transport", transport, "address", "127.0.0.1",
-	    "port", 0, "domain", domain);
+	return json_pack("{s:s,s:s,s:s,s:i,s:s}", "name", transport,
+	    "transport", transport, "address", "127.0.0.1", "port", 0, "domain",
+	    domain);
 }
 
 /* The private key as ST stores it. */
@@ -200,10 +200,10 @@ gate_init(struct gate *g)
 static inline struct phone *
 gate_phone(struct gate *g, enum sip_proto proto)
 {
-	struct sg_listener *l;
+	struct sg_listener *l = NULL;
 	struct phone *p;
 
-	for (l = g->sg->listeners; l != NULL && l->proto != proto; l = l->next)
+	while ((l = sg_listener_next(g->sg, l)) != NULL && l->proto != proto)
 		;
 	assert_non_null(l);
 	assert_non_null(l->sip);
