@@ -161,9 +161,11 @@ feed_limits(const struct obj *const *objs, sqlite3 *site)
 		return o;
 	obj_get(site, &p, &row, NULL);
 	row.path = p;
-	for (f = p.obj->fields; f->name != NULL; f++)
-		json_object_set_new(
-		    o, f->name, json_integer(obj_value_int(&row, f->name, 0)));
+	for (f = p.obj->fields; f->name != NULL; f++) {
+		if (f->type != &op_type_text)
+			json_object_set_new(o, f->name,
+			    json_integer(obj_value_int(&row, f->name, 0)));
+	}
 	obj_row_fini(&row);
 	return o;
 }

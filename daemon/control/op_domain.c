@@ -320,6 +320,9 @@ const struct op control_op_users = {
 /* ---- show numbers
  * ------------------------------------------------------------------ */
 
+#define NUMBERS_USER "user "
+#define NUMBERS_NUMBER "number "
+
 /* The next part begins in the same kind of rows as this one ends. */
 static bool
 numbers_end(struct op_call *call)
@@ -328,8 +331,8 @@ numbers_end(struct op_call *call)
 	const char *kind = json_string_value(json_object_get(
 	    json_array_get(call->rows, n > 0 ? n - 1 : 0), "kind"));
 
-	return domain_ends(
-	    call, str_equal(kind, "user") ? "user " : "number ", "number");
+	return domain_ends(call,
+	    str_equal(kind, "user") ? NUMBERS_USER : NUMBERS_NUMBER, "number");
 }
 
 static int
@@ -385,7 +388,7 @@ numbers_on_domain(void *arg, sqlite3 *db, const struct err *why)
 	struct op_call *call = arg;
 	struct obj_path users = domain_kind(call, "user"),
 			numbers = domain_kind(call, "number");
-	const char *behind = numbers_after(call, "number ");
+	const char *behind = numbers_after(call, NUMBERS_NUMBER);
 	struct err e;
 	int r = 0;
 
@@ -394,7 +397,7 @@ numbers_on_domain(void *arg, sqlite3 *db, const struct err *why)
 		return;
 	}
 	if (behind == NULL)
-		r = obj_each(db, &users, numbers_after(call, "user "), 0,
+		r = obj_each(db, &users, numbers_after(call, NUMBERS_USER), 0,
 		    numbers_user_row, call, &e);
 	if (r == 0)
 		r = obj_each(db, &numbers, behind, 0, numbers_row, call, &e);
@@ -404,6 +407,14 @@ numbers_on_domain(void *arg, sqlite3 *db, const struct err *why)
 static void
 numbers_run(struct op_call *call)
 {
+	if (op_arg(call, "after") != NULL &&
+	    numbers_after(call, NUMBERS_USER) == NULL &&
+	    numbers_after(call, NUMBERS_NUMBER) == NULL) {
+		op_failf(call, ERR_INVALID,
+		    "after: expected \"user NAME\" or \"number NUMBER\", as "
+		    "the answer before says it");
+		return;
+	}
 	streams_read_domain(control_of(call)->streams, op_arg(call, "domain"),
 	    numbers_on_domain, call);
 }

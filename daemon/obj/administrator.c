@@ -45,16 +45,14 @@ static const struct op_field fields[] = {
 	.choices = obj_on_off,
 	.def = "on",
 	.brief = "off: may not use the console"},
-    {.name = "description",
-	.type = &op_type_text,
-	.max = 200,
-	.brief = "note for operators"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
 const struct obj obj_administrator = {
     .name = "administrator",
     .place = OBJ_SITE,
+    .layer = OBJ_STRUCTURE,
     .key = {.name = "administrator",
 	.type = &op_type_login,
 	.brief = "their login name on the servers"},

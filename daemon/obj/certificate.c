@@ -16,16 +16,14 @@ static const struct op_field fields[] = {
 	.min = 1,
 	.max = 16000,
 	.brief = "private key in PEM, without a passphrase"},
-    {.name = "description",
-	.type = &op_type_text,
-	.max = 200,
-	.brief = "note for operators"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
 const struct obj obj_certificate = {
     .name = "certificate",
     .place = OBJ_SITE,
+    .layer = OBJ_INFRASTRUCTURE,
     .key = {.name = "certificate",
 	.type = &op_type_name,
 	.brief = "name of the certificate"},

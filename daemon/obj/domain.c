@@ -24,16 +24,14 @@ static const struct op_field fields[] = {
 	.choices = states,
 	.def = "on",
 	.brief = "suspended: no registrations, no calls"},
-    {.name = "description",
-	.type = &op_type_text,
-	.max = 200,
-	.brief = "note for operators"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
 const struct obj obj_domain = {
     .name = "domain",
     .place = OBJ_ROOT,
+    .layer = OBJ_DATA,
     .key = {.name = "domain",
 	.type = &op_type_domain,
 	.brief = "name of the domain"},

@@ -24,12 +24,14 @@ static const struct op_field fields[] = {
 	.max = 604800,
 	.def = "300",
 	.brief = "how long a banned address is dropped"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
 const struct obj obj_gate = {
     .name = "gate",
     .place = OBJ_SITE,
+    .layer = OBJ_STRUCTURE,
     .key = {.name = "gate",
 	.type = &op_type_choice,
 	.choices = keys,

@@ -38,10 +38,7 @@ static const struct op_field fields[] = {
 	.type = &op_type_ref,
 	.ref = "certificate",
 	.brief = "certificate shown over tls, wss or https"},
-    {.name = "description",
-	.type = &op_type_text,
-	.max = 200,
-	.brief = "note for operators"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
@@ -86,15 +83,16 @@ const struct obj obj_listener = {
     .name = "listener",
     .parent = &obj_server,
     .place = OBJ_SITE,
+    .layer = OBJ_INFRASTRUCTURE,
     .key = {.name = "listener",
 	.type = &op_type_name,
 	.brief = "name of the listener"},
     .brief = "an outside address where phones or programs are met",
     .about =
 	"A gate (sg) listens there for SIP, or with transport https an "
-	"instance of ws for programs, see tandem-api(7). advertised is the host that "
-	"phones are told when the gate stands behind NAT or listens on "
-	"all addresses. domain names the domain of phones that write an "
+	"instance of ws for programs, see tandem-api(7). advertised is the "
+	"host that phones are told when the gate stands behind NAT or listens "
+	"on all addresses. domain names the domain of phones that write an "
 	"IP address in place of a domain; without it they are refused. "
 	"What such a phone dials at the host it calls itself by is a "
 	"number of its domain.",

@@ -15,10 +15,7 @@ static const struct op_field fields[] = {
 	.type = &op_type_choice,
 	.choices = services,
 	.brief = "what answers: echo returns the caller's audio"},
-    {.name = "description",
-	.type = &op_type_text,
-	.max = 200,
-	.brief = "note for operators"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
@@ -41,6 +38,7 @@ const struct obj obj_number = {
     .name = "number",
     .parent = &obj_domain,
     .place = OBJ_DOMAIN,
+    .layer = OBJ_DATA,
     .space = "number",
     .key = {.name = "number",
 	.type = &op_type_number,

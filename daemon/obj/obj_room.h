@@ -8,6 +8,13 @@ extern const struct obj obj_server, obj_role, obj_listener, obj_certificate;
 extern const struct obj obj_site, obj_gate, obj_domain, obj_user, obj_number;
 extern const struct obj obj_administrator, obj_token;
 
+/* The last field of every object; what `annotate` sets. */
+#define OBJ_DESCRIPTION                                                   \
+	{                                                                 \
+		.name = "description", .type = &op_type_text, .max = 200, \
+		.brief = "note for operators"                             \
+	}
+
 /* obj.c: choices of a field `state`. */
 extern const char *const obj_on_off[];
 

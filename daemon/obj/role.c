@@ -19,6 +19,7 @@ static const struct op_field fields[] = {
 	.max = 1000,
 	.def = "100",
 	.brief = "share of the work among the servers; of b2bua"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
@@ -26,6 +27,7 @@ const struct obj obj_role = {
     .name = "role",
     .parent = &obj_server,
     .place = OBJ_SITE,
+    .layer = OBJ_STRUCTURE,
     .key = {.name = "role",
 	.type = &op_type_choice,
 	.choices = roles,

@@ -33,10 +33,7 @@ static const struct op_field fields[] = {
 	.type = &op_type_ports,
 	.def = "30000-39999",
 	.brief = "ports of its media gates"},
-    {.name = "description",
-	.type = &op_type_text,
-	.max = 200,
-	.brief = "note for operators"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
@@ -92,6 +89,7 @@ server_check(const struct obj_row *row, struct err *e)
 const struct obj obj_server = {
     .name = "server",
     .place = OBJ_SITE,
+    .layer = OBJ_INFRASTRUCTURE,
     .key = {.name = "server",
 	.type = &op_type_name,
 	.brief = "name of the server"},

@@ -12,12 +12,14 @@ static const struct op_field fields[] = {
 	.choices = preferences,
 	.def = "consistency",
 	.brief = "what two servers without a witness do without the other"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
 const struct obj obj_site = {
     .name = "site",
     .place = OBJ_SITE,
+    .layer = OBJ_INFRASTRUCTURE,
     .key = {.name = "site",
 	.type = &op_type_choice,
 	.choices = keys,

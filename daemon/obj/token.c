@@ -44,16 +44,14 @@ static const struct op_field fields[] = {
 	.choices = obj_on_off,
 	.def = "on",
 	.brief = "off: refused"},
-    {.name = "description",
-	.type = &op_type_text,
-	.max = 200,
-	.brief = "note for operators"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
 const struct obj obj_token = {
     .name = "token",
     .place = OBJ_SITE,
+    .layer = OBJ_STRUCTURE,
     .key = {.name = "token",
 	.type = &op_type_name,
 	.brief = "name of the token"},

@@ -32,10 +32,7 @@ static const struct op_field fields[] = {
 	.max = 180,
 	.def = "30",
 	.brief = "how long a call rings before it is given up"},
-    {.name = "description",
-	.type = &op_type_text,
-	.max = 200,
-	.brief = "note for operators"},
+    OBJ_DESCRIPTION,
     {0},
 };
 
@@ -43,6 +40,7 @@ const struct obj obj_user = {
     .name = "user",
     .parent = &obj_domain,
     .place = OBJ_DOMAIN,
+    .layer = OBJ_DATA,
     .space = "number",
     .key = {.name = "user",
 	.type = &op_type_number,

@@ -138,6 +138,13 @@ enum obj_place {
 	OBJ_DOMAIN /* domain/<id>: everything of one domain */
 };
 
+/* The layer an object belongs to (DESIGN section 3): what is changed together
+ * can be committed layer by layer. */
+enum obj_layer { OBJ_ANY_LAYER, OBJ_INFRASTRUCTURE, OBJ_STRUCTURE, OBJ_DATA };
+#define OBJ_LAYERS 4
+/* By that number; the first is "". */
+extern const char *const obj_layer_words[OBJ_LAYERS + 1];
+
 struct obj_row;
 
 /* What daemon/obj declares, and what the console receives of it. */
@@ -145,6 +152,7 @@ struct obj {
 	const char *name;	  /* path keyword and table name: "user" */
 	const struct obj *parent; /* NULL at the top */
 	enum obj_place place;
+	enum obj_layer layer;
 	struct op_field
 	    key; /* its name is the column's; types without spaces */
 	const char *brief;

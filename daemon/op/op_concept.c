@@ -71,8 +71,13 @@ const struct op_concept op_concepts[] = {
     {"candidate",
 	"A configuration in the making, of one session. set and delete change "
 	"it, compare tells how it differs from what runs, commit makes it "
-	"run, wholly or not at all. That of a prompt outlives its "
-	"connection."},
+	"run, wholly or not at all, all of it or one layer. That of a prompt "
+	"outlives its connection."},
+    {"layer",
+	"What changes together: the infrastructure is machines, their "
+	"addresses and certificates; the structure what runs where, and who "
+	"runs it; the data are domains and what is in them. "
+	"tandem-objects(5) says of each object of which it is."},
     {"revision",
 	"The number of a commit. rollback makes a candidate that leads back "
 	"to one of the last 500."},

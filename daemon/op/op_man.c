@@ -204,13 +204,19 @@ man_head(struct man *p, const char *name, int section, const char *brief)
 	buf_str(&p->b, "\n.Sh DESCRIPTION\n");
 }
 
-/* Another page to read; they come in their order. */
+/* Other pages to read, "tandem(1) tandemd(8)"; they come in their order. */
 static void
-man_see(struct man *p, const char *name, int section)
+man_see(struct man *p, const char *pages)
 {
-	buf_fmt(&p->b, "%s.Xr %s %d", p->referred ? " ,\n" : ".Sh SEE ALSO\n",
-	    name, section);
-	p->referred = true;
+	const char *open;
+
+	for (; (open = strchr(pages, '(')) != NULL;
+	     pages = open + strcspn(open, " "), pages += *pages == ' ') {
+		buf_fmt(&p->b, "%s.Xr %.*s %c",
+		    p->referred ? " ,\n" : ".Sh SEE ALSO\n",
+		    (int)(open - pages), pages, open[1]);
+		p->referred = true;
+	}
 }
 
 static void
@@ -305,13 +311,10 @@ man_verb(struct man *p, const struct op *first)
 		op_page_op(
 		    &man_style, first, !op_page_is_own(p->m, first), &p->b);
 	}
-	man_see(p, "tandem", 1);
+	man_see(p, "tandem(1)");
 	if (path)
-		man_see(p, "tandem-objects", 5);
-	man_see(p, "tandem", 7);
-	man_see(p, "tandem-admin", 7);
-	man_see(p, "tandem-grammar", 7);
-	man_see(p, "tandem-ops", 7);
+		man_see(p, "tandem-objects(5)");
+	man_see(p, "tandem(7) tandem-admin(7) tandem-grammar(7) tandem-ops(7)");
 	man_done(p, name, 1);
 	return next;
 }
@@ -336,13 +339,9 @@ man_objects(struct man *p)
 		buf_char(&p->b, '\n');
 		op_page_obj(&man_style, *o, &p->b);
 	}
-	man_see(p, "tandem", 1);
-	man_see(p, "tandem-commit", 1);
-	man_see(p, "tandem-delete", 1);
-	man_see(p, "tandem-set", 1);
-	man_see(p, "tandem-show", 1);
-	man_see(p, "tandem", 7);
-	man_see(p, "tandem-grammar", 7);
+	man_see(p,
+	    "tandem(1) tandem-commit(1) tandem-delete(1) tandem-set(1) "
+	    "tandem-show(1) tandem(7) tandem-grammar(7)");
 	man_done(p, "tandem-objects", 5);
 }
 
@@ -362,9 +361,7 @@ man_filters(struct man *p)
 	while (
 	    (op = op_after(p->m->filters, op != NULL ? op->name : "")) != NULL)
 		man_op(p, op, false);
-	man_see(p, "tandem", 1);
-	man_see(p, "tandem-grammar", 7);
-	man_see(p, "tandem-ops", 7);
+	man_see(p, "tandem(1) tandem-grammar(7) tandem-ops(7)");
 	man_done(p, "tandem-filters", 7);
 }
 
@@ -372,7 +369,7 @@ static void
 man_index(struct man *p)
 {
 	const struct op *op = NULL;
-	char name[MAN_NAME], last[MAN_NAME] = "";
+	char name[MAN_NAME], last[MAN_NAME] = "", page[MAN_NAME + 4];
 
 	man_head(p, "tandem-ops", 7, "index of operations and objects");
 	man_fill(&p->b,
@@ -384,20 +381,19 @@ man_index(struct man *p)
 	    "tandem(7).",
 	    false);
 	op_page_index(&man_style, p->m, &p->b);
-	man_see(p, "tandem", 1);
+	man_see(p, "tandem(1)");
 	while (
 	    (op = op_after(p->m->table, op != NULL ? op->name : "")) != NULL) {
 		man_verb_name(op, name);
-		if (strcmp(name, last) != 0)
-			man_see(p, name, 1);
+		if (strcmp(name, last) != 0) {
+			snprintf(page, sizeof page, "%s(1)", name);
+			man_see(p, page);
+		}
 		str_copy(last, sizeof last, name);
 	}
-	man_see(p, "tandem-objects", 5);
-	man_see(p, "tandem", 7);
-	man_see(p, "tandem-admin", 7);
-	man_see(p, "tandem-filters", 7);
-	man_see(p, "tandem-grammar", 7);
-	man_see(p, "tandemd", 8);
+	man_see(p,
+	    "tandem-objects(5) tandem(7) tandem-admin(7) tandem-filters(7) "
+	    "tandem-grammar(7) tandemd(8)");
 	man_done(p, "tandem-ops", 7);
 }
 
@@ -422,10 +418,7 @@ man_words(struct man *p)
 	    "programs in tandem-api(7). How it is built tell "
 	    "tandem-arch(7) and tandem-wal(5); tandem-lab(7) tries it out.",
 	    false);
-	man_see(p, "tandem", 1);
-	man_see(p, "tandem-objects", 5);
-	man_see(p, "tandem-ops", 7);
-	man_see(p, "tandemd", 8);
+	man_see(p, "tandem(1) tandem-objects(5) tandem-ops(7) tandemd(8)");
 	man_done(p, "tandem", 7);
 }
 

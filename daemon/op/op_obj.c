@@ -23,6 +23,13 @@ op_objects(void)
 	return op_objs;
 }
 
+const char *const obj_layer_words[OBJ_LAYERS + 1] = {
+    [OBJ_ANY_LAYER] = "",
+    [OBJ_INFRASTRUCTURE] = "infrastructure",
+    [OBJ_STRUCTURE] = "structure",
+    [OBJ_DATA] = "data",
+};
+
 const struct obj *
 obj_find(
     const struct obj *const *objs, const struct obj *parent, const char *name)

@@ -265,6 +265,18 @@ page_path(const struct obj *o, struct buf *text)
 	buf_fmt(text, "%s <%s>", o->name, o->key.name);
 }
 
+/* What a server of an older release says has none. */
+static void
+page_layer(const struct op_style *s, const struct obj *o, struct buf *b)
+{
+	char text[64];
+
+	if (o->layer == OBJ_ANY_LAYER)
+		return;
+	snprintf(text, sizeof text, "Layer: %s.", obj_layer_words[o->layer]);
+	s->par(b, text);
+}
+
 void
 op_page_obj(const struct op_style *s, const struct obj *o, struct buf *b)
 {
@@ -277,6 +289,7 @@ op_page_obj(const struct op_style *s, const struct obj *o, struct buf *b)
 	op_page_brief(s, o->brief, b);
 	if (o->about != NULL)
 		s->par(b, o->about);
+	page_layer(s, o, b);
 	page_fields(s, "Key:", key, true, b);
 	page_fields(s, "Fields:", o->fields, true, b);
 	if (o->example != NULL)

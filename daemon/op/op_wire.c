@@ -5,8 +5,8 @@
  *
  *   {"ops":  [{"name", "kind", "access", "limit", "where", "brief", "about",
  *              "example", "args": [field], "cols": [field]}],
- *    "objs": [{"name", "parent", "place", "key": field, "brief", "about",
- *              "example", "space", "fields": [field]}]}
+ *    "objs": [{"name", "parent", "place", "layer", "key": field, "brief",
+ *              "about", "example", "space", "fields": [field]}]}
  *   field:   {"name", "type", "brief", "flags": [word], "default",
  *             "min", "max", "choices": [word], "ref"}
  *
@@ -136,6 +136,7 @@ op_encode_obj(const struct obj *obj)
 	op_put_text(o, "name", obj->name);
 	op_put_text(o, "parent", obj->parent ? obj->parent->name : NULL);
 	op_put_text(o, "place", obj_places[obj->place]);
+	op_put_text(o, "layer", obj_layer_words[obj->layer]);
 	json_object_set_new(o, "key", op_encode_field(&obj->key));
 	op_put_text(o, "brief", obj->brief);
 	op_put_text(o, "about", obj->about);
@@ -458,6 +459,8 @@ op_decode_obj(struct op_decode *d, json_t *o, const struct obj **objs, size_t n,
 	if (obj->fields == NULL)
 		obj->fields = none;
 	obj->place = (enum obj_place)op_take_word(o, "place", obj_places, 3);
+	obj->layer = (enum obj_layer)op_take_word(
+	    o, "layer", obj_layer_words, OBJ_LAYERS);
 	return 0;
 }
 

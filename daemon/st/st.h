@@ -108,6 +108,9 @@ int st_cand_forget(
 /* Forget the whole candidate; *n (may be NULL) = rows dropped. */
 int st_cand_drop(
     struct st_cand *, const char *session, int64_t *n, struct err *);
+/* What a commit of the layer has carried out is forgotten; the rest stays. */
+int st_cand_done(struct st_cand *, const struct obj *const *objs,
+    const char *session, enum obj_layer, struct err *);
 
 /*
  * The domain that was resolved last: edits come by the thousand for one. It
@@ -174,6 +177,11 @@ int st_draft_schedule(struct st_cand *, struct st_draft *d, struct err *);
 int st_draft_failed(sqlite3 *commit, const char *session, const char *words,
     uint64_t now, struct err *);
 
+/* ---- st_exclusive.c: one session alone may commit ------------------------ */
+
+/* The session is over, or wants it no more. */
+int st_exclusive_leave(sqlite3 *commit, const char *session, struct err *);
+
 /* ---- st_view.c: where the rows of an object are ------------------------- */
 
 struct st_view {
@@ -235,6 +243,7 @@ struct st_editor {
 	const char *session;
 	int64_t rev;   /* of the running configuration */
 	bool internal; /* may set internal fields */
+	bool there;    /* makes no object: -ERR_ABSENT when there is none */
 };
 
 /* values: field -> canonical text or null. Wholly taken or wholly refused. */
@@ -295,10 +304,10 @@ struct st_touch {
  * wants. -ERR_CONFLICT when running has changed under it on the same paths:
  * words of the first, and a row for each in conflicts {path, field, base,
  * theirs, yours, operator, time, rev}, secrets masked. conflicts NULL = the
- * candidate wins (compare, show).
+ * candidate wins (compare, show). Of one layer, or of all.
  */
-int st_merge(const struct st_view *, const char *session, struct st_changes *,
-    json_t *conflicts, struct err *);
+int st_merge(const struct st_view *, const char *session, enum obj_layer,
+    struct st_changes *, json_t *conflicts, struct err *);
 
 /* ---- st_update.c: a candidate after a conflict ----------------------------
  */
@@ -495,6 +504,11 @@ void st_hold_close(struct st_hold **);
 /* Fail every hold whose fn has not been called yet. */
 void st_holds_fail(struct st *, const struct err *);
 
+/* The session is one of a server that is down: it cannot tell that it ends. */
+bool st_session_is_orphan(const struct st *, const char *session);
+/* -ERR_CONFLICT when another session alone may commit (st_exclusive.c). */
+int st_exclusive_check(struct st *, const char *session, struct err *);
+
 /* ---- st_gate.c: who may go on now -----------------------------------------
  */
 
@@ -521,6 +535,8 @@ struct st_job {
 	char session[OP_SESSION];
 	struct op_who who; /* who asked; zero: the system */
 	enum st_task { ST_TASK_COMMIT, ST_TASK_CHECK, ST_TASK_COMPARE } task;
+	enum obj_layer
+	    layer; /* of which it is; the rest of the candidate stays */
 	struct st_revision rev;
 	int64_t minutes; /* then it must be confirmed; 0 = it need not */
 	uint64_t until;	 /* the same as a time, once decided */

@@ -16,6 +16,7 @@ enum cand_stmt {
 	CAND_VALUE,
 	CAND_PUT,
 	CAND_FORGET,
+	CAND_FORGET_ONE,
 	CAND_DROP,
 	CAND_DROP_DRAFT,
 	CAND_KEEP,
@@ -35,6 +36,8 @@ static const char *const cand_sql[CAND_STMTS] = {
     /* what is below begins with the path and a space; '!' is its successor */
     [CAND_FORGET] = "DELETE FROM candidate WHERE session = ?1 AND "
 		    "(path = ?2 OR (path > ?2 || ' ' AND path < ?2 || '!'))",
+    [CAND_FORGET_ONE] =
+	"DELETE FROM candidate WHERE session = ?1 AND path = ?2",
     [CAND_DROP] = "DELETE FROM candidate WHERE session = ?1",
     [CAND_DROP_DRAFT] = "DELETE FROM draft WHERE session = ?1",
     [CAND_KEEP] = "INSERT INTO draft(session, operator, source, started) "
@@ -262,4 +265,35 @@ st_cand_list(struct st_cand *c, const char *session, struct pool *p,
 		pool_own(p, free, all);
 	*list = all;
 	return r == SQLITE_DONE ? 0 : st_sql_fail(c->db, e, "candidate");
+}
+
+int
+st_cand_done(struct st_cand *c, const struct obj *const *objs,
+    const char *session, enum obj_layer layer, struct err *e)
+{
+	struct pool *pool;
+	struct st_entry *list;
+	struct obj_path p;
+	size_t n, i, left = 0;
+	int r;
+
+	if (layer == OBJ_ANY_LAYER)
+		return st_cand_drop(c, session, NULL, e);
+	pool = pool_new();
+	c->session[0] = '\0';
+	r = st_cand_list(c, session, pool, &list, &n, e);
+	for (i = 0; r == 0 && i < n; i++) {
+		if (i > 0 && list[i].path == list[i - 1].path)
+			continue;
+		if (obj_path_parse(objs, list[i].path, &p, NULL) != 0 ||
+		    p.obj->layer != layer)
+			left++;
+		else
+			r = st_stmt_run(c->stmt[CAND_FORGET_ONE], e, "ss",
+			    session, list[i].path);
+	}
+	pool_free(&pool);
+	if (r == 0 && left == 0)
+		r = st_cand_drop(c, session, NULL, e);
+	return r;
 }

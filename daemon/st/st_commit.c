@@ -331,6 +331,13 @@ job_write_confirm(struct st_job *j, sqlite3 *db, struct err *e)
 	return st_confirm_add(db, &c, e);
 }
 
+static int
+job_done_with(struct st_job *j, struct err *e)
+{
+	return st_cand_done(
+	    j->st->view.cand, j->st->cfg.objs, j->session, j->layer, e);
+}
+
 /* Decision and end of the candidate are one transaction. */
 static int
 job_write_decision(struct st_job *j, struct stream *commit, struct err *e)
@@ -345,7 +352,7 @@ job_write_decision(struct st_job *j, struct stream *commit, struct err *e)
 	if (r == 0)
 		r = job_write_confirm(j, db, e);
 	if (r == 0)
-		r = st_cand_drop(j->st->view.cand, j->session, NULL, e);
+		r = job_done_with(j, e);
 	if (r != 0) {
 		stream_mark_undo(commit, NULL);
 		return r;
@@ -382,7 +389,7 @@ job_nothing(struct st_job *j, struct err *e)
 
 	if (r == 0 && j->undoes != 0)
 		r = st_confirm_end(stream_db(commit), j->undoes, e);
-	return r != 0 ? r : st_cand_drop(j->st->view.cand, j->session, NULL, e);
+	return r != 0 ? r : job_done_with(j, e);
 }
 
 /* What the task wants done with the change set; 1 = the job goes on. */
@@ -394,6 +401,8 @@ job_carry(struct st_job *j, struct err *e)
 	if (j->task == ST_TASK_COMPARE)
 		return 0;
 	r = st_right_changes(j->st->cfg.objs, &j->who, &j->changes, e);
+	if (r == 0 && j->who.name[0] != '\0')
+		r = st_exclusive_check(j->st, j->session, e);
 	if (r != 0)
 		return r;
 	if (j->changes.n == 0)
@@ -438,7 +447,7 @@ job_on_open(void *arg, const struct err *why)
 		job_finish(j, &e);
 		return;
 	}
-	r = st_merge(&j->st->view, j->session, &j->changes,
+	r = st_merge(&j->st->view, j->session, j->layer, &j->changes,
 	    j->task != ST_TASK_COMPARE ? j->told : NULL, &e);
 	if (r == 0)
 		r = job_carry(j, &e);

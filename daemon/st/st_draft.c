@@ -112,7 +112,10 @@ st_draft_leave(
 {
 	sqlite3 *db = st_cand_db(c);
 	struct st_draft d;
+	int r = st_exclusive_leave(db, session, e);
 
+	if (r != 0)
+		return r;
 	if (st_draft_get(db, session, &d) != 0 || d.changes == 0)
 		return st_cand_drop(c, session, NULL, e);
 	return st_sql_run(db, e,
@@ -154,7 +157,7 @@ static const char draft_sessions[] =
     "SELECT (SELECT min(session) FROM candidate WHERE session > s.name) "
     "FROM s WHERE s.name IS NOT NULL) "
     "SELECT name FROM s WHERE name IS NOT NULL "
-    "UNION SELECT session FROM draft";
+    "UNION SELECT session FROM draft UNION SELECT session FROM exclusive";
 
 int
 st_draft_sessions(struct st_cand *c, const char *server, json_t *sessions,

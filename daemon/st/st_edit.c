@@ -25,6 +25,16 @@ struct edit {
 	bool anew; /* made by this candidate: no running value counts */
 };
 
+/* There must be one, as the candidate has it. */
+static int
+edit_expect(const struct edit *ed, struct err *e)
+{
+	return ed->before.intent == ST_DELETE ||
+		(ed->before.intent == ST_NONE && !ed->exists)
+	    ? err_set(e, ERR_ABSENT, "there is no %s", ed->text)
+	    : 0;
+}
+
 /* Look at both sides of the object before anything is written. */
 static int
 edit_begin(struct edit *ed, const struct st_editor *by,
@@ -46,7 +56,7 @@ edit_begin(struct edit *ed, const struct st_editor *by,
 	r = st_cand_object(v->cand, by->session, ed->text, &ed->before, e);
 	ed->anew = ed->before.intent == ST_REPLACE ||
 	    ed->before.intent == ST_DELETE || !ed->exists;
-	return r;
+	return r == 0 && by->there ? edit_expect(ed, e) : r;
 }
 
 static void
@@ -223,11 +233,10 @@ edit_delete_object(struct edit *ed, struct err *e)
 {
 	const struct st_editor *by = ed->ed;
 	enum st_intent was = ed->before.intent;
-	int r;
+	int r = edit_expect(ed, e);
 
-	if (was == ST_DELETE || (was == ST_NONE && !ed->exists))
-		return err_set(e, ERR_ABSENT, "there is no %s", ed->text);
-	r = st_cand_forget(by->view->cand, by->session, ed->text, e);
+	if (r == 0)
+		r = st_cand_forget(by->view->cand, by->session, ed->text, e);
 	if (r != 0 || !(ed->exists || ed->before.existed))
 		return r;
 	return st_cand_intend(by->view->cand, by->session, ed->text, ST_DELETE,
@@ -261,9 +270,7 @@ st_edit_delete(const struct st_editor *by, const struct obj_path *p,
 	if (r == 0 && json_array_size(fields) == 0) {
 		r = edit_delete_object(&ed, e);
 	} else if (r == 0) {
-		if (ed.before.intent == ST_DELETE ||
-		    (ed.before.intent == ST_NONE && !ed.exists))
-			r = err_set(e, ERR_ABSENT, "there is no %s", ed.text);
+		r = edit_expect(&ed, e);
 		json_array_foreach (fields, i, name) {
 			if (r == 0)
 				r = edit_delete_field(

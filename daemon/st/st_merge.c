@@ -17,6 +17,7 @@
 struct merge {
 	const struct st_view *view;
 	const char *session;
+	enum obj_layer layer;
 	struct st_changes *out;
 	json_t *conflicts; /* NULL = the candidate wins */
 	size_t nconflicts;
@@ -32,7 +33,8 @@ struct merge_group {
 	struct obj_path path;
 	struct st_place at;
 	struct obj_row row;
-	bool exists, existed, replace, remove, lost;
+	bool exists, existed, replace, remove;
+	bool apart; /* of another layer, or its domain is gone */
 };
 
 /* ---- conflicts ---------------------------------------------------------- */
@@ -280,7 +282,6 @@ merge_lost(struct merge *m, struct merge_group *g)
 	struct obj_path domain;
 	char path[OBJ_PATH];
 
-	g->lost = true;
 	if (m->again)
 		return;
 	st_domain_path(m->view->objs, g->path.key[0], &domain);
@@ -295,10 +296,14 @@ merge_look(struct merge *m, struct merge_group *g, struct err *e)
 	int r;
 
 	r = obj_path_parse(m->view->objs, g->self->path, &g->path, e);
+	g->apart = r == 0 && m->layer != OBJ_ANY_LAYER &&
+	    g->path.obj->layer != m->layer;
+	if (g->apart)
+		return 0;
 	if (r == 0)
 		r = st_view_locate(m->view, m->session, &g->path, &g->at, e);
 	if (r == -ERR_ABSENT) { /* a commit tells it, a comparison goes on */
-		g->lost = true;
+		g->apart = true;
 		if (m->conflicts != NULL)
 			merge_lost(m, g);
 		return 0;
@@ -341,7 +346,7 @@ merge_walk(struct merge *m, const struct st_entry *list, size_t n,
 
 	while (r == 0 && at < n) {
 		at += merge_group(list, n, at, &g);
-		if ((r = merge_look(m, &g, e)) == 0 && !g.lost)
+		if ((r = merge_look(m, &g, e)) == 0 && !g.apart)
 			r = fn(m, &g, e);
 		if (g.exists)
 			obj_row_fini(&g.row);
@@ -350,10 +355,10 @@ merge_walk(struct merge *m, const struct st_entry *list, size_t n,
 }
 
 int
-st_merge(const struct st_view *v, const char *session, struct st_changes *out,
-    json_t *conflicts, struct err *e)
+st_merge(const struct st_view *v, const char *session, enum obj_layer layer,
+    struct st_changes *out, json_t *conflicts, struct err *e)
 {
-	struct merge m = {v, session, out, .conflicts = conflicts};
+	struct merge m = {v, session, layer, out, .conflicts = conflicts};
 	struct pool *pool = pool_new();
 	struct st_entry *list;
 	size_t n;

@@ -4,6 +4,7 @@
 
 #include "st_op.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/str.h"
 
 const char *const st_change_words[] = {"+", "~", "-", NULL};
 
@@ -57,6 +58,19 @@ st_op_candidate_empty(struct st *st, const struct op_call *call, struct err *e)
 		r = err_set(e, ERR_REFUSED,
 		    "the candidate has changes: commit or discard them first");
 	return r;
+}
+
+enum obj_layer
+st_op_layer(const struct op_call *call)
+{
+	const char *word = op_arg(call, "layer");
+	int i;
+
+	for (i = OBJ_LAYERS - 1; i > 0; i--) {
+		if (str_equal(word, obj_layer_words[i]))
+			break;
+	}
+	return (enum obj_layer)i;
 }
 
 /* The first line of many, and how much there is. */

@@ -6,7 +6,7 @@
 
 /* What the files with operations share. */
 
-extern const struct op st_op_set, st_op_delete, st_op_commit;
+extern const struct op st_op_set, st_op_delete, st_op_annotate, st_op_commit;
 
 /* ---- st_op.c --------------------------------------------------------------
  */
@@ -20,6 +20,16 @@ struct stream *st_op_commit_stream(struct st *);
 int st_op_keep(struct st *, const struct op_call *, struct err *);
 /* Only an empty candidate can become a way back. -ERR_REFUSED. */
 int st_op_candidate_empty(struct st *, const struct op_call *, struct err *);
+/* The layer that a call is of: its argument "layer". */
+enum obj_layer st_op_layer(const struct op_call *);
+/* That argument. */
+#define ST_OP_LAYER                                             \
+	{                                                       \
+		.name = "layer", .type = &op_type_choice,       \
+		.choices = obj_layer_words + 1,                 \
+		.brief = "only what the candidate has of this " \
+			 "layer; tandem-objects(5)"             \
+	}
 /* A row of a change set, secrets masked: change, path, field, old, new. */
 void st_op_put_change(struct op_call *, const struct st_change *);
 extern const char *const st_change_words[]; /* + ~ - */

@@ -13,17 +13,15 @@
 enum { CANDIDATE_OPEN, CANDIDATE_LEFT, CANDIDATE_WAITS };
 static const char *const candidate_words[] = {"open", "left", "waits", NULL};
 
-/* The server of a session is gone: it cannot tell that the session is. */
-static bool
-candidate_is_orphan(const struct st *st, const struct st_draft *d)
+bool
+st_session_is_orphan(const struct st *st, const char *session)
 {
-	const char *dot = strrchr(d->session, '.');
+	const char *dot = strrchr(session, '.');
 	char server[40];
 	struct owner o;
 
 	if (dot == NULL ||
-	    !str_ncopy(
-		server, sizeof server, d->session, (size_t)(dot - d->session)))
+	    !str_ncopy(server, sizeof server, session, (size_t)(dot - session)))
 		return false;
 	return !owner_map_server(st->cfg.owners, server, &o) ||
 	    o.state == OWNER_DOWN;
@@ -34,8 +32,9 @@ candidate_state(const struct st *st, const struct st_draft *d)
 {
 	if (d->at != 0)
 		return CANDIDATE_WAITS;
-	return d->left != 0 || candidate_is_orphan(st, d) ? CANDIDATE_LEFT
-							  : CANDIDATE_OPEN;
+	return d->left != 0 || st_session_is_orphan(st, d->session)
+	    ? CANDIDATE_LEFT
+	    : CANDIDATE_OPEN;
 }
 
 /* Those who have only a part of the tree see their own. */
@@ -79,6 +78,8 @@ candidates_work(void *arg, const struct err *why)
 	if (st_op_refuse(st, call, why))
 		return;
 	call->rev = st->rev;
+	if (st_exclusive_check(st, call->who.session, &e) != 0)
+		op_warn(call, "%s", e.text);
 	if (st_draft_each(stream_db(st_op_commit_stream(st)), candidate_row,
 		call, &e) != 0)
 		op_finish(call, &e);

@@ -155,6 +155,7 @@ commit_start(struct st *st, struct op_call *call)
 	else
 		rand_hex(j->rev.txid, 16);
 	j->minutes = op_arg_int(call, "confirmed", 0);
+	j->layer = st_op_layer(call);
 	st_job_start(j);
 }
 
@@ -220,6 +221,12 @@ commit_later(struct st *st, struct op_call *call)
 		op_failf(call, ERR_INVALID,
 		    "at: %s: expected a time to come, within 90 days",
 		    op_arg(call, "at"));
+		return;
+	}
+	if (st_op_layer(call) != OBJ_ANY_LAYER) {
+		op_failf(call, ERR_INVALID,
+		    "at: what waits for its time is a whole candidate: commit "
+		    "the layer now, or leave out layer");
 		return;
 	}
 	j = st_job_new(st, call->who.session, commit_on_checked, call);
@@ -342,6 +349,7 @@ check_work(void *arg, const struct err *why)
 	j = st_job_new(st, call->who.session, check_on_done, call);
 	j->who = call->who;
 	j->task = ST_TASK_CHECK;
+	j->layer = st_op_layer(call);
 	st_job_start(j);
 }
 
@@ -368,6 +376,7 @@ static const struct op_field commit_args[] = {
     {.name = "at",
 	.type = &op_type_moment,
 	.brief = "when, instead of now: a time, or +2h"},
+    ST_OP_LAYER,
     {.name = "txid",
 	.type = &op_type_name,
 	.brief = "own name of this commit; asked again, not done again"},
@@ -415,14 +424,18 @@ const struct op st_op_commit = {
 	"undone after so many minutes, by a commit of the system's own that "
 	"takes back these changes and nothing else, unless confirm comes "
 	"before; until then nobody can change the same. What somebody makes "
-	"refer to it meanwhile keeps it: an alarm tells that. With at it is checked now and committed then, as it stands; "
-	"show candidates has it meanwhile, configure resume takes it back.",
+	"refer to it meanwhile keeps it: an alarm tells that. With at it is "
+	"checked now and committed then, as it stands; show candidates has it "
+	"meanwhile, configure resume takes it back. With layer only what the "
+	"candidate has of that layer is committed, the rest stays in it.",
     .example = "set domain demo.test user 104 name Dora\n"
 	       "commit comment \"new colleague\"",
     .args = commit_args,
     .cols = commit_cols,
     .run = commit_run,
 };
+
+static const struct op_field check_args[] = {ST_OP_LAYER, {0}};
 
 static const struct op_field check_cols[] = {
     {.name = "changes",
@@ -442,6 +455,7 @@ const struct op st_op_check = {
     .about = "Answers as commit would, conflicts and failed checks too, and "
 	     "changes nothing.",
     .example = "set domain demo.test user 104 name Dora\ncheck",
+    .args = check_args,
     .cols = check_cols,
     .run = check_run,
 };

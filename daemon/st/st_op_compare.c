@@ -1,8 +1,9 @@
 /*
- * `compare`: the candidate's change set, a row a step. A deleted domain's
- * stream is kept as it is, so what the domain holds is no part of the change
- * set; it is named here all the same, for it is lost to whoever uses it. Each
- * such stream is open only for its turn.
+ * `compare`: the candidate's change set, a row a step; or what has changed
+ * since a revision. A deleted domain's stream is kept as it is, so what the
+ * domain holds is no part of the change set; it is named here all the same,
+ * for it is lost to whoever uses it. Each such stream is open only for its
+ * turn.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,68 @@ compare_on_done(void *arg, struct st_job *j, const struct err *e)
 		compare_next(c);
 }
 
+/* ---- since a revision ------------------------------------------------------
+ */
+
+/* Of each field the value before the first step since then, and that behind
+ * the last. The columns beside min() and max() are those of its row:
+ * sqlite.org/lang_select.html, "Bare columns in an aggregate query". */
+static const char compare_since[] =
+    "SELECT a.path, a.field, a.old, b.new FROM "
+    "(SELECT path, field, old, min(rev * 1000000000 + n) FROM change "
+    "WHERE rev > ?1 GROUP BY path, field) a JOIN "
+    "(SELECT path, field, new, max(rev * 1000000000 + n) FROM change "
+    "WHERE rev > ?1 GROUP BY path, field) b USING(path, field) "
+    "WHERE a.old IS NOT b.new ORDER BY a.path, a.field";
+
+/* Those who have only a part of the tree see what lies in it. */
+static bool
+compare_is_seen(
+    const struct op_call *call, const char *path, enum obj_layer layer)
+{
+	struct obj_path p;
+
+	if (obj_path_parse(st_of(call)->cfg.objs, path, &p, NULL) != 0)
+		return !op_is_limited(&call->who) && layer == OBJ_ANY_LAYER;
+	return op_sees_path(&call->who, &p) &&
+	    (layer == OBJ_ANY_LAYER || layer == p.obj->layer);
+}
+
+static int
+compare_rows(struct op_call *call, sqlite3 *commit, int64_t rev, struct err *e)
+{
+	sqlite3_stmt *s = st_sql(commit, e, compare_since, "i", rev);
+	enum obj_layer layer = st_op_layer(call);
+	struct st_change c;
+	int step = SQLITE_ERROR;
+
+	while (s != NULL && (step = sqlite3_step(s)) == SQLITE_ROW) {
+		c = (struct st_change){.path = st_text(s, 0),
+		    .field = st_text(s, 1),
+		    .old = st_text(s, 2),
+		    .new = st_text(s, 3)};
+		if (compare_is_seen(call, c.path, layer))
+			st_op_put_change(call, &c);
+	}
+	sqlite3_finalize(s);
+	return step == SQLITE_DONE ? 0 : st_sql_fail(commit, e, "history");
+}
+
+static void
+compare_history(struct st *st, struct op_call *call, int64_t rev)
+{
+	sqlite3 *commit = stream_db(st_op_commit_stream(st));
+	struct st_revision v;
+	struct err e;
+
+	call->rev = st->rev;
+	if (st_revision_get(commit, rev, &v, &e) != 0 ||
+	    compare_rows(call, commit, rev, &e) != 0)
+		op_finish(call, &e);
+	else
+		st_answer_on_ack(st, st_op_commit_stream(st), call);
+}
+
 static void
 compare_work(void *arg, const struct err *why)
 {
@@ -177,8 +240,13 @@ compare_work(void *arg, const struct err *why)
 
 	if (st_op_refuse(st, call, why))
 		return;
+	if (op_arg(call, "rev") != NULL) {
+		compare_history(st, call, op_arg_int(call, "rev", 0));
+		return;
+	}
 	j = st_job_new(st, call->who.session, compare_on_done, call);
 	j->task = ST_TASK_COMPARE;
+	j->layer = st_op_layer(call);
 	st_job_start(j);
 }
 
@@ -187,6 +255,16 @@ compare_run(struct op_call *call)
 {
 	st_op_enter(call, compare_work);
 }
+
+static const struct op_field compare_args[] = {
+    {.name = "rev",
+	.type = &op_type_int,
+	.min = 1,
+	.max = INT32_MAX,
+	.brief = "what has changed since that revision, instead"},
+    ST_OP_LAYER,
+    {0},
+};
 
 static const struct op_field compare_cols[] = {
     {.name = "change",
@@ -197,8 +275,12 @@ static const struct op_field compare_cols[] = {
     {.name = "field",
 	.type = &op_type_name,
 	.brief = "its field; none: the object itself"},
-    {.name = "old", .type = &op_type_text, .brief = "the value that runs"},
-    {.name = "new", .type = &op_type_text, .brief = "the value wanted"},
+    {.name = "old",
+	.type = &op_type_text,
+	.brief = "the value that runs, or ran"},
+    {.name = "new",
+	.type = &op_type_text,
+	.brief = "the value wanted, or that runs"},
     {0},
 };
 
@@ -214,8 +296,13 @@ const struct op st_op_compare = {
 	     "there is nothing to commit. Secrets are masked. Of a domain "
 	     "that goes, all users, numbers and other objects that go with "
 	     "it are named, without their fields; its data stay on disk, "
-	     "and rollback or restore bring it back.",
-    .example = "set domain demo.test user 104 name Dora\ncompare",
+	     "and rollback or restore bring it back. With rev it is what runs "
+	     "now against what ran as of that revision, whoever changed it, "
+	     "and the candidate does not count: rollback of that revision "
+	     "leads back over it.",
+    .example = "set domain demo.test user 104 name Dora\ncompare\n"
+	       "compare rev 1",
+    .args = compare_args,
     .cols = compare_cols,
     .run = compare_run,
 };

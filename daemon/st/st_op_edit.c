@@ -1,5 +1,6 @@
 /*
- * Operations that edit the candidate of the session that asks: set, delete.
+ * Operations that edit the candidate of the session that asks: set, delete,
+ * annotate.
  * They answer when the edit is acknowledged; many are on their way
  * at once and share a group.
  */
@@ -34,6 +35,23 @@ edit_needs_stream(struct st *st, const struct op_call *call,
 	return st_stream_find(st, out) == NULL;
 }
 
+/* The note of an object that there is; an empty one clears it. */
+static int
+edit_annotate(const struct st_editor *as, const struct op_call *call,
+    const struct obj_path *p, struct err *e)
+{
+	struct st_editor by = *as;
+	const char *note = op_arg(call, "note");
+	json_t *values = json_pack("{s:o}", "description",
+	    note[0] != '\0' ? json_string(note) : json_null());
+	int r;
+
+	by.there = true;
+	r = st_edit_set(&by, p, values, e);
+	json_decref(values);
+	return r;
+}
+
 /* Carry out the edit: all streams it needs are open. */
 static int
 edit_do(struct st *st, struct op_call *call, const struct obj_path *p,
@@ -47,6 +65,8 @@ edit_do(struct st *st, struct op_call *call, const struct obj_path *p,
 
 	if (r != 0)
 		return r;
+	if (call->op == &st_op_annotate)
+		return edit_annotate(&by, call, p, e);
 	if (call->op == &st_op_set)
 		return st_edit_set(&by, p, op_arg_json(call, "values"), e);
 	return st_edit_delete(&by, p, op_arg_json(call, "fields"), e);
@@ -178,5 +198,34 @@ const struct op st_op_delete = {
     .example = "set domain demo.test user 105 name Eve password xyzzy\n"
 	       "delete domain demo.test user 105",
     .args = delete_args,
+    .run = edit_run,
+};
+
+static const struct op_field annotate_args[] = {
+    {.name = "path",
+	.type = &op_type_path,
+	.flags = OP_KEY | OP_REQUIRED,
+	.brief = "the object"},
+    {.name = "note",
+	.type = &op_type_text,
+	.flags = OP_REQUIRED,
+	.max = 200,
+	.brief = "what is to be known of it; \"\" takes it away"},
+    {0},
+};
+
+const struct op st_op_annotate = {
+    .name = "annotate",
+    .kind = OP_CONFIG,
+    .access = OP_ADMIN,
+    .where = OP_OWNER,
+    .role = ROLE_ST,
+    .brief = "write a note to an object",
+    .about = "Sets the description of an object in the candidate of this "
+	     "session. Unlike set it makes no object: one that neither runs "
+	     "nor was made in the candidate is an error.",
+    .example = "annotate domain demo.test user 101 note \"T-4411: moves in "
+	       "May\"",
+    .args = annotate_args,
     .run = edit_run,
 };

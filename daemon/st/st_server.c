@@ -56,16 +56,27 @@ server_set_roles(struct st *st, const char *server, struct err *e)
 	return r != 0 ? r : server_set(st, "gate default", json_object(), e);
 }
 
+/* What is configured of it; false when nothing is. */
+static bool
+server_row(struct st *st, const struct st_server *s, struct obj_row *row)
+{
+	struct obj_path p;
+
+	obj_path_parse(st->cfg.objs, "server", &p, NULL);
+	p.nkeys = 1;
+	str_copy(p.key[0], sizeof p.key[0], s->name);
+	return obj_get(st->view.db(st, st->view.site), &p, row, NULL) == 0;
+}
+
 /* Is the server there already? 1, 0, or the error that it is of another kind:
  * what holds data becomes no witness, and no witness ever holds any. */
 static int
-server_known(struct st *st, const struct st_server *s, const struct obj_path *p,
-    struct err *e)
+server_known(struct st *st, const struct st_server *s, struct err *e)
 {
 	struct obj_row row;
 	bool witness;
 
-	if (obj_get(st->view.db(st, st->view.site), p, &row, NULL) != 0)
+	if (!server_row(st, s, &row))
 		return 0;
 	witness = obj_value_yes(&row, "witness");
 	obj_row_fini(&row);
@@ -80,14 +91,10 @@ server_known(struct st *st, const struct st_server *s, const struct obj_path *p,
 bool
 st_server_is_as(struct st *st, const struct st_server *s)
 {
-	struct obj_path p;
 	struct obj_row row;
 	bool same;
 
-	obj_path_parse(st->cfg.objs, "server", &p, NULL);
-	p.nkeys = 1;
-	str_copy(p.key[0], sizeof p.key[0], s->name);
-	if (obj_get(st->view.db(st, st->view.site), &p, &row, NULL) != 0)
+	if (!server_row(st, s, &row))
 		return false;
 	same = str_equal(obj_value(&row, "inside"), s->inside) &&
 	    obj_value_int(&row, "port-base", -1) == (int64_t)s->port_base &&
@@ -100,16 +107,14 @@ int
 st_server_edits(struct st *st, const struct st_server *s, struct err *e)
 {
 	char path[OBJ_PATH], base[8];
-	struct obj_path p;
 	json_t *values;
 	int r, known;
 
 	snprintf(path, sizeof path, "server %s", s->name);
 	snprintf(base, sizeof base, "%u", s->port_base);
-	if ((r = obj_path_parse(st->cfg.objs, path, &p, e)) != 0 ||
-	    (r = st_cand_drop(st->view.cand, ST_SYSTEM, NULL, e)) != 0)
+	if ((r = st_cand_drop(st->view.cand, ST_SYSTEM, NULL, e)) != 0)
 		return r;
-	if ((known = server_known(st, s, &p, e)) < 0)
+	if ((known = server_known(st, s, e)) < 0)
 		return known;
 	values = json_pack(
 	    "{s:s, s:s}", "inside", s->inside, "port-base", base);

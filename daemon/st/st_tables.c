@@ -13,6 +13,8 @@
  *                   touch a path is found by an index.
  *                 unconfirmed: revisions that are undone at a time
  *                   (st_confirm.c).
+ *                 exclusive: the session that alone may commit
+ *                   (st_exclusive.c), if any.
  *                 collected: how far call records were taken over.
  *   domain/root   tombstone: deleted domains, whose streams are kept.
  *   domain/<id>   cdr: the domain's call records.
@@ -48,6 +50,8 @@ static const char tables_commit[] =
     "n INTEGER NOT NULL, stream TEXT NOT NULL, path TEXT NOT NULL, "
     "field TEXT NOT NULL, old TEXT, new TEXT, PRIMARY KEY(rev, n));\n"
     "CREATE INDEX IF NOT EXISTS change_path ON change(path, rev);\n"
+    "CREATE TABLE IF NOT EXISTS exclusive(session TEXT PRIMARY KEY, "
+    "operator TEXT NOT NULL, source TEXT NOT NULL, since INTEGER NOT NULL);\n"
     "CREATE TABLE IF NOT EXISTS collected(stream TEXT PRIMARY KEY, "
     "seq INTEGER NOT NULL);\n";
 

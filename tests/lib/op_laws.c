@@ -344,6 +344,8 @@ check_obj(struct laws *l, const struct obj *o)
 	check_fields(l, "field", o->fields);
 	check_key(l, o);
 	check_obj_fields(l, o);
+	if (o->layer == OBJ_ANY_LAYER)
+		broken(l, "is of no layer");
 	if (o->about == NULL || *o->about == '\0')
 		broken(l, "about is empty");
 	while (*p != o && *p != o->parent)

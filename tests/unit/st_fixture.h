@@ -178,7 +178,7 @@ fix_try_commit(struct fix *f, const char *session, const char *operator)
 	st_changes_init(&c);
 	json_decref(f->told);
 	f->told = k.failures = json_array();
-	r = st_merge(&f->view, session, &c, f->told, &f->err);
+	r = st_merge(&f->view, session, OBJ_ANY_LAYER, &c, f->told, &f->err);
 	fix_make_streams(f, &c);
 	n = st_changes_streams(&c, names, 64);
 	for (i = 0; i < n; i++)

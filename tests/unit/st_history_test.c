@@ -68,7 +68,8 @@ readers_are_told_of_objects(void **state)
 	fix_set(f, "s1", "server srv1 listener lan",
 	    "transport=udp;address=127.0.0.1;port=5060");
 	fix_set(f, "s1", "server srv1", "description=x");
-	assert_int_equal(st_merge(&f->view, "s1", &c, NULL, &f->err), 0);
+	assert_int_equal(
+	    st_merge(&f->view, "s1", OBJ_ANY_LAYER, &c, NULL, &f->err), 0);
 	assert_int_equal(st_apply(obj_table, fix_db(f, "site/demo"),
 			     "site/demo", &c, note, &n, &f->err),
 	    0);

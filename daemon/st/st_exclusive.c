@@ -1,0 +1,177 @@
+/*
+ * One session alone may commit: `configure exclusive`. It is a row of stream
+ * `commit`, so the next owner of the store knows it, too. It ends with its
+ * session, whatever ended that; that of a server which is down ends with the
+ * server. The system's own commits are not held up.
+ */
+#include <string.h>
+
+#include "st_op.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/str.h"
+
+struct exclusive {
+	char session[OP_SESSION];
+	char operator[64], source[64];
+	uint64_t since;
+};
+
+/* ---- the row ------------------------------------------------------------- */
+
+static bool
+exclusive_get(sqlite3 *commit, struct exclusive *x)
+{
+	sqlite3_stmt *s = st_sql(commit, NULL,
+	    "SELECT session, operator, source, since FROM exclusive", "");
+	bool is = s != NULL && sqlite3_step(s) == SQLITE_ROW;
+
+	memset(x, 0, sizeof *x);
+	if (is) {
+		str_copy(x->session, sizeof x->session, st_text(s, 0));
+		str_copy(x->operator, sizeof x->operator, st_text(s, 1));
+		str_copy(x->source, sizeof x->source, st_text(s, 2));
+		x->since = (uint64_t)sqlite3_column_int64(s, 3);
+	}
+	sqlite3_finalize(s);
+	return is;
+}
+
+static int
+exclusive_put(sqlite3 *commit, const struct op_who *who, struct err *e)
+{
+	int r = st_sql_run(commit, e, "DELETE FROM exclusive", "");
+
+	return r != 0
+	    ? r
+	    : st_sql_run(commit, e,
+		  "INSERT INTO exclusive(session, operator, source, since) "
+		  "VALUES(?1, ?2, ?3, ?4)",
+		  "sssi", who->session, who->name, who->from,
+		  (int64_t)clock_real());
+}
+
+int
+st_exclusive_leave(sqlite3 *commit, const char *session, struct err *e)
+{
+	return st_sql_run(commit, e, "DELETE FROM exclusive WHERE session = ?1",
+	    "s", session);
+}
+
+/* ---- who is held up ------------------------------------------------------ */
+
+/* Does another session that is there hold the configuration? */
+static bool
+exclusive_other(struct st *st, const char *session, struct exclusive *x)
+{
+	return exclusive_get(stream_db(st_op_commit_stream(st)), x) &&
+	    strcmp(x->session, session) != 0 &&
+	    !st_session_is_orphan(st, x->session);
+}
+
+/* Whose it is, as it is told to others. */
+static int
+exclusive_told(const struct exclusive *x, struct err *e)
+{
+	char since[CLOCK_TEXT];
+
+	clock_text(since, x->since);
+	return err_set(e, ERR_CONFLICT,
+	    "%s (%s, session %s) alone may commit since %s: configure "
+	    "exclusive",
+	    x->operator, x->source, x->session, since);
+}
+
+int
+st_exclusive_check(struct st *st, const char *session, struct err *e)
+{
+	struct exclusive x;
+
+	return exclusive_other(st, session, &x) ? exclusive_told(&x, e) : 0;
+}
+
+/* ---- configure exclusive, configure private ------------------------------ */
+
+static void
+exclusive_work(void *arg, const struct err *why)
+{
+	struct op_call *call = arg;
+	struct st *st = st_of(call);
+	struct stream *commit;
+	struct err e;
+
+	if (st_op_refuse(st, call, why))
+		return;
+	call->rev = st->rev;
+	commit = st_op_commit_stream(st);
+	if (st_exclusive_check(st, call->who.session, &e) != 0 ||
+	    stream_join(commit, &e) != 0 ||
+	    exclusive_put(stream_db(commit), &call->who, &e) != 0) {
+		op_finish(call, &e);
+		return;
+	}
+	st_answer_on_ack(st, commit, call);
+}
+
+static void
+exclusive_run(struct op_call *call)
+{
+	st_op_enter(call, exclusive_work);
+}
+
+static void
+private_work(void *arg, const struct err *why)
+{
+	struct op_call *call = arg;
+	struct st *st = st_of(call);
+	struct stream *commit;
+	struct exclusive x;
+	struct err e;
+
+	if (st_op_refuse(st, call, why))
+		return;
+	call->rev = st->rev;
+	commit = st_op_commit_stream(st);
+	if (!exclusive_get(stream_db(commit), &x) ||
+	    strcmp(x.session, call->who.session) != 0)
+		op_failf(call, ERR_ABSENT,
+		    "this session does not hold the configuration");
+	else if (stream_join(commit, &e) != 0 ||
+	    st_exclusive_leave(stream_db(commit), x.session, &e) != 0)
+		op_finish(call, &e);
+	else
+		st_answer_on_ack(st, commit, call);
+}
+
+static void
+private_run(struct op_call *call)
+{
+	st_op_enter(call, private_work);
+}
+
+const struct op st_op_exclusive = {
+    .name = "configure exclusive",
+    .kind = OP_CONFIG,
+    .access = OP_ADMIN,
+    .where = OP_OWNER,
+    .role = ROLE_ST,
+    .brief = "nobody else may commit meanwhile",
+    .about =
+	"Others go on editing their candidates, and their commits are refused "
+	"with your name; so are those that were to be made at a time. It ends "
+	"with configure private, or with this session. What awaits "
+	"confirmation is undone at its time all the same.",
+    .example = "configure exclusive\nconfigure private",
+    .run = exclusive_run,
+};
+
+const struct op st_op_private = {
+    .name = "configure private",
+    .kind = OP_CONFIG,
+    .access = OP_ADMIN,
+    .where = OP_OWNER,
+    .role = ROLE_ST,
+    .brief = "others may commit again",
+    .about = "The end of configure exclusive. The candidate stays as it is.",
+    .example = "configure exclusive\nconfigure private",
+    .run = private_run,
+};

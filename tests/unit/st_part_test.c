@@ -1,0 +1,276 @@
+/*
+ * Commits of a part, and by one alone: a layer of the candidate, a session that
+ * holds the configuration; and what has changed since a revision.
+ */
+#include "tests/unit/st_world.h"
+
+static const char *
+cell(struct world *w, size_t i, const char *name)
+{
+	const char *t = json_string_value(
+	    json_object_get(json_array_get(rows(w), i), name));
+
+	return t != NULL ? t : "";
+}
+
+static size_t
+compared(struct world *w, const char *session, json_t *args)
+{
+	assert_int_equal(call(w, session, "compare", args), 0);
+	return json_array_size(rows(w));
+}
+
+static int
+layer(struct world *w, const char *session, const char *op, const char *word)
+{
+	return call(w, session, op, json_pack("{s:s}", "layer", word));
+}
+
+/* Something of each layer. */
+static void
+edit_all(struct world *w, const char *session)
+{
+	set(w, session, "gate default", json_pack("{s:i}", "ban-after", 5));
+	set(w, session, "domain a.test", json_object());
+	set(w, session, "domain a.test user 101",
+	    json_pack("{s:s}", "name", "A"));
+	set(w, session, "server srv1 listener lan",
+	    json_pack("{s:s, s:s, s:i}", "transport", "udp", "address",
+		"127.0.0.1", "port", 5060));
+}
+
+/* ---- layers ---------------------------------------------------------------
+ */
+
+static void
+a_layer_is_committed_alone(void **state)
+{
+	struct world *w = world_new();
+	int64_t rev = w->st->rev;
+
+	(void)state;
+	edit_all(w, "s1");
+	assert_int_equal(
+	    compared(w, "s1", json_pack("{s:s}", "layer", "structure")), 1);
+	assert_string_equal(cell(w, 0, "path"), "gate default");
+	assert_int_equal(layer(w, "s1", "check", "structure"), 0);
+	assert_int_equal(json_integer_value(json_object_get(
+			     json_array_get(rows(w), 0), "changes")),
+	    1);
+	assert_int_equal(layer(w, "s1", "commit", "structure"), 0);
+	assert_int_equal(w->st->rev, rev + 1);
+	/* The rest is still there, and nothing of it runs. */
+	assert_int_equal(
+	    compared(w, "s1", json_pack("{s:s}", "layer", "structure")), 0);
+	assert_int_not_equal(
+	    compared(w, "s1", json_pack("{s:s}", "layer", "data")), 0);
+	call(w, "s1", "show configuration",
+	    json_pack("{s:s}", "path", "domain a.test"));
+	assert_int_equal(json_array_size(rows(w)), 0);
+	assert_int_equal(layer(w, "s1", "commit", "data"), 0);
+	assert_int_equal(layer(w, "s1", "commit", "infrastructure"), 0);
+	assert_int_equal(w->st->rev, rev + 3);
+	assert_int_equal(compared(w, "s1", json_object()), 0);
+	world_free(w);
+}
+
+/* A layer of which the candidate has nothing commits nothing. */
+static void
+an_empty_layer_is_nothing(void **state)
+{
+	struct world *w = world_new();
+	int64_t rev = w->st->rev;
+
+	(void)state;
+	set(w, "s1", "gate default", json_pack("{s:i}", "ban-after", 5));
+	assert_int_equal(layer(w, "s1", "commit", "data"), 0);
+	assert_int_equal(w->st->rev, rev);
+	assert_int_equal(compared(w, "s1", json_object()), 1);
+	assert_int_equal(layer(w, "s1", "commit", "nonsense"), -ERR_INVALID);
+	world_free(w);
+}
+
+/* What a layer needs of another one is missed by its check, not forgotten. */
+static void
+a_layer_that_needs_another_is_refused(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	set(w, "s1", "server srv2", json_object());
+	set(w, "s1", "server srv2 role b2bua",
+	    json_pack("{s:i}", "instances", 2));
+	assert_int_equal(layer(w, "s1", "commit", "structure"), -ERR_CHECK);
+	assert_int_equal(layer(w, "s1", "commit", "infrastructure"), 0);
+	assert_int_equal(layer(w, "s1", "commit", "structure"), 0);
+	assert_int_equal(compared(w, "s1", json_object()), 0);
+	world_free(w);
+}
+
+/* What waits for its time is a whole candidate. */
+static void
+a_layer_does_not_wait(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	edit_all(w, "s1");
+	assert_int_equal(
+	    call(w, "s1", "commit",
+		json_pack("{s:s, s:s}", "layer", "data", "at", "+1h")),
+	    -ERR_INVALID);
+	assert_int_not_equal(compared(w, "s1", json_object()), 0);
+	world_free(w);
+}
+
+/* ---- one alone -------------------------------------------------------------
+ */
+
+static int
+configure(struct world *w, const char *session, const char *how)
+{
+	char name[40];
+
+	snprintf(name, sizeof name, "configure %s", how);
+	return call(w, session, name, json_object());
+}
+
+static void
+one_session_alone_commits(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	assert_int_equal(configure(w, "s1", "private"), -ERR_ABSENT);
+	assert_int_equal(configure(w, "s1", "exclusive"), 0);
+	assert_int_equal(configure(w, "s1", "exclusive"), 0);
+	assert_int_equal(configure(w, "s2", "exclusive"), -ERR_CONFLICT);
+	assert_non_null(strstr(w->err.text, "session s1"));
+	/* Others edit, and may not commit. */
+	set(w, "s2", "gate default", json_pack("{s:i}", "ban-after", 6));
+	assert_int_equal(call(w, "s2", "commit", json_object()), -ERR_CONFLICT);
+	assert_non_null(strstr(w->err.text, "session s1"));
+	assert_int_equal(call(w, "s2", "show candidates", json_object()), 0);
+	assert_int_equal(
+	    json_array_size(json_object_get(w->result, "warn")), 1);
+	set(w, "s1", "gate default", json_pack("{s:i}", "ban-time", 60));
+	commit(w, "s1");
+	assert_int_equal(configure(w, "s2", "private"), -ERR_ABSENT);
+	assert_int_equal(configure(w, "s1", "private"), 0);
+	commit(w, "s2");
+	world_free(w);
+}
+
+/* It ends with its session, and goes on with the next owner. */
+static void
+it_ends_with_its_session(void **state)
+{
+	struct world *w = world_new();
+	json_t *live = json_pack("[s]", "s2");
+
+	(void)state;
+	assert_int_equal(configure(w, "s1", "exclusive"), 0);
+	set(w, "s2", "gate default", json_pack("{s:i}", "ban-after", 6));
+	world_crash(w);
+	world_own(w, 2);
+	assert_int_equal(call(w, "s2", "commit", json_object()), -ERR_CONFLICT);
+	st_session_end(w->st, "s1");
+	commit(w, "s2");
+	/* Or its end was told while nobody served. */
+	assert_int_equal(configure(w, "s1", "exclusive"), 0);
+	set(w, "s2", "gate default", json_pack("{s:i}", "ban-after", 7));
+	assert_int_equal(call(w, "s2", "commit", json_object()), -ERR_CONFLICT);
+	st_sessions(w->st, NULL, live);
+	json_decref(live);
+	commit(w, "s2");
+	world_free(w);
+}
+
+/* ---- since a revision -------------------------------------------------------
+ */
+
+static size_t
+since(struct world *w, int64_t rev)
+{
+	return compared(w, "look", json_pack("{s:I}", "rev", (json_int_t)rev));
+}
+
+static void
+what_has_changed_since_a_revision(void **state)
+{
+	struct world *w = world_new();
+	int64_t rev;
+
+	(void)state;
+	set(w, "s1", "gate default", json_pack("{s:i}", "ban-after", 5));
+	commit(w, "s1");
+	rev = w->st->rev;
+	assert_int_equal(since(w, rev), 0);
+	set(w, "s1", "gate default", json_pack("{s:i}", "ban-after", 6));
+	commit(w, "s1");
+	set(w, "s1", "gate default", json_pack("{s:i}", "ban-after", 7));
+	commit(w, "s1");
+	/* First and last of it, not what lay between. */
+	assert_int_equal(since(w, rev), 1);
+	assert_string_equal(cell(w, 0, "old"), "5");
+	assert_string_equal(cell(w, 0, "new"), "7");
+	assert_int_equal(since(w, rev + 1), 1);
+	assert_string_equal(cell(w, 0, "old"), "6");
+	/* What is as it was is no change; nor is a candidate. */
+	set(w, "s1", "gate default", json_pack("{s:i}", "ban-after", 5));
+	commit(w, "s1");
+	set(w, "look", "gate default", json_pack("{s:i}", "ban-after", 9));
+	assert_int_equal(since(w, rev), 0);
+	assert_int_equal(call(w, "look", "compare",
+			     json_pack("{s:I}", "rev", (json_int_t)rev + 9)),
+	    -ERR_ABSENT);
+	world_free(w);
+}
+
+/* A secret is masked, an object that came and went is no change. */
+static void
+since_then_objects_come_and_go(void **state)
+{
+	struct world *w = world_new();
+	int64_t rev;
+	size_t i, n;
+
+	(void)state;
+	set(w, "s1", "domain a.test", json_object());
+	commit(w, "s1");
+	rev = w->st->rev;
+	set(w, "s1", "domain a.test user 101",
+	    json_pack("{s:s, s:s}", "name", "A", "password", "xyzzy"));
+	commit(w, "s1");
+	n = since(w, rev);
+	for (i = 0; i < n; i++) {
+		assert_string_equal(cell(w, i, "change"), "+");
+		if (strcmp(cell(w, i, "field"), "password") == 0)
+			assert_string_equal(cell(w, i, "new"), OP_MASK);
+	}
+	assert_int_equal(n, 3);
+	assert_int_equal(
+	    call(w, "s1", "delete",
+		json_pack("{s:s}", "path", "domain a.test user 101")),
+	    0);
+	commit(w, "s1");
+	assert_int_equal(since(w, rev), 0);
+	world_free(w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_layer_is_committed_alone),
+	    cmocka_unit_test(an_empty_layer_is_nothing),
+	    cmocka_unit_test(a_layer_that_needs_another_is_refused),
+	    cmocka_unit_test(a_layer_does_not_wait),
+	    cmocka_unit_test(one_session_alone_commits),
+	    cmocka_unit_test(it_ends_with_its_session),
+	    cmocka_unit_test(what_has_changed_since_a_revision),
+	    cmocka_unit_test(since_then_objects_come_and_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
