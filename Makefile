@@ -20,8 +20,8 @@ DEPS_TEST = libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
 	kamailio kamailio-sqlite-modules rtpengine-daemon
 JOBS	?= $(shell nproc)
 
-PKGS	= libevent_core libevent_extra libevent_openssl sofia-sip-ua sqlite3 libssl libcrypto jansson \
-	libseccomp raft libuv
+PKGS	= libevent_core libevent_extra libevent_openssl sofia-sip-ua sqlite3 \
+	libssl libcrypto jansson libseccomp raft libuv
 CFLAGS	= -std=c17 -D_GNU_SOURCE $(OPT) $(SAN) $(WERROR) -I. \
 	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wwrite-strings -Wpointer-arith -Wformat=2 -Wvla \

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "conflict.h"
 #include "ownership.h"
@@ -24,6 +25,9 @@
 #define ALARM_MAX 64
 #define ALARM_LAG (2 * CLOCK_SEC) /* without an answer */
 #define ALARM_WAL (64u << 20)	  /* bytes that no checkpoint could move */
+/* Of the disk less than a twentieth is left, and less than so many bytes. */
+#define ALARM_DISK_PART 20
+#define ALARM_DISK (UINT64_C(4) << 30)
 
 struct alarms {
 	struct replicator *r;
@@ -225,6 +229,24 @@ alarm_log(struct alarms *a, const struct replicator *r)
 		    "the disk is full: nothing is acknowledged");
 }
 
+/* Told before the disk is full, for then it is late. */
+static void
+alarm_disk(struct alarms *a, const struct replicator *r)
+{
+	struct statvfs v;
+	uint64_t left, all;
+
+	if (statvfs(r->root, &v) != 0)
+		return;
+	left = (uint64_t)v.f_bavail * v.f_frsize;
+	all = (uint64_t)v.f_blocks * v.f_frsize;
+	if (left < all / ALARM_DISK_PART && left < ALARM_DISK)
+		alarm_put(a, "disk", r->root,
+		    "%llu MB of %llu MB are left: what does not fit is refused",
+		    (unsigned long long)left >> 20,
+		    (unsigned long long)all >> 20);
+}
+
 static int
 alarm_on_conflict(void *arg, const struct conflict *c)
 {
@@ -294,6 +316,7 @@ alarm_on_tick(void *arg)
 
 	loop_timer_set(a->tick, ALARM_TICK);
 	a->n = 0;
+	alarm_disk(a, a->r);
 	alarm_log(a, a->r);
 	if (t->owners != NULL) {
 		if (alarm_speaks(t))

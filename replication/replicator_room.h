@@ -59,6 +59,7 @@ struct site_file {
 	bool stale;	  /* the file of this number is to be removed */
 	uint32_t old;
 	uint64_t blocked; /* readers are in the way since then; 0 = no */
+	bool ill;	  /* that it cannot be written was said */
 	bool looked;	  /* opened since somebody else wrote it */
 	uint16_t rewinds; /* times it went back under its readers */
 	bool work;	  /* in the list of those with something to apply */

@@ -215,12 +215,15 @@ file_run(struct live *v, size_t *budget)
 	}
 	v->file.applied = apply_lsn(v->file.apply);
 	file_written(v);
-	if (r == 0)
+	if (r == 0) {
+		v->file.ill = false;
 		return v->file.fed < target;
-	if (r == -ERR_NOMEM || r == -ERR_IO || r == -ERR_FULL)
-		log_warnx("stream=%s %s", v->log->name, e.text);
-	else
+	}
+	if (r != -ERR_NOMEM && r != -ERR_IO && r != -ERR_FULL)
 		follow_lost(v, e.text);
+	else if (!v->file.ill)
+		log_warnx("stream=%s %s: tried again", v->log->name, e.text);
+	v->file.ill = true;
 	return false; /* the tick tries again */
 }
 

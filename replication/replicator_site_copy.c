@@ -32,7 +32,7 @@
 #define COPY_AGAIN CLOCK_SEC	 /* after one that could not begin */
 #define COPY_TICK (4 * CLOCK_MS) /* 64 MB/s with the slice */
 #define COPY_SLICE (256u << 10)
-#define COPY_HELD (8u << 20) /* received and not yet on its way to the disk */
+#define COPY_HELD (1u << 20) /* received and not yet on its way to the disk */
 
 /* ---- sending ------------------------------------------------------------ */
 

@@ -51,6 +51,8 @@ typedef void engine_failed_fn(void *arg, uint64_t tag, const char *why);
 int engine_propose(struct engine *g, const uint8_t *p, size_t n,
     engine_failed_fn *failed, void *arg, uint64_t tag, struct err *e);
 enum engine_state engine_state(const struct engine *);
+/* It cannot write its log and goes on no more, and why. */
+bool engine_is_broken(const struct engine *, struct err *);
 /* "" = none known. */
 const char *engine_leader(struct engine *);
 uint64_t engine_term(const struct engine *);

@@ -220,14 +220,30 @@ engine_threads(struct engine *g)
 	uv_run(&g->uv, UV_RUN_DEFAULT);
 }
 
+/* What libraft says last of what went wrong; "" = nothing. */
+static const char *
+engine_words(const struct engine *g)
+{
+	return g->raft.errmsg[0] != '\0' ? g->raft.errmsg : g->io.errmsg;
+}
+
 static int
 engine_wrong(struct engine *g, const char *what, int r, struct err *e)
 {
+	const char *words = engine_words(g);
+
 	return err_set(e, r == RAFT_CORRUPT ? ERR_CORRUPT : ERR_IO,
 	    "%s: %s: %s", g->c.dir, what,
-	    g->raft.errmsg[0] != '\0'	  ? g->raft.errmsg
-		: g->io.errmsg[0] != '\0' ? g->io.errmsg
-					  : raft_strerror(r));
+	    words[0] != '\0' ? words : raft_strerror(r));
+}
+
+bool
+engine_is_broken(const struct engine *g, struct err *e)
+{
+	if (g->raft.state != RAFT_UNAVAILABLE)
+		return false;
+	err_set(e, ERR_IO, "%s: %s", g->c.dir, engine_words(g));
+	return true;
 }
 
 /* A group of this server alone. raft_bootstrap makes nothing when the log has a

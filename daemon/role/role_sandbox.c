@@ -20,6 +20,7 @@ static const int sandbox_all[] = {SCMP_SYS(read), SCMP_SYS(write),
     SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
     SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(close), SCMP_SYS(openat),
     SCMP_SYS(open), SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(stat),
+    SCMP_SYS(fstatfs), SCMP_SYS(statfs),
     SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(access),
     SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
     SCMP_SYS(readlinkat), SCMP_SYS(getcwd), SCMP_SYS(getdents64),
@@ -55,8 +56,7 @@ static const int sandbox_all[] = {SCMP_SYS(read), SCMP_SYS(write),
 
 /* What libraft writes its log with. */
 static const int sandbox_aio[] = {SCMP_SYS(io_setup), SCMP_SYS(io_destroy),
-    SCMP_SYS(io_submit), SCMP_SYS(io_getevents), SCMP_SYS(io_pgetevents),
-    SCMP_SYS(fstatfs), SCMP_SYS(statfs)};
+    SCMP_SYS(io_submit), SCMP_SYS(io_getevents), SCMP_SYS(io_pgetevents)};
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
