@@ -12,6 +12,7 @@
  *   -f N   followers (1)         -b N   upserts of a group (1)
  *   -g N   groups under way (1)  -t S   seconds (2)
  *   -m N   MB to be copied (1024)
+ *   -d D   the follower's files are in there, a disk of its own
  *   -c S   of libpq: where PostgreSQL is
  *   -p P,..  -o P,..  processes whose time is told; others, told apart
  *                     (of PostgreSQL; with their children)
@@ -19,11 +20,15 @@
  *
  * Files are under $TMPDIR. With $TEST_LOG replicators log to stderr.
  */
+#include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "tests/bench/repl_load.h"
 #include "tests/bench/repl_postgres.h"
+#include "tests/lib/scratch.h"
 #include "tests/lib/world.h"
 
 #define SCHEMA                                                           \
@@ -34,7 +39,7 @@
 #define BALLAST_ROWS 4096 /* of a transaction */
 
 static struct {
-	const char *what, *where;
+	const char *what, *where, *disk;
 	unsigned followers, mb;
 } opt = {.followers = 1, .mb = 1024};
 
@@ -229,15 +234,35 @@ copy_report(double before, uint64_t before_gap)
 	    (double)before_gap / 1e3, percentile(0.99));
 }
 
+/* A directory of the follower, which does not run, is on the other disk. */
+static void
+copy_elsewhere(const char *path, const char *disk, const char *name)
+{
+	char to[PATH_MAX];
+
+	snprintf(to, sizeof to, "%s/%s", disk, name);
+	scratch_remove(path);
+	if (mkdir(to, 0770) != 0 || symlink(to, path) != 0)
+		die("%s: %s", to, strerror(errno));
+}
+
 static void
 copy_run(void)
 {
+	const struct world *follower = &own.site.w[1];
+	char disk[64] = "";
 	double before;
 	uint64_t gap;
 
 	own_open(2);
 	world_site_stop(&own.site, 1, SIGKILL);
 	load_others.n = 0;
+	if (opt.disk != NULL) {
+		setenv("TMPDIR", opt.disk, 1);
+		scratch_make(disk);
+		copy_elsewhere(follower->root, disk, "streams");
+		copy_elsewhere(follower->log, disk, "log");
+	}
 	own_stream();
 	copy_ballast();
 	load_run(load.seconds);
@@ -251,6 +276,8 @@ copy_run(void)
 	copy_report(before, gap);
 	loop_timer_free(&own.poll);
 	own_close();
+	if (opt.disk != NULL)
+		scratch_remove(disk);
 }
 
 /* ---- options ------------------------------------------------------------ */
@@ -285,6 +312,9 @@ take_option(int c)
 	case 'm':
 		opt.mb = number(optarg, 1, 100000);
 		break;
+	case 'd':
+		opt.disk = optarg;
+		break;
 	case 'c':
 		opt.where = optarg;
 		break;
@@ -298,7 +328,7 @@ take_option(int c)
 		load_json = true;
 		break;
 	default:
-		die("-f N -b N -g N -t S -m MB -c WHERE -p P,.. -o P,.. -j "
+		die("-f N -b N -g N -t S -m MB -d DIR -c WHERE -p P,.. -o P,.. -j "
 		    "tandem|postgres|copy");
 	}
 }
@@ -309,7 +339,7 @@ main(int argc, char **argv)
 	int c;
 
 	signal(SIGPIPE, SIG_IGN);
-	while ((c = getopt(argc, argv, "f:b:g:t:m:c:p:o:j")) != -1)
+	while ((c = getopt(argc, argv, "f:b:g:t:m:d:c:p:o:j")) != -1)
 		take_option(c);
 	opt.what = optind + 1 == argc ? argv[optind] : "";
 	load.loop = loop_new();

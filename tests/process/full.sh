@@ -8,7 +8,8 @@ cd "$(dirname "$0")/../.." && . tests/lib/lab.sh
 small=$TANDEM_LAB/srv2
 full_end() {
 	[ -z "${t_failed:-}" ] || tail -n 40 "$small/tandemd.log"
-	umount -l "$small"
+	lab kill 2 # what it is told by is in there
+	umount "$small"
 	t_end
 }
 mkdir -p "$small" && mount -t tmpfs -o size=400m tandem-full "$small" || exit 2
