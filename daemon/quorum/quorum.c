@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "quorum.h"
@@ -26,10 +25,6 @@
 
 /* After so long nobody knows any more what became of a proposal. */
 #define QUORUM_PATIENCE (2 * CLOCK_SEC)
-/* With less on the disk a server leaves the decisions to others; with so much
- * it comes back. */
-#define QUORUM_ROOM_LEAST (UINT64_C(1) << 20)
-#define QUORUM_ROOM (UINT64_C(16) << 20)
 #define REPORT_WAIT (2 * ROLE_YIELD)
 
 /* ---- proposals of ours -------------------------------------------------- */
@@ -889,36 +884,6 @@ quorum_look_waits(struct quorum *q)
 		  "they are, for they may have gone on");
 }
 
-/* Can what is decided be kept here? */
-static bool
-quorum_has_room(const struct quorum *q, uint64_t bytes, struct err *e)
-{
-	struct statvfs v;
-
-	if (statvfs(q->config.dir, &v) != 0 ||
-	    (uint64_t)v.f_bavail * v.f_frsize >= bytes)
-		return true;
-	err_set(e, ERR_FULL,
-	    "%s: the disk is full: the other servers do without this one until "
-	    "%llu MB are free",
-	    q->config.dir, (unsigned long long)(QUORUM_ROOM >> 20));
-	return false;
-}
-
-/* Raft gives up for good when its log cannot be written, and who owns
- * something on a full disk can acknowledge nothing. A new process reads what
- * there is and goes on, as soon as it can; until then the others, if there are
- * any, do without this server. */
-static void
-quorum_look_disk(const struct quorum *q)
-{
-	struct err e;
-
-	if (engine_is_broken(q->engine, &e) ||
-	    (!quorum_is_alone(q) && !quorum_has_room(q, QUORUM_ROOM_LEAST, &e)))
-		fatalx("%s", e.text);
-}
-
 static void
 quorum_on_tick(void *arg)
 {
@@ -927,7 +892,7 @@ quorum_on_tick(void *arg)
 	size_t i;
 
 	loop_timer_set(q->tick, QUORUM_TICK);
-	quorum_look_disk(q);
+	quorum_disk_tick(q, !quorum_is_alone(q));
 	quorum_look(q);
 	for (i = 0; i < OWNERSHIP_SERVERS; i++) {
 		if (q->peer[i].link != NULL)
@@ -1018,7 +983,7 @@ quorum_open(const struct quorum_config *c, struct quorum **qp, struct err *e)
 	quorum_first_told(q, c);
 	q->recovering = quorum_recover_asked(c->dir);
 	quorum_first_servers(q, c);
-	if (!quorum_is_alone(q) && !quorum_has_room(q, QUORUM_ROOM, e))
+	if (!quorum_is_alone(q) && quorum_disk_lacks(q, e))
 		return -ERR_FULL;
 	if ((r = quorum_part_open(q, e)) != 0 ||
 	    (r = file_id(c->dir, &q->id, e)) != 0 ||

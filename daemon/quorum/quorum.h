@@ -372,6 +372,14 @@ bool quorum_lead_leave(struct quorum *, engine_handed_fn *, void *arg);
 /* Silence after which a server is down, us. */
 uint64_t quorum_patience(const struct quorum *);
 
+/* ---- quorum_disk.c: a disk that is full ---------------------------------- */
+
+/* Is there too little room to begin? Why. */
+bool quorum_disk_lacks(const struct quorum *, struct err *);
+/* Ends the process when nothing can be kept any more; for want of room only
+ * where others take over. */
+void quorum_disk_tick(const struct quorum *, bool others);
+
 /* ---- quorum_file.c: what must be known before raft is ------------------- */
 
 /* Our id in the group, made at the first start. */
