@@ -243,7 +243,7 @@ command_show(struct session *s, const struct place *p, struct command *c,
 			.op = c->walk.op,
 			.path = command_path(c),
 			.data = reply->err_data});
-	session_ran(s, c->walk.op, reply->result);
+	session_ran(s, c->walk.op, c->walk.args, reply->result);
 	view_init(&v, c->walk.op, reply->result, s->opt->format);
 	status = command_render(s, p, c, &v);
 	view_fini(&v);
@@ -346,7 +346,7 @@ command_send(struct session *s, const struct place *p, struct command *c,
 	sent->place.text = sent->text;
 	sent->command = *c;
 	memset(c, 0, sizeof *c);
-	session_ran(s, sent->command.walk.op, NULL);
+	session_ran(s, sent->command.walk.op, sent->command.walk.args, NULL);
 	conn_send(&s->conn, sent->command.walk.op->name,
 	    json_incref(sent->command.walk.args), command_on_reply, sent);
 	if (s->conn.open >= COMMAND_WINDOW)

@@ -169,7 +169,8 @@ void session_discard(struct session *);
 /* Rows of `compare`, or -1 with the error in the reply. */
 long session_changes(struct session *, struct reply *);
 /* Note what a finished operation did to the candidate; result may be NULL. */
-void session_ran(struct session *, const struct op *, json_t *result);
+void session_ran(
+    struct session *, const struct op *, json_t *args, json_t *result);
 
 /* Where a command came from, for its errors. */
 struct place {

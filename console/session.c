@@ -97,7 +97,7 @@ session_resume(struct session *s, const char *left, struct err *e)
 	r = conn_call(
 	    &s->conn, op->name, json_pack("{s:s}", "session", left), &reply);
 	if (r == 0)
-		session_ran(s, op, NULL);
+		session_ran(s, op, NULL, NULL);
 	else
 		*e = reply.err;
 	reply_fini(&reply);
@@ -190,7 +190,8 @@ session_until(json_t *result)
 }
 
 void
-session_ran(struct session *s, const struct op *op, json_t *result)
+session_ran(
+    struct session *s, const struct op *op, json_t *args, json_t *result)
 {
 	if (op == s->set_commit)
 		s->until = session_until(result);
@@ -200,7 +201,9 @@ session_ran(struct session *s, const struct op *op, json_t *result)
 		rpc_notify(s->conn.rpc, "keep", NULL);
 		s->resumed = true;
 	}
-	if (op == s->set_commit)
+	if (op == s->set_commit && json_object_get(args, "layer") != NULL)
+		s->dirty = true; /* other layers may be left */
+	else if (op == s->set_commit)
 		s->dirty = s->resumed = false;
 	else if (op->kind == OP_CONFIG && op != s->set_check &&
 	    op != s->set_compare && op != s->set_discard)

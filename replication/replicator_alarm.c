@@ -25,9 +25,11 @@
 #define ALARM_MAX 64
 #define ALARM_LAG (2 * CLOCK_SEC) /* without an answer */
 #define ALARM_WAL (64u << 20)	  /* bytes that no checkpoint could move */
-/* Of the disk less than a twentieth is left, and less than so many bytes. */
+/* Of the disk less than a twentieth is left: at least so many bytes, with which
+ * a server would not begin (quorum_disk.c), at most so many. */
 #define ALARM_DISK_PART 20
-#define ALARM_DISK (UINT64_C(4) << 30)
+#define ALARM_DISK_LEAST (2 * SHIP_SEGMENT)
+#define ALARM_DISK_MOST (UINT64_C(4) << 30)
 
 struct alarms {
 	struct replicator *r;
@@ -234,13 +236,17 @@ static void
 alarm_disk(struct alarms *a, const struct replicator *r)
 {
 	struct statvfs v;
-	uint64_t left, all;
+	uint64_t left, all, low;
 
 	if (statvfs(r->root, &v) != 0)
 		return;
 	left = (uint64_t)v.f_bavail * v.f_frsize;
 	all = (uint64_t)v.f_blocks * v.f_frsize;
-	if (left < all / ALARM_DISK_PART && left < ALARM_DISK)
+	low = all / ALARM_DISK_PART;
+	low = low < ALARM_DISK_LEAST ? ALARM_DISK_LEAST
+	    : low > ALARM_DISK_MOST  ? ALARM_DISK_MOST
+				     : low;
+	if (left < low)
 		alarm_put(a, "disk", r->root,
 		    "%llu MB of %llu MB are left: what does not fit is refused",
 		    (unsigned long long)left >> 20,

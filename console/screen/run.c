@@ -71,7 +71,7 @@ run_command(
 			.err = &reply->err,
 			.data = reply->err_data});
 	else
-		session_ran(s->session, op, reply->result);
+		session_ran(s->session, op, c->walk.args, reply->result);
 	s->session->conn.interrupted = s->gone;
 	if (changes)
 		page_changed(s);

@@ -8,10 +8,12 @@
 
 #include "quorum.h"
 #include "daemon/base/log.h"
+#include "replication/ship_log.h"
 
-/* With less on the disk a server leaves; with so much it comes back. */
-#define DISK_LEAST (UINT64_C(1) << 20)
-#define DISK_ROOM (UINT64_C(16) << 20)
+/* With less on the disk a server leaves: the ship log may need a segment any
+ * time (SHIP_SEGMENT). With so much it comes back. */
+#define DISK_LEAST (SHIP_SEGMENT + (UINT64_C(8) << 20))
+#define DISK_ROOM (2 * SHIP_SEGMENT)
 
 static bool
 disk_has(const struct quorum *q, uint64_t bytes, struct err *e)

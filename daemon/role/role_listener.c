@@ -236,23 +236,18 @@ bad:
 	return NULL;
 }
 
-/* Make one listener what its row says. */
+/* What its row says; one that moves is closed. */
 static void
 listener_feed(struct role_listeners *ls, json_t *row)
 {
-	bool moved, other;
+	bool moved;
 	struct role_listener *l = listener_take(ls, row, &moved);
 
 	if (l == NULL)
 		return;
-	l->seen = true;
-	other = listener_certificate(ls->self, l, row);
-	if (!l->open || moved) {
+	l->renewed = listener_certificate(ls->self, l, row);
+	if (moved)
 		listener_close(ls, l);
-		listener_open(ls, l);
-	} else if (other) {
-		listener_certify(ls, l);
-	}
 }
 
 bool
@@ -270,7 +265,7 @@ role_listeners_feed(struct role_listeners *ls, json_t *rows)
 		if (l != NULL)
 			l->seen = true;
 	}
-	/* First those that end: their addresses may be asked for again. */
+	/* First those that end or move: their addresses may be asked for. */
 	for (l = ls->first; l != NULL; l = next) {
 		next = l->next;
 		if (!l->seen)
@@ -278,7 +273,13 @@ role_listeners_feed(struct role_listeners *ls, json_t *rows)
 	}
 	json_array_foreach (rows, i, row)
 		listener_feed(ls, row);
-	for (l = ls->first; l != NULL; l = l->next)
+	for (l = ls->first; l != NULL; l = l->next) {
+		if (!l->open)
+			listener_open(ls, l);
+		else if (l->renewed)
+			listener_certify(ls, l);
+		l->renewed = false;
 		all &= l->open;
+	}
 	return all;
 }

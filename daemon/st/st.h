@@ -506,8 +506,10 @@ void st_holds_fail(struct st *, const struct err *);
 
 /* The session is one of a server that is down: it cannot tell that it ends. */
 bool st_session_is_orphan(const struct st *, const char *session);
-/* -ERR_CONFLICT when another session alone may commit (st_exclusive.c). */
-int st_exclusive_check(struct st *, const char *session, struct err *);
+/* -ERR_CONFLICT when another session alone may commit (st_exclusive.c); who:
+ * who is told. */
+int st_exclusive_check(
+    struct st *, const char *session, const struct op_who *, struct err *);
 
 /* ---- st_gate.c: who may go on now -----------------------------------------
  */

@@ -392,6 +392,21 @@ job_nothing(struct st_job *j, struct err *e)
 	return r != 0 ? r : job_done_with(j, e);
 }
 
+/* Another session alone may commit: who only checks is warned. */
+static int
+job_alone(struct st_job *j, struct err *e)
+{
+	int r = 0;
+
+	if (j->who.name[0] != '\0') /* the system's own are not held up */
+		r = st_exclusive_check(j->st, j->session, &j->who, e);
+	if (r != 0 && j->task == ST_TASK_CHECK) {
+		json_array_append_new(j->warn, json_string(e->text));
+		r = 0;
+	}
+	return r;
+}
+
 /* What the task wants done with the change set; 1 = the job goes on. */
 static int
 job_carry(struct st_job *j, struct err *e)
@@ -401,14 +416,14 @@ job_carry(struct st_job *j, struct err *e)
 	if (j->task == ST_TASK_COMPARE)
 		return 0;
 	r = st_right_changes(j->st->cfg.objs, &j->who, &j->changes, e);
-	if (r == 0 && j->who.name[0] != '\0')
-		r = st_exclusive_check(j->st, j->session, e);
 	if (r != 0)
 		return r;
 	if (j->changes.n == 0)
 		return j->task == ST_TASK_COMMIT ? job_nothing(j, e) : 0;
-	r = st_confirm_check(j->st->view.db(j->st, "commit"), &j->changes,
-	    j->undoes, j->told, e);
+	r = job_alone(j, e);
+	if (r == 0)
+		r = st_confirm_check(j->st->view.db(j->st, "commit"),
+		    &j->changes, j->undoes, j->told, e);
 	if (r == 0)
 		r = job_prepare(j, e);
 	if (r != 0 || j->task == ST_TASK_CHECK)

@@ -59,34 +59,45 @@ st_exclusive_leave(sqlite3 *commit, const char *session, struct err *e)
 
 /* ---- who is held up ------------------------------------------------------ */
 
-/* Does another session that is there hold the configuration? */
+/* Is it theirs: of the session, or a commit at a time that the same operator
+ * has ordered? */
 static bool
-exclusive_other(struct st *st, const char *session, struct exclusive *x)
+exclusive_is_own(
+    const struct exclusive *x, const char *session, const struct op_who *who)
 {
-	return exclusive_get(stream_db(st_op_commit_stream(st)), x) &&
-	    strcmp(x->session, session) != 0 &&
-	    !st_session_is_orphan(st, x->session);
+	return strcmp(x->session, session) == 0 ||
+	    (str_prefix(session, ST_DRAFT_AT) &&
+		strcmp(x->operator, who->name) == 0);
 }
 
-/* Whose it is, as it is told to others. */
+/* Whose it is; those who have only a part of the tree are not told from
+ * where. */
 static int
-exclusive_told(const struct exclusive *x, struct err *e)
+exclusive_told(
+    const struct exclusive *x, const struct op_who *who, struct err *e)
 {
-	char since[CLOCK_TEXT];
+	char since[CLOCK_TEXT], from[160] = "";
 
 	clock_text(since, x->since);
+	if (!op_is_limited(who))
+		snprintf(from, sizeof from, " (%s, session %s)", x->source,
+		    x->session);
 	return err_set(e, ERR_CONFLICT,
-	    "%s (%s, session %s) alone may commit since %s: configure "
-	    "exclusive",
-	    x->operator, x->source, x->session, since);
+	    "%s%s alone may commit since %s: configure exclusive", x->operator,
+	    from, since);
 }
 
 int
-st_exclusive_check(struct st *st, const char *session, struct err *e)
+st_exclusive_check(
+    struct st *st, const char *session, const struct op_who *who, struct err *e)
 {
 	struct exclusive x;
 
-	return exclusive_other(st, session, &x) ? exclusive_told(&x, e) : 0;
+	if (!exclusive_get(stream_db(st_op_commit_stream(st)), &x) ||
+	    exclusive_is_own(&x, session, who) ||
+	    st_session_is_orphan(st, x.session))
+		return 0;
+	return exclusive_told(&x, who, e);
 }
 
 /* ---- configure exclusive, configure private ------------------------------ */
@@ -103,7 +114,7 @@ exclusive_work(void *arg, const struct err *why)
 		return;
 	call->rev = st->rev;
 	commit = st_op_commit_stream(st);
-	if (st_exclusive_check(st, call->who.session, &e) != 0 ||
+	if (st_exclusive_check(st, call->who.session, &call->who, &e) != 0 ||
 	    stream_join(commit, &e) != 0 ||
 	    exclusive_put(stream_db(commit), &call->who, &e) != 0) {
 		op_finish(call, &e);
@@ -157,9 +168,13 @@ const struct op st_op_exclusive = {
     .brief = "nobody else may commit meanwhile",
     .about =
 	"Others go on editing their candidates, and their commits are refused "
-	"with your name; so are those that were to be made at a time. It ends "
-	"with configure private, or with this session. What awaits "
-	"confirmation is undone at its time all the same.",
+	"with your name, their undo too; check and -n only warn. A commit at a "
+	"time that somebody else has ordered fails when it comes due, and its "
+	"candidate is left. It ends with configure private, or with this "
+	"session, also one whose connection was lost: a command of its own in "
+	"a script does nothing. request session close takes it from "
+	"somebody; show candidates tells who has it. What awaits confirmation "
+	"is undone at its time all the same.",
     .example = "configure exclusive\nconfigure private",
     .run = exclusive_run,
 };

@@ -23,12 +23,12 @@ int st_op_candidate_empty(struct st *, const struct op_call *, struct err *);
 /* The layer that a call is of: its argument "layer". */
 enum obj_layer st_op_layer(const struct op_call *);
 /* That argument. */
-#define ST_OP_LAYER                                             \
-	{                                                       \
-		.name = "layer", .type = &op_type_choice,       \
-		.choices = obj_layer_words + 1,                 \
-		.brief = "only what the candidate has of this " \
-			 "layer; tandem-objects(5)"             \
+#define ST_OP_LAYER                                       \
+	{                                                 \
+		.name = "layer", .type = &op_type_choice, \
+		.choices = obj_layer_words + 1,           \
+		.brief = "only what is of this layer; "   \
+			 "tandem-objects(5)"              \
 	}
 /* A row of a change set, secrets masked: change, path, field, old, new. */
 void st_op_put_change(struct op_call *, const struct st_change *);

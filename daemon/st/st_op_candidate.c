@@ -78,7 +78,7 @@ candidates_work(void *arg, const struct err *why)
 	if (st_op_refuse(st, call, why))
 		return;
 	call->rev = st->rev;
-	if (st_exclusive_check(st, call->who.session, &e) != 0)
+	if (st_exclusive_check(st, call->who.session, &call->who, &e) != 0)
 		op_warn(call, "%s", e.text);
 	if (st_draft_each(stream_db(st_op_commit_stream(st)), candidate_row,
 		call, &e) != 0)

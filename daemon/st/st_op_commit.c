@@ -416,7 +416,7 @@ const struct op st_op_commit = {
     .role = ROLE_ST,
     .brief = "make the candidate run",
     .about =
-	"All of it or nothing: references, required fields and names that "
+	"All of it, or of a layer, or nothing: references, required fields and names that "
 	"must be unique are checked first. When somebody else has changed "
 	"the same field meanwhile, the commit is refused with both values "
 	"and nothing is lost; compare, set what you mean, and commit again. "
@@ -427,7 +427,9 @@ const struct op st_op_commit = {
 	"refer to it meanwhile keeps it: an alarm tells that. With at it is "
 	"checked now and committed then, as it stands; show candidates has it "
 	"meanwhile, configure resume takes it back. With layer only what the "
-	"candidate has of that layer is committed, the rest stays in it.",
+	"candidate has of that layer is committed, the rest stays in it; with "
+	"an object that is deleted goes all below it, of any layer. A txid "
+	"names one commit: use another for the next layer.",
     .example = "set domain demo.test user 104 name Dora\n"
 	       "commit comment \"new colleague\"",
     .args = commit_args,

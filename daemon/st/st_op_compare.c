@@ -176,12 +176,42 @@ compare_on_done(void *arg, struct st_job *j, const struct err *e)
  * the last. The columns beside min() and max() are those of its row:
  * sqlite.org/lang_select.html, "Bare columns in an aggregate query". */
 static const char compare_since[] =
-    "SELECT a.path, a.field, a.old, b.new FROM "
-    "(SELECT path, field, old, min(rev * 1000000000 + n) FROM change "
-    "WHERE rev > ?1 GROUP BY path, field) a JOIN "
-    "(SELECT path, field, new, max(rev * 1000000000 + n) FROM change "
-    "WHERE rev > ?1 GROUP BY path, field) b USING(path, field) "
+    "SELECT a.path, a.field, a.old, b.new, stream FROM "
+    "(SELECT stream, path, field, old, min(rev * 1000000000 + n) FROM change "
+    "WHERE rev > ?1 GROUP BY stream, path, field) a JOIN "
+    "(SELECT stream, path, field, new, max(rev * 1000000000 + n) FROM change "
+    "WHERE rev > ?1 GROUP BY stream, path, field) b "
+    "USING(stream, path, field) "
     "WHERE a.old IS NOT b.new ORDER BY a.path, a.field";
+
+/* Does the domain of a stream run? What was changed in one that does not is
+ * kept aside with it, and is no difference to what runs. */
+static bool
+compare_runs(struct op_call *call, const char *stream)
+{
+	static const char front[] = "domain/";
+	sqlite3 *root = st_of(call)->view.db(st_of(call), ST_ROOT_STREAM);
+	sqlite3_stmt *s;
+	bool runs;
+
+	if (!str_prefix(stream, front) || strcmp(stream, ST_ROOT_STREAM) == 0)
+		return true;
+	s = st_sql(root, NULL, "SELECT 1 FROM domain WHERE id = ?1", "s",
+	    stream + strlen(front));
+	runs = s != NULL && sqlite3_step(s) == SQLITE_ROW;
+	sqlite3_finalize(s);
+	return runs;
+}
+
+/* Of a domain that ended since then, or was made anew, one step tells. */
+static void
+compare_warn(struct op_call *call, const struct st_change *c)
+{
+	if (strcmp(c->field, "id") == 0 && c->old != NULL)
+		op_warn(call,
+		    "%s: ended since then; what was in it is not named",
+		    c->path);
+}
 
 /* Those who have only a part of the tree see what lies in it. */
 static bool
@@ -209,8 +239,11 @@ compare_rows(struct op_call *call, sqlite3 *commit, int64_t rev, struct err *e)
 		    .field = st_text(s, 1),
 		    .old = st_text(s, 2),
 		    .new = st_text(s, 3)};
-		if (compare_is_seen(call, c.path, layer))
-			st_op_put_change(call, &c);
+		if (!compare_is_seen(call, c.path, layer) ||
+		    !compare_runs(call, st_text(s, 4)))
+			continue;
+		st_op_put_change(call, &c);
+		compare_warn(call, &c);
 	}
 	sqlite3_finalize(s);
 	return step == SQLITE_DONE ? 0 : st_sql_fail(commit, e, "history");
@@ -298,8 +331,9 @@ const struct op st_op_compare = {
 	     "it are named, without their fields; its data stay on disk, "
 	     "and rollback or restore bring it back. With rev it is what runs "
 	     "now against what ran as of that revision, whoever changed it, "
-	     "and the candidate does not count: rollback of that revision "
-	     "leads back over it.",
+	     "and the candidate does not count: rollback to that revision "
+	     "leads back over it. Of a domain that ended since then only "
+	     "itself is named.",
     .example = "set domain demo.test user 104 name Dora\ncompare\n"
 	       "compare rev 1",
     .args = compare_args,

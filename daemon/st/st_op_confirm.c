@@ -152,7 +152,8 @@ undo_work(void *arg, const struct err *why)
 		return;
 	}
 	if (confirm_which(call, stream_db(st_op_commit_stream(st)), &c, &e) !=
-	    0) {
+		0 ||
+	    st_exclusive_check(st, call->who.session, &call->who, &e) != 0) {
 		op_finish(call, &e);
 		return;
 	}

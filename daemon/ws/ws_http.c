@@ -325,6 +325,7 @@ listener_close(struct role_listener *fed)
 	if (l->http != NULL)
 		evhttp_free(l->http);
 	l->http = NULL;
+	l->door = NULL;
 	sip_tls_free(&l->tls);
 }
 

@@ -153,8 +153,16 @@ one_session_alone_commits(void **state)
 	assert_int_equal(call(w, "s2", "show candidates", json_object()), 0);
 	assert_int_equal(
 	    json_array_size(json_object_get(w->result, "warn")), 1);
+	/* Who only looks is warned, who wants nothing is not held up. */
+	assert_int_equal(call(w, "s2", "check", json_object()), 0);
+	assert_int_equal(
+	    json_array_size(json_object_get(w->result, "warn")), 1);
+	assert_int_equal(call(w, "s3", "commit", json_object()), 0);
 	set(w, "s1", "gate default", json_pack("{s:i}", "ban-time", 60));
-	commit(w, "s1");
+	assert_int_equal(
+	    call(w, "s1", "commit", json_pack("{s:i}", "confirmed", 5)), 0);
+	assert_int_equal(call(w, "s2", "undo", json_object()), -ERR_CONFLICT);
+	assert_int_equal(call(w, "s1", "confirm", json_object()), 0);
 	assert_int_equal(configure(w, "s2", "private"), -ERR_ABSENT);
 	assert_int_equal(configure(w, "s1", "private"), 0);
 	commit(w, "s2");
@@ -227,6 +235,37 @@ what_has_changed_since_a_revision(void **state)
 	world_free(w);
 }
 
+/* What was in a domain that ended is no difference to what runs. */
+static void
+since_then_a_domain_ended(void **state)
+{
+	struct world *w = world_new();
+	int64_t rev;
+
+	(void)state;
+	set(w, "s1", "domain a.test", json_object());
+	commit(w, "s1");
+	rev = w->st->rev;
+	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "A"));
+	commit(w, "s1");
+	assert_int_equal(call(w, "s1", "delete",
+			     json_pack("{s:s}", "path", "domain a.test")),
+	    0);
+	commit(w, "s1");
+	assert_int_not_equal(since(w, rev), 0);
+	assert_string_equal(cell(w, 0, "path"), "domain a.test");
+	assert_string_equal(cell(w, 0, "change"), "-");
+	assert_string_not_equal(cell(w, json_array_size(rows(w)) - 1, "path"),
+	    "domain a.test user 101");
+	assert_int_equal(
+	    json_array_size(json_object_get(w->result, "warn")), 1);
+	set(w, "s1", "domain a.test", json_object());
+	commit(w, "s1");
+	assert_int_equal(since(w, rev), 1);
+	assert_string_equal(cell(w, 0, "field"), "id");
+	world_free(w);
+}
+
 /* A secret is masked, an object that came and went is no change. */
 static void
 since_then_objects_come_and_go(void **state)
@@ -269,6 +308,7 @@ main(void)
 	    cmocka_unit_test(one_session_alone_commits),
 	    cmocka_unit_test(it_ends_with_its_session),
 	    cmocka_unit_test(what_has_changed_since_a_revision),
+	    cmocka_unit_test(since_then_a_domain_ended),
 	    cmocka_unit_test(since_then_objects_come_and_go),
 	};
 
