@@ -115,12 +115,23 @@ feed(void)
 	json_decref(params);
 }
 
+/* There is one of each. */
+static struct sg_listener *
+listener_of(enum sip_proto proto)
+{
+	struct sg_listener *l = NULL;
+
+	while ((l = sg_listener_next(sg, l)) != NULL && l->proto != proto)
+		;
+	return l;
+}
+
 /* The connection of a phone, made again when the gate has closed it. */
 static void
 connect_phone(void)
 {
 	struct sip_flow_info info;
-	struct sg_listener *l = sg->listeners;
+	const union addr *to;
 	size_t at = 0;
 
 	if (phone_tcp >= 0) {
@@ -128,11 +139,9 @@ connect_phone(void)
 			return;
 		close(phone_tcp);
 	}
-	while (l->proto != SIP_TCP)
-		l = l->next;
+	to = sip_listener_address(listener_of(SIP_TCP)->sip);
 	phone_tcp = socket(AF_INET, SOCK_STREAM, 0);
-	connect(phone_tcp, &sip_listener_address(l->sip)->sa,
-	    sizeof(struct sockaddr_in));
+	connect(phone_tcp, &to->sa, sizeof(struct sockaddr_in));
 	do {
 		turn();
 		at = 0;
@@ -144,7 +153,6 @@ static void
 start(void)
 {
 	socklen_t len = sizeof udp.peer;
-	struct sg_listener *l;
 	struct err e;
 
 	log_init("fuzz", false);
@@ -162,9 +170,7 @@ start(void)
 	own("calls/b2bua-1");
 	own("b2bua/1");
 	feed();
-	for (l = sg->listeners; l->proto != SIP_UDP; l = l->next)
-		;
-	udp.listener = l->sip;
+	udp.listener = listener_of(SIP_UDP)->sip;
 	addr_parse(&udp.peer, "127.0.0.1", 0);
 	phone_udp = sock_udp(&udp.peer, &e);
 	if (phone_udp < 0 || getsockname(phone_udp, &udp.peer.sa, &len) != 0)

@@ -70,8 +70,12 @@ phones_up() {
 	tandem -q -f "$dir/users"
 }
 
+all_ready() {
+	rows 'show roles' '[.data[] | select(.state != "ready")] == []'
+}
 moves() {
 	local old epoch
+	eventually all_ready # or the same one takes it again
 	old=$(owner_of "$1")
 	epoch=$(rows 'show ownership' ".data[] | select(.key == \"$1\") | .epoch")
 	kill -9 "$(pid_of "$old")"
