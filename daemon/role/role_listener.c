@@ -240,21 +240,22 @@ bad:
 static void
 listener_feed(struct role_listeners *ls, json_t *row)
 {
-	bool moved;
+	bool moved, other;
 	struct role_listener *l = listener_take(ls, row, &moved);
 
 	if (l == NULL)
 		return;
-	l->renewed = listener_certificate(ls->self, l, row);
+	other = listener_certificate(ls->self, l, row);
 	if (moved)
 		listener_close(ls, l);
+	else if (l->open && other)
+		listener_certify(ls, l);
 }
 
 bool
 role_listeners_feed(struct role_listeners *ls, json_t *rows)
 {
 	struct role_listener *l, *next;
-	bool all = true;
 	json_t *row;
 	size_t i;
 
@@ -273,13 +274,5 @@ role_listeners_feed(struct role_listeners *ls, json_t *rows)
 	}
 	json_array_foreach (rows, i, row)
 		listener_feed(ls, row);
-	for (l = ls->first; l != NULL; l = l->next) {
-		if (!l->open)
-			listener_open(ls, l);
-		else if (l->renewed)
-			listener_certify(ls, l);
-		l->renewed = false;
-		all &= l->open;
-	}
-	return all;
+	return role_listeners_retry(ls);
 }

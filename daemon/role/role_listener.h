@@ -23,8 +23,7 @@ struct role_listener {
 	struct err why;	   /* it is not open, or not as configured */
 	uint64_t wrong;	   /* since then, real clock; 0 = all is well */
 	bool open;
-	bool seen;    /* in this feed */
-	bool renewed; /* its certificate, by this feed */
+	bool seen; /* in this feed */
 };
 
 /* What differs from gate to gate. */

@@ -206,6 +206,8 @@ int st_view_domain(const struct st_view *, const char *session,
     const char *name, struct st_domain *, struct err *);
 /* Is there a stream of this id: of a domain there is, or was? */
 bool st_view_known(const struct st_view *, const char *id);
+/* Of a domain there is? */
+bool st_view_runs(const struct st_view *, const char *id);
 int st_view_locate(const struct st_view *, const char *session,
     const struct obj_path *, struct st_place *, struct err *);
 /* The running row; -ERR_ABSENT without words when there is none. */

@@ -416,8 +416,9 @@ const struct op st_op_commit = {
     .role = ROLE_ST,
     .brief = "make the candidate run",
     .about =
-	"All of it, or of a layer, or nothing: references, required fields and names that "
-	"must be unique are checked first. When somebody else has changed "
+	"All of it, or of a layer, or nothing: references, required fields "
+	"and names that must be unique are checked first. When somebody else "
+	"has changed "
 	"the same field meanwhile, the commit is refused with both values "
 	"and nothing is lost; compare, set what you mean, and commit again. "
 	"Answers when the change is on disk and running. With confirmed it is "

@@ -190,17 +190,10 @@ static bool
 compare_runs(struct op_call *call, const char *stream)
 {
 	static const char front[] = "domain/";
-	sqlite3 *root = st_of(call)->view.db(st_of(call), ST_ROOT_STREAM);
-	sqlite3_stmt *s;
-	bool runs;
 
-	if (!str_prefix(stream, front) || strcmp(stream, ST_ROOT_STREAM) == 0)
-		return true;
-	s = st_sql(root, NULL, "SELECT 1 FROM domain WHERE id = ?1", "s",
-	    stream + strlen(front));
-	runs = s != NULL && sqlite3_step(s) == SQLITE_ROW;
-	sqlite3_finalize(s);
-	return runs;
+	return !str_prefix(stream, front) ||
+	    strcmp(stream, ST_ROOT_STREAM) == 0 ||
+	    st_view_runs(&st_of(call)->view, stream + strlen(front));
 }
 
 /* Of a domain that ended since then, or was made anew, one step tells. */
@@ -231,7 +224,9 @@ compare_rows(struct op_call *call, sqlite3 *commit, int64_t rev, struct err *e)
 {
 	sqlite3_stmt *s = st_sql(commit, e, compare_since, "i", rev);
 	enum obj_layer layer = st_op_layer(call);
+	char stream[STREAM_NAME] = "";
 	struct st_change c;
+	bool runs = true;
 	int step = SQLITE_ERROR;
 
 	while (s != NULL && (step = sqlite3_step(s)) == SQLITE_ROW) {
@@ -239,8 +234,12 @@ compare_rows(struct op_call *call, sqlite3 *commit, int64_t rev, struct err *e)
 		    .field = st_text(s, 1),
 		    .old = st_text(s, 2),
 		    .new = st_text(s, 3)};
-		if (!compare_is_seen(call, c.path, layer) ||
-		    !compare_runs(call, st_text(s, 4)))
+		/* rows of one domain come together */
+		if (strcmp(stream, st_text(s, 4)) != 0) {
+			str_copy(stream, sizeof stream, st_text(s, 4));
+			runs = compare_runs(call, stream);
+		}
+		if (!runs || !compare_is_seen(call, c.path, layer))
 			continue;
 		st_op_put_change(call, &c);
 		compare_warn(call, &c);

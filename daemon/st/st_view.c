@@ -53,21 +53,32 @@ st_path_below(const char *path, const char *front)
 	    (path[n] == '\0' || path[n] == ' ');
 }
 
+#define VIEW_RUNS "SELECT 1 FROM domain WHERE id = ?1"
+
+/* Does the directory have a row for the id? */
+static bool
+st_view_has(const struct st_view *v, const char *sql, const char *id)
+{
+	sqlite3 *root = v->db(v->arg, ST_ROOT_STREAM);
+	sqlite3_stmt *s = root != NULL ? st_sql(root, NULL, sql, "s", id)
+				       : NULL;
+	bool has = s != NULL && sqlite3_step(s) == SQLITE_ROW;
+
+	sqlite3_finalize(s);
+	return has;
+}
+
+bool
+st_view_runs(const struct st_view *v, const char *id)
+{
+	return st_view_has(v, VIEW_RUNS, id);
+}
+
 bool
 st_view_known(const struct st_view *v, const char *id)
 {
-	sqlite3 *root = v->db(v->arg, ST_ROOT_STREAM);
-	sqlite3_stmt *s = root == NULL ? NULL
-				       : st_sql(root, NULL,
-					     "SELECT 1 FROM domain "
-					     "WHERE id = ?1 UNION ALL "
-					     "SELECT 1 FROM tombstone "
-					     "WHERE id = ?1",
-					     "s", id);
-	bool known = s != NULL && sqlite3_step(s) == SQLITE_ROW;
-
-	sqlite3_finalize(s);
-	return known;
+	return st_view_has(v,
+	    VIEW_RUNS " UNION ALL SELECT 1 FROM tombstone WHERE id = ?1", id);
 }
 
 /* What the candidate says of a field, as a text of fixed size. */
