@@ -1,9 +1,14 @@
 /* Writing to files; the law is in disk.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "disk.h"
+#include "daemon/base/clock.h"
+
+#define GIVE_BACK_PIECE (1u << 20)
 
 int
 disk_write(int fd, const void *bytes, size_t n, uint64_t off)
@@ -49,6 +54,57 @@ disk_sync(const char *path)
 	r = fsync(fd);
 	close(fd);
 	return r;
+}
+
+void
+disk_yield(uint64_t since)
+{
+	uint64_t took = clock_mono() - since;
+	struct timespec pause = {.tv_sec = (time_t)(took / CLOCK_SEC),
+	    .tv_nsec = (long)(took % CLOCK_SEC) * 1000};
+
+	nanosleep(&pause, NULL);
+}
+
+int
+disk_unlink(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (unlink(path) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* A descriptor that is closed with blocks still there gives back all at once:
+ * so does a failure here. */
+void
+disk_give_back(int fd)
+{
+	uint64_t size, begun;
+	struct stat st;
+
+	for (size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0; size > 0;) {
+		size -= size < GIVE_BACK_PIECE ? size : GIVE_BACK_PIECE;
+		begun = clock_mono();
+		if (ftruncate(fd, (off_t)size) != 0)
+			break;
+		disk_yield(begun);
+	}
+	close(fd);
+}
+
+int
+disk_remove(const char *path)
+{
+	int fd = disk_unlink(path);
+
+	if (fd < 0)
+		return -1;
+	disk_give_back(fd);
+	return 0;
 }
 
 enum err_code

@@ -14,6 +14,18 @@ int disk_write(int fd, const void *bytes, size_t n, uint64_t off);
 int disk_write_pages(int fd, const struct ship_record *);
 /* What the kernel has of a file, or of the names in a directory; likewise. */
 int disk_sync(const char *path);
+/*
+ * The file system frees the blocks of a file in one go, and every sync waits
+ * for that: 50 ms for 64 MiB were measured (ext4, discard). unlink: the name
+ * goes at once, and the descriptor is to be given back, a piece at a time,
+ * by a thread that nobody waits for; -1 when there is no such file, or none
+ * that can be opened. remove: both; 0 or -1.
+ */
+int disk_unlink(const char *path);
+void disk_give_back(int fd);
+int disk_remove(const char *path);
+/* Leave the disk to others for as long as it was used, monotonic clock, us. */
+void disk_yield(uint64_t since);
 /* What errno says of a disk: ERR_FULL when there is no room, which may pass,
  * else ERR_IO. */
 enum err_code disk_code(void);

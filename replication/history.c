@@ -390,7 +390,7 @@ history_fold(struct history *h, struct history_job *job)
 	}
 	if (f.db >= 0)
 		close(f.db);
-	unlink(path);
+	disk_remove(path);
 }
 
 void

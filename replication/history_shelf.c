@@ -387,7 +387,7 @@ turn_now(struct history *h, struct shelf *s, uint32_t page_size, struct err *e)
 	if (r == 0)
 		r = shelf_begin(h, s, db, &head, e);
 	close(db);
-	unlink(path);
+	disk_remove(path);
 	return r;
 }
 
@@ -459,7 +459,7 @@ shelf_retain(struct history *h, struct shelf *s, uint64_t now, struct err *e)
 		retain_look(h, s->name, list[i], &bytes);
 		all -= bytes;
 		if ((r = shelf_volume(h, s->name, list[i], path, e)) == 0 &&
-		    unlink(path) != 0)
+		    disk_remove(path) != 0)
 			r = err_errno(e, ERR_IO, "%s", path);
 	}
 	free(list);

@@ -152,6 +152,7 @@ replicator_start(
 		 &lc, replicator_on_record, &r->index, &r->log, e)) != 0 ||
 	    (ret = ship_log_states(r->log, log_put_states, &r->index, e)) != 0)
 		return ret;
+	ship_log_dropper(r->log, replicator_drop_file, r);
 	if (memcmp(r->index.boot, none, 16) != 0 &&
 	    memcmp(r->index.boot, boot, 16) != 0 &&
 	    (ret = replicator_redo(r, e)) != 0)

@@ -92,7 +92,7 @@ replicator_on_job(void *arg, const struct sync_job *job)
 		copy_on_synced(r, job);
 		return;
 	}
-	if (job->what == SYNC_BEGIN)
+	if (job->what == SYNC_BEGIN || job->what == SYNC_DROP)
 		return;
 	r->making = false;
 	if (job->result == 0)
@@ -155,6 +155,16 @@ tick_pinned(struct replicator *r)
 			  "MiB of ship log are kept for it",
 		    oldest->name, (unsigned long long)oldest->checkpoint,
 		    (unsigned long long)(ship_log_bytes(r->log) >> 20));
+}
+
+void
+replicator_drop_file(void *arg, int fd)
+{
+	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
+	struct sync_job job = {.what = SYNC_DROP, .fd = fd};
+
+	if (sync_worker_add(r->worker, &job) != 0)
+		disk_give_back(fd);
 }
 
 /* The log is kept for redo, and for others who are being sent it. */

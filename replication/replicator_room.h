@@ -204,6 +204,7 @@ void replicator_base(struct replicator *, struct live *);
 void replicator_tick_soon(struct replicator *);
 void replicator_on_tick(void *);
 void replicator_on_job(void *, const struct sync_job *);
+void replicator_drop_file(void *, int fd); /* a ship_log_drop_fn */
 
 /* replicator_link.c */
 void link_send(struct link *, const struct ship_msg *);

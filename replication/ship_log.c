@@ -44,7 +44,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -55,7 +54,6 @@
 
 #define LOG_WORD "TDMSHIP1"
 #define LOG_STAGE (4u << 20)
-#define SPARE_PIECE (256u << 10)
 
 static_assert(LOG_STAGE > 2 * SHIP_RECORD_MAX, "a record fits the stage");
 
@@ -218,29 +216,14 @@ ship_log_segment(const struct ship_log *log)
 
 /* ---- new segments ------------------------------------------------------- */
 
-static void
-log_spare_path(const struct ship_log *log, char *path, size_t size)
-{
-	snprintf(path, size, "%s/spare", log->dir);
-}
-
-/* A file for a segment: the spare one, or a new one with reserved blocks. */
+/* A file for a segment: a spare one, or a new one with reserved blocks. */
 static int
 log_segment_file(struct ship_log *log, uint64_t size, char *path, size_t room)
 {
-	struct stat st;
-	int fd;
+	int fd = ship_log_spare_use(log, size, path, room);
 
-	log_spare_path(log, path, room);
-	if (log->spare) {
-		log->spare = false;
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0 && fstat(fd, &st) == 0 &&
-		    (uint64_t)st.st_size >= size)
-			return fd;
-		if (fd >= 0)
-			close(fd);
-	}
+	if (fd >= 0)
+		return fd;
 	snprintf(path, room, "%s/new", log->dir);
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -368,118 +351,6 @@ ship_log_append(struct ship_log *log, const void *record, size_t n)
 	return log_stage(log, record, n);
 }
 
-/* ---- retention ---------------------------------------------------------- */
-
-/* Segments that nothing needs any more. */
-static size_t
-log_gone(const struct ship_log *log, uint64_t need)
-{
-	size_t gone = 0;
-
-	while (gone + 1 < log->nseg && log->seg[gone + 1].start <= need &&
-	    log->seg[gone + 1].start + log->keep <= log->synced)
-		gone++;
-	return gone;
-}
-
-uint64_t
-ship_log_trimmed(const struct ship_log *log, uint64_t need)
-{
-	return log->seg[log_gone(log, need)].start;
-}
-
-void
-ship_log_trim(struct ship_log *log, uint64_t need)
-{
-	char path[300], spare[300];
-	size_t gone = log_gone(log, need), i;
-
-	for (i = 0; i < gone; i++) {
-		ship_log_path(log, log->seg[i].start, path, sizeof path);
-		log_spare_path(log, spare, sizeof spare);
-		if (!log->spare && log->seg[i].size == log->segment &&
-		    rename(path, spare) == 0)
-			log->spare = true;
-		else
-			unlink(path);
-	}
-	log->nseg -= gone;
-	memmove(log->seg, log->seg + gone, log->nseg * sizeof *log->seg);
-}
-
-uint64_t
-ship_log_bytes(const struct ship_log *log)
-{
-	uint64_t bytes = log->spare ? log->segment : 0;
-	size_t i;
-
-	for (i = 0; i < log->nseg; i++)
-		bytes += log->seg[i].size;
-	return bytes;
-}
-
-bool
-ship_log_spare_wanted(const struct ship_log *log, char *path, size_t size)
-{
-	snprintf(path, size, "%s/spare.part", log->dir);
-	return !log->spare && !log->failed;
-}
-
-/* Write one piece of a spare segment to the disk, then leave the disk to
- * others for as long as that took: what is to be acknowledged meanwhile shall
- * not wait behind a whole segment. */
-static int
-spare_piece(int fd, size_t n, uint64_t at)
-{
-	static const uint8_t zero[SPARE_PIECE];
-	uint64_t begun = clock_mono(), took;
-	struct timespec pause;
-
-	if (disk_write(fd, zero, n, at) != 0)
-		return -(int)disk_code();
-	sync_file_range(fd, (off_t)at, (off_t)n,
-	    SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-	took = clock_mono() - begun;
-	pause.tv_sec = (time_t)(took / CLOCK_SEC);
-	pause.tv_nsec = (long)(took % CLOCK_SEC) * 1000;
-	nanosleep(&pause, NULL);
-	return 0;
-}
-
-int
-ship_log_spare_make(const char *path, uint64_t size)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	uint64_t at;
-	size_t n;
-	int r = 0;
-
-	if (fd < 0)
-		return -ERR_IO;
-	for (at = 0; at < size && r == 0; at += n) {
-		n = size - at < SPARE_PIECE ? (size_t)(size - at) : SPARE_PIECE;
-		r = spare_piece(fd, n, at);
-	}
-	if (r == 0 && fdatasync(fd) != 0)
-		r = -ERR_IO;
-	close(fd);
-	if (r != 0)
-		unlink(path);
-	return r;
-}
-
-void
-ship_log_spare_take(struct ship_log *log, const char *path)
-{
-	char spare[300];
-
-	log_spare_path(log, spare, sizeof spare);
-	if (rename(path, spare) == 0)
-		log->spare = true;
-	else
-		log_warn("ship log: %s", spare);
-}
-
 /* ---- opening ------------------------------------------------------------ */
 
 int
@@ -553,15 +424,13 @@ log_renew_tail(struct ship_log *log, struct err *e)
 static int
 log_start(struct ship_log *log, ship_log_fn *fn, void *arg, struct err *e)
 {
-	char path[300];
 	int r;
 
 	if ((log->stage = malloc(LOG_STAGE)) == NULL)
 		return err_set(e, ERR_NOMEM, "ship log");
 	if ((r = log_lock(log, e)) != 0 || (r = ship_log_find(log, e)) != 0)
 		return r;
-	log_spare_path(log, path, sizeof path);
-	log->spare = access(path, F_OK) == 0;
+	ship_log_spare_find(log);
 	if (log->nseg == 0) {
 		rand_bytes(&log->id, sizeof log->id);
 		log->session = 1;

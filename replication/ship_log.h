@@ -28,6 +28,9 @@ struct ship_log_config {
 	uint64_t keep;	  /* bytes kept beyond what is needed */
 };
 
+/* Takes over a file without a name, for disk_give_back. */
+typedef void ship_log_drop_fn(void *arg, int fd);
+
 /* A record of the log, with its position and that of its segment. Other than
  * 0 stops the walk. */
 typedef int ship_log_fn(void *arg, const struct ship_record *,
@@ -50,10 +53,12 @@ struct ship_log {
 	uint64_t synced; /* position up to which the disk has it */
 	uint64_t known;	 /* the same as the entries told it, while scanning */
 	uint64_t used;	 /* segment of the last record that is no state */
-	bool spare;	 /* a written segment waits for its use */
+	unsigned spares; /* written segments that wait for their use */
 	bool failed;	 /* a write or sync failed: nothing is taken any more */
 	ship_log_state_fn *states;
 	void *states_arg;
+	ship_log_drop_fn *drop; /* may be NULL */
+	void *drop_arg;
 	struct ship_syncer *syncer; /* NULL = the loop syncs itself */
 	uint64_t records, bytes, syncs, sync_us, sync_us_max;
 };
@@ -101,11 +106,16 @@ void ship_log_syncer_close(struct ship_log *);
 bool ship_log_is_syncing(const struct ship_log *);
 int ship_log_sync_begin(struct ship_log *, struct err *);
 int ship_log_sync_end(struct ship_log *, bool wait, struct err *);
+
+/* ---- ship_log_keep.c ---- */
+
 /* Drop segments that hold nothing at or behind the position, beyond those
  * that are kept in any case; trimmed: from where on the log would be then. */
 uint64_t ship_log_trimmed(const struct ship_log *, uint64_t need);
 void ship_log_trim(struct ship_log *, uint64_t need);
 uint64_t ship_log_bytes(const struct ship_log *);
+/* Who gives files back; unless it is told, the log does so itself. */
+void ship_log_dropper(struct ship_log *, ship_log_drop_fn *, void *arg);
 
 /*
  * A written segment in advance makes syncs cheaper. While none waits, another
@@ -144,7 +154,7 @@ void ship_cursor_seek(struct ship_cursor *, uint64_t pos);
 int ship_cursor_next(struct ship_log *, struct ship_cursor *,
     struct ship_record *, const uint8_t **bytes, uint64_t *pos, struct err *);
 
-/* ---- between ship_log.c and ship_log_scan.c ----------------------------- */
+/* ---- between the files of the log --------------------------------------- */
 
 struct ship_entry {
 	uint32_t length;
@@ -161,6 +171,11 @@ int ship_log_synced(struct ship_log *, uint64_t pos, uint64_t us, struct err *);
 int ship_log_path(
     const struct ship_log *, uint64_t start, char *path, size_t size);
 int ship_log_find(struct ship_log *, struct err *); /* fills seg */
+void ship_log_spare_find(struct ship_log *);
+/* The descriptor and path of a spare segment of at least so many bytes; -1 =
+ * there is none. */
+int ship_log_spare_use(
+    struct ship_log *, uint64_t size, char *path, size_t room);
 int ship_log_scan(struct ship_log *, ship_log_fn *, void *arg, struct err *);
 int ship_log_segment_check(struct ship_log *, int fd, const char *path,
     struct ship_segment *, bool first, struct err *);

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "disk.h"
 #include "ship_log.h"
 #include "stream_path.h"
 #include "sync_worker.h"
@@ -52,8 +53,11 @@ queue_free(struct sync_queue *q)
 {
 	struct sync_job *job;
 
-	while ((job = queue_take(q)) != NULL)
+	while ((job = queue_take(q)) != NULL) {
+		if (job->what == SYNC_DROP && job->fd >= 0)
+			close(job->fd);
 		free(job);
+	}
 }
 
 /* A database and, the first time, the names that lead to it. */
@@ -86,6 +90,13 @@ sync_begin(const struct sync_job *job)
 }
 
 static void
+sync_drop(struct sync_job *job)
+{
+	disk_give_back(job->fd);
+	job->fd = -1;
+}
+
+static void
 sync_do(struct sync_job *job)
 {
 	if (job->what == SYNC_CALL)
@@ -94,6 +105,8 @@ sync_do(struct sync_job *job)
 		job->result = ship_log_spare_make(job->path, job->n);
 	else if (job->what == SYNC_BEGIN)
 		sync_begin(job);
+	else if (job->what == SYNC_DROP)
+		sync_drop(job);
 	else
 		job->result = sync_database(job);
 }

@@ -5,15 +5,16 @@
 
 /*
  * One thread that does what takes the disk long and that nothing waits for:
- * syncs database files after checkpoints, and writes a ship log segment in
- * advance. It shares nothing with the loop but two queues. Blocks all
- * signals.
+ * syncs database files after checkpoints, writes a ship log segment in
+ * advance, gives back what is not needed. It shares nothing with the loop but
+ * two queues. Blocks all signals.
  */
 enum sync_what {
 	SYNC_DATABASE,
 	SYNC_SEGMENT,
 	SYNC_COPY,  /* as SYNC_DATABASE: a copy of another server's */
 	SYNC_BEGIN, /* have the kernel write what it holds of it; no promise */
+	SYNC_DROP,  /* give a file without a name back */
 	SYNC_CALL   /* call(arg) */
 };
 
@@ -24,6 +25,7 @@ struct sync_job {
 	char name[STREAM_NAME];
 	uint64_t n; /* LSN of the checkpoint; bytes of the segment; the copy's
 		     * number */
+	int fd;	    /* SYNC_DROP: becomes the worker's */
 	int result; /* 0 or -ERR_x */
 	void (*call)(void *arg);
 	void *arg; /* stays the caller's, also of a job that is dropped */

@@ -374,7 +374,7 @@ segments_go_when_nobody_needs_them(void **state)
 	assert_true(log_index_need(&s.ix) == UINT64_MAX);
 	ship_log_trim(log, log_index_need(&s.ix));
 	assert_true(log->nseg == 2);
-	assert_true(log->spare);
+	assert_int_equal(log->spares, 2);
 	for (i = 0; i < 200; i++)
 		append(log, &s, "a");
 	assert_int_equal(ship_log_sync(log, &e), 0);
