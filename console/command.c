@@ -179,8 +179,9 @@ command_save(struct session *s, const struct place *p, const struct view *v,
 static bool
 command_says_none(const struct session *s, const struct view *v)
 {
-	return s->interactive && v->save == NULL && v->format == FORMAT_TABLE &&
-	    v->op->cols != NULL && json_array_size(v->rows) == 0;
+	return s->interactive && v->save == NULL && !v->goes_on &&
+	    v->format == FORMAT_TABLE && v->op->cols != NULL &&
+	    json_array_size(v->rows) == 0;
 }
 
 /* Through the filters, then out. */
@@ -245,6 +246,21 @@ command_show(struct session *s, const struct place *p, struct command *c,
 			.data = reply->err_data});
 	session_ran(s, c->walk.op, c->walk.args, reply->result);
 	view_init(&v, c->walk.op, reply->result, s->opt->format);
+	v.no_more = op_is_monitor(c->walk.op);
+	status = command_render(s, p, c, &v);
+	view_fini(&v);
+	return status;
+}
+
+int
+command_changes(struct session *s, const struct place *p, struct command *c,
+    json_t *changes)
+{
+	struct view v;
+	int status;
+
+	view_init(&v, c->walk.op, changes, s->opt->format);
+	v.no_more = v.goes_on = true;
 	status = command_render(s, p, c, &v);
 	view_fini(&v);
 	return status;
@@ -254,14 +270,22 @@ int
 command_run(struct session *s, const struct place *p, struct command *c)
 {
 	struct reply reply;
+	struct err e;
 	int status;
 
 	if (op_find(&s->conn.table, c->walk.op->name) == NULL)
 		return local_run(s, p, c);
+	if (monitor_saves(c)) {
+		err_set(
+		    &e, ERR_REFUSED, "save: %s does not end", c->walk.op->name);
+		return report_err(s, &e);
+	}
 	conn_call(
 	    &s->conn, c->walk.op->name, json_incref(c->walk.args), &reply);
 	status = command_show(s, p, c, &reply);
-	if (status == 0 && s->conn.stopped)
+	if (status == 0 && op_is_monitor(c->walk.op))
+		status = monitor_follow(s, p, c, reply.result);
+	else if (status == 0 && s->conn.stopped)
 		status = EXIT_INTERRUPTED;
 	reply_fini(&reply);
 	return status;

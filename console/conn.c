@@ -104,6 +104,8 @@ conn_on_request(void *arg, struct rpc *r, struct rpc_request *q,
 	}
 	if (strcmp(method, "message") == 0)
 		conn_message(c, params);
+	if (strcmp(method, "changes") == 0 && c->on_changes != NULL)
+		c->on_changes(c->changes_arg, params);
 	if (strcmp(method, "progress") != 0 || c->open == 0)
 		return;
 	c->moving = true;

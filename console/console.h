@@ -91,6 +91,8 @@ struct conn {
 	bool stopped;  /* it was asked to end in order */
 	conn_progress_fn *on_progress; /* NULL: a line at the terminal */
 	void *progress_arg;
+	conn_progress_fn *on_changes; /* of lists that are watched; or NULL */
+	void *changes_arg;
 	const struct options *opt;
 	uint64_t timeout;      /* us; 0 = none */
 	struct op_table table; /* as the server described it */
@@ -252,6 +254,19 @@ int command_dry(struct session *, const struct place *);
 /* Parse and run one line. */
 int command_line(struct session *, const struct place *);
 
+/* Show what has changed of a list that is watched, in the same way. */
+int command_changes(
+    struct session *, const struct place *, struct command *, json_t *changes);
+
+/* ---- monitor.c ---------------------------------------------------------- */
+
+/* Go on with a list that is watched, of which the first rows are shown; the
+ * exit status. */
+int monitor_follow(
+    struct session *, const struct place *, struct command *, json_t *result);
+/* Would it be saved in a file? */
+bool monitor_saves(const struct command *);
+
 /* secret.c: texts of files and of the environment in place of @file:, @env: */
 /* may: the console may read them at all. */
 int secret_load(const struct op_walk *, bool may, struct err *);
@@ -290,6 +305,7 @@ struct view {
 	enum format format;
 	bool chosen; /* columns by name: a format changes nothing about them */
 	bool no_more;
+	bool goes_on;	  /* below rows that were shown: no headings */
 	const char *save; /* file, or NULL */
 };
 

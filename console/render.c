@@ -368,8 +368,9 @@ render_table(const struct view *v, unsigned width, struct buf *b)
 
 	if (t.nrows == 0 || v->ncols == 0)
 		return;
-	t.heads = v->ncols > 1 ||
-	    (v->op != NULL && v->op->kind != OP_READ && !v->chosen);
+	t.heads = !v->goes_on &&
+	    (v->ncols > 1 ||
+		(v->op != NULL && v->op->kind != OP_READ && !v->chosen));
 	t.cells = xcalloc(t.nrows * v->ncols, sizeof *t.cells);
 	t.width = xcalloc(v->ncols, sizeof *t.width);
 	t.word = xcalloc(v->ncols, sizeof *t.word);
@@ -424,9 +425,9 @@ render_separated(const struct view *v, struct buf *b)
 	size_t row, col;
 	json_t *o;
 
-	for (col = 0; csv && col < v->ncols; col++)
-		buf_fmt(b, "%s%s", col != 0 ? "," : "", v->cols[col]->name);
-	buf_str(b, csv && v->ncols != 0 ? "\n" : "");
+	for (col = 0; csv && !v->goes_on && col < v->ncols; col++)
+		buf_fmt(b, "%s%s%s", col != 0 ? "," : "", v->cols[col]->name,
+		    col + 1 == v->ncols ? "\n" : "");
 	json_array_foreach (v->rows, row, o) {
 		for (col = 0; col < v->ncols; col++) {
 			buf_reset(&cell);

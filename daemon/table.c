@@ -4,6 +4,7 @@
  */
 #include "table.h"
 #include "daemon/base/mem.h"
+#include "daemon/control/control.h"
 #include "daemon/obj/obj.h"
 
 extern const struct role replicator_role, quorum_role, control_role, st_role,
@@ -24,7 +25,7 @@ const struct role *const daemon_roles[ROLE_MAX] = {
 
 /* Put the operations of all rooms behind one another. */
 static const struct op *const *
-daemon_ops(void)
+daemon_listed(void)
 {
 	const struct op **list = NULL;
 	const struct op *const *op;
@@ -47,7 +48,7 @@ daemon_table(void)
 	static struct op_table table;
 
 	if (table.ops == NULL) {
-		table.ops = daemon_ops();
+		table.ops = op_monitors(daemon_listed(), monitor_run);
 		table.objs = obj_table;
 	}
 	return &table;

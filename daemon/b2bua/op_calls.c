@@ -106,6 +106,7 @@ static const struct op op_show_calls = {
     .args = show_calls_args,
     .cols = show_calls_cols,
     .run = show_calls,
+    .live = true,
 };
 
 /* ---- show call ID ---- */

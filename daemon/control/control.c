@@ -196,6 +196,7 @@ control_start(struct self *self, struct err *e)
 		c->placed[i] = -1;
 	TAILQ_INIT(&c->sessions);
 	TAILQ_INIT(&c->eaches);
+	TAILQ_INIT(&c->monitors);
 	drill_open(c);
 	audit_start(c);
 	c->route = route_new(self->loop, control_owner, c);

@@ -145,6 +145,7 @@ struct session {
 	bool known;	      /* its first request has come */
 	uint64_t since, last; /* real clock */
 	uint64_t calls;
+	int64_t monitors; /* so far */
 	size_t bytes;	 /* of arguments not yet answered */
 	struct rpc *rpc; /* of the console, or of the gate ... */
 	bool gated;	 /* ... through which a program comes */
@@ -192,13 +193,18 @@ void token_unlink(struct control *, struct rpc *);
 /* ---- control_call.c: requests of consoles ---------------------------------
  */
 
+/* result NULL: e says why (ERR_NONE otherwise). */
+typedef void call_fn(void *arg, json_t *result, const struct err *e);
+
 /* One operation on its way. */
 struct call {
 	TAILQ_ENTRY(call) entry; /* of its session */
 	struct session *session; /* NULL once that ended */
 	struct control *control;
 	struct op_who who;
-	struct rpc_request *request;
+	struct rpc_request *request; /* NULL: the answer is for fn */
+	call_fn *fn;
+	void *arg;
 	const struct op *op;
 	json_t *args;
 	size_t bytes;
@@ -208,6 +214,10 @@ struct call {
 };
 void call_request(
     struct session *, struct rpc_request *, const char *method, json_t *params);
+/* Ask as the session would; fn is called once, now or later, also when the
+ * session has ended meanwhile. */
+void call_look(
+    struct session *, const struct op *, json_t *args, call_fn *, void *arg);
 /* The params of an operation as a role takes them; args is taken. */
 json_t *call_pack(json_t *args, const struct op_who *);
 /* The same from what a console gave; a txid is put in where
@@ -216,6 +226,25 @@ json_t *call_params(const struct op *, json_t *args, const struct op_who *);
 /* Why a request cannot be served at all; ERR_NONE = it can. Pure. */
 enum err_code call_admit(const struct op_table *, const struct op_who *,
     const char *method, json_t *params, const struct op **, struct err *);
+
+/* ---- control_monitor.c: lists that are watched ----------------------------
+ */
+
+TAILQ_HEAD(monitors, monitor);
+/*
+ * What differs between the rows of two looks, of the columns of a list: rows
+ * with their change. *seen is what was seen, NULL before the first look, and
+ * becomes what is seen now; what is missing from a look that is not whole
+ * stays in it. Durations are not compared. Pure.
+ */
+json_t *monitor_diff(
+    const struct op_field *cols, json_t **seen, json_t *rows, bool whole);
+/* Every operation "monitor ..." (op_monitors). */
+void monitor_run(struct op_call *);
+/* The session ends. */
+void monitor_forget(struct control *, const struct session *);
+/* End one of a session's, 0 = all; false when there is none. It is told. */
+bool monitor_stop(struct control *, const struct session *, int64_t number);
 
 /* ---- control_ref.c: what a call names must be there -----------------------
  */
@@ -397,6 +426,7 @@ struct control {
 	struct mesh *mesh; /* NULL: a lone server */
 	struct fars fars;
 	struct far_relays relays;
+	struct monitors monitors;
 	struct drill *drill; /* the one that runs; NULL = none */
 	struct drill_faults faults;
 	uint32_t fault_serial;

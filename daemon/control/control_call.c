@@ -22,7 +22,9 @@ call_reply(struct call *c)
 		TAILQ_REMOVE(&c->session->open, c, entry);
 		c->session->bytes -= c->bytes;
 	}
-	if (c->err.code == ERR_NONE)
+	if (c->fn != NULL)
+		c->fn(c->arg, c->result, &c->err);
+	else if (c->err.code == ERR_NONE)
 		rpc_reply(c->request, json_incref(c->result));
 	else
 		rpc_fail_data(c->request, &c->err, json_incref(c->err_data));
@@ -169,6 +171,8 @@ call_on_others(void *arg, json_t *others, const struct err *e, json_t *err_data)
 	    json_object_get(w->own, "data"), json_object_get(others, "data"));
 	json_array_extend(
 	    json_object_get(w->own, "warn"), json_object_get(others, "warn"));
+	if (json_object_get(others, "partial") != NULL)
+		json_object_set_new(w->own, "partial", json_true());
 	call_answer(w->call, w->own, NULL, NULL);
 	json_decref(w->own);
 	free(w);
@@ -284,8 +288,9 @@ call_start(struct session *s, struct call *call)
 	json_t *args = call->args;
 	char server[MESH_NAME];
 
-	if (call_is_elsewhere(c, op, args, server) ||
-	    call_is_session_elsewhere(c, op, args, server)) {
+	if (op->of == NULL &&
+	    (call_is_elsewhere(c, op, args, server) ||
+		call_is_session_elsewhere(c, op, args, server))) {
 		call_send(c, call, op, call_params(op, args, &s->who), server);
 		return;
 	}
@@ -345,8 +350,43 @@ call_describe(struct session *s)
 	return o;
 }
 
-/* Rights and bounds first; then the call belongs to its session until it is
- * answered or the session ends. */
+/* It belongs to its session until it is answered or the session ends. */
+static struct call *
+call_new(struct session *s, const struct op *op, json_t *args, size_t bytes)
+{
+	struct call *call = xcalloc(1, sizeof *call);
+
+	call->session = s;
+	call->control = s->control;
+	call->who = s->who;
+	call->op = op;
+	call->args = json_incref(args);
+	call->bytes = bytes;
+	s->bytes += bytes;
+	TAILQ_INSERT_TAIL(&s->open, call, entry);
+	return call;
+}
+
+void
+call_look(struct session *s, const struct op *op, json_t *args, call_fn *fn,
+    void *arg)
+{
+	const struct op *same;
+	struct call *call;
+	struct err e;
+
+	if (call_admit(s->control->self->table, &s->who, op->name, args, &same,
+		&e) != ERR_NONE) {
+		fn(arg, NULL, &e);
+		return;
+	}
+	call = call_new(s, op, args, 0);
+	call->fn = fn;
+	call->arg = arg;
+	refs_check(s->control, op, args, call_on_refs, call);
+}
+
+/* Rights and bounds first. */
 static void
 call_operation(struct session *s, struct rpc_request *q, const char *method,
     json_t *params)
@@ -377,17 +417,23 @@ call_operation(struct session *s, struct rpc_request *q, const char *method,
 		return;
 	}
 	s->edited |= op->kind == OP_CONFIG;
-	call = xcalloc(1, sizeof *call);
-	call->session = s;
-	call->control = s->control;
-	call->who = s->who;
+	call = call_new(s, op, params, bytes);
 	call->request = q;
-	call->op = op;
-	call->args = json_incref(params);
-	call->bytes = bytes;
-	s->bytes += bytes;
-	TAILQ_INSERT_TAIL(&s->open, call, entry);
 	refs_check(s->control, op, params, call_on_refs, call);
+}
+
+static void
+call_monitor_stop(struct session *s, struct rpc_request *q, json_t *params)
+{
+	json_int_t n = json_integer_value(json_object_get(params, "monitor"));
+
+	if (n <= 0)
+		rpc_failf(q, ERR_INVALID, "monitor: expected its number");
+	else if (!monitor_stop(s->control, s, n))
+		rpc_failf(
+		    q, ERR_ABSENT, "monitor %lld: there is none", (long long)n);
+	else
+		rpc_reply(q, json_pack("{s:I}", "monitor", n));
 }
 
 void
@@ -397,6 +443,8 @@ call_request(struct session *s, struct rpc_request *q, const char *method,
 	s->control->count.calls++;
 	if (strcmp(method, "describe") == 0)
 		rpc_reply(q, call_describe(s));
+	else if (strcmp(method, "monitor-stop") == 0)
+		call_monitor_stop(s, q, params);
 	else if (strcmp(method, "complete") == 0)
 		complete_request(s->control, &s->who, q, params);
 	else

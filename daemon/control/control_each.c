@@ -60,6 +60,7 @@ each_join(const char *const *names, json_t *const *results,
     const struct err *errs, size_t n)
 {
 	json_t *rows = json_array(), *warn = json_array();
+	bool partial = false;
 	char words[ERR_TEXT_MAX + OWNER_INSTANCE];
 	size_t i;
 
@@ -71,6 +72,8 @@ each_join(const char *const *names, json_t *const *results,
 		if (results[i] != NULL) {
 			each_extend(rows, json_object_get(results[i], "data"));
 			each_extend(warn, json_object_get(results[i], "warn"));
+			partial |= json_is_true(
+			    json_object_get(results[i], "partial"));
 			continue;
 		}
 		if (errs[i].code == ERR_ABSENT)
@@ -78,9 +81,10 @@ each_join(const char *const *names, json_t *const *results,
 		snprintf(words, sizeof words, "%s: %s", names[i],
 		    errs[i].code == ERR_TIMEOUT ? "no answer" : errs[i].text);
 		json_array_append_new(warn, json_string(words));
+		partial = true;
 	}
-	return json_pack(
-	    "{s:o, s:i, s:o}", "data", rows, "rev", 0, "warn", warn);
+	return json_pack("{s:o, s:i, s:o, s:o*}", "data", rows, "rev", 0,
+	    "warn", warn, "partial", partial ? json_true() : NULL);
 }
 
 /* Does an instance say more than another? One that has nothing to do with what

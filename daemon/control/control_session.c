@@ -60,6 +60,7 @@ session_close(struct session *s)
 	loop_timer_free(&s->patience);
 	if (!s->gated)
 		rpc_close(&s->rpc);
+	monitor_forget(c, s);
 	drill_interrupt(c, s->who.session, true);
 	if (s->edited)
 		control_session_over(c, s->who.session);
@@ -99,6 +100,14 @@ session_begin(struct session *s, const char *method, json_t *params)
 	    s->refused.code != ERR_NONE ? &s->refused : NULL);
 }
 
+/* Whatever goes on for it ends in order. */
+static void
+session_interrupt(struct session *s)
+{
+	drill_interrupt(s->control, s->who.session, false);
+	monitor_stop(s->control, s, 0);
+}
+
 /* One that is refused hears why at its first request, then it is closed. */
 static void
 session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
@@ -109,7 +118,7 @@ session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 	(void)rpc;
 	if (q == NULL) {
 		if (strcmp(method, "interrupt") == 0)
-			drill_interrupt(s->control, s->who.session, false);
+			session_interrupt(s);
 		else if (strcmp(method, "keep") == 0)
 			s->who.keep = true;
 		return; /* no other notification of a console means anything */

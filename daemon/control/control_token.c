@@ -163,6 +163,10 @@ token_call(struct session *s, struct rpc_request *q, const char *method,
 
 	s->last = clock_real();
 	s->calls++;
+	if (op == NULL && strcmp(method, "monitor-stop") == 0) {
+		call_request(s, q, method, params);
+		return;
+	}
 	if (op == NULL) {
 		rpc_failf(q, ERR_UNKNOWN, "%.64s: no such operation", method);
 		return;

@@ -78,6 +78,7 @@ alarms_on_answers(
 		alarms_row(call, item);
 	json_array_foreach (json_object_get(result, "warn"), i, item)
 		op_warn(call, "%s", json_string_value(item));
+	call->partial = json_is_true(json_object_get(result, "partial"));
 	op_finish(call, NULL);
 }
 
@@ -142,4 +143,5 @@ const struct op control_op_alarms = {
     .example = "show alarms",
     .cols = alarms_cols,
     .run = alarms_run,
+    .live = true,
 };

@@ -216,6 +216,7 @@ const struct op control_op_registrations = {
     .args = registrations_args,
     .cols = registrations_cols,
     .run = registrations_run,
+    .live = true,
 };
 
 /* ---- show cdr

@@ -219,6 +219,7 @@ const struct op control_op_roles = {
     .example = "show roles",
     .cols = roles_cols,
     .run = roles_run,
+    .live = true,
 };
 
 /* ---- show ownership
@@ -306,6 +307,7 @@ const struct op control_op_ownership = {
     .args = ownership_args,
     .cols = ownership_cols,
     .run = ownership_run,
+    .live = true,
 };
 
 /* ---- show statistics

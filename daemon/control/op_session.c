@@ -93,6 +93,7 @@ const struct op control_op_sessions = {
     .example = "show sessions",
     .cols = sessions_cols,
     .run = sessions_run,
+    .live = true,
 };
 
 /* ---- request session close, message ---------------------------------------

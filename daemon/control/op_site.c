@@ -211,6 +211,7 @@ const struct op control_op_servers = {
     .example = "show servers",
     .cols = servers_cols,
     .run = servers_run,
+    .live = true,
 };
 
 /* ---- show server links

@@ -252,7 +252,25 @@ struct op {
 	const struct op_field *cols; /* reply columns; NULL = no rows */
 	/* Starts the work; op_finish is called once, now or later. */
 	void (*run)(struct op_call *);
+	bool live;	     /* of a list: a monitor is made of it, below */
+	const struct op *of; /* of a monitor: the list that it watches */
 };
+
+/* ---- monitors (op_monitor.c) -------------------------------------------- */
+
+/*
+ * The operations, and behind them for each that is live its monitor, which
+ * run starts: "monitor alarms" with the arguments and columns of "show
+ * alarms", the arguments every and for, and the column change. Never freed.
+ */
+const struct op *const *op_monitors(
+    const struct op *const *ops, void (*run)(struct op_call *));
+bool op_is_monitor(const struct op *); /* also of a received table */
+
+#define OP_MONITOR_CHANGE "change" /* the column; its values */
+#define OP_MONITOR_IS "is"
+#define OP_MONITOR_NEW "new"
+#define OP_MONITOR_GONE "gone"
 
 /* ---- a call (op_call.c) ------------------------------------------------ */
 
@@ -324,6 +342,8 @@ struct op_call {
 	json_t *warn;	  /* array of strings */
 	int64_t rev;	  /* configuration revision answered from; 0 = none */
 	json_t *next;	  /* of a list that goes on; NULL = it does not */
+	bool partial;	  /* not all have answered who were asked */
+	int64_t monitor;  /* number of one that was started; 0 = none */
 	json_t *err_data; /* members for error.data; NULL = none */
 	void *self;	  /* the process: struct self */
 	void *state;	  /* the handler's own */

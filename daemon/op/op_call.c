@@ -475,8 +475,10 @@ op_result(const struct op_call *c)
 		if (f->flags & OP_PERSONAL)
 			op_mask_column(c->rows, f->name);
 	}
-	return json_pack("{s:O, s:I, s:O, s:O*}", "data", c->rows, "rev",
-	    (json_int_t)c->rev, "warn", c->warn, "next", c->next);
+	return json_pack("{s:O, s:I, s:O, s:O*, s:o*, s:o*}", "data", c->rows,
+	    "rev", (json_int_t)c->rev, "warn", c->warn, "next", c->next,
+	    "partial", c->partial ? json_true() : NULL, "monitor",
+	    c->monitor != 0 ? json_integer(c->monitor) : NULL);
 }
 
 /* ---- masks -------------------------------------------------------------- */

@@ -332,8 +332,10 @@ op_openapi(const struct op_table *t, const char *version)
 	const struct op *const *op;
 	const struct obj *const *obj;
 
-	for (op = t->ops; op != NULL && *op != NULL; op++)
-		openapi_op(*op, paths);
+	for (op = t->ops; op != NULL && *op != NULL; op++) {
+		if (!op_is_monitor(*op)) /* an answer that goes on */
+			openapi_op(*op, paths);
+	}
 	for (obj = t->objs; obj != NULL && *obj != NULL; obj++)
 		openapi_obj(*obj, paths);
 	return json_pack("{s:s, s:{s:s, s:s}, s:[{s:[]}], s:o, s:o}", "openapi",

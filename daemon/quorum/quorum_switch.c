@@ -150,4 +150,5 @@ const struct op switch_op = {
     .example = "show switches",
     .cols = switches_cols,
     .run = switches_run,
+    .live = true,
 };

@@ -310,6 +310,7 @@ static const struct op sg_op_bans = {
     .example = "show bans",
     .cols = sg_ban_cols,
     .run = sg_op_bans_run,
+    .live = true,
 };
 
 static const struct op_field sg_unban_args[] = {

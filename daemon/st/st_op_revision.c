@@ -140,6 +140,7 @@ const struct op st_op_revisions = {
     .args = revisions_args,
     .cols = revisions_cols,
     .run = revisions_run,
+    .live = true,
 };
 
 static const struct op_field changes_args[] = {

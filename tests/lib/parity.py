@@ -188,7 +188,8 @@ def main(ops, data, url, who, token, root, *console):
                  if line.strip() and not line.startswith("#")]
     site = Site(url, token, list(console), root.split())
     way = Way(["token:" + token.partition(".")[0]] + who.split()[1:])
-    missing = set(table)
+    # A monitor's answer goes on: tests/process/monitor.sh.
+    missing = {name for name in table if not name.startswith("monitor ")}
     for group in groups(lines):
         calls = [Call(line, table) for line in group]
         missing -= {c.name for c in calls}

@@ -1,6 +1,6 @@
 """A program at a WebSocket: what comes on standard input, a line a message,
 is sent; what comes is printed, a line a message. "!WORDS" are not sent: !wait
-N waits for N messages, !raw HEX sends bytes as they are, !closed waits for the
+N waits for N messages, !until WORDS for one that holds them, !raw HEX sends bytes as they are, !closed waits for the
 end.
 
 usage: websocket.py PORT PATH TOKEN [FIELD:VALUE]...
@@ -78,6 +78,11 @@ def main(port, path, token, *fields):
             if line.startswith("!wait "):
                 for _ in range(int(line[6:])):
                     print(s.message(), flush=True)
+            elif line.startswith("!until "):
+                message = ""
+                while line[7:] not in message:
+                    message = s.message()
+                    print(message, flush=True)
             elif line.startswith("!raw "):
                 s.tls.sendall(bytes.fromhex(line[5:]))
             elif line == "!closed":

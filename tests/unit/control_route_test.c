@@ -395,6 +395,7 @@ rows_are_joined(void **state)
 	assert_int_equal(json_array_size(warn), 2);
 	assert_string_equal(
 	    json_string_value(json_array_get(warn, 1)), "sg/2: no answer");
+	assert_true(json_is_true(json_object_get(all, "partial")));
 	json_decref(all);
 	json_decref(results[0]);
 	json_decref(results[2]);
@@ -413,6 +414,7 @@ absent_at_some_is_no_news(void **state)
 
 	(void)state;
 	assert_int_equal(json_array_size(json_object_get(all, "warn")), 0);
+	assert_null(json_object_get(all, "partial"));
 	assert_null(each_failed(some, errs, 2));
 	assert_int_equal(each_failed(none, errs, 2)->code, ERR_TIMEOUT);
 	errs[1].code = ERR_ABSENT;

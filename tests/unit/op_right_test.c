@@ -107,6 +107,13 @@ matrix_row(const char *name)
 	return NULL;
 }
 
+/* A monitor is no more than its list, again and again. */
+static const struct op *
+listed(const struct op *op)
+{
+	return op->of != NULL ? op->of : op;
+}
+
 static void
 every_operation_has_its_roles(void **state)
 {
@@ -118,8 +125,9 @@ every_operation_has_its_roles(void **state)
 	int role;
 
 	(void)state;
-	for (; *op != NULL; op++, n++) {
-		may = matrix_row((*op)->name);
+	for (; *op != NULL; op++) {
+		n += (*op)->of == NULL;
+		may = matrix_row(listed(*op)->name);
 		memset(got, 0, sizeof got);
 		for (role = 1; role < ADMIN_ROLES; role++)
 			got[role - 1] = op_allows(
@@ -226,7 +234,7 @@ nothing_outside_is_reached(void **state)
 		for (i = 0; i < sizeof outside / sizeof outside[0]; i++) {
 			args = args_in(*op, outside[i].domain, outside[i].path);
 			if (json_object_size(args) == 0)
-				assert_true(is_self((*op)->name));
+				assert_true(is_self(listed(*op)->name));
 			else if (op_permit(*op, &anna, args, &e) !=
 			    -ERR_PERMISSION)
 				fail_msg(
