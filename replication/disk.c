@@ -99,12 +99,13 @@ disk_give_back(int fd)
 int
 disk_remove(const char *path)
 {
-	int fd = disk_unlink(path);
+	int fd = open(path, O_RDWR | O_CLOEXEC), r = unlink(path);
 
-	if (fd < 0)
-		return -1;
-	disk_give_back(fd);
-	return 0;
+	if (fd >= 0 && r == 0)
+		disk_give_back(fd);
+	else if (fd >= 0)
+		close(fd);
+	return r;
 }
 
 enum err_code

@@ -140,6 +140,8 @@ void stream_free(struct stream *);	/* what stream_close left */
 void stream_delivered(struct stream *); /* acknowledgements are delivered */
 void stream_end_turn(void *);		/* commit, ship */
 void stream_set_lost(struct stream *, const struct err *);
+/* All that was there when it was opened is acknowledged: it is ready. */
+void stream_settle(struct stream *);
 void stream_on_tick(struct stream *, bool *more);
 int stream_exec(struct stream *, const char *sql, struct err *);
 int stream_sql_err(struct stream *, sqlite3 *, struct err *, const char *what);

@@ -64,6 +64,24 @@ alarm_is_key(const struct owner *o)
 	return strchr(o->key, '/') == NULL;
 }
 
+/* The calls of an instance that is there: "calls/b2bua-1@srv2", b2bua/1@srv2.
+ * They are down when their server has lost its disk. */
+static bool
+alarm_is_calls(const struct site *t, const struct owner *o)
+{
+	const char *name = o->key + strlen("calls/"), *number;
+	char instance[OWNER_KEY];
+	struct owner of;
+
+	if (!str_prefix(o->key, "calls/") ||
+	    (number = strchr(name, '-')) == NULL)
+		return false;
+	snprintf(instance, sizeof instance, "%.*s/%s", (int)(number - name),
+	    name, number + 1);
+	return owner_map_find(t->owners, instance, &of) &&
+	    of.state == OWNER_SERVING;
+}
+
 /* Does this server speak for the site? One that is about to come back does
  * not know yet who is up. */
 static bool
@@ -99,6 +117,10 @@ alarm_site(struct alarms *a, const struct site *t)
 		if (str_prefix(o.key, "server/"))
 			alarm_put(a, "server-down", o.key + 7,
 			    "the server is not heard");
+		else if (alarm_is_calls(t, &o))
+			alarm_put(a, "no-owner", o.key,
+			    "the instance serves no calls; request ownership "
+			    "recover gives them up and lets it");
 		else if (alarm_is_key(&o))
 			alarm_put(a, "no-owner", o.key,
 			    "nobody owns it; members: %s",

@@ -54,6 +54,7 @@ struct ship_log {
 	uint64_t known;	 /* the same as the entries told it, while scanning */
 	uint64_t used;	 /* segment of the last record that is no state */
 	unsigned spares; /* written segments that wait for their use */
+	bool renamed;	 /* the disk may know one of them as a segment */
 	bool failed;	 /* a write or sync failed: nothing is taken any more */
 	ship_log_state_fn *states;
 	void *states_arg;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -19,18 +20,26 @@
 
 #define SPARES 2 /* one is being used up while the other is on its way */
 #define SPARE_PIECE (256u << 10)
+#define SPARE_ROOM 4 /* segments that the disk has room for when one is made \
+		      */
 
-static void
+/* False: it is still there. */
+static bool
 log_drop(struct ship_log *log, const char *path)
 {
 	int fd = disk_unlink(path);
 
+	if (fd < 0 && access(path, F_OK) == 0) {
+		log_warnx("ship log: %s cannot be removed", path);
+		return false;
+	}
 	if (fd < 0)
-		return;
+		return true;
 	if (log->drop != NULL)
 		log->drop(log->drop_arg, fd);
 	else
 		disk_give_back(fd);
+	return true;
 }
 
 void
@@ -48,6 +57,24 @@ spare_path(const struct ship_log *log, unsigned i, char *path, size_t size)
 	snprintf(path, size, "%s/spare.%u", log->dir, i);
 }
 
+/* What a process that died was about to make, or an older release left. */
+static void
+spare_clean(struct ship_log *log)
+{
+	static const char *const names[] = {"new", "spare", "spare.part"};
+	char path[300];
+	unsigned i;
+
+	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+		snprintf(path, sizeof path, "%s/%s", log->dir, names[i]);
+		unlink(path);
+	}
+	for (i = log->spares; i < SPARES; i++) {
+		spare_path(log, i, path, sizeof path);
+		unlink(path);
+	}
+}
+
 void
 ship_log_spare_find(struct ship_log *log)
 {
@@ -56,8 +83,21 @@ ship_log_spare_find(struct ship_log *log)
 	for (log->spares = 0; log->spares < SPARES; log->spares++) {
 		spare_path(log, log->spares, path, sizeof path);
 		if (access(path, F_OK) != 0)
-			return;
+			break;
 	}
+	spare_clean(log);
+}
+
+/* A segment whose name was taken from it must not be written over before the
+ * disk knows: after a power failure it would have its old name again, and
+ * another's head. */
+static bool
+spare_is_nameless(struct ship_log *log)
+{
+	if (log->renamed && fsync(log->dirfd) != 0)
+		return false;
+	log->renamed = false;
+	return true;
 }
 
 int
@@ -66,7 +106,7 @@ ship_log_spare_use(struct ship_log *log, uint64_t size, char *path, size_t room)
 	struct stat st;
 	int fd;
 
-	if (log->spares == 0)
+	if (log->spares == 0 || size > log->segment || !spare_is_nameless(log))
 		return -1;
 	spare_path(log, --log->spares, path, room);
 	fd = open(path, O_RDWR | O_CLOEXEC);
@@ -74,6 +114,7 @@ ship_log_spare_use(struct ship_log *log, uint64_t size, char *path, size_t room)
 		return fd;
 	if (fd >= 0)
 		close(fd);
+	log_drop(log, path); /* of another configuration */
 	return -1;
 }
 
@@ -91,14 +132,25 @@ spare_put(struct ship_log *log, const char *path)
 		return false;
 	}
 	log->spares++;
+	log->renamed = true;
 	return true;
+}
+
+/* What is left of the disk is for what must be written. */
+static bool
+spare_has_room(const struct ship_log *log)
+{
+	struct statvfs fs;
+
+	return statvfs(log->dir, &fs) != 0 ||
+	    (uint64_t)fs.f_bavail * fs.f_frsize >= SPARE_ROOM * log->segment;
 }
 
 bool
 ship_log_spare_wanted(const struct ship_log *log, char *path, size_t size)
 {
 	snprintf(path, size, "%s/spare.part", log->dir);
-	return log->spares == 0 && !log->failed;
+	return log->spares == 0 && !log->failed && spare_has_room(log);
 }
 
 int
@@ -164,11 +216,13 @@ ship_log_trim(struct ship_log *log, uint64_t need)
 
 	for (i = 0; i < gone; i++) {
 		ship_log_path(log, log->seg[i].start, path, sizeof path);
-		if (log->seg[i].size != log->segment || !spare_put(log, path))
-			log_drop(log, path);
+		if ((log->seg[i].size != log->segment ||
+			!spare_put(log, path)) &&
+		    !log_drop(log, path))
+			break;
 	}
-	log->nseg -= gone;
-	memmove(log->seg, log->seg + gone, log->nseg * sizeof *log->seg);
+	log->nseg -= i;
+	memmove(log->seg, log->seg + i, log->nseg * sizeof *log->seg);
 }
 
 uint64_t

@@ -335,6 +335,17 @@ stream_close(struct stream **sp)
 }
 
 void
+stream_settle(struct stream *s)
+{
+	if (s->state != STREAM_TAIL || s->acked != s->lsn)
+		return;
+	s->state = STREAM_READY;
+	/* Nobody may ever commit to it: what opening it wrote, or an owner
+	 * before left, must not keep the ship log. */
+	repl_tick_soon(s->repl);
+}
+
+void
 stream_on_tick(struct stream *s, bool *more)
 {
 	if (s->state == STREAM_READY && stream_checkpoint_idle(s))

@@ -260,8 +260,7 @@ stream_on_welcome(struct stream *s, const struct ship_msg *m)
 	}
 	s->welcome = true;
 	repl_queue(s->repl, s);
-	if (s->state == STREAM_TAIL && s->acked == s->lsn)
-		s->state = STREAM_READY;
+	stream_settle(s);
 	loop_defer(s->repl->loop, &s->deliver);
 	loop_defer(s->repl->loop, &s->group_end);
 }

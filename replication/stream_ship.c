@@ -179,7 +179,6 @@ stream_on_ack_msg(struct stream *s, const struct ship_msg *m)
 	if (m->u.ack <= s->acked || m->u.ack > s->ship_lsn)
 		return;
 	s->acked = m->u.ack;
-	if (s->state == STREAM_TAIL && s->acked == s->lsn)
-		s->state = STREAM_READY;
+	stream_settle(s);
 	loop_defer(s->repl->loop, &s->deliver);
 }

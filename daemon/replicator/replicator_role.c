@@ -86,6 +86,9 @@ replicator_role_start(struct self *self, struct err *e)
 	c.history_keep = self->history_days * 86400 * CLOCK_SEC;
 	c.history_bytes = (uint64_t)self->history_mib << 20;
 	r = replicator_open(self->loop, &c, &room->replicator, e);
+	if (r == -ERR_CORRUPT)
+		log_warnx("the ship log is damaged: tandem-replication(7) says "
+			  "under DAMAGE how the server gets another");
 	if (r == 0)
 		r = role_mesh_open(self, MESH_REPLICATOR, replicator_role_on_up,
 		    room, &room->mesh, e);

@@ -393,6 +393,71 @@ segments_go_when_nobody_needs_them(void **state)
 	scratch_remove(dir);
 }
 
+static void
+leave_file(const char *dir, const char *name, off_t size)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	close(fd);
+}
+
+static bool
+has_file(const char *dir, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+/* What a process was about to make when it died does not stay, and a spare
+ * segment that is too short is not used. */
+static void
+what_was_left_is_cleaned(void **state)
+{
+	static const char *const gone[] = {
+	    "new", "spare", "spare.part", "spare.1"};
+	struct ship_log *log;
+	struct seen s;
+	struct err e;
+	char dir[64];
+	size_t i;
+
+	(void)state;
+	scratch_make(dir);
+	assert_int_equal(open_at(dir, SEGMENT, &log, &s, &e), 0);
+	append(log, &s, "a");
+	assert_int_equal(ship_log_sync(log, &e), 0);
+	ship_log_close(&log);
+	seen_fini(&s);
+	for (i = 0; i < sizeof gone / sizeof gone[0]; i++)
+		leave_file(dir, gone[i], SEGMENT);
+	assert_int_equal(open_at(dir, SEGMENT, &log, &s, &e), 0);
+	assert_int_equal(log->spares, 0);
+	for (i = 0; i < sizeof gone / sizeof gone[0]; i++)
+		assert_false(has_file(dir, gone[i]));
+	ship_log_close(&log);
+	seen_fini(&s);
+	leave_file(dir, "spare.0", SEGMENT / 2);
+	assert_int_equal(open_at(dir, SEGMENT, &log, &s, &e), 0);
+	assert_int_equal(log->spares, 1);
+	for (i = 0; i < 600; i++)
+		append(log, &s, "a");
+	assert_int_equal(ship_log_sync(log, &e), 0);
+	assert_true(log->nseg > 1);
+	assert_int_equal(log->seg[1].size, SEGMENT);
+	assert_int_equal(log->spares, 0);
+	assert_false(has_file(dir, "spare.0"));
+	ship_log_close(&log);
+	seen_fini(&s);
+	scratch_remove(dir);
+}
+
 /* Only one process at a time has a log. */
 static void
 a_log_has_one_writer(void **state)
@@ -863,6 +928,7 @@ main(void)
 	    cmocka_unit_test(damage_in_an_old_segment_is_refused),
 	    cmocka_unit_test(lost_and_found_records_stay_lost),
 	    cmocka_unit_test(segments_go_when_nobody_needs_them),
+	    cmocka_unit_test(what_was_left_is_cleaned),
 	    cmocka_unit_test(a_log_has_one_writer),
 	    cmocka_unit_test(a_full_disk_is_not_final),
 	    cmocka_unit_test(a_failed_log_takes_nothing),

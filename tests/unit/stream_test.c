@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "replication/replication.h"
+#include "daemon/base/clock.h"
 #include "tests/lib/replay.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/world.h"
@@ -416,6 +417,40 @@ an_idle_stream_closes_to_one_file(void **state)
 	stream_close(&s);
 }
 
+/* Tables of the database file alone, without what its -wal has. */
+static int
+tables_in_file(const char *name)
+{
+	char uri[220];
+	sqlite3 *db;
+	int n;
+
+	snprintf(uri, sizeof uri, "file:%s/%s?immutable=1", w.root, name);
+	assert_int_equal(sqlite3_open_v2(uri, &db,
+			     SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL),
+	    SQLITE_OK);
+	n = number(db, "SELECT count(*) FROM sqlite_schema");
+	sqlite3_close(db);
+	return n;
+}
+
+/* What opening wrote goes into the file by itself, or the ship log would be
+ * kept for a stream that nobody ever commits to. */
+static void
+a_stream_that_is_only_opened_is_checkpointed(void **state)
+{
+	struct stream *s = world_stream(
+	    repl, loop, "domain/1b", 1, SCHEMA, 4096);
+	int i;
+
+	(void)state;
+	world_settle(loop, s);
+	for (i = 0; i < 200 && tables_in_file("domain/1b.db") == 0; i++)
+		world_pass(loop, 50 * CLOCK_MS);
+	assert_true(tables_in_file("domain/1b.db") > 0);
+	stream_close(&s);
+}
+
 /* Closed with commits that are not acknowledged, the stream keeps them in
  * -wal: its file has only what is on disk in the ship log. */
 static void
@@ -811,6 +846,7 @@ main(void)
 	    T(nonsense_is_refused),
 	    T(a_bad_schema_is_reported),
 	    T(an_idle_stream_closes_to_one_file),
+	    T(a_stream_that_is_only_opened_is_checkpointed),
 	    T(an_unacknowledged_tail_stays_in_the_wal),
 	    T(a_large_commit_does_not_hold_up_others),
 	    T(checkpoints_bound_the_wal),
