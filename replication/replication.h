@@ -271,6 +271,11 @@ struct replicator_config {
 	const char *server;
 	replicator_propose_fn *propose;
 	void *propose_arg;
+	/* The ship log is kept for a stream that nobody writes or follows here:
+	 * who owns it should open it, which puts what its -wal holds into the
+	 * file. Told again and again while it is so. May be NULL. */
+	void (*stranded)(void *arg, const char *stream);
+	void *stranded_arg;
 };
 
 /*

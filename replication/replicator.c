@@ -143,6 +143,8 @@ replicator_start(
 	uint8_t boot[16];
 	int ret;
 
+	r->stranded = c->stranded;
+	r->stranded_arg = c->stranded_arg;
 	if (!str_copy(r->root, sizeof r->root, c->root))
 		return err_set(e, ERR_TOOBIG, "%s: path", c->root);
 	if ((ret = replicator_boot_id(c->boot, boot, e)) != 0 ||

@@ -167,6 +167,19 @@ replicator_drop_file(void *arg, int fd)
 		disk_give_back(fd);
 }
 
+/* Its owner died before the file had all of it, and whoever came after had no
+ * reason to open it: so it keeps the log. */
+static void
+tick_stranded(struct replicator *r, const struct log_stream *s)
+{
+	const struct live *v = s->live;
+
+	if (r->stranded != NULL &&
+	    log_stream_need(s) < ship_log_segment(r->log) &&
+	    (v == NULL || (v->writer == NULL && v->file.apply == NULL)))
+		r->stranded(r->stranded_arg, s->name);
+}
+
 /* The log is kept for redo, and for others who are being sent it. */
 static void
 replicator_trim(struct replicator *r)
@@ -191,6 +204,7 @@ replicator_on_tick(void *arg)
 	while ((s = log_index_next(&r->index, &at)) != NULL) {
 		if (s->live != NULL && tick_stream(r, s->live, now))
 			more = true;
+		tick_stranded(r, s);
 	}
 	replicator_trim(r);
 	tick_pinned(r);

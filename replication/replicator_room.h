@@ -158,6 +158,8 @@ struct replicator {
 	uint64_t sync_pos;	/* and the position that it reaches */
 	struct loop_fd *synced; /* one is over; NULL on a server alone */
 	struct loop_defer turn; /* the end of a turn: sync, answer */
+	void (*stranded)(void *arg, const char *stream); /* or NULL */
+	void *stranded_arg;
 	struct loop_timer *tick;  /* checkpoints, retention */
 	struct loop_timer *tell;  /* watches told a moment ago */
 	struct loop_timer *again; /* the disk was full */

@@ -125,8 +125,13 @@ static void
 control_on_request(struct self *self, struct peer *p, struct rpc_request *q,
     const char *method, json_t *params)
 {
+	struct peer *store = role_owner(self, "st");
+
 	if (p->role == ROLE_WS)
 		token_request(self->state_of_role, p, q, method, params);
+	else if (p->role == ROLE_REPLICATOR && q == NULL && store != NULL &&
+	    strcmp(method, "stranded") == 0)
+		rpc_notify(store->rpc, method, json_incref(params));
 	else if (q != NULL)
 		far_ask(self->state_of_role, p, q, method, params);
 }

@@ -23,6 +23,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/str.h"
 
 /* Of the ship log kept beyond what a redo needs. */
 #define REPLICATOR_KEEP (UINT64_C(128) << 20)
@@ -63,6 +64,21 @@ replicator_role_on_up(void *arg, const char *server, int fd)
 	replicator_join(room->replicator, fd, server);
 }
 
+/* Streams of domains are opened when something needs them, all others by who
+ * comes to own them. The store is asked through control, with which alone
+ * there is a link for words. */
+static void
+replicator_role_stranded(void *arg, const char *stream)
+{
+	const struct replicator_room *room = arg;
+	unsigned at = 0;
+	struct peer *control = role_peer_next(room->self, ROLE_CONTROL, &at);
+
+	if (control != NULL && str_prefix(stream, "domain/"))
+		rpc_notify(control->rpc, "stranded",
+		    json_pack("{s:s}", "stream", stream));
+}
+
 /* Everything that the disk holds is read, and redone after a reboot, before
  * any other process is given a stream. */
 static int
@@ -73,7 +89,9 @@ replicator_role_start(struct self *self, struct err *e)
 	    .log_keep = REPLICATOR_KEEP,
 	    .server = self->server,
 	    .propose = member_propose,
-	    .propose_arg = room};
+	    .propose_arg = room,
+	    .stranded = replicator_role_stranded,
+	    .stranded_arg = room};
 	char log[300], history[300];
 	int r;
 

@@ -129,8 +129,8 @@ st_on_stop(struct self *self)
 	st_stop(self->state_of_role);
 }
 
-/* What control tells about sessions, and asks for servers that join and for
- * B2BUA. */
+/* What control tells about sessions and streams, and asks for servers that join
+ * and for B2BUA. */
 static void
 st_on_request(struct self *self, struct peer *peer, struct rpc_request *q,
     const char *method, json_t *params)
@@ -138,6 +138,8 @@ st_on_request(struct self *self, struct peer *peer, struct rpc_request *q,
 	struct st *st = self->state_of_role;
 	const char *session = json_string_value(
 	    json_object_get(params, "session"));
+	const char *stream = json_string_value(
+	    json_object_get(params, "stream"));
 
 	if (q != NULL && peer->role == ROLE_CONTROL &&
 	    strcmp(method, "server-put") == 0)
@@ -149,6 +151,8 @@ st_on_request(struct self *self, struct peer *peer, struct rpc_request *q,
 		rpc_failf(q, ERR_UNKNOWN, "%s: no such method", method);
 	else if (peer->role != ROLE_CONTROL)
 		log_debug("peer=%s method=%s ignored", peer->name, method);
+	else if (strcmp(method, "stranded") == 0 && stream != NULL)
+		st_stream_visit(st, stream);
 	else if (strcmp(method, "session-end") == 0 && session != NULL)
 		st_session_end(st, session);
 	else if (strcmp(method, "sessions") == 0)

@@ -490,6 +490,9 @@ void st_streams_close(struct st *);
  * commit, which is undone when it fails. */
 typedef int st_whole_fn(void *arg, struct err *);
 int st_stream_whole(struct st *, st_whole_fn *, void *arg, struct err *);
+/* Open the stream of a domain for what an owner before left in its -wal, if
+ * the store serves and has it not open. */
+void st_stream_visit(struct st *, const char *stream);
 /* Close a stream nobody holds (its domain is deleted). */
 void st_stream_retire(struct st *, const char *name);
 

@@ -316,6 +316,35 @@ st_hold_add(struct st_hold *h, const char *name, enum st_kind kind)
 	h->pins[h->n++] = p;
 }
 
+struct st_visit {
+	struct st_hold *hold;
+};
+
+/* It is open, or cannot be: then who told of it does so again. */
+static void
+hold_on_visited(void *arg, const struct err *why)
+{
+	struct st_visit *t = arg;
+
+	(void)why;
+	st_hold_close(&t->hold);
+	free(t);
+}
+
+void
+st_stream_visit(struct st *st, const char *stream)
+{
+	struct st_visit *t;
+
+	if (!st->serving || !str_prefix(stream, "domain/") ||
+	    stream_get(st, stream) != NULL)
+		return;
+	t = xcalloc(1, sizeof *t);
+	t->hold = st_hold_new(st, hold_on_visited, t);
+	st_hold_add(t->hold, stream, ST_DOMAIN);
+	st_hold_go(t->hold);
+}
+
 void
 st_hold_go(struct st_hold *h)
 {

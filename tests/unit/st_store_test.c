@@ -950,6 +950,37 @@ numbers_are_told(void **state)
 	world_free(w);
 }
 
+/* What an owner before left in the -wal of a domain that nobody asks for goes
+ * into its file once the store has it open. */
+static void
+a_stranded_stream_is_opened(void **state)
+{
+	struct world *w = world_new();
+	char stream[STREAM_NAME];
+	struct st_domain d;
+	int turns = 0;
+
+	(void)state;
+	world_demo(w);
+	assert_int_equal(
+	    st_view_domain(&w->st->view, NULL, "a.test", &d, &w->err), 0);
+	st_domain_stream(stream, d.id);
+	world_own(w, 2);
+	assert_null(st_stream_find(w->st, stream));
+	st_stream_visit(w->st, "media");
+	st_stream_visit(w->st, stream);
+	st_stream_visit(w->st, stream);
+	while (st_stream_find(w->st, stream) == NULL) {
+		loop_defer(w->loop,
+		    &(struct loop_defer){
+			.fn = (loop_fn *)loop_stop, .arg = w->loop});
+		loop_run(w->loop);
+		assert_in_range(++turns, 1, 100);
+	}
+	assert_null(st_stream_find(w->st, "media"));
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -979,6 +1010,7 @@ main(void)
 	    cmocka_unit_test(records_gather),
 	    cmocka_unit_test(no_file_holds_a_secret),
 	    cmocka_unit_test(numbers_are_told),
+	    cmocka_unit_test(a_stranded_stream_is_opened),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
