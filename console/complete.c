@@ -40,13 +40,13 @@ choices_fini(struct choices *c)
 	memset(c, 0, sizeof *c);
 }
 
-/* Names of objects, or of processes, that begin with what is typed: asked of
- * the server. */
+/* Names of objects, of processes, or what a list holds, that begin with what is
+ * typed: asked of the server. */
 static void
 complete_live(struct session *s, const struct op_next *next, const char *prefix,
     struct choices *c)
 {
-	const char *ref = next->ref, *text;
+	const char *ref = next->ref, *what = "ref", *text;
 	struct buf word = BUF_INIT;
 	struct reply reply;
 	json_t *item;
@@ -54,10 +54,14 @@ complete_live(struct session *s, const struct op_next *next, const char *prefix,
 
 	if (next->value != NULL && next->value->type == &op_type_instance)
 		ref = "instance";
+	if (next->member != NULL) {
+		what = "list";
+		ref = next->member->name;
+	}
 	if (ref == NULL)
 		return;
 	conn_call_in(&s->conn, "complete",
-	    json_pack("{s:s, s:s, s:s}", "ref", ref, "path", next->ref_path,
+	    json_pack("{s:s, s:s, s:s}", what, ref, "path", next->ref_path,
 		"prefix", prefix),
 	    COMPLETE_TIME, &reply);
 	json_array_foreach (reply.result, i, item) {

@@ -73,10 +73,13 @@ extern const struct op_type op_type_ref;      /* key of an object: .ref */
  *   on the wire: {"path": "domain a.test user 101",
  *                 "values": {"name": "Alice", "max-contacts": 3},
  *                 "fields": ["name"]}
+ * values with OP_LIST are those of one field that is a list; named arguments
+ * follow. One of type member is a value that this list has already.
  */
 extern const struct op_type op_type_path;
 extern const struct op_type op_type_values;
 extern const struct op_type op_type_fields; /* always OP_LIST */
+extern const struct op_type op_type_member;
 
 #define OP_KEY 0x01 /* positional, part of the path */
 #define OP_REQUIRED 0x02
@@ -91,6 +94,7 @@ extern const struct op_type op_type_fields; /* always OP_LIST */
 	      */
 
 #define OP_PERSONAL 0x100 /* of a column: masked for who sees no persons */
+#define OP_ONE 0x200 /* of arguments: exactly one of those with it is given */
 
 /* A named, typed value: argument of an operation, column of its reply, field
  * of an object. Lists of them end with {0}. */
@@ -486,6 +490,8 @@ struct op_next {
 	const struct op_field *value; /* a value of this field belongs here */
 	const char *ref;	 /* values come from objects of this name ... */
 	char ref_path[OBJ_PATH]; /* ... below this path ("domain a.test") */
+	/* The value is one of those in this list of the object ref_path. */
+	const struct op_field *member;
 };
 
 struct op_span {

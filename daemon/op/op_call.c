@@ -113,23 +113,60 @@ op_check_value(const struct obj *o, const char *name, json_t *in, json_t *out,
 	return r;
 }
 
-/* All members of values, or none: the first that does not fit refuses them. */
+/* Where a list is wanted: one field that holds one, and values for it. */
 static int
-op_check_values(const struct obj *o, json_t *in, json_t **out, struct err *e)
+op_check_list(const struct obj *o, json_t *in, json_t *out, struct err *e)
+{
+	const char *name = json_object_iter_key(json_object_iter(in));
+	const struct op_field *f;
+	int r;
+
+	if (json_object_size(in) != 1)
+		return err_set(e, ERR_INVALID, "expected one field");
+	if ((f = op_settable(o, name, e)) == NULL)
+		return -(int)e->code;
+	if (!(f->flags & OP_LIST))
+		return err_set(
+		    e, ERR_INVALID, "%s: holds one value, not a list", name);
+	if ((r = op_check_value(o, name, json_object_get(in, name), out, e)) !=
+	    0)
+		return r;
+	return json_is_null(json_object_get(out, name))
+	    ? err_set(e, ERR_INVALID, "%s: expected at least one value", name)
+	    : 0;
+}
+
+/* Every member of values. */
+static int
+op_check_each(const struct obj *o, json_t *in, json_t *out, struct err *e)
 {
 	const char *name;
 	json_t *value;
-	int r = 0;
+	int r;
+
+	json_object_foreach (in, name, value) {
+		if ((r = op_check_value(o, name, value, out, e)) != 0)
+			return r;
+	}
+	return 0;
+}
+
+/* All members of values, or none: the first that does not fit refuses them. */
+static int
+op_check_values(const struct op_field *f, const struct obj *o, json_t *in,
+    json_t **out, struct err *e)
+{
+	int r;
 
 	if (!json_is_object(in))
 		return err_set(e, ERR_INVALID, "expected an object");
 	if (o == NULL)
 		return err_set(e, ERR_INVALID, "expected a path beside it");
 	*out = json_object();
-	json_object_foreach (in, name, value) {
-		if ((r = op_check_value(o, name, value, *out, e)) != 0)
-			break;
-	}
+	if (f->flags & OP_LIST)
+		r = op_check_list(o, in, *out, e);
+	else
+		r = op_check_each(o, in, *out, e);
 	if (r != 0) {
 		json_decref(*out);
 		*out = NULL;
@@ -171,7 +208,7 @@ op_check_arg(
 	if (f->type == &op_type_values || f->type == &op_type_fields)
 		o = op_args_object(c->op, c->args);
 	if (f->type == &op_type_values)
-		r = op_check_values(o, in, &out, e);
+		r = op_check_values(f, o, in, &out, e);
 	else
 		r = op_check_plain(f, in, &out, e);
 	if (r == 0 && f->type == &op_type_fields)
@@ -202,6 +239,28 @@ op_take_arg(
 	return r;
 }
 
+/* Of the arguments of which one is wanted there is exactly one. */
+static int
+op_check_one(const struct op_call *c, struct err *e)
+{
+	const struct op_field *f;
+	char words[OP_ONE_WORDS];
+	unsigned n = 0;
+	bool any = false;
+
+	for (f = c->op->args; f != NULL && f->name != NULL; f++) {
+		if (!(f->flags & OP_ONE))
+			continue;
+		any = true;
+		n += f->flags & OP_FLAG ? op_arg_flag(c, f->name)
+					: op_arg(c, f->name) != NULL;
+	}
+	if (!any || n == 1)
+		return 0;
+	op_one_words(c->op, words);
+	return err_set(e, ERR_INVALID, "expected one of %s", words);
+}
+
 /* Every name must be known; every known argument is taken in the order of
  * the record. */
 static int
@@ -226,7 +285,7 @@ op_check_args(struct op_call *c, json_t *args, struct err *e)
 		if (r != 0)
 			return r;
 	}
-	return 0;
+	return op_check_one(c, e);
 }
 
 /* The right to run comes before the arguments, so who may not learns

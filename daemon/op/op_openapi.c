@@ -70,6 +70,7 @@ static json_t *
 openapi_object(const struct op_field *f)
 {
 	json_t *members = json_object(), *required = json_array(), *o;
+	json_t *one = json_array();
 
 	for (; f != NULL && f->name != NULL; f++) {
 		if (openapi_is_part(f))
@@ -77,11 +78,17 @@ openapi_object(const struct op_field *f)
 		json_object_set_new(members, f->name, openapi_field(f));
 		if (f->flags & OP_REQUIRED)
 			json_array_append_new(required, json_string(f->name));
+		if (f->flags & OP_ONE)
+			json_array_append_new(
+			    one, json_pack("{s:[s]}", "required", f->name));
 	}
 	o = json_pack("{s:s, s:o}", "type", "object", "properties", members);
 	if (json_array_size(required) > 0)
 		json_object_set(o, "required", required);
 	json_decref(required);
+	if (json_array_size(one) > 0)
+		json_object_set(o, "oneOf", one);
+	json_decref(one);
 	return o;
 }
 

@@ -27,6 +27,10 @@ const struct op *op_after(const struct op_table *, const char *name);
 /* What a verb does to the system, NULL when it is no verb. */
 const char *op_verb_brief(const char *verb);
 
+/* op_table.c: the arguments of which exactly one is given, "a, b or c". */
+#define OP_ONE_WORDS 128
+void op_one_words(const struct op *, char out[OP_ONE_WORDS]);
+
 /* op_right.c: the arguments of a limited administrator's call that were not
  * given become their own domain. */
 void op_limit_args(const struct op *, const struct op_who *, json_t *args);

@@ -1,4 +1,5 @@
 /* Questions to a table of operations, and the usage line of a record. */
+#include <stdio.h>
 #include <string.h>
 
 #include "op_room.h"
@@ -55,6 +56,28 @@ op_verb_brief(const char *verb)
 	return NULL;
 }
 
+void
+op_one_words(const struct op *op, char out[OP_ONE_WORDS])
+{
+	const struct op_field *f, *last = NULL;
+	size_t used = 0;
+
+	for (f = op->args; f != NULL && f->name != NULL; f++) {
+		if (f->flags & OP_ONE)
+			last = f;
+	}
+	out[0] = '\0';
+	for (f = op->args; last != NULL && f <= last; f++) {
+		if (f->flags & OP_ONE && used < OP_ONE_WORDS)
+			used += (size_t)snprintf(out + used,
+			    OP_ONE_WORDS - used, "%s%s",
+			    used == 0	    ? ""
+				: f == last ? " or "
+					    : ", ",
+			    f->name);
+	}
+}
+
 /* One argument of a usage line, without the brackets of an optional one. */
 static void
 op_usage_arg(const struct op_field *f, struct buf *b)
@@ -71,7 +94,8 @@ op_usage_arg(const struct op_field *f, struct buf *b)
 		buf_fmt(b, "<%s>", f->name);
 	else
 		buf_fmt(b, "%s <%s>", f->name, f->name);
-	if (f->flags & OP_LIST && f->type != &op_type_fields)
+	if (f->flags & OP_LIST && f->type != &op_type_fields &&
+	    f->type != &op_type_values)
 		buf_str(b, "...");
 }
 
@@ -79,12 +103,13 @@ void
 op_usage(const struct op *op, struct buf *b)
 {
 	const struct op_field *f;
-	bool optional;
+	bool optional, one = false;
 
 	buf_str(b, op->name);
 	for (f = op->args; f != NULL && f->name != NULL; f++) {
-		optional = !(f->flags & OP_REQUIRED);
-		buf_str(b, optional ? " [" : " ");
+		optional = !(f->flags & (OP_REQUIRED | OP_ONE));
+		buf_str(b, optional ? " [" : one ? " | " : " ");
+		one = (f->flags & OP_ONE) != 0;
 		op_usage_arg(f, b);
 		buf_str(b, optional ? "]" : "");
 	}

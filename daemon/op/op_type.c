@@ -62,6 +62,8 @@ OP_TYPE(values, "values", OP_STRING, false, op_parse_nothing,
     "fields of the object, each with its value");
 OP_TYPE(fields, "fields", OP_STRING, false, op_parse_name,
     "names of fields of the object");
+OP_TYPE(member, "member", OP_STRING, false, op_parse_text,
+    "a value that is in the list");
 
 static const struct op_type *const op_types[] = {&op_type_text, &op_type_blob,
     &op_type_int, &op_type_bool, &op_type_choice, &op_type_duration,
@@ -69,7 +71,7 @@ static const struct op_type *const op_types[] = {&op_type_text, &op_type_blob,
     &op_type_address, &op_type_port, &op_type_ports, &op_type_secret,
     &op_type_time, &op_type_moment, &op_type_bytes, &op_type_uri,
     &op_type_instance, &op_type_session, &op_type_login, &op_type_ref,
-    &op_type_path, &op_type_values, &op_type_fields};
+    &op_type_path, &op_type_values, &op_type_fields, &op_type_member};
 
 const struct op_type *
 op_type_find(const char *name)
@@ -180,7 +182,7 @@ op_describe_limits(const struct op_field *f, struct buf *b)
 	if (f->min == 0 && f->max == 0)
 		return;
 	if (f->type == &op_type_text || f->type == &op_type_blob ||
-	    f->type == &op_type_secret)
+	    f->type == &op_type_secret || f->type == &op_type_member)
 		op_describe_length(f, b);
 	else
 		buf_fmt(b, ", %" PRId64 "..%" PRId64 "%s", f->min, f->max,
@@ -190,9 +192,11 @@ op_describe_limits(const struct op_field *f, struct buf *b)
 void
 op_describe(const struct op_field *f, struct buf *b)
 {
-	if (f->flags & OP_LIST)
+	if (f->flags & OP_LIST && f->type != &op_type_values)
 		buf_str(b, "list of ");
-	if (f->flags & OP_FLAG) {
+	if (f->type == &op_type_values && f->flags & OP_LIST) {
+		buf_str(b, "a field of the object and its value or [values]");
+	} else if (f->flags & OP_FLAG) {
 		buf_str(b, "the word alone");
 	} else if (f->type == &op_type_choice) {
 		op_describe_choices(f, b);

@@ -7,6 +7,7 @@
  *   path    := { keyword key }      the words of an argument of type path
  *   values  := { field value }      after the whole path, to the end
  *   fields  := { field }            likewise
+ * Where the values are those of one list, named arguments stand behind them.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -180,6 +181,24 @@ op_walk_in_fields(const struct op_walker *w)
 	    json_array_size(w->field_list) != 0;
 }
 
+/* The values are those of one field that is a list. */
+static bool
+op_walk_wants_list(const struct op_walker *w)
+{
+	return w->values != NULL && w->values->flags & OP_LIST;
+}
+
+/* May the field of the object stand here? */
+static bool
+op_walk_takes_field(const struct op_walker *w, const struct op_field *f)
+{
+	if (f == NULL || f->flags & OP_INTERNAL ||
+	    op_walk_has_field(w, f->name))
+		return false;
+	return !op_walk_wants_list(w) ||
+	    (f->flags & OP_LIST && !op_walk_in_fields(w));
+}
+
 /* Offer what continues the path: objects below, fields, or the key. */
 static void
 op_offer_path(struct op_walker *w)
@@ -198,7 +217,7 @@ op_offer_path(struct op_walker *w)
 	if (!op_path_is_whole(w) || (w->values == NULL && w->fields == NULL))
 		return;
 	for (f = w->p.obj->fields; f->name != NULL; f++) {
-		if (!(f->flags & OP_INTERNAL) && !op_walk_has_field(w, f->name))
+		if (op_walk_takes_field(w, f))
 			op_offer_field(w, f);
 	}
 }
@@ -263,6 +282,19 @@ op_walk_is_given(const struct op_walker *w, const struct op_field *f)
 	return w->given >> (f - w->op->args) & 1;
 }
 
+/* One of those is given of which exactly one is wanted. */
+static bool
+op_walk_has_one(const struct op_walker *w)
+{
+	const struct op_field *f;
+
+	for (f = w->op->args; f != NULL && f->name != NULL; f++) {
+		if (f->flags & OP_ONE && op_walk_is_given(w, f))
+			return true;
+	}
+	return false;
+}
+
 /* What is given by its name, in any order. */
 static bool
 op_is_named(const struct op_field *f)
@@ -287,11 +319,15 @@ op_walk_next_key(const struct op_walker *w)
 
 /* The first argument that must still come, or NULL. */
 static const char *
-op_walk_missing(const struct op_walker *w)
+op_walk_missing(struct op_walker *w)
 {
 	const struct op_field *f;
 
 	for (f = w->op->args; f != NULL && f->name != NULL; f++) {
+		if (f->flags & OP_ONE && !op_walk_has_one(w)) {
+			op_one_words(w->op, w->one);
+			return w->one;
+		}
 		if (!(f->flags & OP_REQUIRED))
 			continue;
 		if (f == w->path && !op_path_is_whole(w))
@@ -319,10 +355,11 @@ op_offer_named(struct op_walker *w, const struct op_field *key)
 	if (w->path != NULL && w->path->flags & OP_REQUIRED &&
 	    !op_path_is_whole(w))
 		return;
-	if (op_walk_in_fields(w))
+	if (op_walk_in_fields(w) != op_walk_wants_list(w))
 		return;
 	for (f = w->op->args; f != NULL && f->name != NULL; f++) {
-		if (op_is_named(f) && !op_walk_is_given(w, f))
+		if (op_is_named(f) && !op_walk_is_given(w, f) &&
+		    !(f->flags & OP_ONE && op_walk_has_one(w)))
 			op_offer_field(w, f);
 	}
 }
@@ -352,7 +389,7 @@ op_walk_offered(struct op_walker *w, const char *word)
 	if (w->in_path && !w->need_key &&
 	    (obj_find(w->table->objs, w->p.obj, word) != NULL ||
 		(op_path_is_whole(w) && (w->values || w->fields) &&
-		    obj_field(w->p.obj, word) != NULL)))
+		    op_walk_takes_field(w, obj_field(w->p.obj, word)))))
 		return op_walk_path_word(w, word);
 	if (f != NULL && op_is_named(f))
 		return op_walk_named(w, f);
@@ -385,6 +422,31 @@ op_walk_is_twice(const struct op_walker *w, const struct op_word *word)
 	    (f != NULL && op_is_named(f) && op_walk_is_given(w, f));
 }
 
+/* Words for one that has a meaning, though not here; 0 = it has none. */
+static int
+op_walk_misplaced(struct op_walker *w, const struct op_word *word)
+{
+	const struct op_field *f;
+
+	if (op_walk_is_twice(w, word))
+		return op_walk_refuse(
+		    w, ERR_UNKNOWN, "%s: given twice", word->text);
+	if (!op_walk_wants_list(w) || word->quoted)
+		return 0;
+	f = op_path_is_whole(w) && !op_walk_in_fields(w)
+	    ? obj_field(w->p.obj, word->text)
+	    : NULL;
+	if (f != NULL)
+		return op_walk_refuse(w, ERR_UNKNOWN,
+		    "%s: holds one value, not a list", word->text);
+	f = op_field_find(w->op->args, word->text);
+	if (f == NULL || !(f->flags & OP_ONE) || !op_walk_has_one(w))
+		return 0;
+	op_one_words(w->op, w->one);
+	return op_walk_refuse(
+	    w, ERR_UNKNOWN, "%s: one of %s stands already", word->text, w->one);
+}
+
 /* One argument, or the next part of a path. */
 static int
 op_walk_arg(struct op_walker *w)
@@ -407,10 +469,8 @@ op_walk_arg(struct op_walker *w)
 		return op_walk_offered(w, w->offers[i].word);
 	if (value)
 		return op_walk_positional(w, key);
-	if (op_walk_is_twice(w, op_walk_word(w)))
-		return op_walk_refuse(
-		    w, ERR_UNKNOWN, "%s: given twice", op_walk_word(w)->text);
-	if ((i = op_offer_match(w)) < 0)
+	if ((i = op_walk_misplaced(w, op_walk_word(w))) != 0 ||
+	    (i = op_offer_match(w)) < 0)
 		return -(int)w->out->err.code;
 	return op_walk_offered(w, w->offers[i].word);
 }

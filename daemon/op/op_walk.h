@@ -40,6 +40,7 @@ struct op_walker {
 	bool need_key; /* a keyword of the path waits for its key */
 	bool in_path;  /* more of it, or fields, may follow */
 	json_t *value_map, *field_list; /* borrowed from out->args */
+	char one[OP_ONE_WORDS];
 };
 
 /* op_walk_offer.c: what may stand here. */

@@ -240,6 +240,15 @@ op_offer_ref_path(
 	}
 }
 
+/* The list of the object that the line has named; NULL when it has not. */
+static const struct op_field *
+op_offer_list(const struct op_walker *w)
+{
+	const char *name = json_object_iter_key(json_object_iter(w->value_map));
+
+	return name != NULL ? obj_field(w->p.obj, name) : NULL;
+}
+
 /* An offer as the caller sees it, with where its values come from. */
 static void
 op_offer_export(
@@ -262,6 +271,9 @@ op_offer_export(
 			up.obj = o->key_of->parent;
 			obj_path_text(&up, n->ref_path, sizeof n->ref_path);
 		}
+	} else if (o->value->type == &op_type_member) {
+		n->member = op_offer_list(w);
+		obj_path_text(&w->p, n->ref_path, sizeof n->ref_path);
 	} else if (o->value->ref != NULL) {
 		n->ref = o->value->ref;
 		op_offer_ref_path(w, o->value, n->ref_path, sizeof n->ref_path);

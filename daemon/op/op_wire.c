@@ -46,6 +46,7 @@ static const struct {
     {"internal", OP_INTERNAL},
     {"detail", OP_DETAIL},
     {"personal", OP_PERSONAL},
+    {"one", OP_ONE},
 };
 #define OP_FLAGS (sizeof op_flags / sizeof op_flags[0])
 

@@ -23,11 +23,11 @@ extern const struct op st_op_set, st_op_delete, st_op_discard, st_op_compare,
     st_op_check, st_op_commit, st_op_rollback, st_op_restore,
     st_op_configuration, st_op_revisions, st_op_changes, st_op_confirm,
     st_op_undo, st_op_candidates, st_op_resume, st_op_copy, st_op_rename,
-    st_op_update, st_op_exclusive, st_op_private, st_op_annotate;
+    st_op_update, st_op_exclusive, st_op_private, st_op_annotate, st_op_insert;
 
 static const struct op *const st_ops[] = {&st_op_set, &st_op_delete,
-    &st_op_annotate, &st_op_discard, &st_op_compare, &st_op_check,
-    &st_op_commit, &st_op_confirm, &st_op_undo, &st_op_candidates,
+    &st_op_annotate, &st_op_insert, &st_op_discard, &st_op_compare,
+    &st_op_check, &st_op_commit, &st_op_confirm, &st_op_undo, &st_op_candidates,
     &st_op_exclusive, &st_op_private, &st_op_resume, &st_op_copy, &st_op_rename,
     &st_op_update, &st_op_rollback, &st_op_restore, &st_op_configuration,
     &st_op_revisions, &st_op_changes, NULL};

@@ -237,6 +237,20 @@ int st_seal_secret(struct st_seal *, const struct st_view *,
 char *st_seal_open_key(
     struct st_seal *, const char *certificate, const char *hex);
 
+/* ---- st_list.c: values at a place of a list ------------------------------ */
+
+enum st_side { ST_FIRST, ST_LAST, ST_BEFORE, ST_AFTER };
+
+/*
+ * The values (canonical, joined by spaces) at the place, in their order; those
+ * that are in the list already move there. anchor: of before and after, as it
+ * was typed. -ERR_ABSENT: it is not in the list; -ERR_INVALID: it is none, or
+ * is one of the values.
+ */
+int st_list_insert(const struct op_field *, const char *list,
+    const char *values, enum st_side, const char *anchor, struct buf *out,
+    struct err *);
+
 /* ---- st_edit.c: one edit of a candidate ---------------------------------- */
 
 struct st_editor {
@@ -251,6 +265,11 @@ struct st_editor {
 /* values: field -> canonical text or null. Wholly taken or wholly refused. */
 int st_edit_set(const struct st_editor *, const struct obj_path *,
     json_t *values, struct err *);
+/* The list that the candidate has for a field, else the running one, with
+ * values at a place of it. Makes no object. */
+int st_edit_insert(const struct st_editor *, const struct obj_path *,
+    const struct op_field *, const char *values, enum st_side,
+    const char *anchor, struct err *);
 /* fields: array of names; NULL or empty = the object and all below it. */
 int st_edit_delete(const struct st_editor *, const struct obj_path *,
     json_t *fields, struct err *);

@@ -227,6 +227,53 @@ st_edit_set(const struct st_editor *by, const struct obj_path *p,
 	return r;
 }
 
+/* The list as the session sees it: its own, else what runs, else the
+ * default. */
+static void
+edit_list(const struct edit *ed, const struct op_field *f, struct buf *out)
+{
+	const char *running = edit_running(ed, f);
+	bool null = running == NULL;
+
+	if (st_cand_value(ed->ed->view->cand, ed->ed->session, ed->text,
+		f->name, out, &null) != 0 &&
+	    running != NULL)
+		buf_str(out, running);
+	if (null && f->def != NULL)
+		buf_str(out, f->def);
+	buf_str(out, "");
+}
+
+int
+st_edit_insert(const struct st_editor *as, const struct obj_path *p,
+    const struct op_field *f, const char *values, enum st_side side,
+    const char *anchor, struct err *e)
+{
+	struct buf now = BUF_INIT, then = BUF_INIT;
+	struct st_editor by = *as;
+	struct edit ed;
+	json_t *set;
+	int r;
+
+	by.there = true;
+	r = edit_begin(&ed, &by, p, e);
+	if (r == 0) {
+		edit_list(&ed, f, &now);
+		r = st_list_insert(f, now.data, values, side, anchor, &then, e);
+		if (r != 0)
+			err_wrap(e, "%s: %s", ed.text, f->name);
+	}
+	edit_end(&ed);
+	if (r == 0) {
+		set = json_pack("{s:s}", f->name, then.data);
+		r = st_edit_set(&by, p, set, e);
+		json_decref(set);
+	}
+	buf_fini(&now);
+	buf_fini(&then);
+	return r;
+}
+
 /* The object and all below it. Made by this candidate only: it is forgotten. */
 static int
 edit_delete_object(struct edit *ed, struct err *e)

@@ -6,7 +6,8 @@
 
 /* What the files with operations share. */
 
-extern const struct op st_op_set, st_op_delete, st_op_annotate, st_op_commit;
+extern const struct op st_op_set, st_op_delete, st_op_annotate, st_op_insert,
+    st_op_commit;
 
 /* ---- st_op.c --------------------------------------------------------------
  */

@@ -1,8 +1,7 @@
 /*
  * Operations that edit the candidate of the session that asks: set, delete,
- * annotate.
- * They answer when the edit is acknowledged; many are on their way
- * at once and share a group.
+ * insert, annotate. They answer when the edit is acknowledged; many are on
+ * their way at once and share a group.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +51,26 @@ edit_annotate(const struct st_editor *as, const struct op_call *call,
 	return r;
 }
 
+/* Values of one field at a place of its list. */
+static int
+edit_insert(const struct st_editor *by, const struct op_call *call,
+    const struct obj_path *p, struct err *e)
+{
+	void *values = json_object_iter(op_arg_json(call, "values"));
+	const struct op_field *f = obj_field(
+	    p->obj, json_object_iter_key(values));
+	const char *text = json_string_value(json_object_iter_value(values));
+	const char *before = op_arg(call, "before"),
+		   *after = op_arg(call, "after");
+
+	if (before != NULL)
+		return st_edit_insert(by, p, f, text, ST_BEFORE, before, e);
+	if (after != NULL)
+		return st_edit_insert(by, p, f, text, ST_AFTER, after, e);
+	return st_edit_insert(by, p, f, text,
+	    op_arg_flag(call, "first") ? ST_FIRST : ST_LAST, NULL, e);
+}
+
 /* Carry out the edit: all streams it needs are open. */
 static int
 edit_do(struct st *st, struct op_call *call, const struct obj_path *p,
@@ -67,6 +86,8 @@ edit_do(struct st *st, struct op_call *call, const struct obj_path *p,
 		return r;
 	if (call->op == &st_op_annotate)
 		return edit_annotate(&by, call, p, e);
+	if (call->op == &st_op_insert)
+		return edit_insert(&by, call, p, e);
 	if (call->op == &st_op_set)
 		return st_edit_set(&by, p, op_arg_json(call, "values"), e);
 	return st_edit_delete(&by, p, op_arg_json(call, "fields"), e);
@@ -198,6 +219,55 @@ const struct op st_op_delete = {
     .example = "set domain demo.test user 105 name Eve password xyzzy\n"
 	       "delete domain demo.test user 105",
     .args = delete_args,
+    .run = edit_run,
+};
+
+static const struct op_field insert_args[] = {
+    {.name = "path",
+	.type = &op_type_path,
+	.flags = OP_KEY | OP_REQUIRED,
+	.brief = "the object"},
+    {.name = "values",
+	.type = &op_type_values,
+	.flags = OP_LIST | OP_REQUIRED,
+	.brief = "a field that holds a list, and values for it"},
+    {.name = "before",
+	.type = &op_type_member,
+	.max = 255,
+	.flags = OP_ONE,
+	.brief = "put them in front of this value"},
+    {.name = "after",
+	.type = &op_type_member,
+	.max = 255,
+	.flags = OP_ONE,
+	.brief = "put them behind this value"},
+    {.name = "first",
+	.type = &op_type_bool,
+	.flags = OP_FLAG | OP_ONE,
+	.brief = "put them in front of all"},
+    {.name = "last",
+	.type = &op_type_bool,
+	.flags = OP_FLAG | OP_ONE,
+	.brief = "put them behind all"},
+    {0},
+};
+
+const struct op st_op_insert = {
+    .name = "insert",
+    .kind = OP_CONFIG,
+    .access = OP_ADMIN,
+    .where = OP_OWNER,
+    .role = ROLE_ST,
+    .brief = "put values at a place of a list",
+    .about = "Where the order of a list means something: set gives a field "
+	     "its whole list anew, this puts values into the one that the "
+	     "candidate of this session has, else the one that runs. Values "
+	     "that are in it already move; several come in the order in which "
+	     "they stand. What is written is the new list, as set would, and "
+	     "that is what a commit merges. The object must be there.",
+    .example = "insert domain demo.test alias b.demo.test first\n"
+	       "insert domain demo.test alias a.demo.test before b.demo.test",
+    .args = insert_args,
     .run = edit_run,
 };
 

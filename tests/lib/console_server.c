@@ -241,9 +241,12 @@ complete(struct server *s, json_t *id, json_t *params)
 	json_t *list = json_array();
 	size_t i;
 
-	if (strcmp(ref, "instance") == 0)
+	if (str_equal(
+		json_string_value(json_object_get(params, "list")), "alias"))
+		json_array_append_new(list, json_string("held.test"));
+	if (str_equal(ref, "instance"))
 		json_array_append_new(list, json_string("sg/1"));
-	for (i = 0; strcmp(ref, "domain") == 0 && names[i] != NULL; i++) {
+	for (i = 0; str_equal(ref, "domain") && names[i] != NULL; i++) {
 		if (str_prefix(names[i], prefix))
 			json_array_append_new(list, json_string(names[i]));
 	}
@@ -261,6 +264,7 @@ static const struct {
     {"show configuration", show_configuration},
     {"request role restart", request_restart},
     {"set", set},
+    {"insert", set},
     {"delete", delete},
     {"compare", compare},
     {"check", check},

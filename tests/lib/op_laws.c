@@ -120,7 +120,8 @@ check_field(struct laws *l, const struct op_field *f)
 	if (f->type == &op_type_ref &&
 	    (f->ref == NULL || object(l->t, f->ref) == NULL))
 		broken(l, "%s: refers to no object", f->name);
-	if (f->flags & OP_LIST && has_spaces(f->type))
+	if (f->flags & OP_LIST && f->type != &op_type_values &&
+	    has_spaces(f->type))
 		broken(l, "%s: a list of texts with spaces", f->name);
 	if (f->flags & OP_FLAG && f->type != &op_type_bool)
 		broken(l, "%s: a flag is yes or no", f->name);
@@ -171,8 +172,8 @@ static void
 check_args(struct laws *l, const struct op *op)
 {
 	const struct op_field *f;
-	bool optional = false, path = false;
-	unsigned n = 0;
+	bool optional = false, path = false, member = false, list = false;
+	unsigned n = 0, ones = 0;
 
 	for (f = op->args; f != NULL && f->name != NULL; f++, n++) {
 		if (f->flags & OP_KEY && f->flags & OP_REQUIRED && optional)
@@ -189,7 +190,18 @@ check_args(struct laws *l, const struct op *op)
 			broken(l, "%s: is a list", f->name);
 		if (f->flags & (OP_IMMUTABLE | OP_RESTART | OP_INTERNAL))
 			broken(l, "%s: a flag of objects", f->name);
+		if (f->flags & OP_ONE &&
+		    (f->flags & (OP_KEY | OP_REQUIRED) || f->def != NULL))
+			broken(l, "%s: one of several is named, and optional",
+			    f->name);
+		ones += (f->flags & OP_ONE) != 0;
+		member |= f->type == &op_type_member;
+		list |= f->type == &op_type_values && f->flags & OP_LIST;
 	}
+	if (ones == 1)
+		broken(l, "one of several, but there are no others");
+	if (member && !list)
+		broken(l, "a member of no list");
 	if (n > 60)
 		broken(l, "more than 60 arguments");
 }
@@ -202,7 +214,8 @@ check_cols(struct laws *l, const struct op *op)
 
 	for (f = op->cols; f != NULL && f->name != NULL; f++) {
 		if (f->type == &op_type_values || f->type == &op_type_fields ||
-		    f->flags & (OP_KEY | OP_REQUIRED | OP_FLAG))
+		    f->type == &op_type_member ||
+		    f->flags & (OP_KEY | OP_REQUIRED | OP_FLAG | OP_ONE))
 			broken(l, "%s: not of a column", f->name);
 		shown |= !(f->flags & OP_DETAIL);
 	}

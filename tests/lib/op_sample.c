@@ -187,6 +187,41 @@ static const struct op delete = {
     .run = echo_args,
 };
 
+static const struct op_field insert_args[] = {
+    {.name = "path",
+	.type = &op_type_path,
+	.flags = OP_KEY | OP_REQUIRED,
+	.brief = "object that has the list"},
+    {.name = "values",
+	.type = &op_type_values,
+	.flags = OP_LIST | OP_REQUIRED,
+	.brief = "the list and values for it"},
+    {.name = "before",
+	.type = &op_type_member,
+	.max = 255,
+	.flags = OP_ONE,
+	.brief = "in front of this value"},
+    {.name = "first",
+	.type = &op_type_bool,
+	.flags = OP_FLAG | OP_ONE,
+	.brief = "in front of all"},
+    {.name = "last",
+	.type = &op_type_bool,
+	.flags = OP_FLAG | OP_ONE,
+	.brief = "behind all"},
+    {0},
+};
+static const struct op insert = {
+    .name = "insert",
+    .kind = OP_CONFIG,
+    .access = OP_ADMIN,
+    .brief = "put values at a place of a list",
+    .about = "The order of a list means something.",
+    .example = "insert domain demo.test alias a.test first",
+    .args = insert_args,
+    .run = echo_args,
+};
+
 static const struct op_field compare_cols[] = {
     {.name = "change", .type = &op_type_text, .brief = "+ - or ~"},
     {.name = "path", .type = &op_type_text, .brief = "object"},
@@ -248,7 +283,7 @@ static const struct op discard = {
 };
 
 static const struct op *const ops[] = {&show_calls, &show_version,
-    &show_configuration, &request_restart, &set, &delete, &compare, &check,
-    &commit, &discard, NULL};
+    &show_configuration, &request_restart, &set, &delete, &insert, &compare,
+    &check, &commit, &discard, NULL};
 
 const struct op_table op_sample = {.ops = ops, .objs = obj_table};

@@ -37,7 +37,7 @@ class Call:
     def argument(self, field, value):
         flags = field.get("flags", [])
         if field["type"] == "values":
-            return [w for k, v in value.items() for w in (k, quote(v))]
+            return [w for k, v in value.items() for w in (k, listed(v))]
         if field["type"] == "fields":
             return list(value)
         if "flag" in flags:
@@ -64,6 +64,13 @@ def quote(value):
     text = str(value)
     return text if re.fullmatch(r"[\w./@:+-]+", text) else json.dumps(
         text, ensure_ascii=False)
+
+
+def listed(value):
+    """A value of an object's field, which may be a list."""
+    if isinstance(value, list):
+        return "[%s]" % " ".join(quote(v) for v in value)
+    return quote(value)
 
 
 class Way:

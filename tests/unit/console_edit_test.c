@@ -168,6 +168,14 @@ tab_completes(void **state)
 	keys("2\t\r");
 	expect("anna@srv1# ");
 	file_has(server.log, "set {\"path\":\"domain demo2.test\"}", true);
+	keys("ins dom demo.test al x.test bef\th\t\r");
+	expect("anna@srv1# ");
+	file_has(server.log, "\"list\":\"alias\",\"path\":\"domain demo.test\"",
+	    true);
+	file_has(server.log,
+	    "insert {\"values\":{\"alias\":[\"x.test\"]},"
+	    "\"path\":\"domain demo.test\",\"before\":\"held.test\"}",
+	    true);
 }
 
 /* ? tells what may stand, with limits; inside quotes it is a character. */

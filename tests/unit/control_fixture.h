@@ -230,6 +230,16 @@ static const struct op far_op = {
     .args = far_args,
 };
 
+/* What a list holds is told who may run it. */
+static const struct op insert_op = {
+    .name = "insert",
+    .kind = OP_CONFIG,
+    .access = OP_ADMIN,
+    .where = OP_OWNER,
+    .role = ROLE_ST,
+    .brief = "values of a list",
+};
+
 static inline struct world *
 world_make(bool first_start)
 {
@@ -247,7 +257,8 @@ world_make(bool first_start)
 	w->turn = loop_timer_new(w->loop, (loop_fn *)loop_stop, w->loop);
 	for (i = 0; control_ops[i] != NULL; i++)
 		ops[i] = control_ops[i];
-	ops[i] = &far_op;
+	ops[i++] = &far_op;
+	ops[i] = &insert_op;
 	w->table.ops = ops;
 	w->table.objs = obj_table;
 	w->self.loop = w->loop;

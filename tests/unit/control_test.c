@@ -320,6 +320,24 @@ names_are_completed(void **state)
 	assert_int_equal(
 	    call(c, "complete", json_pack("{s:s}", "ref", "sheep")),
 	    -ERR_UNKNOWN);
+	fix_set(w->fix, ST_SYSTEM, "domain a.test", "alias=one.test two.test");
+	fix_commit(w->fix, ST_SYSTEM);
+	publish(w, "domain/root");
+	assert_int_equal(call(c, "complete",
+			     json_pack("{s:s, s:s, s:s}", "list", "alias",
+				 "path", "domain a.test", "prefix", "two.")),
+	    0);
+	assert_int_equal(json_array_size(c->result), 1);
+	assert_string_equal(
+	    json_string_value(json_array_get(c->result, 0)), "two.test");
+	assert_int_equal(call(c, "complete",
+			     json_pack("{s:s, s:s}", "list", "state", "path",
+				 "domain a.test")),
+	    -ERR_UNKNOWN);
+	assert_int_equal(
+	    call(c, "complete",
+		json_pack("{s:s, s:s}", "list", "alias", "path", "domain")),
+	    -ERR_UNKNOWN);
 	assert_int_equal(call(c, "complete", NULL), -ERR_INVALID);
 	world_free(w);
 }

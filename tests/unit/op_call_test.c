@@ -96,6 +96,11 @@ arguments_are_canonical(void **state)
 	    "{\"alias\":\"b.test c.test\"}}");
 	takes("set", "{\"path\":\"domain a.test\",\"values\":{\"alias\":[]}}",
 	    "{\"path\":\"domain a.test\",\"values\":{\"alias\":null}}");
+	takes("insert",
+	    "{\"path\":\"domain a.test\",\"values\":{\"alias\":\"B.test\"},"
+	    "\"before\":\"c.test\",\"first\":false}",
+	    "{\"before\":\"c.test\",\"first\":\"no\","
+	    "\"path\":\"domain a.test\",\"values\":{\"alias\":\"b.test\"}}");
 	takes("delete",
 	    "{\"path\":\"domain a.test user 1\",\"fields\":[\"name\"]}",
 	    "{\"fields\":[\"name\"],\"path\":\"domain a.test user 1\"}");
@@ -116,6 +121,41 @@ arguments_are_checked(void **state)
 	    "limit: expected a whole number");
 	refuses("show calls", "{\"limit\":[1]}", ERR_INVALID,
 	    "limit: expected a whole number");
+	refuses("insert",
+	    "{\"path\":\"domain a.test\",\"values\":{\"alias\":\"b\"}}",
+	    ERR_INVALID, "expected one of before, first or last");
+	refuses("insert",
+	    "{\"path\":\"domain a.test\",\"values\":{\"alias\":\"b\"},"
+	    "\"first\":true,\"last\":true}",
+	    ERR_INVALID, "expected one of before, first or last");
+	refuses("insert",
+	    "{\"path\":\"domain a.test\",\"values\":{\"state\":\"on\"},"
+	    "\"first\":true}",
+	    ERR_INVALID, "values: state: holds one value, not a list");
+	refuses("insert",
+	    "{\"path\":\"domain a.test\",\"values\":{\"alias\":[]},"
+	    "\"first\":true}",
+	    ERR_INVALID, "values: alias: expected at least one value");
+	refuses("insert",
+	    "{\"path\":\"domain a.test\",\"values\":{\"alias\":null},"
+	    "\"first\":true}",
+	    ERR_INVALID, "values: alias: expected at least one value");
+	refuses("insert",
+	    "{\"path\":\"domain a.test\",\"values\":{\"alias\":\"b\","
+	    "\"description\":\"x\"},\"first\":true}",
+	    ERR_INVALID, "values: expected one field");
+	refuses("insert",
+	    "{\"path\":\"domain a.test\",\"values\":{},\"first\":true}",
+	    ERR_INVALID, "values: expected one field");
+	refuses("insert",
+	    "{\"path\":\"domain a.test\",\"values\":{\"alias\":\"b..c\"},"
+	    "\"first\":true}",
+	    ERR_INVALID,
+	    "values: alias: expected a domain name such as demo.test");
+	refuses("insert",
+	    "{\"path\":\"domain a.test\",\"values\":{\"id\":\"b\"},"
+	    "\"first\":true}",
+	    ERR_INVALID, "values: id: set by the system");
 	refuses("request role restart", "{}", ERR_INVALID, "instance: missing");
 	refuses("set", "{\"path\":\"domain a.test user\"}", ERR_INVALID,
 	    "path: expected a key behind user");

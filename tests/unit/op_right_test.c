@@ -61,6 +61,7 @@ static const struct {
     {"set", "--d-S-"},
     {"delete", "--d-S-"},
     {"annotate", "--d-S-"},
+    {"insert", "--d-S-"},
     {"discard", "--d-S-"},
     {"copy", "--d-S-"},
     {"rename", "--d-S-"},

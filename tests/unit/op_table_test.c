@@ -42,6 +42,10 @@ laws_find_faults(void **state)
 		.type = &op_type_ref,
 		.ref = "nobody",
 		.brief = "of nothing"},
+	    {.name = "alone",
+		.type = &op_type_member,
+		.flags = OP_ONE,
+		.brief = "of no others"},
 	    {0}};
 	static const struct op bad = {.name = "frobnicate calls",
 	    .brief = "",
@@ -51,7 +55,8 @@ laws_find_faults(void **state)
 	static const char *const want[] = {"verb is not", "itself: brief is",
 	    "about is empty", "no handler", "Limit: not a name",
 	    "Limit: brief ends", "limit: default: expected 1..5",
-	    "words: a list of texts", "who: refers to no object", "example"};
+	    "words: a list of texts", "who: refers to no object",
+	    "one of several, but", "member of no list", "example"};
 	struct op_table t = {.ops = ops, .objs = op_sample.objs};
 	struct buf b = BUF_INIT;
 	size_t i;
@@ -169,20 +174,18 @@ decode_without_memory(void **state)
 
 /* Walking without memory refuses the line or is right; it never crashes. */
 static void
-walk_without_memory(void **state)
+walk_starved(const char *line, const char *name)
 {
-	static const char line[] = "set certificate c key k chain x";
 	struct op_walk w;
 	long n;
 	int r;
 
-	(void)state;
 	for (n = 0;; n++) {
 		fault_alloc_at(n);
 		r = op_walk(&op_sample, line, 0, &w);
 		fault_alloc_off();
 		if (r == 0)
-			assert_string_equal(w.op->name, "set");
+			assert_string_equal(w.op->name, name);
 		op_walk_fini(&w);
 		if (!fault_alloc_hit())
 			break;
@@ -190,22 +193,33 @@ walk_without_memory(void **state)
 	assert_int_equal(r, 0);
 }
 
+/* Walking without memory refuses the line or is right; it never crashes. */
+static void
+walk_without_memory(void **state)
+{
+	(void)state;
+	walk_starved("set certificate c key k chain x", "set");
+	walk_starved("insert domain a.test alias x before y", "insert");
+}
+
 /* Usage comes from the arguments. */
 static void
 usage_is_computed(void **state)
 {
 	static const char *const names[] = {
-	    "show calls", "set", "delete", "request role restart"};
+	    "show calls", "set", "delete", "request role restart", "insert"};
 	static const char *const want[] = {
 	    ("show calls [domain <domain>] [user <user>] [state <state>...] "
 	     "[limit <limit>] [all]"),
 	    "set <path> [<field> <value> ...]", "delete <path> [<field> ...]",
-	    "request role restart <instance> [reason <reason>]"};
+	    "request role restart <instance> [reason <reason>]",
+	    ("insert <path> <field> <value> ... before <before> | first | "
+	     "last")};
 	struct buf b = BUF_INIT;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 5; i++) {
 		buf_reset(&b);
 		op_usage(op_find(&op_sample, names[i]), &b);
 		assert_string_equal(b.data, want[i]);

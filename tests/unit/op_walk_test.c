@@ -120,6 +120,51 @@ paths_carry_values(void **state)
 	    "\"key\":\"@file:k.pem\"}}");
 }
 
+/* Behind the values of one list stands where they go, once. */
+static void
+lists_have_places(void **state)
+{
+	struct op_walk w;
+
+	(void)state;
+	means("insert domain a.test alias X.test first", "insert",
+	    "{\"first\":\"yes\",\"path\":\"domain a.test\","
+	    "\"values\":{\"alias\":[\"x.test\"]}}");
+	means("insert domain a.test alias [x.test y.test] before z.test",
+	    "insert",
+	    "{\"before\":\"z.test\",\"path\":\"domain a.test\","
+	    "\"values\":{\"alias\":[\"x.test\",\"y.test\"]}}");
+	means("insert domain a.test alias first first", "insert",
+	    "{\"first\":\"yes\",\"path\":\"domain a.test\","
+	    "\"values\":{\"alias\":[\"first\"]}}");
+	refused("insert domain a.test", ERR_SYNTAX, 20, "values is missing");
+	refused("insert domain a.test first", ERR_UNKNOWN, 21, "unknown word");
+	refused("insert domain a.test state on first", ERR_UNKNOWN, 21,
+	    "state: holds one value, not a list");
+	refused("insert domain a.test alias b..x last", ERR_INVALID, 27,
+	    "alias: expected");
+	refused("insert domain a.test alias b.test", ERR_SYNTAX, 33,
+	    "before, first or last is missing");
+	refused("insert domain a.test alias b.test description x", ERR_UNKNOWN,
+	    34, "unknown word");
+	refused("insert domain a.test alias b.test first last", ERR_UNKNOWN, 40,
+	    "last: one of before, first or last stands already");
+	refused("insert domain a.test alias b.test first first", ERR_UNKNOWN,
+	    40, "first: given twice");
+	refused("insert domain a.test alias b.test before", ERR_SYNTAX, 40,
+	    "value is expected");
+	offers("insert domain a.test ", 0, "user/number/alias");
+	offers("insert domain a.test alias b.test ", 0, "before/first/last");
+	offers("insert domain a.test alias b.test first ", 0, "");
+	op_walk(&op_sample, "insert domain a.test alias b.test before c",
+	    OP_WALK_COMPLETE, &w);
+	assert_int_equal(w.nnext, 1);
+	assert_string_equal(w.next[0].member->name, "alias");
+	assert_string_equal(w.next[0].ref_path, "domain a.test");
+	assert_null(w.next[0].ref);
+	op_walk_fini(&w);
+}
+
 /* Where the path is optional a kind may stand alone, and what is named may
  * follow. */
 static void
@@ -232,7 +277,8 @@ static void
 completion_lists_what_may_stand(void **state)
 {
 	(void)state;
-	offers("", 0, "show/request/set/delete/compare/check/commit/discard");
+	offers("", 0,
+	    "show/request/set/delete/insert/compare/check/commit/discard");
 	offers("c", 0, "compare/check/commit");
 	offers("show ", 0, "calls/version/configuration");
 	offers("show c", 0, "calls/configuration");
@@ -374,6 +420,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(commands_are_understood),
 	    cmocka_unit_test(paths_carry_values),
+	    cmocka_unit_test(lists_have_places),
 	    cmocka_unit_test(paths_may_be_kinds),
 	    cmocka_unit_test(errors_point_at_the_word),
 	    cmocka_unit_test(lines_that_cannot_be_cut),

@@ -285,6 +285,144 @@ a_field_can_be_cleared(void **state)
 	fix_free(f);
 }
 
+/* What the candidate of s1 has for a's aliases. */
+static const char *
+aliases(struct fix *f)
+{
+	static char out[256];
+	struct buf b = BUF_INIT;
+
+	assert_int_equal(st_cand_value(f->view.cand, "s1", "domain a.test",
+			     "alias", &b, NULL),
+	    0);
+	str_copy(out, sizeof out, b.data != NULL ? b.data : "");
+	buf_fini(&b);
+	return out;
+}
+
+static int
+insert(struct fix *f, const char *session, const char *path, const char *values,
+    enum st_side side, const char *anchor)
+{
+	struct st_editor by = fix_editor(f, session);
+	struct obj_path p = fix_path(path);
+
+	return st_edit_insert(
+	    &by, &p, obj_field(p.obj, "alias"), values, side, anchor, &f->err);
+}
+
+/* Values go to a place of the list that the session sees, and move there when
+ * they are in it. */
+static void
+values_are_put_into_lists(void **state)
+{
+	struct fix *f = fix_site();
+
+	(void)state;
+	assert_int_equal(
+	    insert(f, "s1", "domain a.test", "x.test", ST_LAST, NULL), 0);
+	assert_string_equal(aliases(f), "x.test");
+	insert(f, "s1", "domain a.test", "y.test", ST_FIRST, NULL);
+	assert_string_equal(aliases(f), "y.test x.test");
+	insert(f, "s1", "domain a.test", "z.test", ST_BEFORE, "X.test");
+	assert_string_equal(aliases(f), "y.test z.test x.test");
+	insert(f, "s1", "domain a.test", "v.test w.test", ST_AFTER, "y.test");
+	assert_string_equal(aliases(f), "y.test v.test w.test z.test x.test");
+	insert(f, "s1", "domain a.test", "x.test v.test", ST_FIRST, NULL);
+	assert_string_equal(aliases(f), "x.test v.test y.test w.test z.test");
+	insert(f, "s1", "domain a.test", "x.test", ST_AFTER, "z.test");
+	assert_string_equal(aliases(f), "v.test y.test w.test z.test x.test");
+	fix_commit(f, "s1");
+	assert_string_equal(fix_value(f, "domain a.test", "alias"),
+	    "v.test y.test w.test z.test x.test");
+	/* what runs is where another session begins */
+	insert(f, "s1", "domain a.test", "x.test", ST_BEFORE, "w.test");
+	assert_string_equal(aliases(f), "v.test y.test x.test w.test z.test");
+	/* at its place already: nothing is written */
+	insert(f, "s2", "domain a.test", "v.test", ST_FIRST, NULL);
+	assert_int_equal(fix_count(f->commit,
+			     "SELECT count(*) FROM candidate "
+			     "WHERE session = 's2'"),
+	    0);
+	fix_free(f);
+}
+
+static void
+places_that_are_not_there(void **state)
+{
+	struct fix *f = fix_site();
+	char many[OP_VALUE];
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(
+	    insert(f, "s1", "domain a.test", "x.test", ST_AFTER, "y.test"),
+	    -ERR_ABSENT);
+	fix_says(f,
+	    "domain a.test: alias: y.test is not in the list: "
+	    "it is empty");
+	fix_set(f, "s1", "domain a.test", "alias=x.test z.test");
+	assert_int_equal(
+	    insert(f, "s1", "domain a.test", "w.test", ST_BEFORE, "y.test"),
+	    -ERR_ABSENT);
+	fix_says(f, "y.test is not in the list: x.test z.test");
+	assert_int_equal(
+	    insert(f, "s1", "domain a.test", "x.test", ST_BEFORE, "x.test"),
+	    -ERR_INVALID);
+	fix_says(f, "x.test cannot stand beside itself");
+	assert_int_equal(
+	    insert(f, "s1", "domain a.test", "w.test", ST_BEFORE, "b..x"),
+	    -ERR_INVALID);
+	fix_says(f, "alias: expected a domain name");
+	assert_int_equal(
+	    insert(f, "s1", "domain n.test", "w.test", ST_FIRST, NULL),
+	    -ERR_ABSENT);
+	fix_says(f, "there is no domain n.test");
+	while (n + 16 < sizeof many)
+		n += (size_t)snprintf(many + n, sizeof many - n, "%sn%zu.test",
+		    n != 0 ? " " : "", 1000 + n);
+	fix_set(f, "s1", "domain a.test", "alias=t.test u.test v.test w.test");
+	assert_int_equal(
+	    insert(f, "s1", "domain a.test", many, ST_LAST, NULL), -ERR_TOOBIG);
+	assert_string_equal(aliases(f), "t.test u.test v.test w.test");
+	fix_free(f);
+}
+
+/* A field that has a default begins with it. */
+static void
+a_default_is_a_list_too(void **state)
+{
+	struct fix *f = fix_site();
+	struct st_editor by = fix_editor(f, "s1");
+	struct obj_path p = fix_path("token t");
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	fix_set(f, "s1", "token t", "role=viewer");
+	assert_int_equal(st_edit_insert(&by, &p, obj_field(p.obj, "scope"),
+			     "act", ST_FIRST, NULL, &f->err),
+	    0);
+	st_cand_value(f->view.cand, "s1", "token t", "scope", &b, NULL);
+	assert_string_equal(b.data, "act read");
+	buf_fini(&b);
+	fix_free(f);
+}
+
+/* Two sessions put values into one list: the second is told, as with set. */
+static void
+lists_conflict_as_a_whole(void **state)
+{
+	struct fix *f = fix_site();
+
+	(void)state;
+	insert(f, "s1", "domain a.test", "x.test", ST_FIRST, NULL);
+	insert(f, "s2", "domain a.test", "y.test", ST_FIRST, NULL);
+	fix_commit(f, "s1");
+	assert_int_equal(fix_try_commit(f, "s2", "ivanov"), -ERR_CONFLICT);
+	fix_says(f, "alias: is now x.test");
+	fix_free(f);
+}
+
 /* A candidate ends with its session; those of live sessions stay. */
 static void
 candidates_end_with_their_session(void **state)
@@ -329,6 +467,10 @@ main(void)
 	    cmocka_unit_test(secrets_are_never_stored_plain),
 	    cmocka_unit_test(sealed_keeps_the_secret),
 	    cmocka_unit_test(a_field_can_be_cleared),
+	    cmocka_unit_test(values_are_put_into_lists),
+	    cmocka_unit_test(places_that_are_not_there),
+	    cmocka_unit_test(a_default_is_a_list_too),
+	    cmocka_unit_test(lists_conflict_as_a_whole),
 	    cmocka_unit_test(candidates_end_with_their_session),
 	};
 

@@ -1,0 +1,81 @@
+/*
+ * The order of a list as an operator sees it: values are put in front, behind,
+ * or beside one that is there. A list holds each value once, so one that is
+ * there already moves.
+ */
+#include <string.h>
+
+#include "st.h"
+#include "daemon/base/str.h"
+
+static bool
+list_has(const char *list, const char *value, size_t n)
+{
+	const char *word;
+	size_t m;
+
+	while ((m = str_word(&list, &word)) > 0) {
+		if (m == n && memcmp(word, value, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+list_add(struct buf *b, const char *words, size_t n)
+{
+	if (b->len > 0)
+		buf_char(b, ' ');
+	buf_add(b, words, n);
+}
+
+/* The anchor as the list would hold it, and that it is there to stand by. */
+static int
+list_anchor(const struct op_field *f, const char *list, const char *values,
+    const char *anchor, char out[OP_VALUE], struct err *e)
+{
+	int r = op_parse(f, anchor, out, OP_VALUE, e);
+
+	if (r != 0)
+		return r;
+	if (list_has(values, out, strlen(out)))
+		return err_set(
+		    e, ERR_INVALID, "%s cannot stand beside itself", out);
+	if (list_has(list, out, strlen(out)))
+		return 0;
+	return *list == '\0'
+	    ? err_set(e, ERR_ABSENT, "%s is not in the list: it is empty", out)
+	    : err_set(e, ERR_ABSENT, "%s is not in the list: %s", out, list);
+}
+
+int
+st_list_insert(const struct op_field *f, const char *list, const char *values,
+    enum st_side side, const char *anchor, struct buf *out, struct err *e)
+{
+	bool beside = side == ST_BEFORE || side == ST_AFTER, here;
+	char at[OP_VALUE] = "";
+	const char *word;
+	size_t n;
+	int r;
+
+	buf_reset(out);
+	if (beside && (r = list_anchor(f, list, values, anchor, at, e)) != 0)
+		return r;
+	if (side == ST_FIRST)
+		list_add(out, values, strlen(values));
+	while ((n = str_word(&list, &word)) > 0) {
+		here = beside && n == strlen(at) && memcmp(word, at, n) == 0;
+		if (here && side == ST_BEFORE)
+			list_add(out, values, strlen(values));
+		if (!list_has(values, word, n))
+			list_add(out, word, n);
+		if (here && side == ST_AFTER)
+			list_add(out, values, strlen(values));
+	}
+	if (side == ST_LAST)
+		list_add(out, values, strlen(values));
+	return out->len < OP_VALUE
+	    ? 0
+	    : err_set(e, ERR_TOOBIG, "expected at most %d bytes in a list",
+		  OP_VALUE - 1);
+}
