@@ -10,10 +10,10 @@
 #include "mem.h"
 #include "str.h"
 
+/* A message is sealed or opened in a copy of what holds the key: to set the
+ * key anew costs more than a short message itself. */
 struct crypt_seal {
-	EVP_CIPHER_CTX *seal, *open;
-	EVP_CIPHER *cipher;
-	uint8_t key[CRYPT_KEY];
+	EVP_CIPHER_CTX *seal, *open, *copy;
 };
 
 /* HKDF with an empty salt and one block of output: extract, then expand. */
@@ -56,13 +56,16 @@ struct crypt_seal *
 crypt_seal_new(const uint8_t key[CRYPT_KEY])
 {
 	struct crypt_seal *s = xcalloc(1, sizeof *s);
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-128-SIV", NULL);
 
-	s->cipher = EVP_CIPHER_fetch(NULL, "AES-128-SIV", NULL);
 	s->seal = EVP_CIPHER_CTX_new();
 	s->open = EVP_CIPHER_CTX_new();
-	if (s->cipher == NULL || s->seal == NULL || s->open == NULL)
+	s->copy = EVP_CIPHER_CTX_new();
+	if (cipher == NULL || s->copy == NULL ||
+	    EVP_EncryptInit_ex2(s->seal, cipher, key, NULL, NULL) != 1 ||
+	    EVP_DecryptInit_ex2(s->open, cipher, key, NULL, NULL) != 1)
 		fatalx("crypt: libcrypto has no AES-128-SIV");
-	memcpy(s->key, key, CRYPT_KEY);
+	EVP_CIPHER_free(cipher);
 	return s;
 }
 
@@ -76,8 +79,7 @@ crypt_seal_free(struct crypt_seal **sp)
 		return;
 	EVP_CIPHER_CTX_free(s->seal);
 	EVP_CIPHER_CTX_free(s->open);
-	EVP_CIPHER_free(s->cipher);
-	OPENSSL_cleanse(s->key, sizeof s->key);
+	EVP_CIPHER_CTX_free(s->copy);
 	free(s);
 }
 
@@ -85,12 +87,12 @@ long
 crypt_seal(struct crypt_seal *s, uint8_t *out, size_t size, const void *plain,
     size_t n, const void *ad, size_t adn)
 {
-	EVP_CIPHER_CTX *c = s->seal;
+	EVP_CIPHER_CTX *c = s->copy;
 	int len;
 
 	if (n + CRYPT_TAG > size || n == 0)
 		return -1;
-	if (EVP_EncryptInit_ex2(c, s->cipher, s->key, NULL, NULL) != 1 ||
+	if (EVP_CIPHER_CTX_copy(c, s->seal) != 1 ||
 	    (adn > 0 && EVP_EncryptUpdate(c, NULL, &len, ad, (int)adn) != 1) ||
 	    EVP_EncryptUpdate(c, out + CRYPT_TAG, &len, plain, (int)n) != 1 ||
 	    EVP_EncryptFinal_ex(c, out + CRYPT_TAG + len, &len) != 1 ||
@@ -103,12 +105,12 @@ long
 crypt_open(struct crypt_seal *s, void *out, size_t size, const uint8_t *sealed,
     size_t n, const void *ad, size_t adn)
 {
-	EVP_CIPHER_CTX *c = s->open;
+	EVP_CIPHER_CTX *c = s->copy;
 	int len;
 
 	if (n <= CRYPT_TAG || n - CRYPT_TAG > size)
 		return -1;
-	if (EVP_DecryptInit_ex2(c, s->cipher, s->key, NULL, NULL) != 1 ||
+	if (EVP_CIPHER_CTX_copy(c, s->open) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(
 		c, EVP_CTRL_AEAD_SET_TAG, CRYPT_TAG, (void *)sealed) != 1 ||
 	    (adn > 0 && EVP_DecryptUpdate(c, NULL, &len, ad, (int)adn) != 1))

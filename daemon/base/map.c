@@ -1,7 +1,7 @@
 /*
- * Open addressing with linear probing. A removed slot keeps a mark (key
- * MAP_DEAD) until the next growth, so that probes go on behind it and a walk
- * may remove what it has just seen.
+ * Open addressing with linear probing. A removed slot that others follow keeps
+ * a mark (key MAP_DEAD) until the next growth, so that probes go on behind it;
+ * nothing is moved, so a walk may remove what it has just seen.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -114,10 +114,26 @@ map_put(struct map *m, const void *key, size_t len, void *value, void **old)
 	return 0;
 }
 
+/* Where nothing follows no probe goes on: the mark of a slot there, and those
+ * just before it, are not needed. */
+static void
+map_bury(struct map *m, size_t i)
+{
+	size_t mask = m->cap - 1;
+
+	while (m->slots[i].key == MAP_DEAD &&
+	    m->slots[(i + 1) & mask].key == NULL) {
+		m->slots[i].key = NULL;
+		m->dead--;
+		i = (i - 1) & mask;
+	}
+}
+
 void *
 map_del(struct map *m, const void *key, size_t len)
 {
 	struct map_slot *s = map_find(m, key, len);
+	void *value;
 
 	if (s == NULL)
 		return NULL;
@@ -125,7 +141,9 @@ map_del(struct map *m, const void *key, size_t len)
 	s->key = MAP_DEAD;
 	m->count--;
 	m->dead++;
-	return s->value;
+	value = s->value;
+	map_bury(m, (size_t)(s - m->slots));
+	return value;
 }
 
 void *

@@ -1,4 +1,5 @@
 /* Allocation that ends the process instead of failing, and magic words. */
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,15 @@ xasprintf(const char *fmt, ...)
 	n = vasprintf(&s, fmt, ap);
 	va_end(ap);
 	return mem_must(n < 0 ? NULL : s, 0);
+}
+
+/* The C library keeps small pieces that were freed apart, in lists that after
+ * thousands of calls at once lead through the whole heap: what is made of them
+ * lies scattered, and to read it costs more than to make it. */
+void
+mem_joined(void)
+{
+	mallopt(M_MXFAST, 0);
 }
 
 void *

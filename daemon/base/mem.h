@@ -16,6 +16,10 @@ char *xstrdup(const char *);
 char *xstrndup(const char *, size_t);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* What is freed joins its neighbours at once. To be said at the start of a
+ * process that lives long. */
+void mem_joined(void);
+
 /*
  * Magic words: the first member of every object that travels as a void *
  * is "unsigned magic"; OBJ() gives the typed pointer back and stops the

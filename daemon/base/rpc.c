@@ -246,29 +246,44 @@ rpc_dump_to(const char *s, size_t n, void *arg)
 	return 0;
 }
 
-/* Queue one message (taken). */
+/* One member of the message in the making (section 4, 5); the value is
+ * taken. */
 static void
-rpc_send(struct rpc *r, json_t *message)
+rpc_put(struct rpc *r, const char *name, json_t *value)
 {
-	if (!r->dead && !r->closed) {
-		json_dump_callback(message, rpc_dump_to, &r->out, JSON_COMPACT);
-		buf_char(&r->out, '\n');
-		if (r->out.failed)
-			rpc_broken(r, ERR_FULL, "reader too slow");
-		else
-			loop_defer(r->loop, &r->flush);
-	}
-	json_decref(message);
+	buf_str(&r->out, ",\"");
+	buf_str(&r->out, name);
+	buf_str(&r->out, "\":");
+	json_dump_callback(
+	    value, rpc_dump_to, &r->out, JSON_COMPACT | JSON_ENCODE_ANY);
+	json_decref(value);
 }
 
-static json_t *
-rpc_message_new(const char *method, json_t *params)
+/*
+ * Queue one message of two or three members, all taken; a NULL one is left
+ * out. They are written as they are: no object is made of them for that.
+ */
+static void
+rpc_send(struct rpc *r, const char *name, json_t *value, const char *other,
+    json_t *beside, json_t *id)
 {
-	json_t *m = json_pack("{s:s, s:s}", "jsonrpc", "2.0", "method", method);
-
-	if (params != NULL)
-		json_object_set_new(m, "params", params);
-	return m;
+	if (r->dead || r->closed) {
+		json_decref(value);
+		json_decref(beside);
+		json_decref(id);
+		return;
+	}
+	buf_str(&r->out, "{\"jsonrpc\":\"2.0\"");
+	rpc_put(r, name, value);
+	if (beside != NULL)
+		rpc_put(r, other, beside);
+	if (id != NULL)
+		rpc_put(r, "id", id);
+	buf_str(&r->out, "}\n");
+	if (r->out.failed)
+		rpc_broken(r, ERR_FULL, "reader too slow");
+	else
+		loop_defer(r->loop, &r->flush);
 }
 
 static void
@@ -286,7 +301,6 @@ rpc_call(struct rpc *r, const char *method, json_t *params, uint64_t timeout,
     rpc_reply_fn *fn, void *arg)
 {
 	struct rpc_call *c = xcalloc(1, sizeof *c);
-	json_t *m = rpc_message_new(method, params);
 
 	c->rpc = r;
 	c->id = ++r->next_id;
@@ -298,8 +312,8 @@ rpc_call(struct rpc *r, const char *method, json_t *params, uint64_t timeout,
 		c->timer = loop_timer_new(r->loop, rpc_on_timeout, c);
 		loop_timer_set(c->timer, timeout);
 	}
-	json_object_set_new(m, "id", json_integer(c->id));
-	rpc_send(r, m);
+	rpc_send(r, "method", json_string(method), "params", params,
+	    json_integer(c->id));
 	if (r->dead && !r->closed)
 		loop_defer(r->loop, &r->end);
 }
@@ -331,7 +345,7 @@ rpc_prolong(struct rpc *r, uint64_t timeout)
 void
 rpc_notify(struct rpc *r, const char *method, json_t *params)
 {
-	rpc_send(r, rpc_message_new(method, params));
+	rpc_send(r, "method", json_string(method), "params", params, NULL);
 }
 
 /* Take a request off its rpc; the rpc or NULL when that is gone. */
@@ -360,9 +374,8 @@ rpc_reply(struct rpc_request *q, json_t *result)
 		json_decref(result);
 		return;
 	}
-	rpc_send(r,
-	    json_pack("{s:s, s:o, s:o}", "jsonrpc", "2.0", "result",
-		result != NULL ? result : json_null(), "id", id));
+	rpc_send(
+	    r, "result", result != NULL ? result : json_null(), NULL, NULL, id);
 }
 
 /* Our code as a word in data.code, foreign bytes safe; data is taken. */
@@ -391,19 +404,13 @@ rpc_error(const struct err *e, json_t *data)
 	    data);
 }
 
-/* To somebody whose id is not known. */
-static json_t *
-rpc_error_to_nobody(const struct err *e, int code)
-{
-	return json_pack("{s:s, s:o, s:n}", "jsonrpc", "2.0", "error",
-	    rpc_error_object(e, code, NULL), "id");
-}
-
 json_t *
 rpc_not_a_request(const struct err *e, bool parsed)
 {
-	return rpc_error_to_nobody(
-	    e, parsed ? RPC_INVALID_REQUEST : RPC_PARSE_ERROR);
+	return json_pack("{s:s, s:o, s:n}", "jsonrpc", "2.0", "error",
+	    rpc_error_object(
+		e, parsed ? RPC_INVALID_REQUEST : RPC_PARSE_ERROR, NULL),
+	    "id");
 }
 
 bool
@@ -438,7 +445,7 @@ rpc_size(json_t *v)
 void
 rpc_fail_data(struct rpc_request *q, const struct err *e, json_t *data)
 {
-	json_t *id, *error;
+	json_t *id;
 	struct rpc *r = rpc_request_take(q, &id);
 
 	if (r == NULL) {
@@ -446,10 +453,7 @@ rpc_fail_data(struct rpc_request *q, const struct err *e, json_t *data)
 		json_decref(data);
 		return;
 	}
-	error = rpc_error(e, data);
-	rpc_send(r,
-	    json_pack(
-		"{s:s, s:o, s:o}", "jsonrpc", "2.0", "error", error, "id", id));
+	rpc_send(r, "error", rpc_error(e, data), NULL, NULL, id);
 }
 
 void
@@ -557,7 +561,8 @@ rpc_decode(struct rpc_message *m, const char *line, size_t n, struct err *e)
 static void
 rpc_refuse(struct rpc *r, const struct err *e, int code)
 {
-	rpc_send(r, rpc_error_to_nobody(e, code));
+	rpc_send(r, "error", rpc_error_object(e, code, NULL), NULL, NULL,
+	    json_null()); /* whose id is not known */
 	rpc_flush(r);
 	rpc_broken(r, e->code, e->text);
 }

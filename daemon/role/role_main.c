@@ -379,6 +379,7 @@ role_main(const struct role *const *roles, const struct op_table *table,
 
 	if (!role_name_parse(instance, &self->id, &self->index))
 		fatalx("%s: no such role", instance);
+	mem_joined();
 	role_signals();
 	str_copy(self->name, sizeof self->name, instance);
 	log_init(instance, false);
