@@ -519,8 +519,9 @@ struct op_walk {
 };
 /*
  * Walk a line. Returns 0 when it is a whole command; -ERR_SYNTAX,
- * -ERR_UNKNOWN or -ERR_INVALID with err_at otherwise; next is filled in
- * every case with what may stand at the place of the error or at the end.
+ * -ERR_UNKNOWN or -ERR_INVALID with err_at otherwise; next is filled then with
+ * what may stand at the place of the error, and with OP_WALK_COMPLETE in every
+ * case.
  * An empty line is -ERR_SYNTAX. The walk ends at a bar (pipe): what stands
  * behind it is the console's.
  * OP_WALK_SHORT accepts unambiguous abbreviations of words (interactive

@@ -19,6 +19,9 @@ op_parse_fn op_parse_domain, op_parse_host, op_parse_address, op_parse_number;
 op_parse_fn op_parse_session, op_parse_login;
 op_parse_fn op_parse_ref, op_parse_path;
 
+/* Bytes of a canonical value of the field, with the NUL; never more than
+ * OP_BLOB. */
+size_t op_size(const struct op_field *);
 /* Copy a canonical value out; -ERR_TOOBIG when it does not fit. */
 int op_copy(char *out, size_t size, const char *value, struct err *);
 

@@ -300,22 +300,21 @@ op_json_parse(
 				  : op_parse(f, text, out, size, e);
 }
 
+size_t
+op_size(const struct op_field *f)
+{
+	return f->type == &op_type_blob || f->type->secret ? OP_BLOB : OP_VALUE;
+}
+
 int
 op_from_json(const struct op_field *f, json_t *in, char **out, struct err *e)
 {
-	bool big = f->type == &op_type_blob || f->type->secret;
-	size_t size = big ? OP_BLOB : OP_VALUE;
-	char *value = malloc(size);
+	char value[OP_BLOB];
 	int r;
 
 	*out = NULL;
-	if (value == NULL)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	if ((r = op_json_parse(f, in, value, size, e)) == 0) {
-		*out = strdup(value);
-		if (*out == NULL)
-			r = err_set(e, ERR_NOMEM, "out of memory");
-	}
-	free(value);
-	return r;
+	if ((r = op_json_parse(f, in, value, op_size(f), e)) != 0)
+		return r;
+	*out = strdup(value);
+	return *out != NULL ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }

@@ -93,6 +93,39 @@ op_offer_names(struct op_walker *w, const char *taken)
 	return here;
 }
 
+/* Does a name go on behind the words taken with the next word as it is
+ * written? Then nothing need be offered in its place. */
+static bool
+op_name_has_next(struct op_walker *w, const char *taken)
+{
+	const struct op_word *word = op_walk_word(w);
+	const struct op *const *o;
+	const char *rest;
+	size_t n;
+
+	if (word == NULL || word->quoted)
+		return false;
+	n = strlen(word->text);
+	for (o = w->table->ops; *o != NULL; o++) {
+		rest = op_name_rest((*o)->name, taken);
+		if (rest != NULL && strncmp(rest, word->text, n) == 0 &&
+		    (rest[n] == ' ' || rest[n] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/* One more word of a name; one that is longer than all names is cut, and is
+ * found nowhere. */
+static void
+op_name_take(struct op_walker *w, char taken[OP_NAME], const char *word)
+{
+	size_t n = strlen(taken);
+
+	snprintf(taken + n, OP_NAME - n, "%s%s", n != 0 ? " " : "", word);
+	w->at++;
+}
+
 /*
  * Take the words of the operation's name. Where a name ends and a longer one
  * goes on, the longer one has the word.
@@ -101,10 +134,11 @@ static int
 op_walk_name(struct op_walker *w)
 {
 	char taken[OP_NAME] = "";
-	size_t n;
 	int i;
 
 	for (;;) {
+		while (op_name_has_next(w, taken))
+			op_name_take(w, taken, op_walk_word(w)->text);
 		op_offer_clear(w);
 		w->op = op_offer_names(w, taken);
 		if (w->op != NULL &&
@@ -114,10 +148,7 @@ op_walk_name(struct op_walker *w)
 			return OP_END;
 		if ((i = op_offer_match(w)) < 0)
 			return -(int)w->out->err.code;
-		n = strlen(taken);
-		snprintf(taken + n, sizeof taken - n, "%s%s", n != 0 ? " " : "",
-		    w->offers[i].word);
-		w->at++;
+		op_name_take(w, taken, w->offers[i].word);
 	}
 }
 
@@ -578,7 +609,9 @@ op_walk(const struct op_table *table, const char *line, unsigned flags,
 		if (w.words.count == 0 && cut_at != 0)
 			op_offer_clear(&w);
 	}
-	if (op_offer_finish(&w) != 0 && r == 0)
+	/* of a whole line nobody asks what else it could be */
+	if ((r != 0 || flags & OP_WALK_COMPLETE) && op_offer_finish(&w) != 0 &&
+	    r == 0)
 		r = -ERR_NOMEM;
 	if (r == 0)
 		out->op = w.op;

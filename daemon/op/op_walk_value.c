@@ -44,12 +44,10 @@ static json_t *
 op_walk_one(struct op_walker *w, const struct op_field *f)
 {
 	const struct op_word *word = op_walk_word(w);
-	size_t size = f->type == &op_type_blob || f->type->secret ? OP_BLOB
-								  : OP_VALUE;
-	json_t *v = NULL;
 	const char *in = word->text;
+	char text[OP_BLOB];
+	json_t *v = NULL;
 	struct err e;
-	char *text;
 	int i;
 
 	if (f->type->secret)
@@ -58,15 +56,10 @@ op_walk_one(struct op_walker *w, const struct op_field *f)
 		return json_string(in);
 	if ((i = op_offer_find(w)) >= 0 && w->offers[i].value == f)
 		in = w->offers[i].word; /* a choice, perhaps abbreviated */
-	if ((text = malloc(size)) == NULL) {
-		op_walk_refuse(w, ERR_NOMEM, "out of memory");
-		return NULL;
-	}
-	if (op_parse(f, in, text, size, &e) != 0)
+	if (op_parse(f, in, text, op_size(f), &e) != 0)
 		op_walk_refuse(w, ERR_INVALID, "%s: %s", f->name, e.text);
 	else if ((v = json_string(text)) == NULL)
 		op_walk_refuse(w, ERR_NOMEM, "out of memory");
-	free(text);
 	return v;
 }
 
