@@ -18,10 +18,11 @@ struct apply_run {
 	const struct op *op;
 	const struct op *set, *remove, *configuration;
 	const char *file;
-	json_t *said;  /* path -> values, of the file */
-	json_t *above; /* what lies above these stays as it is */
-	int status;    /* exit status of the first error */
-	bool stop;     /* there was one */
+	const char *path; /* what else is below it goes; NULL: nothing does */
+	json_t *said;	  /* then: path -> values, of the file */
+	json_t *above;	  /* what lies above these stays as it is */
+	int status;	  /* exit status of the first error */
+	bool stop;	  /* there was one */
 };
 
 static int
@@ -119,7 +120,8 @@ apply_line(struct apply_run *a, const struct place *p)
 		err_set(&e, ERR_SYNTAX, "apply takes set lines only");
 		apply_refuse(a, &(struct report){.place = p, .err = &e});
 	} else {
-		apply_say(a, c.walk.args);
+		if (a->path != NULL)
+			apply_say(a, c.walk.args);
 		command_send(a->s, p, &c, apply_on_reply, a);
 	}
 	command_fini(&c);
@@ -238,20 +240,20 @@ apply_prune_line(struct apply_run *a, const char *text, char gone[OBJ_PATH])
 
 /* An empty file, or one of something else, is a mistake and no wish. */
 static bool
-apply_says_of(const struct apply_run *a, const char *path)
+apply_says_of(const struct apply_run *a)
 {
 	const char *said;
 	json_t *values;
 
 	json_object_foreach (a->said, said, values) {
-		if (strcmp(said, path) == 0 || apply_is_below(said, path))
+		if (strcmp(said, a->path) == 0 || apply_is_below(said, a->path))
 			return true;
 	}
 	return false;
 }
 
 static void
-apply_prune(struct apply_run *a, const char *path)
+apply_prune(struct apply_run *a)
 {
 	char gone[OBJ_PATH] = "";
 	struct reply reply;
@@ -259,14 +261,14 @@ apply_prune(struct apply_run *a, const char *path)
 	size_t i;
 	int r;
 
-	if (!apply_says_of(a, path)) {
+	if (!apply_says_of(a)) {
 		a->status = apply_fail(a, ERR_REFUSED,
 		    "the file says nothing of the path: to delete all of it, "
 		    "use delete");
 		return;
 	}
 	r = conn_call(&a->s->conn, a->configuration->name,
-	    json_pack("{s:s, s:b}", "path", path, "candidate", 1), &reply);
+	    json_pack("{s:s, s:b}", "path", a->path, "candidate", 1), &reply);
 	if (r != 0 && r != -ERR_ABSENT)
 		a->status = report_err(a->s, &reply.err);
 	json_array_foreach (json_object_get(reply.result, "data"), i, row) {
@@ -377,8 +379,8 @@ apply_run(struct session *s, const struct place *p, struct command *c)
 	struct apply_run a = {.s = s,
 	    .place = p,
 	    .op = c->walk.op,
-	    .file = json_string_value(json_object_get(args, "from"))};
-	const char *path = json_string_value(json_object_get(args, "path"));
+	    .file = json_string_value(json_object_get(args, "from")),
+	    .path = json_string_value(json_object_get(args, "path"))};
 
 	if (s->opt->restricted && strcmp(a.file, "-") != 0)
 		return apply_fail(&a, ERR_PERMISSION,
@@ -391,8 +393,8 @@ apply_run(struct session *s, const struct place *p, struct command *c)
 	a.said = json_object();
 	a.above = json_object();
 	apply_file(&a);
-	if (a.status == 0 && path != NULL)
-		apply_prune(&a, path);
+	if (a.status == 0 && a.path != NULL)
+		apply_prune(&a);
 	if (s->conn.interrupted)
 		a.status = EXIT_INTERRUPTED;
 	if (a.status == 0)

@@ -63,15 +63,17 @@ void
 audit_line_make(struct buf *b, uint64_t number, const char *prev,
     const char *json, char hash[AUDIT_HASH])
 {
-	struct buf body = BUF_INIT;
+	size_t at = b->len, body;
 
-	buf_fmt(&body, "%016" PRIu64 " %s %s", number, prev, json);
-	crypt_sha256(hash, body.failed ? "" : body.data, body.len);
-	buf_fmt(b, "%s ", hash);
-	buf_add(b, body.data, body.len);
+	buf_fmt(b, "%*s ", LINE_HEX, ""); /* the hash, once it is known */
+	body = b->len;
+	buf_fmt(b, "%016" PRIu64 " %s ", number, prev);
+	buf_str(b, json);
+	if (!b->failed) {
+		crypt_sha256(hash, b->data + body, b->len - body);
+		memcpy(b->data + at, hash, LINE_HEX);
+	}
 	buf_char(b, '\n');
-	b->failed |= body.failed;
-	buf_fini(&body);
 }
 
 int

@@ -193,7 +193,7 @@ void token_unlink(struct control *, struct rpc *);
 /* ---- control_call.c: requests of consoles ---------------------------------
  */
 
-/* result NULL: e says why (ERR_NONE otherwise). */
+/* e NULL: it was done; otherwise there may be no result. */
 typedef void call_fn(void *arg, json_t *result, const struct err *e);
 
 /* One operation on its way. */
@@ -210,7 +210,7 @@ struct call {
 	size_t bytes;
 	/* the answer, while the audit is written */
 	json_t *result, *err_data;
-	struct err err;
+	struct err *err; /* NULL: it was done */
 };
 void call_request(
     struct session *, struct rpc_request *, const char *method, json_t *params);

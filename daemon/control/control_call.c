@@ -16,22 +16,43 @@
 static void
 call_reply(struct call *c)
 {
-	if (c->session != NULL && c->err.code == ERR_NONE)
-		token_bound(c->session, c->result, &c->err);
+	struct err bound = {.code = ERR_NONE}, *e = c->err;
+
+	if (c->session != NULL && e == NULL) {
+		token_bound(c->session, c->result, &bound);
+		e = bound.code != ERR_NONE ? &bound : NULL;
+	}
 	if (c->session != NULL) {
 		TAILQ_REMOVE(&c->session->open, c, entry);
 		c->session->bytes -= c->bytes;
 	}
 	if (c->fn != NULL)
-		c->fn(c->arg, c->result, &c->err);
-	else if (c->err.code == ERR_NONE)
+		c->fn(c->arg, c->result, e);
+	else if (e == NULL)
 		rpc_reply(c->request, json_incref(c->result));
 	else
-		rpc_fail_data(c->request, &c->err, json_incref(c->err_data));
+		rpc_fail_data(c->request, e, json_incref(c->err_data));
+	free(c->err);
 	json_decref(c->args);
 	json_decref(c->result);
 	json_decref(c->err_data);
 	free(c);
+}
+
+/* A warning beside the answer, which is another's. */
+static void
+call_warn(struct call *c, json_t *words)
+{
+	json_t *own = json_copy(c->result), *warn;
+
+	warn = json_copy(json_object_get(own, "warn"));
+	if (warn != NULL) {
+		json_array_append(warn, words);
+		json_object_set_new(own, "warn", warn);
+	}
+	json_decref(words);
+	json_decref(c->result);
+	c->result = own;
 }
 
 /* The entry is on disk. One that could not be written takes nothing back of
@@ -40,11 +61,9 @@ static void
 call_on_audited(void *arg, const struct err *e)
 {
 	struct call *c = arg;
-	json_t *warn = json_object_get(c->result, "warn");
 
-	if (e != NULL && warn != NULL)
-		json_array_append_new(
-		    warn, json_sprintf("done, but not in %s", e->text));
+	if (e != NULL && c->result != NULL)
+		call_warn(c, json_sprintf("done, but not in %s", e->text));
 	call_reply(c);
 }
 
@@ -57,11 +76,10 @@ call_answer(void *arg, json_t *result, const struct err *e, json_t *err_data)
 
 	if (e != NULL) {
 		c->control->count.errors++;
-		c->err = *e;
+		c->err = xmalloc(sizeof *c->err);
+		*c->err = *e;
 	}
-	/* a warning may be put into it, and it is another's */
-	c->result = audit_wants(c->op) ? json_deep_copy(result)
-				       : json_incref(result);
+	c->result = json_incref(result);
 	c->err_data = err_data != NULL ? json_copy(err_data) : NULL;
 	if (audit_wants(c->op)) {
 		audit_done(c->control, &c->who, c->op, c->args, result, e,

@@ -286,9 +286,11 @@ monitor_on_look(void *arg, json_t *result, const struct err *why)
 {
 	struct monitor *m = arg;
 	struct op_call *call = m->call;
-	struct err e = *why;
+	struct err e = {.code = ERR_NONE};
 
 	m->looking = false;
+	if (why != NULL)
+		e = *why;
 	if (m->session == NULL) {
 		monitor_free(m);
 	} else if (!monitor_fails(m, result, &e)) {

@@ -190,12 +190,30 @@ refs_next(struct refs *r)
 	refs_finish(r, NULL);
 }
 
+/* Is there anything that it could name? */
+static bool
+refs_has_any(const struct op *op)
+{
+	const struct op_field *f;
+
+	for (f = op->args; f != NULL && f->name != NULL; f++) {
+		if (f->type == &op_type_ref || f->type == &op_type_instance)
+			return true;
+	}
+	return false;
+}
+
 void
 refs_check(struct control *c, const struct op *op, json_t *args, refs_fn *fn,
     void *arg)
 {
-	struct refs *r = xcalloc(1, sizeof *r);
+	struct refs *r;
 
+	if (!refs_has_any(op)) {
+		fn(arg, NULL);
+		return;
+	}
+	r = xcalloc(1, sizeof *r);
 	r->control = c;
 	r->op = op;
 	r->args = json_incref(args);

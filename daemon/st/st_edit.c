@@ -73,15 +73,23 @@ edit_running(const struct edit *ed, const struct op_field *f)
 	return ed->anew ? NULL : ed->row.value[f - ed->path->obj->fields];
 }
 
+/* Does the candidate say anything of the field? Its own row of an object comes
+ * before those of fields, so without it there is nothing to look for. */
+static bool
+edit_is_said(const struct edit *ed, const struct op_field *f, bool *null)
+{
+	return ed->before.intent != ST_NONE &&
+	    st_cand_value(ed->ed->view->cand, ed->ed->session, ed->text,
+		f->name, NULL, null) == 0;
+}
+
 /* Has the field a value, in the candidate or running? */
 static bool
 edit_has_value(const struct edit *ed, const struct op_field *f)
 {
 	bool null;
 
-	if (ed->before.intent != ST_DELETE &&
-	    st_cand_value(ed->ed->view->cand, ed->ed->session, ed->text,
-		f->name, NULL, &null) == 0)
+	if (ed->before.intent != ST_DELETE && edit_is_said(ed, f, &null))
 		return !null;
 	return edit_running(ed, f) != NULL;
 }
@@ -195,7 +203,7 @@ edit_put(
 	int r;
 
 	if (!ed->anew && str_equal(running, value) &&
-	    st_cand_value(c, by->session, ed->text, f->name, NULL, NULL) != 0)
+	    !edit_is_said(ed, f, NULL))
 		return 0;
 	if ((r = edit_intend(ed, e)) != 0)
 		return r;
