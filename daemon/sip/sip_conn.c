@@ -56,9 +56,9 @@ conn_count_source(struct sip_transport *t, const union addr *a, int delta)
 void
 sip_conn_account(struct sip_conn *c)
 {
-	size_t now = c->dead
-	    ? 0
-	    : c->in.cap + c->out.cap + (c->ws != NULL ? sip_ws_held(c->ws) : 0);
+	size_t now = c->dead ? 0
+			     : c->in.cap + c->out.cap +
+		(c->ws != NULL ? websocket_held(c->ws) : 0);
 
 	c->t->count.held += now - c->held;
 	c->held = now;
@@ -112,7 +112,7 @@ sip_conn_free_dead(struct sip_transport *t)
 	while ((c = t->dead) != NULL) {
 		t->dead = c->next_dead;
 		SSL_free(c->ssl);
-		sip_ws_free(&c->ws);
+		websocket_free(&c->ws);
 		buf_fini(&c->in);
 		buf_fini(&c->out);
 		c->magic = 0;
@@ -343,7 +343,7 @@ conn_tick_ping(struct sip_conn *c, uint64_t now)
 	if (c->ws == NULL || c->closing || now < quiet + c->t->limits.ping)
 		return;
 	c->pinged = now;
-	sip_ws_ping(c->ws);
+	websocket_ping(c->ws);
 	sip_conn_queued(c);
 }
 

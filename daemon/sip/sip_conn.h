@@ -32,7 +32,7 @@ struct sip_conn {
 	struct loop_timer *resume; /* NULL until it was paused once */
 	struct loop_defer flush;
 	SSL *ssl;
-	struct sip_ws *ws;
+	struct websocket *ws;
 	struct sip_framer framer;
 	struct buf in, out;
 	size_t held; /* what of count.held is ours */

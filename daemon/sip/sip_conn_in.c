@@ -103,7 +103,7 @@ conn_on_ws(void *arg, char *msg, size_t n)
 	} else {
 		conn_ping(c);
 		if (n == 4)
-			sip_ws_send(c->ws, "\r\n", 2);
+			websocket_send(c->ws, "\r\n", 2);
 	}
 }
 
@@ -111,7 +111,7 @@ conn_on_ws(void *arg, char *msg, size_t n)
 static void
 conn_take_ws(struct sip_conn *c)
 {
-	int r = sip_ws_feed(c->ws, c->in.data, c->in.len);
+	int r = websocket_feed(c->ws, c->in.data, c->in.len);
 
 	buf_reset(&c->in);
 	if (c->dead)
@@ -139,7 +139,8 @@ conn_take_http(struct sip_conn *c)
 		return;
 	}
 	buf_eat(&c->in, n);
-	c->ws = sip_ws_new(&c->out, c->t->limits.message, conn_on_ws, c);
+	c->ws = websocket_new(
+	    WEBSOCKET_SERVER, &c->out, c->t->limits.message, conn_on_ws, c);
 	if (c->ws == NULL) {
 		sip_conn_close(c);
 		return;
@@ -155,7 +156,7 @@ static void
 conn_note_partial(struct sip_conn *c, uint64_t now)
 {
 	bool partial = c->ws != NULL
-	    ? sip_ws_is_partial(c->ws)
+	    ? websocket_is_partial(c->ws)
 	    : sip_frame_is_partial(c->in.data, c->in.len);
 
 	if (!partial || c->paused)

@@ -135,7 +135,7 @@ sip_conn_send(struct sip_conn *c, const void *p, size_t n)
 	if (c->dead || c->closing)
 		return -ERR_CLOSED;
 	if (c->ws != NULL) {
-		if (sip_ws_send(c->ws, p, n) != 0)
+		if (websocket_send(c->ws, p, n) != 0)
 			c->closing = true;
 	} else if (c->stage == CONN_HTTP) {
 		return -ERR_CLOSED;

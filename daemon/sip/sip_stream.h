@@ -7,6 +7,7 @@
  */
 #include "daemon/base/buf.h"
 #include "daemon/base/map.h"
+#include "daemon/base/websocket.h"
 #include "sip_tls.h"
 #include "sip_ws.h"
 #include "transport.h"

@@ -14,7 +14,7 @@
 #include "ws.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
-#include "daemon/sip/sip_ws.h"
+#include "daemon/base/websocket.h"
 
 #define SOCKET_PING (30 * CLOCK_SEC) /* of silence */
 #define SOCKET_MUTE (75 * CLOCK_SEC) /* without a byte: gone */
@@ -29,12 +29,12 @@ struct ws_socket {
 	struct ws_work *work;
 	char token[33];
 	unsigned rate;
-	struct sip_ws *frames; /* NULL until it is open */
+	struct websocket *frames; /* NULL until it is open */
 	struct buf out;
 	unsigned open;	       /* requests without an answer */
 	uint64_t last, pinged; /* monotonic */
 	uint64_t over; /* since when: what is queued leaves, then it ends */
-	bool feeding;  /* inside sip_ws_feed: not to be freed now */
+	bool feeding;  /* inside websocket_feed: not to be freed now */
 };
 
 /* ---- the end --------------------------------------------------------------
@@ -48,7 +48,7 @@ socket_free(struct ws_socket *s)
 	if (s->frames != NULL)
 		s->ws->count.sockets--;
 	ws_work_close(&s->work);
-	sip_ws_free(&s->frames);
+	websocket_free(&s->frames);
 	buf_fini(&s->out);
 	free(s);
 }
@@ -122,7 +122,7 @@ socket_send(struct ws_socket *s, json_t *o)
 		free(text);
 		return;
 	}
-	sip_ws_send(s->frames, text, strlen(text));
+	websocket_send(s->frames, text, strlen(text));
 	free(text);
 	if (!s->feeding)
 		socket_flush(s);
@@ -134,7 +134,7 @@ socket_finish(struct ws_socket *s, unsigned code)
 {
 	if (s->over != 0)
 		return;
-	sip_ws_close(s->frames, code);
+	websocket_close(s->frames, code);
 	s->over = clock_mono();
 	if (!s->feeding)
 		socket_flush(s);
@@ -218,7 +218,7 @@ socket_on_read(struct bufferevent *bev, void *arg)
 
 	s->last = clock_mono();
 	s->feeding = true;
-	r = sip_ws_feed(s->frames, evbuffer_pullup(in, -1), n);
+	r = websocket_feed(s->frames, evbuffer_pullup(in, -1), n);
 	s->feeding = false;
 	evbuffer_drain(in, n);
 	if (r != 0 && s->over == 0)
@@ -263,7 +263,8 @@ socket_switch(struct ws_socket *s, const char *accept)
 	    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 	    "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
 	    accept);
-	s->frames = sip_ws_new(&s->out, WS_BODY, socket_on_message, s);
+	s->frames = websocket_new(
+	    WEBSOCKET_SERVER, &s->out, WS_BODY, socket_on_message, s);
 	s->req = NULL;
 	s->last = clock_mono();
 	s->ws->count.sockets++;
@@ -280,7 +281,7 @@ socket_on_opened(
 	struct ws_socket *s = arg;
 	struct evhttp_request *req = s->req;
 	struct ws *ws = s->ws;
-	char accept[SIP_WS_ACCEPT];
+	char accept[WEBSOCKET_ACCEPT];
 	bool may = e == NULL && ws_may_ask(ws, req, token, rate);
 
 	if (!may) {
@@ -292,7 +293,7 @@ socket_on_opened(
 	}
 	str_copy(s->token, sizeof s->token, token);
 	s->rate = rate;
-	sip_ws_accept_key(accept,
+	websocket_accept_key(accept,
 	    evhttp_find_header(
 		evhttp_request_get_input_headers(req), "Sec-WebSocket-Key"));
 	socket_switch(s, accept);
@@ -306,14 +307,14 @@ socket_is_asked(struct evhttp_request *req, struct err *e)
 	const char *upgrade = evhttp_find_header(in, "Upgrade");
 	const char *version = evhttp_find_header(in, "Sec-WebSocket-Version");
 	const char *key = evhttp_find_header(in, "Sec-WebSocket-Key");
-	char accept[SIP_WS_ACCEPT];
+	char accept[WEBSOCKET_ACCEPT];
 
 	if (upgrade == NULL ||
 	    !str_iequal(upgrade, strlen(upgrade), "websocket"))
 		err_set(e, ERR_INVALID, "expected Upgrade: websocket");
 	else if (!str_equal(version, "13"))
 		err_set(e, ERR_UNKNOWN, "expected Sec-WebSocket-Version: 13");
-	else if (sip_ws_accept_key(accept, key) != 0)
+	else if (websocket_accept_key(accept, key) != 0)
 		err_set(e, ERR_INVALID,
 		    "Sec-WebSocket-Key: expected 16 bytes in base64");
 	else
@@ -369,7 +370,7 @@ ws_sockets_tick(struct ws *ws, uint64_t now)
 		} else if (s->over == 0 && now - s->last > SOCKET_PING &&
 		    now - s->pinged > SOCKET_PING) {
 			s->pinged = now;
-			sip_ws_ping(s->frames);
+			websocket_ping(s->frames);
 			socket_flush(s);
 		}
 	}

@@ -15,34 +15,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 static void
 on_message(void *arg, char *msg, size_t n)
 {
-	struct sip_ws **w = arg;
+	struct websocket **w = arg;
 
 	if (n == 0 || n > LIMIT || msg[n] != '\0')
 		abort();
 	if (msg[0] == 'e')
-		sip_ws_send(*w, msg, n);
+		websocket_send(*w, msg, n);
 }
 
 static void
 feed_frames(const uint8_t *data, size_t n)
 {
 	struct buf out = {.max = 1u << 20};
-	struct sip_ws *w;
+	struct websocket *w;
 	size_t step = n > 0 ? data[0] % 64 + 1u : 1, take;
 
-	w = sip_ws_new(&out, LIMIT, on_message, &w);
+	w = websocket_new(WEBSOCKET_SERVER, &out, LIMIT, on_message, &w);
 	if (w == NULL)
 		return;
 	while (n > 0) {
 		take = n < step ? n : step;
-		if (sip_ws_feed(w, data, take) != 0)
+		if (websocket_feed(w, data, take) != 0)
 			break;
 		data += take;
 		n -= take;
 	}
-	sip_ws_ping(w);
-	sip_ws_close(w, 1000);
-	sip_ws_free(&w);
+	websocket_ping(w);
+	websocket_close(w, 1000);
+	websocket_free(&w);
 	buf_fini(&out);
 }
 

@@ -186,111 +186,6 @@ handshake_is_answered(void **state)
 	buf_fini(&reply);
 }
 
-struct heard {
-	unsigned count;
-	size_t last;
-	char text[128];
-};
-
-static void
-on_ws(void *arg, char *msg, size_t n)
-{
-	struct heard *h = arg;
-
-	assert_int_equal(msg[n], '\0');
-	h->count++;
-	h->last = n;
-	snprintf(h->text, sizeof h->text, "%.100s", msg);
-}
-
-/* A masked frame of a client. */
-static size_t
-client_frame(uint8_t *out, unsigned first, const char *text, bool mask)
-{
-	size_t n = strlen(text), i;
-
-	out[0] = (uint8_t)first;
-	out[1] = (uint8_t)((mask ? 128 : 0) | n);
-	memcpy(out + 2, "abcd", 4);
-	for (i = 0; i < n; i++)
-		out[(mask ? 6 : 2) + i] = (uint8_t)text[i] ^
-		    (mask ? (uint8_t) "abcd"[i & 3] : 0);
-	return n + (mask ? 6 : 2);
-}
-
-/* Fragments, with a ping between them, make one message. */
-static void
-fragments_are_joined(void **state)
-{
-	struct buf out = BUF_INIT;
-	struct heard h = {0};
-	struct sip_ws *w = sip_ws_new(&out, 1000, on_ws, &h);
-	uint8_t f[256];
-
-	(void)state;
-	assert_int_equal(
-	    sip_ws_feed(w, f, client_frame(f, 0x01, "OPT", true)), 0);
-	assert_true(sip_ws_is_partial(w));
-	assert_int_equal(
-	    sip_ws_feed(w, f, client_frame(f, 0x89, "hi", true)), 0);
-	assert_int_equal(out.len, 4); /* the pong */
-	assert_int_equal(
-	    sip_ws_feed(w, f, client_frame(f, 0x80, "IONS", true)), 0);
-	assert_int_equal(h.count, 1);
-	assert_string_equal(h.text, "OPTIONS");
-	assert_false(sip_ws_is_partial(w));
-	sip_ws_free(&w);
-	buf_fini(&out);
-}
-
-/* A message over the limit, and a frame without a mask, end it. */
-static void
-frames_are_bounded(void **state)
-{
-	struct buf out = BUF_INIT;
-	struct heard h = {0};
-	struct sip_ws *w = sip_ws_new(&out, 5, on_ws, &h);
-	uint8_t f[256];
-
-	(void)state;
-	assert_int_equal(
-	    sip_ws_feed(w, f, client_frame(f, 0x81, "12345", true)), 0);
-	assert_int_equal(h.count, 1);
-	sip_ws_feed(w, f, client_frame(f, 0x01, "123", true));
-	assert_int_not_equal(
-	    sip_ws_feed(w, f, client_frame(f, 0x80, "456", true)), 0);
-	assert_int_equal(h.count, 1);
-	assert_int_equal((uint8_t)out.data[0], 0x88);
-	assert_int_equal(
-	    (uint8_t)out.data[2] << 8 | (uint8_t)out.data[3], 1009);
-	sip_ws_free(&w);
-	buf_reset(&out);
-	w = sip_ws_new(&out, 100, on_ws, &h);
-	assert_int_not_equal(
-	    sip_ws_feed(w, f, client_frame(f, 0x81, "12345", false)), 0);
-	assert_int_equal(h.count, 1);
-	sip_ws_free(&w);
-	buf_fini(&out);
-}
-
-/* What is not UTF-8 leaves as a binary frame. */
-static void
-text_is_utf8(void **state)
-{
-	struct buf out = BUF_INIT;
-	struct heard h = {0};
-	struct sip_ws *w = sip_ws_new(&out, 100, on_ws, &h);
-
-	(void)state;
-	assert_int_equal(sip_ws_send(w, "abc", 3), 0);
-	assert_int_equal((uint8_t)out.data[0], 0x81);
-	buf_reset(&out);
-	assert_int_equal(sip_ws_send(w, "a\xff", 2), 0);
-	assert_int_equal((uint8_t)out.data[0], 0x82);
-	sip_ws_free(&w);
-	buf_fini(&out);
-}
-
 int
 main(void)
 {
@@ -301,9 +196,6 @@ main(void)
 	    cmocka_unit_test(keep_alives_are_told),
 	    cmocka_unit_test(chunks_do_not_matter),
 	    cmocka_unit_test(handshake_is_answered),
-	    cmocka_unit_test(fragments_are_joined),
-	    cmocka_unit_test(frames_are_bounded),
-	    cmocka_unit_test(text_is_utf8),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
