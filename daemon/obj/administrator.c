@@ -40,6 +40,10 @@ static const struct op_field fields[] = {
 	.type = &op_type_ref,
 	.ref = "domain",
 	.brief = "it and those below are all they see; none: all"},
+    {.name = "certificate",
+	.type = &op_type_fingerprint,
+	.flags = OP_LIST,
+	.brief = "certificates they may log in with by https"},
     {.name = "state",
 	.type = &op_type_choice,
 	.choices = obj_on_off,
@@ -66,7 +70,10 @@ const struct obj obj_administrator = {
 	"open too. viewer looks on; support sees what failed, too; "
 	"domain-admin configures the users, numbers and domains below one "
 	"domain; operator acts on running state; auditor sees all and the "
-	"audit, and changes nothing; site-admin may do everything. "
+	"audit, and changes nothing; site-admin may do everything. certificate names "
+	"those that tandem --make-certificate made for them: who proves to "
+	"have the key of one comes in over https from anywhere, as this "
+	"administrator, until it is taken from the list. "
 	"tandem-admin(7) has the rules, show rights the table.",
     .example = "set administrator anna role domain-admin domain demo.test",
     .fields = fields,

@@ -86,6 +86,12 @@ bool obj_referrer(sqlite3 *, const struct obj *const *objs, enum obj_place,
 int obj_admin_role(const struct obj *const *objs, sqlite3 *site,
     struct op_who *, struct err *);
 
+/* The same of who has shown a certificate: who->name becomes that of the
+ * administrator who has its fingerprint, however many there are.
+ * -ERR_PERMISSION when nobody has it. */
+int obj_certificate_role(const struct obj *const *objs, sqlite3 *site,
+    const char *fingerprint, struct op_who *, struct err *);
+
 /* The same for a token: who->name is "token:NAME". */
 #define OBJ_TOKEN "token:"
 enum obj_scope { OBJ_SCOPE_READ, OBJ_SCOPE_CONFIGURE, OBJ_SCOPE_ACT };

@@ -77,6 +77,48 @@ obj_admin_role(const struct obj *const *objs, sqlite3 *site, struct op_who *who,
 	return r;
 }
 
+/* ---- certificates -------------------------------------------------------- */
+
+struct admin_print {
+	const char *fingerprint;
+	struct op_who *who;
+};
+
+/* 1 when it is theirs, and they may. */
+static int
+admin_has_print(void *arg, struct obj_row *row, struct err *e)
+{
+	struct admin_print *p = arg;
+	const char *at = obj_value(row, "certificate"), *word;
+	size_t n, want = strlen(p->fingerprint);
+	int r;
+
+	while ((n = str_word(&at, &word)) > 0) {
+		if (n != want || memcmp(word, p->fingerprint, n) != 0)
+			continue;
+		str_copy(p->who->name, sizeof p->who->name, row->path.key[0]);
+		return (r = admin_row(p->who, row, e)) != 0 ? r : 1;
+	}
+	return 0;
+}
+
+int
+obj_certificate_role(const struct obj *const *objs, sqlite3 *site,
+    const char *fingerprint, struct op_who *who, struct err *e)
+{
+	struct obj_path kind = {.obj = obj_find(objs, NULL, "administrator")};
+	struct admin_print p = {.fingerprint = fingerprint, .who = who};
+	int r;
+
+	who->domain[0] = '\0';
+	who->role = ADMIN_NOBODY;
+	r = obj_each(site, &kind, NULL, 0, admin_has_print, &p, e);
+	if (r == 0)
+		return err_set(e, ERR_PERMISSION,
+		    "no administrator has the certificate %s", fingerprint);
+	return r < 0 ? r : 0;
+}
+
 /* ---- tokens -------------------------------------------------------------- */
 
 void

@@ -63,7 +63,8 @@ extern const struct op_type op_type_uri;      /* as shown, never parsed back */
 extern const struct op_type op_type_instance; /* "sg/1" */
 extern const struct op_type op_type_session;  /* "srv1.7f31c2" */
 extern const struct op_type op_type_login;    /* of an operating system */
-extern const struct op_type op_type_ref;      /* key of an object: .ref */
+extern const struct op_type op_type_fingerprint; /* sha256: and 64 digits */
+extern const struct op_type op_type_ref;	 /* key of an object: .ref */
 /*
  * Arguments that speak of configuration objects. A path is positional:
  * "domain a.test user 101"; OP_REQUIRED wants the whole path of one object,

@@ -55,6 +55,8 @@ OP_TYPE(session, "session", OP_STRING, false, op_parse_session,
     "a session such as srv1.7f31c2");
 OP_TYPE(login, "login", OP_STRING, false, op_parse_login,
     "a login name of 1..32 letters, digits, '_', '.', '-'");
+OP_TYPE(fingerprint, "fingerprint", OP_STRING, false, op_parse_fingerprint,
+    "a fingerprint: sha256: and 64 hexadecimal digits");
 OP_TYPE(ref, "ref", OP_STRING, false, op_parse_ref, "the name of an object");
 OP_TYPE(path, "path", OP_STRING, false, op_parse_path,
     "an object such as domain demo.test user 101");
@@ -70,8 +72,9 @@ static const struct op_type *const op_types[] = {&op_type_text, &op_type_blob,
     &op_type_name, &op_type_domain, &op_type_number, &op_type_host,
     &op_type_address, &op_type_port, &op_type_ports, &op_type_secret,
     &op_type_time, &op_type_moment, &op_type_bytes, &op_type_uri,
-    &op_type_instance, &op_type_session, &op_type_login, &op_type_ref,
-    &op_type_path, &op_type_values, &op_type_fields, &op_type_member};
+    &op_type_instance, &op_type_session, &op_type_login, &op_type_fingerprint,
+    &op_type_ref, &op_type_path, &op_type_values, &op_type_fields,
+    &op_type_member};
 
 const struct op_type *
 op_type_find(const char *name)

@@ -245,6 +245,39 @@ op_parse_login(const struct op_field *f, const char *in, char *out, size_t size,
 	return op_copy(out, size, in, e);
 }
 
+#define OP_PRINT_FRONT 7 /* "sha256:" */
+#define OP_PRINT (OP_PRINT_FRONT + 64)
+
+/* 64 digits, small; a colon may stand between two bytes, as openssl-x509(1)
+ * prints them. */
+static bool
+op_print_digits(char *out, const char *in)
+{
+	size_t n;
+
+	for (n = 0; n < 64 && isxdigit((unsigned char)*in); n++) {
+		out[n] = (char)tolower((unsigned char)*in++);
+		if (n % 2 == 1 && n < 63 && *in == ':')
+			in++;
+	}
+	out[n] = '\0';
+	return n == 64 && *in == '\0';
+}
+
+int
+op_parse_fingerprint(const struct op_field *f, const char *in, char *out,
+    size_t size, struct err *e)
+{
+	char text[OP_PRINT + 1] = "sha256:";
+
+	(void)f;
+	if (strlen(in) < OP_PRINT || !str_iequal(in, OP_PRINT_FRONT, text) ||
+	    !op_print_digits(text + OP_PRINT_FRONT, in + OP_PRINT_FRONT))
+		return err_set(
+		    e, ERR_INVALID, "expected %s", op_type_fingerprint.brief);
+	return op_copy(out, size, text, e);
+}
+
 /* values and fields are no text: op_run and the walker take them apart. */
 int
 op_parse_nothing(const struct op_field *f, const char *in, char *out,

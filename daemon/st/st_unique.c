@@ -1,8 +1,9 @@
 /*
  * What must not be there twice, and what must stay: two listeners of a
- * server cannot have one address and port, a name calls one domain only, and
- * a server cannot be configured away from under the store that runs on it.
- * Looked at as a whole, and only when the commit touched such objects.
+ * server cannot have one address and port, a name calls one domain only, a
+ * certificate lets in one administrator, and a server cannot be configured away
+ * from under the store that runs on it. Looked at as a whole, and only when the
+ * commit touched such objects.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,49 @@ unique_domains(const struct st_checker *k, sqlite3 *root,
 	return r;
 }
 
+/* ---- certificates of administrators ---------------------------------------
+ */
+
+struct unique_prints {
+	struct map owners; /* fingerprint -> path of its administrator */
+	struct pool *pool;
+};
+
+static int
+unique_take_admin(void *arg, struct obj_row *row, struct err *e)
+{
+	struct unique_prints *all = arg;
+	const char *at = obj_value(row, "certificate"), *word;
+	char path[OBJ_PATH], one[OBJ_KEY];
+	size_t n;
+
+	obj_path_text(&row->path, path, sizeof path);
+	while ((n = str_word(&at, &word)) > 0) {
+		str_ncopy(one, sizeof one, word, n);
+		if (map_str(&all->owners, one) != NULL)
+			return err_set(e, ERR_CHECK,
+			    "%s: certificate: %s is that of %s", path, one,
+			    (char *)map_str(&all->owners, one));
+		if (map_str_put(&all->owners, one, pool_str(all->pool, path)) !=
+		    0)
+			return err_set(e, ERR_NOMEM, "out of memory");
+	}
+	return 0;
+}
+
+/* Who shows a certificate must be one person. */
+static int
+unique_administrators(sqlite3 *site, const struct obj *admin, struct err *e)
+{
+	struct unique_prints all = {.pool = pool_new()};
+	struct obj_path kind = {.obj = admin};
+	int r = obj_each(site, &kind, NULL, 0, unique_take_admin, &all, e);
+
+	map_fini(&all.owners);
+	pool_free(&all.pool);
+	return r;
+}
+
 /* ---- what must stay -------------------------------------------------------
  */
 
@@ -205,6 +249,7 @@ st_unique(const struct st_checker *k, struct err *e)
 	const struct obj *listener = obj_find(objs, server, "listener");
 	const struct obj *role = obj_find(objs, server, "role");
 	const struct obj *domain = obj_find(objs, NULL, "domain");
+	const struct obj *admin = obj_find(objs, NULL, "administrator");
 	sqlite3 *site = v->db(v->arg, v->site);
 	int r = 0;
 
@@ -212,6 +257,8 @@ st_unique(const struct st_checker *k, struct err *e)
 		r = unique_stay(k, site, server, e);
 	if (r == 0 && unique_touched(k, listener))
 		r = unique_listeners(site, listener, e);
+	if (r == 0 && unique_touched(k, admin))
+		r = unique_administrators(site, admin, e);
 	if (r == 0 && unique_touched(k, domain))
 		r = unique_domains(k, v->db(v->arg, ST_ROOT_STREAM), domain, e);
 	return r;

@@ -122,6 +122,52 @@ roles_are_those_of_the_site(void **state)
 	world_free(w);
 }
 
+/* Who shows a certificate is the administrator that has its fingerprint, with
+ * nothing but what that one may; without one it is nobody, also while there
+ * are no administrators at all. */
+static void
+certificates_name_administrators(void **state)
+{
+#define A16 "aaaaaaaaaaaaaaaa"
+#define B16 "bbbbbbbbbbbbbbbb"
+#define PRINT(d) "sha256:" d d d d
+	static const char *const some[] = {"anna",
+	    "role=domain-admin;domain=a.test;certificate=" PRINT(A16) " " PRINT(
+		B16),
+	    "off",
+	    "role=site-admin;state=off;certificate=" PRINT("cccccccccccccccc"),
+	    NULL};
+	struct world *w = world_new();
+	struct control *c = w->self.state_of_role;
+	struct op_who who = {.name = "x", .role = ADMIN_SITE};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(
+	    obj_certificate_role(obj_table, site_db(c), PRINT(A16), &who, &e),
+	    -ERR_PERMISSION);
+	assert_int_equal(who.role, ADMIN_NOBODY);
+	administrators(w, some);
+	assert_int_equal(
+	    obj_certificate_role(obj_table, site_db(c), PRINT(B16), &who, &e),
+	    0);
+	assert_string_equal(who.name, "anna");
+	assert_string_equal(who.domain, "a.test");
+	assert_int_equal(who.role, ADMIN_DOMAIN);
+	assert_int_equal(obj_certificate_role(obj_table, site_db(c),
+			     PRINT("dddddddddddddddd"), &who, &e),
+	    -ERR_PERMISSION);
+	assert_int_equal(who.role, ADMIN_NOBODY);
+	assert_int_equal(
+	    obj_certificate_role(obj_table, site_db(c), "", &who, &e),
+	    -ERR_PERMISSION);
+	assert_int_equal(obj_certificate_role(obj_table, site_db(c),
+			     PRINT("cccccccccccccccc"), &who, &e),
+	    -ERR_PERMISSION);
+	assert_non_null(strstr(e.text, "is off"));
+	world_free(w);
+}
+
 /* What changes is for sessions that are open too. */
 static void
 open_sessions_follow(void **state)
@@ -512,6 +558,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(roles_are_those_of_the_site),
+	    cmocka_unit_test(certificates_name_administrators),
 	    cmocka_unit_test(open_sessions_follow),
 	    cmocka_unit_test(a_part_is_all_there_is),
 	    cmocka_unit_test(nobody_takes_all_sessions),

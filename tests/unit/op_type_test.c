@@ -183,6 +183,32 @@ limits_are_said(void **state)
 	assert_string_equal(e.text, "expected 1..8");
 }
 
+/* A fingerprint has one spelling, whatever printed it; nothing that is shorter
+ * or longer is one. */
+static void
+fingerprints_have_one_spelling(void **state)
+{
+#define HALF "0123456789abcdef0123456789abcdef"
+	(void)state;
+	MADE(op_type_fingerprint, "sha256:" HALF HALF, "sha256:" HALF HALF);
+	MADE(op_type_fingerprint,
+	    "SHA256:0123456789ABCDEF0123456789ABCDEF" HALF,
+	    "sha256:" HALF HALF);
+	MADE(op_type_fingerprint,
+	    "sha256:01:23:45:67:89:AB:CD:EF:0123456789abcdef" HALF,
+	    "sha256:" HALF HALF);
+	MADE(op_type_fingerprint, HALF HALF, "!");
+	MADE(op_type_fingerprint, "sha256:" HALF, "!");
+	MADE(op_type_fingerprint, "sha256:" HALF HALF "0", "!");
+	MADE(op_type_fingerprint, "sha256:" HALF HALF ":", "!");
+	MADE(op_type_fingerprint, "sha256:0:12" HALF HALF, "!");
+	MADE(op_type_fingerprint, "sha256::" HALF HALF, "!");
+	MADE(op_type_fingerprint, "sha512:" HALF HALF, "!");
+	MADE(op_type_fingerprint,
+	    "sha256:g123456789abcdef0123456789abcdef" HALF, "!");
+	MADE(op_type_fingerprint, "", "!");
+}
+
 /* A list keeps its order, drops what is there twice, and refuses as one. */
 static void
 lists_are_joined_by_spaces(void **state)
@@ -295,8 +321,8 @@ types_are_found(void **state)
 	size_t i;
 	static const char *const names[] = {"text", "blob", "int", "bool",
 	    "duration", "name", "domain", "number", "host", "address", "port",
-	    "ports", "secret", "time", "bytes", "uri", "instance", "ref",
-	    "path", "values", "fields", "choice"};
+	    "ports", "secret", "time", "bytes", "uri", "instance",
+	    "fingerprint", "ref", "path", "values", "fields", "choice"};
 
 	(void)state;
 	memset(in, '1', sizeof in - 1);
@@ -320,6 +346,7 @@ main(void)
 	    cmocka_unit_test(names_are_folded),
 	    cmocka_unit_test(texts_are_safe_to_show),
 	    cmocka_unit_test(limits_are_said),
+	    cmocka_unit_test(fingerprints_have_one_spelling),
 	    cmocka_unit_test(lists_are_joined_by_spaces),
 	    cmocka_unit_test(choice_folds_and_lists),
 	    cmocka_unit_test(json_has_the_kind_of_the_type),

@@ -329,6 +329,26 @@ listeners_do_not_overlap(void **state)
 	fix_free(f);
 }
 
+/* A certificate lets in one administrator. */
+static void
+certificates_are_of_one(void **state)
+{
+#define PRINT(d) "certificate=sha256:" d d d d
+#define TAIL "0123456789abcdef"
+	struct fix *f = fix_site();
+
+	(void)state;
+	fix_set(f, "s1", "administrator anna", "role=viewer;" PRINT(TAIL));
+	fix_set(f, "s1", "administrator boris", "role=viewer");
+	fix_commit(f, "s1");
+	fix_set(f, "s1", "administrator boris", PRINT(TAIL));
+	assert_int_equal(fix_try_commit(f, "s1", "x"), -ERR_CHECK);
+	fix_says(f, "is that of administrator anna");
+	fix_set(f, "s1", "administrator anna", PRINT("fedcba9876543210"));
+	fix_commit(f, "s1");
+	fix_free(f);
+}
+
 /* A name or alias calls one domain only. */
 static void
 domain_names_are_unique(void **state)
@@ -401,6 +421,7 @@ main(void)
 	    cmocka_unit_test(rows_are_checked),
 	    cmocka_unit_test(numbers_are_of_one_space),
 	    cmocka_unit_test(listeners_do_not_overlap),
+	    cmocka_unit_test(certificates_are_of_one),
 	    cmocka_unit_test(domain_names_are_unique),
 	    cmocka_unit_test(the_own_server_stays),
 	    cmocka_unit_test(a_refused_commit_changes_nothing),
