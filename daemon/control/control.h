@@ -151,6 +151,8 @@ struct session {
 	bool gated;	 /* ... through which a program comes */
 	bool brief;	 /* of one request: its coming and going is no news */
 	struct obj_token_rights token; /* of a program */
+	char certificate[OP_PRINT];    /* of a console that comes by a gate;
+					* "" = it is none */
 	struct err refused; /* told at its first request, then closed */
 	struct loop_timer *patience; /* of one that is refused */
 	TAILQ_HEAD(call_list, call) open;
@@ -177,6 +179,18 @@ void session_end(struct session *, const struct err *why);
 void session_open(struct control *, int fd);
 void session_close_all(struct control *);
 
+/* What a console says without an answer: interrupt, keep. */
+void session_note(struct session *, const char *method);
+
+/* ---- control_certificate.c: consoles that come by a gate (ws) --------------
+ */
+
+/* Who it is by what the gate has seen: {"certificate", "valid": [from, until]}
+ * in seconds of the real clock. */
+int certificate_admit(struct session *, json_t *params, struct err *);
+/* As token_again. */
+int certificate_again(struct session *, struct op_who *, struct err *);
+
 /* ---- control_token.c: programs that come by a gate (ws) --------------------
  */
 
@@ -184,7 +198,7 @@ void session_close_all(struct control *);
 int token_again(struct session *, struct op_who *, struct err *);
 /* An answer that is too long for a program, or for now, becomes an error. */
 void token_bound(const struct session *, json_t *result, struct err *);
-/* What a gate asks: session-open, session-call, session-close. */
+/* What a gate asks: session-open, -call, -note, -close. */
 void token_request(struct control *, struct peer *, struct rpc_request *,
     const char *method, json_t *params);
 /* The gate's link ends, and with it all that came by it. */

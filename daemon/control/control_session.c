@@ -85,6 +85,24 @@ session_on_closed(void *arg, struct rpc *rpc, const struct err *why)
 	session_close(s);
 }
 
+/* Whatever goes on for it ends in order. */
+static void
+session_interrupt(struct session *s)
+{
+	drill_interrupt(s->control, s->who.session, false);
+	monitor_stop(s->control, s, 0);
+}
+
+/* No other notification of a console means anything. */
+void
+session_note(struct session *s, const char *method)
+{
+	if (strcmp(method, "interrupt") == 0)
+		session_interrupt(s);
+	else if (strcmp(method, "keep") == 0)
+		s->who.keep = true;
+}
+
 /* The first request: a console says there where it was called from. The
  * kernel cannot; what the word is worth tandem-ssh(7) says. */
 static void
@@ -100,14 +118,6 @@ session_begin(struct session *s, const char *method, json_t *params)
 	    s->refused.code != ERR_NONE ? &s->refused : NULL);
 }
 
-/* Whatever goes on for it ends in order. */
-static void
-session_interrupt(struct session *s)
-{
-	drill_interrupt(s->control, s->who.session, false);
-	monitor_stop(s->control, s, 0);
-}
-
 /* One that is refused hears why at its first request, then it is closed. */
 static void
 session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
@@ -117,11 +127,8 @@ session_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 
 	(void)rpc;
 	if (q == NULL) {
-		if (strcmp(method, "interrupt") == 0)
-			session_interrupt(s);
-		else if (strcmp(method, "keep") == 0)
-			s->who.keep = true;
-		return; /* no other notification of a console means anything */
+		session_note(s, method);
+		return;
 	}
 	session_begin(s, method, params);
 	if (s->refused.code != ERR_NONE) {
@@ -314,8 +321,9 @@ session_rights(struct control *c)
 		if (s->refused.code != ERR_NONE)
 			continue;
 		who = s->who;
-		r = s->gated ? token_again(s, &who, &e)
-			     : admit_role(objs, site, &who, &e);
+		r = s->certificate[0] != '\0' ? certificate_again(s, &who, &e)
+		    : s->gated		      ? token_again(s, &who, &e)
+			       : admit_role(objs, site, &who, &e);
 		/* what cannot be read changes nobody's rights */
 		if (r == 0 || r == -ERR_PERMISSION)
 			s->who = who;

@@ -2,11 +2,15 @@
  * Sessions of programs. They come by a gate (ws), which speaks HTTPS and knows
  * nothing of rights; what it passes on is the token that a program showed,
  * and here it is looked at. A session of a program is one as any console's,
- * but that its rights are the token's, within the token's scope.
+ * but that its rights are the token's, within the token's scope. A console
+ * that comes by a gate shows a certificate instead (control_certificate.c).
  *
  *   session-open {"token": "NAME.SECRET", "from": "https 192.0.2.7",
  *                 "brief": true} -> {"session", "name", "rate"}
+ *                {"certificate": "sha256:...", "valid": [from, until], ...},
+ *                 rate 0: none
  *   session-call {"session", "method", "params"} -> what the operation gives
+ *   session-note {"session", "method"}, a notification: interrupt, keep
  *   session-close {"session"}, a notification
  * and to the gate:
  *   session-tell {"session", "method", "params"}: message, progress, closed
@@ -106,6 +110,23 @@ token_bound(const struct session *s, json_t *result, struct err *e)
 
 /* ---- what the gate asks -------------------------------------------------- */
 
+static int
+token_admit_by(struct session *s, json_t *params, struct err *e)
+{
+	return json_object_get(params, "certificate") != NULL
+	    ? certificate_admit(s, params, e)
+	    : token_admit(
+		  s, json_string_value(json_object_get(params, "token")), e);
+}
+
+/* What the gate calls it. */
+static const char *
+token_name(const struct session *s)
+{
+	return s->who.name +
+	    (s->certificate[0] == '\0' ? strlen(OBJ_TOKEN) : 0);
+}
+
 static void
 token_open(
     struct control *c, struct peer *gate, struct rpc_request *q, json_t *params)
@@ -122,8 +143,7 @@ token_open(
 	s->rpc = gate->rpc;
 	str_copy(s->who.name, sizeof s->who.name, "token");
 	str_copy(s->who.from, sizeof s->who.from, from != NULL ? from : "");
-	if (token_admit(s, json_string_value(json_object_get(params, "token")),
-		&e) != 0) {
+	if (token_admit_by(s, params, &e) != 0) {
 		c->count.refused++;
 		if (e.code == ERR_PERMISSION)
 			s->refused = e; /* its end is told to the audit */
@@ -137,8 +157,7 @@ token_open(
 		audit_session(c, &s->who, "login", NULL);
 	rpc_reply(q,
 	    json_pack("{s:s, s:s, s:I}", "session", s->who.session, "name",
-		s->who.name + strlen(OBJ_TOKEN), "rate",
-		(json_int_t)s->token.rate));
+		token_name(s), "rate", (json_int_t)s->token.rate));
 }
 
 /* Which scope an operation needs. What the store does is configuration, also
@@ -163,7 +182,8 @@ token_call(struct session *s, struct rpc_request *q, const char *method,
 
 	s->last = clock_real();
 	s->calls++;
-	if (op == NULL && strcmp(method, "monitor-stop") == 0) {
+	if (s->certificate[0] != '\0' ||
+	    (op == NULL && strcmp(method, "monitor-stop") == 0)) {
 		call_request(s, q, method, params);
 		return;
 	}
@@ -202,6 +222,10 @@ token_request(struct control *c, struct peer *gate, struct rpc_request *q,
 	if (q == NULL) {
 		if (s != NULL && strcmp(method, "session-close") == 0)
 			session_close(s);
+		else if (s != NULL && name != NULL &&
+		    strcmp(method, "session-note") == 0 &&
+		    s->certificate[0] != '\0')
+			session_note(s, name);
 	} else if (strcmp(method, "session-open") == 0) {
 		token_open(c, gate, q, params);
 	} else if (strcmp(method, "session-call") != 0 || name == NULL) {

@@ -129,6 +129,7 @@ int op_from_json(const struct op_field *, json_t *, char **out, struct err *);
 const struct op_type *op_type_find(const char *name);
 const struct op_field *op_field_find(const struct op_field *, const char *name);
 
+#define OP_PRINT 72	   /* bytes of a fingerprint, with the NUL */
 #define OP_MASK "********" /* what is shown in place of a secret */
 #define OP_SEALED                                                 \
 	"$SEALED$" /* what export prints for one; to set it means \

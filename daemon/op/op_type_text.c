@@ -246,7 +246,6 @@ op_parse_login(const struct op_field *f, const char *in, char *out, size_t size,
 }
 
 #define OP_PRINT_FRONT 7 /* "sha256:" */
-#define OP_PRINT (OP_PRINT_FRONT + 64)
 
 /* 64 digits, small; a colon may stand between two bytes, as openssl-x509(1)
  * prints them. */
@@ -268,10 +267,11 @@ int
 op_parse_fingerprint(const struct op_field *f, const char *in, char *out,
     size_t size, struct err *e)
 {
-	char text[OP_PRINT + 1] = "sha256:";
+	char text[OP_PRINT] = "sha256:";
 
 	(void)f;
-	if (strlen(in) < OP_PRINT || !str_iequal(in, OP_PRINT_FRONT, text) ||
+	if (strlen(in) < OP_PRINT - 1 ||
+	    !str_iequal(in, OP_PRINT_FRONT, text) ||
 	    !op_print_digits(text + OP_PRINT_FRONT, in + OP_PRINT_FRONT))
 		return err_set(
 		    e, ERR_INVALID, "expected %s", op_type_fingerprint.brief);

@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
@@ -181,6 +182,53 @@ sip_tls_expiry(const struct sip_tls *t)
 	if (X509_cmp_current_time(X509_get0_notBefore(t->cert)) > 0)
 		return "is not valid yet";
 	return NULL;
+}
+
+/* ---- who a peer is, by its certificate -------------------------------------
+ */
+
+#define TLS_CERT_MAX 16384 /* bytes of what a stranger may show */
+
+static int
+tls_take_any(X509_STORE_CTX *ctx, void *arg)
+{
+	(void)arg;
+	X509_STORE_CTX_set_error(ctx, X509_V_OK);
+	return 1;
+}
+
+void
+sip_tls_ask(struct sip_tls *t)
+{
+	SSL_CTX_set_verify(
+	    t->ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, NULL);
+	SSL_CTX_set_cert_verify_callback(t->ctx, tls_take_any, NULL);
+	SSL_CTX_set_max_cert_list(t->ctx, TLS_CERT_MAX);
+}
+
+/* -1: it is no time. */
+static int64_t
+tls_seconds(const ASN1_TIME *at)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(at, &tm) == 1 ? (int64_t)timegm(&tm) : -1;
+}
+
+bool
+sip_tls_peer(SSL *ssl, struct sip_tls_peer *peer)
+{
+	X509 *x = SSL_get0_peer_certificate(ssl);
+	uint8_t digest[32];
+	unsigned n = sizeof digest;
+
+	if (x == NULL || X509_digest(x, EVP_sha256(), digest, &n) != 1)
+		return false;
+	str_copy(peer->fingerprint, sizeof peer->fingerprint, "sha256:");
+	str_hex(peer->fingerprint + strlen("sha256:"), digest, sizeof digest);
+	peer->from = tls_seconds(X509_get0_notBefore(x));
+	peer->until = tls_seconds(X509_get0_notAfter(x));
+	return peer->from >= 0 && peer->until >= 0;
 }
 
 /* Trust those of the PEM text. */

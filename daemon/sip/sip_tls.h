@@ -4,6 +4,7 @@
 /* TLS of the border (sip_tls.c). */
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "daemon/base/err.h"
 
@@ -23,6 +24,17 @@ bool sip_tls_names(const struct sip_tls *, const char *name);
 SSL *sip_tls_open(struct sip_tls *, int fd, const char *name);
 /* A server's, for whoever moves the bytes; NULL when there is no memory. */
 SSL *sip_tls_session(struct sip_tls *);
+/* A server's: its peers are asked for a certificate, and may have none. That
+ * they have its key the handshake proves; nothing else about it is looked at,
+ * for who asks knows those it lets in by their fingerprints. */
+void sip_tls_ask(struct sip_tls *);
+struct sip_tls_peer {
+	char fingerprint[72]; /* "sha256:" and 64 digits */
+	int64_t from, until;  /* its validity, seconds of the real clock */
+};
+/* What the peer has shown; false when it has shown none, or none that can be
+ * used. */
+bool sip_tls_peer(SSL *, struct sip_tls_peer *);
 /* Words of the last failure of libssl in this thread. */
 void sip_tls_words(char *out, size_t size);
 

@@ -39,7 +39,9 @@ struct ws;
 #define WS_ALONE (10 * CLOCK_SEC)   /* without control: start anew */
 #define WS_LAST (500 * CLOCK_MS)    /* for last words at the end */
 #define WS_OPEN 64		    /* unanswered requests of one WebSocket */
-#define WS_OUT (8u << 20)	    /* bytes queued to one that does not read */
+#define WS_AHEAD 32		    /* of a console: no more is read then ... */
+#define WS_PIECE 1024		    /* ... than the rest of so many bytes */
+#define WS_OUT (24u << 20)	    /* bytes queued to one that does not read */
 #define WS_FAILURES 20		    /* bad tokens of one address, then ... */
 #define WS_BAN (60 * CLOCK_SEC)	    /* ... it is not heard for so long */
 #define WS_FLOOD 1000		    /* failures of who is not even let in */
@@ -118,8 +120,13 @@ bool ws_guard_shuns(struct ws_guard *, const union addr *, uint64_t now);
 
 /* ---- ws_work.c: operations of control ------------------------------------ */
 
-/* One session with control: opened with a token, asked, closed. */
+/*
+ * What control is shown of who asks: {"token"} or, of a console with a
+ * certificate, {"certificate", "valid"}. It is passed on as it came.
+ */
 struct ws_work;
+/* A session with control: opened with that, asked, closed. A console's answers
+ * have all the time that it gives them itself. */
 typedef void ws_opened_fn(
     void *arg, const char *token, unsigned rate, const struct err *);
 typedef void ws_reply_fn(
@@ -127,9 +134,11 @@ typedef void ws_reply_fn(
 typedef void ws_told_fn(void *arg, const char *method, json_t *params);
 /* NULL, with the reason, while control is not linked. opened is called once,
  * later. told (may be NULL) gets what control says unasked, "closed" last. */
-struct ws_work *ws_work_open(struct ws *, const char *bearer,
-    const union addr *peer, bool brief, ws_opened_fn *, ws_told_fn *, void *arg,
-    struct err *);
+struct ws_work *ws_work_open(struct ws *, json_t *proof, const union addr *peer,
+    bool brief, ws_opened_fn *, ws_told_fn *, void *arg, struct err *);
+bool ws_proof_is_console(json_t *proof);
+/* Of a console: what has no answer. */
+void ws_work_note(struct ws_work *, const char *method);
 /* params and id are borrowed and may be NULL. The reply may come at once when
  * control is gone. */
 void ws_work_call(struct ws_work *, const char *method, json_t *params,
@@ -166,6 +175,8 @@ struct ws_conn {
 };
 LIST_HEAD(ws_conns, ws_conn);
 struct ws_conn *ws_conn_of(struct evhttp_request *);
+/* The certificate that it has shown. */
+bool ws_conn_peer(struct evhttp_request *, struct sip_tls_peer *);
 /* Once a second: time-outs. */
 void ws_http_tick(struct ws *);
 void ws_http_admit(void *ws);	  /* the turn's new connections */
@@ -183,20 +194,19 @@ struct ws_exchange;
 TAILQ_HEAD(ws_exchanges, ws_exchange);
 struct ws_socket;
 TAILQ_HEAD(ws_sockets, ws_socket);
-void ws_socket_open(struct ws *, struct evhttp_request *, const char *bearer);
+/* proof is taken. */
+void ws_socket_open(struct ws *, struct evhttp_request *, json_t *proof);
 void ws_sockets_end(struct ws *);
 void ws_sockets_tick(struct ws *, uint64_t now);
 /* The connection broke: libevent leaves the request to us then. */
 void ws_request_drop(struct evhttp_request *);
-/* The token of a request, NULL when it shows none; to be freed. */
-char *ws_bearer(struct evhttp_request *);
 /* An error in the envelope; more: a header field, or NULL. */
 void ws_refuse(struct evhttp_request *, int status, const struct err *,
     const char *field, const char *value);
 /* What an error of opening a session is to HTTP. */
 void ws_refuse_open(struct ws *, struct evhttp_request *, const struct err *);
-/* Spend one request of the token; false, with the seconds to wait and why, when
- * there is none left. */
+/* Spend one request of the token (rate 0: as many as there are); false, with
+ * the seconds to wait and why, when there is none left. */
 bool ws_is_within(struct ws *, const char *token, unsigned rate, unsigned *wait,
     struct err *);
 /* The same; answers it then. */

@@ -137,6 +137,15 @@ ws_conn_of(struct evhttp_request *req)
 	return SSL_get_ex_data(bufferevent_openssl_get_ssl(bev), http_index);
 }
 
+bool
+ws_conn_peer(struct evhttp_request *req, struct sip_tls_peer *peer)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(
+	    evhttp_request_get_connection(req));
+
+	return sip_tls_peer(bufferevent_openssl_get_ssl(bev), peer);
+}
+
 /* libevent's connection is what the callbacks of its stream are given, unless
  * it has become a WebSocket; ours is freed with it. */
 static void
@@ -264,6 +273,7 @@ listener_certify(struct role_listener *fed, struct err *e)
 		    "the key of its certificate does not open here");
 	if ((tls = sip_tls_new(fed->chain, fed->key, e)) == NULL)
 		return -(int)e->code;
+	sip_tls_ask(tls);
 	sip_tls_free(&l->tls);
 	l->tls = tls;
 	return 0;

@@ -98,7 +98,8 @@ bool
 ws_is_within(struct ws *ws, const char *token, unsigned rate, unsigned *wait,
     struct err *e)
 {
-	if (ws_guard_spend(&ws->guard, token, rate, clock_mono(), wait))
+	if (rate == 0 ||
+	    ws_guard_spend(&ws->guard, token, rate, clock_mono(), wait))
 		return true;
 	ws->count.over_rate++;
 	err_set(e, ERR_BUSY, "more than the %u requests a second of token %s",
@@ -323,8 +324,9 @@ exchange_on_opened(
 
 /* ---- what came ----------------------------------------------------------- */
 
-char *
-ws_bearer(struct evhttp_request *req)
+/* The token, NULL when it shows none; to be freed. */
+static char *
+request_bearer(struct evhttp_request *req)
 {
 	const char *field = evhttp_find_header(
 	    evhttp_request_get_input_headers(req), "Authorization");
@@ -336,6 +338,24 @@ ws_bearer(struct evhttp_request *req)
 	field += 7;
 	field += strspn(field, " ");
 	return str_utf8(field, strlen(field)) ? xstrdup(field) : NULL;
+}
+
+/* A console shows a certificate, and opens a WebSocket. A browser shows one
+ * unasked wherever some page sends it, and says so by Origin (RFC 6454 7.3):
+ * that proves nobody's will, and is taken for nothing. */
+static json_t *
+request_certificate(struct evhttp_request *req)
+{
+	struct evkeyvalq *in = evhttp_request_get_input_headers(req);
+	struct sip_tls_peer peer;
+
+	if (evhttp_find_header(in, "Sec-WebSocket-Key") == NULL ||
+	    evhttp_find_header(in, "Origin") != NULL ||
+	    evhttp_find_header(in, "Authorization") != NULL ||
+	    !ws_conn_peer(req, &peer))
+		return NULL;
+	return json_pack("{s:s, s:[I, I]}", "certificate", peer.fingerprint,
+	    "valid", (json_int_t)peer.from, (json_int_t)peer.until);
 }
 
 static enum ws_method
@@ -377,7 +397,7 @@ request_plan(struct ws *ws, struct evhttp_request *req, struct ws_plan *plan)
 
 static void
 request_begin(struct ws *ws, struct evhttp_request *req, struct ws_plan *plan,
-    const char *bearer)
+    json_t *proof)
 {
 	struct ws_exchange *x = xcalloc(1, sizeof *x);
 	struct err e;
@@ -387,7 +407,7 @@ request_begin(struct ws *ws, struct evhttp_request *req, struct ws_plan *plan,
 	x->plan = *plan;
 	x->answers = json_array();
 	TAILQ_INSERT_TAIL(&ws->exchanges, x, entry);
-	x->work = ws_work_open(ws, bearer, &ws_conn_of(req)->peer, true,
+	x->work = ws_work_open(ws, proof, &ws_conn_of(req)->peer, true,
 	    exchange_on_opened, NULL, x, &e);
 	if (x->work != NULL) {
 		ws_conn_of(req)->busy = true;
@@ -399,8 +419,7 @@ request_begin(struct ws *ws, struct evhttp_request *req, struct ws_plan *plan,
 	ws_refuse_open(ws, req, &e);
 }
 
-/* Nothing is looked at before there is a token, and who tries tokens is not
- * heard. */
+/* Who tries tokens is not heard, nor who has spent theirs. */
 static bool
 request_is_heard(struct ws *ws, struct evhttp_request *req, const char *bearer)
 {
@@ -420,12 +439,17 @@ request_is_heard(struct ws *ws, struct evhttp_request *req, const char *bearer)
 		ws_refuse(req, 429, &e, "Retry-After", "1");
 		return false;
 	}
-	if (bearer != NULL)
-		return true;
+	return true;
+}
+
+static void
+request_refuse_unproven(struct evhttp_request *req)
+{
+	struct err e;
+
 	err_set(&e, ERR_PERMISSION,
 	    "expected a token: Authorization: Bearer NAME.SECRET");
 	ws_refuse(req, 401, &e, "WWW-Authenticate", "Bearer realm=\"tandem\"");
-	return false;
 }
 
 /* That it means nothing is said in the form that was asked for. */
@@ -442,25 +466,43 @@ request_refuse(struct evhttp_request *req, const struct ws_plan *plan)
 	    req, plan->status, rpc_not_a_request(&plan->err, plan->parsed));
 }
 
+/* Nothing is looked at before somebody has shown who they are. proof is
+ * taken. */
+static void
+request_serve(struct ws *ws, struct evhttp_request *req, json_t *proof)
+{
+	struct ws_plan plan = {0};
+
+	request_plan(ws, req, &plan);
+	if (plan.status != 0) {
+		request_refuse(req, &plan);
+		ws_plan_fini(&plan);
+	} else if (plan.form == WS_SOCKET) {
+		ws_plan_fini(&plan);
+		ws_socket_open(ws, req, json_incref(proof));
+	} else if (ws_proof_is_console(proof)) {
+		ws_plan_fini(&plan);
+		request_refuse_unproven(req);
+	} else {
+		request_begin(ws, req, &plan, proof);
+	}
+	json_decref(proof);
+}
+
 void
 ws_on_request(struct evhttp_request *req, void *listener)
 {
 	struct ws *ws = ((const struct ws_listener *)listener)->ws;
-	char *bearer = ws_bearer(req);
-	struct ws_plan plan = {0};
+	char *bearer = request_bearer(req);
+	json_t *proof = bearer != NULL ? json_pack("{s:s}", "token", bearer)
+				       : request_certificate(req);
 
 	ws->count.requests++;
-	if (request_is_heard(ws, req, bearer)) {
-		request_plan(ws, req, &plan);
-		if (plan.status != 0) {
-			request_refuse(req, &plan);
-			ws_plan_fini(&plan);
-		} else if (plan.form == WS_SOCKET) {
-			ws_plan_fini(&plan);
-			ws_socket_open(ws, req, bearer);
-		} else {
-			request_begin(ws, req, &plan, bearer);
-		}
-	}
+	if (!request_is_heard(ws, req, bearer))
+		json_decref(proof);
+	else if (proof == NULL)
+		request_refuse_unproven(req);
+	else
+		request_serve(ws, req, proof);
 	free(bearer);
 }

@@ -3,10 +3,16 @@
  * is one session, as a console's is: its candidate lives as long as it does,
  * and what control says unasked (message, progress) comes as notifications.
  * Answers come in the order in which they are there.
+ *
+ * A console's, who has shown a certificate, is that of tandem(1): it may send
+ * ahead, and is then read no faster than it is answered; its notifications are
+ * control's. It may be silent for as long as it likes, in the hands of somebody
+ * who reads or sleeps: the kernel asks its machine for signs of life.
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,12 +35,14 @@ struct ws_socket {
 	struct ws_work *work;
 	char token[33];
 	unsigned rate;
+	bool console;
 	struct websocket *frames; /* NULL until it is open */
 	struct buf out;
 	unsigned open;	       /* requests without an answer */
 	uint64_t last, pinged; /* monotonic */
 	uint64_t over; /* since when: what is queued leaves, then it ends */
-	bool feeding;  /* inside websocket_feed: not to be freed now */
+	struct loop_defer more; /* of a console: there is room again */
+	bool feeding;		/* inside websocket_feed: not to be freed now */
 };
 
 /* ---- the end --------------------------------------------------------------
@@ -45,6 +53,7 @@ static void
 socket_free(struct ws_socket *s)
 {
 	TAILQ_REMOVE(&s->ws->sockets, s, entry);
+	loop_defer_cancel(s->ws->self->loop, &s->more);
 	if (s->frames != NULL)
 		s->ws->count.sockets--;
 	ws_work_close(&s->work);
@@ -155,6 +164,8 @@ socket_on_reply(
 		r.err = *e;
 	if (id != NULL)
 		socket_send(s, ws_answer_rpc(&r));
+	if (s->console && s->over == 0)
+		loop_defer(s->ws->self->loop, &s->more);
 }
 
 static void
@@ -172,6 +183,8 @@ socket_admit(struct ws_socket *s, struct err *e)
 {
 	unsigned wait;
 
+	if (s->console)
+		return true;
 	if (s->open < WS_OPEN)
 		return ws_is_within(s->ws, s->token, s->rate, &wait, e);
 	err_set(e, ERR_BUSY, "%d requests wait for an answer already", WS_OPEN);
@@ -195,7 +208,9 @@ socket_on_message(void *arg, char *text, size_t n)
 		json_decref(m.root);
 		return;
 	}
-	if (m.params != NULL && !json_is_object(m.params)) {
+	if (s->console && m.kind == RPC_NOTIFICATION) {
+		ws_work_note(s->work, m.method);
+	} else if (m.params != NULL && !json_is_object(m.params)) {
 		err_set(&e, ERR_INVALID,
 		    "params: expected arguments by their names");
 	} else if (socket_admit(s, &e)) {
@@ -208,19 +223,34 @@ socket_on_message(void *arg, char *text, size_t n)
 	json_decref(m.root);
 }
 
+/* All that has come; of a console no more than it may have under way. */
+static int
+socket_feed(struct ws_socket *s, struct evbuffer *in)
+{
+	size_t n = evbuffer_get_length(in);
+	int r = 0;
+
+	while (r == 0 && n > 0 && !(s->console && s->open >= WS_AHEAD)) {
+		if (s->console && n > WS_PIECE)
+			n = WS_PIECE;
+		r = websocket_feed(
+		    s->frames, evbuffer_pullup(in, (ev_ssize_t)n), n);
+		evbuffer_drain(in, n);
+		n = evbuffer_get_length(in);
+	}
+	return r;
+}
+
 static void
 socket_on_read(struct bufferevent *bev, void *arg)
 {
 	struct ws_socket *s = arg;
-	struct evbuffer *in = bufferevent_get_input(bev);
-	size_t n = evbuffer_get_length(in);
 	int r;
 
 	s->last = clock_mono();
 	s->feeding = true;
-	r = websocket_feed(s->frames, evbuffer_pullup(in, -1), n);
+	r = socket_feed(s, bufferevent_get_input(bev));
 	s->feeding = false;
-	evbuffer_drain(in, n);
 	if (r != 0 && s->over == 0)
 		s->over = s->last;
 	if (s->over != 0)
@@ -229,6 +259,17 @@ socket_on_read(struct bufferevent *bev, void *arg)
 		socket_hang_up(s);
 	else
 		socket_flush(s);
+}
+
+/* What was left unread. */
+static void
+socket_on_more(void *arg)
+{
+	struct ws_socket *s = arg;
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(s->conn);
+
+	if (s->over == 0 && evbuffer_get_length(bufferevent_get_input(bev)) > 0)
+		socket_on_read(bev, s);
 }
 
 /* ---- opening ----------------------------------------------------------------
@@ -250,6 +291,23 @@ socket_on_told(void *arg, const char *method, json_t *params)
 			method, "params", params));
 }
 
+/* A machine that answers nothing for SOCKET_MUTE is gone. */
+static void
+socket_keep_alive(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+	    {IPPROTO_TCP, TCP_KEEPIDLE, 30}, {IPPROTO_TCP, TCP_KEEPINTVL, 15},
+	    {IPPROTO_TCP, TCP_KEEPCNT, 3},
+	    {IPPROTO_TCP, TCP_USER_TIMEOUT, SOCKET_MUTE / CLOCK_MS}};
+	size_t i;
+
+	for (i = 0; i < sizeof options / sizeof options[0]; i++)
+		setsockopt(fd, options[i].level, options[i].name,
+		    &options[i].value, sizeof options[i].value);
+}
+
 /* From here on the connection is no HTTP. */
 static void
 socket_switch(struct ws_socket *s, const char *accept)
@@ -268,6 +326,8 @@ socket_switch(struct ws_socket *s, const char *accept)
 	s->req = NULL;
 	s->last = clock_mono();
 	s->ws->count.sockets++;
+	if (s->console)
+		socket_keep_alive(bufferevent_getfd(bev));
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
 	/* what came behind the handshake already */
 	if (evbuffer_get_length(bufferevent_get_input(bev)) > 0)
@@ -323,12 +383,13 @@ socket_is_asked(struct evhttp_request *req, struct err *e)
 }
 
 void
-ws_socket_open(struct ws *ws, struct evhttp_request *req, const char *bearer)
+ws_socket_open(struct ws *ws, struct evhttp_request *req, json_t *proof)
 {
 	struct ws_socket *s;
 	struct err e;
 
 	if (!socket_is_asked(req, &e)) {
+		json_decref(proof);
 		ws_refuse(req, e.code == ERR_UNKNOWN ? 426 : 400, &e,
 		    "Sec-WebSocket-Version", "13");
 		return;
@@ -338,9 +399,12 @@ ws_socket_open(struct ws *ws, struct evhttp_request *req, const char *bearer)
 	s->req = req;
 	s->conn = evhttp_request_get_connection(req);
 	s->of = ws_conn_of(req);
+	s->console = ws_proof_is_console(proof);
+	s->more = (struct loop_defer){.fn = socket_on_more, .arg = s};
 	TAILQ_INSERT_TAIL(&ws->sockets, s, entry);
-	s->work = ws_work_open(ws, bearer, &s->of->peer, false,
-	    socket_on_opened, socket_on_told, s, &e);
+	s->work = ws_work_open(ws, proof, &s->of->peer, false, socket_on_opened,
+	    socket_on_told, s, &e);
+	json_decref(proof);
 	if (s->work == NULL) {
 		socket_free(s);
 		ws_refuse_open(ws, req, &e);
@@ -364,7 +428,7 @@ ws_sockets_tick(struct ws *ws, uint64_t now)
 		if (s->frames == NULL)
 			continue;
 		if (s->over != 0 ? now - s->over > SOCKET_LAST
-				 : now - s->last > SOCKET_MUTE) {
+				 : !s->console && now - s->last > SOCKET_MUTE) {
 			ws->count.timed_out += s->over == 0;
 			socket_hang_up(s);
 		} else if (s->over == 0 && now - s->last > SOCKET_PING &&

@@ -1,7 +1,7 @@
 /*
  * Operations of control, in a session of its own for each work: opened with
- * the token that a program showed, asked, closed. Rights, refusals and the
- * audit are control's; nothing is decided here.
+ * the token or the certificate that somebody showed, asked, closed. Rights,
+ * refusals and the audit are control's; nothing is decided here.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 
 struct ws_work {
 	struct ws *ws;
+	bool console;
 	bool closed;		  /* its answers find nobody */
 	char session[OP_SESSION]; /* "" = not open (yet) */
 	char token[33];
@@ -76,13 +77,19 @@ work_on_opened(void *arg, json_t *result, const struct err *e)
 	    (unsigned)json_integer_value(json_object_get(result, "rate")), e);
 }
 
+bool
+ws_proof_is_console(json_t *proof)
+{
+	return json_object_get(proof, "certificate") != NULL;
+}
+
 struct ws_work *
-ws_work_open(struct ws *ws, const char *bearer, const union addr *peer,
-    bool brief, ws_opened_fn *opened, ws_told_fn *told, void *arg,
-    struct err *e)
+ws_work_open(struct ws *ws, json_t *proof, const union addr *peer, bool brief,
+    ws_opened_fn *opened, ws_told_fn *told, void *arg, struct err *e)
 {
 	struct ws_work *w;
 	char from[64], host[ADDR_TEXT];
+	json_t *ask;
 
 	if (ws->control == NULL) {
 		err_set(e, ERR_BUSY, "this server is just starting");
@@ -96,10 +103,11 @@ ws_work_open(struct ws *ws, const char *bearer, const union addr *peer,
 	w->told = told;
 	w->arg = arg;
 	w->open = 1;
-	rpc_call(ws->control, "session-open",
-	    json_pack("{s:s, s:s, s:b}", "token", bearer, "from", from, "brief",
-		(int)brief),
-	    WS_TIMEOUT, work_on_opened, w);
+	w->console = ws_proof_is_console(proof);
+	ask = json_pack("{s:s, s:b}", "from", from, "brief", (int)brief);
+	json_object_update(ask, proof);
+	rpc_call(
+	    ws->control, "session-open", ask, WS_TIMEOUT, work_on_opened, w);
 	return w;
 }
 
@@ -168,8 +176,17 @@ ws_work_call(struct ws_work *w, const char *method, json_t *params, json_t *id,
 	c->id = json_incref(id);
 	c->fn = fn;
 	w->open++;
-	rpc_call(
-	    w->ws->control, "session-call", ask, WS_TIMEOUT, work_on_reply, c);
+	rpc_call(w->ws->control, "session-call", ask,
+	    w->console ? 0 : WS_TIMEOUT, work_on_reply, c);
+}
+
+void
+ws_work_note(struct ws_work *w, const char *method)
+{
+	if (w->ws->control != NULL)
+		rpc_notify(w->ws->control, "session-note",
+		    json_pack(
+			"{s:s, s:s}", "session", w->session, "method", method));
 }
 
 /* ---- what control says unasked ------------------------------------------- */
