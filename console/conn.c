@@ -1,6 +1,7 @@
 /*
- * The connection to control: JSON-RPC over its socket, with waiting that
- * Ctrl-C ends. An interrupted wait cancels nothing at the server.
+ * The connection to control: JSON-RPC over its socket, or over one that leads
+ * to a server elsewhere (remote.c), with waiting that Ctrl-C ends. An
+ * interrupted wait cancels nothing at the server.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -262,7 +263,7 @@ conn_take_text(json_t *o, const char *name, char *out, size_t size)
 static int
 conn_describe(struct conn *c, struct err *e)
 {
-	const char *ssh = getenv("SSH_CONNECTION");
+	const char *ssh = c->remote == NULL ? getenv("SSH_CONNECTION") : NULL;
 	struct reply reply;
 	int r = conn_call(c, "describe",
 	    ssh != NULL ? json_pack("{s:s}", "ssh", ssh) : NULL, &reply);
@@ -292,8 +293,25 @@ conn_init(struct conn *c, const struct options *opt)
 	c->timeout = opt->timeout * CLOCK_SEC;
 }
 
+/* A descriptor for rpc. */
+static int
+conn_dial(struct conn *c, struct err *e)
+{
+	int r;
+
+	if (c->opt->host[0] == '\0') {
+		if ((r = sock_unix_connect(c->opt->socket, e)) >= 0)
+			return r;
+		e->code = ERR_CONNECT;
+		return err_wrap(e, "cannot connect");
+	}
+	if (c->remote == NULL && (r = remote_new(c, &c->remote, e)) != 0)
+		return r;
+	return remote_open(c->remote, e);
+}
+
 int
-conn_open(struct conn *c, const char *path, struct err *e)
+conn_open(struct conn *c, struct err *e)
 {
 	struct rpc_handler h = {.on_request = conn_on_request,
 	    .on_closed = conn_on_closed,
@@ -301,10 +319,8 @@ conn_open(struct conn *c, const char *path, struct err *e)
 	    .max_in = CONN_MAX_IN};
 	int fd, r;
 
-	if ((fd = sock_unix_connect(path, e)) < 0) {
-		e->code = ERR_CONNECT;
-		return err_wrap(e, "cannot connect");
-	}
+	if ((fd = conn_dial(c, e)) < 0)
+		return fd;
 	c->rpc = rpc_open(c->loop, fd, &h);
 	op_table_fini(&c->table);
 	if ((r = conn_describe(c, e)) != 0)
@@ -328,6 +344,7 @@ conn_fini(struct conn *c)
 	if (c->loop == NULL)
 		return;
 	rpc_close(&c->rpc);
+	remote_free(&c->remote);
 	while ((q = TAILQ_FIRST(&c->requests)) != NULL)
 		conn_request_end(q);
 	op_table_fini(&c->table);

@@ -10,9 +10,11 @@
 #include <wchar.h>
 
 #include "daemon/base/buf.h"
+#include "daemon/base/ca.h"
 #include "daemon/base/err.h"
 #include "daemon/base/loop.h"
 #include "daemon/base/rpc.h"
+#include "daemon/base/tls.h"
 #include "daemon/op/op.h"
 
 /*
@@ -37,11 +39,18 @@ enum format {
 };
 extern const char *const format_names[]; /* NULL-ended, by enum format */
 
+#define OPTIONS_HOST 256
+#define OPTIONS_PORT 8443 /* of -H */
+
 struct options {
 	char **commands; /* -c, in their order */
 	size_t ncommands;
 	const char *file; /* -f, "-" = standard input */
 	const char *socket;
+	char host[OPTIONS_HOST]; /* -H; "" = the server behind the socket */
+	uint16_t port;
+	const char *identity;  /* -i; NULL = where it usually is */
+	char server[OP_PRINT]; /* --server; "" = none */
 	enum format format;
 	unsigned timeout;   /* seconds; 0 = none */
 	bool go_on;	    /* -e */
@@ -66,6 +75,41 @@ int shell_parse(int argc, char **argv, struct options *);
 /* From here on the process opens no file for writing and starts nothing. */
 int shell_confine(struct err *);
 
+/* ---- remote.c: a server elsewhere --------------------------------------- */
+
+struct conn;
+struct remote;
+/* Of the options' host: what it takes to reach it. */
+int remote_new(struct conn *, struct remote **, struct err *);
+void remote_free(struct remote **);
+/* Connect, once more too: a descriptor for rpc, or -the error's code. */
+int remote_open(struct remote *, struct err *);
+
+/* bridge.c: lines to messages of a WebSocket */
+struct bridge;
+/* Both descriptors are taken; came is what the server has sent already. At
+ * the end of either side on_end is called, where it is to be closed. */
+struct bridge *bridge_open(struct loop *, int wire, int lines, const void *came,
+    size_t n, loop_fn *on_end, void *arg);
+void bridge_close(struct bridge **);
+
+/* keyfile.c: who we are */
+/* A file of ours, below ~/.tandem. */
+void remote_path(char *out, size_t size, const char *name);
+/* The folder of the file, when it is not there. */
+int remote_make_folder(const char *file, struct err *);
+void remote_fingerprint(char out[OP_PRINT], const uint8_t print[CA_PRINT]);
+/* A key and its certificate into a new file. */
+int keyfile_make(const char *path, char fingerprint[OP_PRINT], struct err *);
+int keyfile_open(const char *path, struct tls_id **, struct err *);
+
+/* known.c: servers that were looked at once; server is "host:port" */
+void known_path(char *out, size_t size);
+bool known_find(const char *server, char fingerprint[OP_PRINT]);
+int known_add(const char *server, const char *fingerprint, struct err *);
+/* Ask at the terminal; true = yes. */
+bool known_ask(const char *server, const char *fingerprint);
+
 /* ---- conn.c ------------------------------------------------------------- */
 
 struct reply {
@@ -82,7 +126,9 @@ typedef void conn_progress_fn(void *arg, json_t *params);
 
 struct conn {
 	struct loop *loop;
-	struct rpc *rpc; /* NULL = not connected */
+	struct rpc *rpc;       /* NULL = not connected */
+	struct remote *remote; /* the way there; NULL = the socket */
+	bool may_ask; /* somebody can say whether a server is the right one */
 	struct loop_signal *sigint;
 	bool interrupted;
 	TAILQ_HEAD(conn_requests, conn_request) requests;
@@ -107,7 +153,7 @@ struct conn {
 void conn_init(struct conn *, const struct options *);
 void conn_fini(struct conn *);
 /* Connect, or connect again, and learn what can be done. */
-int conn_open(struct conn *, const char *path, struct err *);
+int conn_open(struct conn *, struct err *);
 /* Ask and wait. params is taken. Returns 0 or -the error's code. */
 int conn_call(
     struct conn *, const char *method, json_t *params, struct reply *);

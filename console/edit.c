@@ -200,9 +200,9 @@ edit_one(struct edit *e, const char *line)
 {
 	struct place p = {.text = line};
 
-	if (command_is_blank(line) || !edit_reconnect(e))
+	if (command_is_blank(line))
 		return;
-	if (command_line(e->s, &p) == EXIT_INTERRUPTED)
+	if (edit_reconnect(e) && command_line(e->s, &p) == EXIT_INTERRUPTED)
 		report_note(e->s,
 		    "interrupted: the server goes on, its "
 		    "answer is not awaited");

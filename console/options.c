@@ -1,5 +1,6 @@
 /* The options of tandem(1). Nothing here talks to a server. */
 #include <getopt.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +19,9 @@ enum {
 	OPTION_COMMIT,
 	OPTION_SCREEN,
 	OPTION_VERSION,
-	OPTION_HELP
+	OPTION_HELP,
+	OPTION_SERVER,
+	OPTION_MAKE
 };
 
 static const struct option options_long[] = {
@@ -27,13 +30,17 @@ static const struct option options_long[] = {
     {"screen", no_argument, NULL, OPTION_SCREEN},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"help", no_argument, NULL, OPTION_HELP},
+    {"server", required_argument, NULL, OPTION_SERVER},
+    {"make-certificate", required_argument, NULL, OPTION_MAKE},
     {0},
 };
 
 static const char options_usage[] =
     "usage: tandem [-enqt] [-c command]... [-f file] [-o format] [-s socket]\n"
+    "              [-H host[:port] [-i file] [--server fingerprint]]\n"
     "              [-T seconds] [--commit[=confirmed:minutes]] [--json]\n"
-    "              [--screen]\n";
+    "              [--screen]\n"
+    "       tandem --make-certificate file\n";
 
 static const char options_help[] =
     "  -c command  run it; several are one session and one candidate\n"
@@ -45,6 +52,12 @@ static const char options_help[] =
     "  -q          no warnings, no notes\n"
     "  -T seconds  give up waiting for an answer, 60 by default, 0 never\n"
     "  -s socket   control socket; $TANDEM_SOCKET, else " SOCKET_DEFAULT "\n"
+    "  -H host     a server elsewhere, at its https listener, port 8443 unless\n"
+    "              :port says another; by certificate, see tandem-admin(7)\n"
+    "  -i file     the key and certificate for that; ~/.tandem/console.pem\n"
+    "  --server F  the server's certificate has this fingerprint, sha256:...\n"
+    "  --make-certificate file\n"
+    "              make such a key and print the line that lets it in\n"
     "  --commit    commit at the end, if there was no error;\n"
     "              =confirmed:N undone after N minutes unless confirmed\n"
     "  --screen    the full screen; Ctrl-O leads from it to the prompt\n"
@@ -124,10 +137,79 @@ options_wrong(int c, const char *word, struct err *e)
 		err_set(e, ERR_SYNTAX, "%s: %s", why, word);
 }
 
+/* "host", "host:port", "[2001:db8::7]:port": the two parts. */
+static bool
+options_split_host(struct options *opt, const char *text)
+{
+	const char *colon = strrchr(text, ':'), *end = strchr(text, ']');
+	size_t n = strlen(text);
+	int64_t port = OPTIONS_PORT;
+
+	if (text[0] == '[') {
+		if (end == NULL || (end[1] != '\0' && end[1] != ':'))
+			return false;
+		colon = end[1] == ':' ? end + 1 : NULL;
+		n = (size_t)(end - ++text);
+	} else if (colon != NULL && strchr(text, ':') == colon) {
+		n = (size_t)(colon - text);
+	} else {
+		colon = NULL; /* none, or an IPv6 address without a port */
+	}
+	if (colon != NULL && !str_int(colon + 1, 1, 65535, &port))
+		return false;
+	opt->port = (uint16_t)port;
+	return n > 0 && str_ncopy(opt->host, sizeof opt->host, text, n);
+}
+
+static void
+options_host(struct options *opt, const char *text, struct err *e)
+{
+	static const struct op_field f = {
+	    .name = "host", .type = &op_type_host};
+	char host[OPTIONS_HOST];
+
+	if (options_split_host(opt, text) &&
+	    op_parse(&f, opt->host, host, sizeof host, NULL) == 0)
+		str_copy(opt->host, sizeof opt->host, host);
+	else
+		err_set(
+		    e, ERR_SYNTAX, "-H: expected HOST or HOST:PORT: %s", text);
+}
+
+static void
+options_server(struct options *opt, const char *text, struct err *e)
+{
+	static const struct op_field f = {
+	    .name = "server", .type = &op_type_fingerprint};
+
+	if (op_parse(&f, text, opt->server, sizeof opt->server, e) != 0) {
+		e->code = ERR_SYNTAX;
+		err_wrap(e, "--server");
+	}
+}
+
+/* A key for -i, and what lets it in; the exit status plus one. */
+static int
+options_make(const struct options *opt, const char *path)
+{
+	struct session s = {.opt = opt};
+	const struct passwd *pw = getpwuid(getuid());
+	char fingerprint[OP_PRINT];
+	struct err e;
+
+	if (keyfile_make(path, fingerprint, &e) != 0)
+		return report_err(&s, &e) + 1;
+	printf("set administrator %s certificate %s\n",
+	    pw != NULL ? pw->pw_name : "NAME", fingerprint);
+	return 1;
+}
+
 /* What prints and leaves. */
 static int
-options_print(int c)
+options_print(const struct options *opt, int c)
 {
+	if (c == OPTION_MAKE)
+		return options_make(opt, optarg);
 	if (c == OPTION_VERSION)
 		printf("tandem %s\n", TANDEM_VERSION);
 	else
@@ -150,6 +232,15 @@ options_take(struct options *opt, int c, struct err *e)
 		break;
 	case 's':
 		opt->socket = optarg;
+		break;
+	case 'H':
+		options_host(opt, optarg, e);
+		break;
+	case 'i':
+		opt->identity = optarg;
+		break;
+	case OPTION_SERVER:
+		options_server(opt, optarg, e);
 		break;
 	case 'o':
 		options_format(opt, optarg, e);
@@ -190,6 +281,11 @@ options_check(const struct options *opt, const char *rest, struct err *e)
 	if (rest != NULL)
 		err_set(e, ERR_SYNTAX,
 		    "no such argument (commands stand behind -c): %s", rest);
+	else if (opt->host[0] != '\0' && opt->socket != NULL)
+		err_set(e, ERR_SYNTAX, "-H and -s exclude each other");
+	else if (opt->host[0] == '\0' &&
+	    (opt->identity != NULL || opt->server[0] != '\0'))
+		err_set(e, ERR_SYNTAX, "-i and --server want -H");
 	else if (opt->dry && opt->commit)
 		err_set(e, ERR_SYNTAX, "-n and --commit exclude each other");
 	else if (opt->screen &&
@@ -202,6 +298,16 @@ options_check(const struct options *opt, const char *rest, struct err *e)
 		err_set(e, ERR_SYNTAX, "--screen needs a terminal");
 }
 
+/* The server beside us. */
+static void
+options_socket(struct options *opt)
+{
+	if (opt->socket == NULL)
+		opt->socket = getenv("TANDEM_SOCKET");
+	if (opt->socket == NULL || *opt->socket == '\0')
+		opt->socket = SOCKET_DEFAULT;
+}
+
 /* All options are read before an error is told: the last may say in which
  * form. */
 int
@@ -211,15 +317,12 @@ options_parse(int argc, char **argv, struct options *opt)
 	int c;
 
 	*opt = (struct options){.timeout = 60};
-	opt->socket = getenv("TANDEM_SOCKET");
-	if (opt->socket == NULL || *opt->socket == '\0')
-		opt->socket = SOCKET_DEFAULT;
 	optind = 0; /* also from the start for a second call */
 	opterr = 0;
-	while ((c = getopt_long(
-		    argc, argv, ":c:ef:no:qs:tT:", options_long, NULL)) != -1) {
-		if (c == OPTION_VERSION || c == OPTION_HELP)
-			return options_print(c);
+	while ((c = getopt_long(argc, argv, ":c:ef:H:i:no:qs:tT:", options_long,
+		    NULL)) != -1) {
+		if (c == OPTION_VERSION || c == OPTION_HELP || c == OPTION_MAKE)
+			return options_print(opt, c);
 		one.code = ERR_NONE;
 		if (c == '?' || c == ':')
 			options_wrong(c, argv[optind - 1], &one);
@@ -229,6 +332,7 @@ options_parse(int argc, char **argv, struct options *opt)
 			e = one;
 	}
 	options_check(opt, optind < argc ? argv[optind] : NULL, &e);
+	options_socket(opt);
 	return e.code != ERR_NONE ? options_refuse(opt, &e) : 0;
 }
 

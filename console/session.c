@@ -64,8 +64,11 @@ session_init(struct session *s, const struct options *opt)
 int
 session_connect(struct session *s, struct err *e)
 {
-	int r = conn_open(&s->conn, s->opt->socket, e);
+	int r;
 
+	/* before there is a prompt the terminal is still its owner's */
+	s->conn.may_ask = s->interactive && s->conn.table.owner == NULL;
+	r = conn_open(&s->conn, e);
 	if (r == 0 || s->conn.table.owner == NULL)
 		session_forget(s);
 	if (r != 0)

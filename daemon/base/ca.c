@@ -175,33 +175,57 @@ ca_draft(const char *name, EVP_PKEY *key)
 	return NULL;
 }
 
-int
-ca_make(char id[CA_ID], char **key, char **certificate, struct err *e)
+/* The one extension after the other; a draft that signs itself. */
+static bool
+ca_sign_self(X509 *x, EVP_PKEY *key, const char *constraints, const char *usage,
+    const char *purpose)
+{
+	return X509_set_issuer_name(x, X509_get_subject_name(x)) == 1 &&
+	    ca_extend(x, x, NID_basic_constraints, constraints) &&
+	    ca_extend(x, x, NID_key_usage, usage) &&
+	    (purpose == NULL || ca_extend(x, x, NID_ext_key_usage, purpose)) &&
+	    ca_extend(x, x, NID_subject_key_identifier, "hash") &&
+	    X509_sign(x, key, EVP_sha256()) > 0;
+}
+
+/* A new key, and a certificate of that name that it signs. */
+static int
+ca_make_self(
+    const char *name, bool ca, char **key, char **certificate, struct err *e)
 {
 	EVP_PKEY *pkey = EVP_EC_gen("P-256");
-	X509 *x;
+	X509 *x = pkey != NULL ? ca_draft(name, pkey) : NULL;
 	bool good;
 
 	*key = *certificate = NULL;
-	rand_hex(id, (CA_ID - 1) / 2);
-	x = pkey != NULL ? ca_draft(id, pkey) : NULL;
 	good = x != NULL &&
-	    X509_set_issuer_name(x, X509_get_subject_name(x)) == 1 &&
-	    ca_extend(
-		x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-	    ca_extend(x, x, NID_key_usage, "critical,keyCertSign") &&
-	    ca_extend(x, x, NID_subject_key_identifier, "hash") &&
-	    X509_sign(x, pkey, EVP_sha256()) > 0;
+	    ca_sign_self(x, pkey,
+		ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE",
+		ca ? "critical,keyCertSign" : "critical,digitalSignature",
+		ca ? NULL : "clientAuth");
 	if (good && (*key = ca_write_key(pkey, e)) != NULL)
 		*certificate = ca_write_cert(x, e);
 	else if (!good)
-		ca_fail(e, ERR_INTERNAL, "new CA");
+		ca_fail(e, ERR_INTERNAL, "new certificate");
 	X509_free(x);
 	EVP_PKEY_free(pkey);
 	if (*certificate != NULL)
 		return 0;
 	ca_forget(key);
 	return -ERR_INTERNAL;
+}
+
+int
+ca_make(char id[CA_ID], char **key, char **certificate, struct err *e)
+{
+	rand_hex(id, (CA_ID - 1) / 2);
+	return ca_make_self(id, true, key, certificate, e);
+}
+
+int
+ca_make_console(const char *name, char **key, char **certificate, struct err *e)
+{
+	return ca_make_self(name, false, key, certificate, e);
 }
 
 /* The key of a point; libcrypto checks that it lies on the curve. */

@@ -28,6 +28,10 @@
 int ca_key_make(char **key, struct err *);
 /* A new cluster: its id, key and certificate. */
 int ca_make(char id[CA_ID], char **key, char **certificate, struct err *);
+/* Of a console, which is of no cluster: a key, and a certificate that it signs
+ * itself; whose it is its fingerprint says, the name is for people. */
+int ca_make_console(
+    const char *name, char **key, char **certificate, struct err *);
 /* A server's certificate over its public key. ca_key and ca fit. */
 int ca_sign(const char *ca_key, const char *ca, const char *name,
     const uint8_t point[CA_POINT], char **certificate, struct err *);

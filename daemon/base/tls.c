@@ -1,7 +1,8 @@
 /*
  * TLS 1.3 on the loop: handshake, then bytes both ways between the wire and a
  * pair of sockets. Each certificate is checked anew at every connection (no
- * tickets, no resumption), against the one CA of the cluster.
+ * tickets, no resumption), against the one CA of the cluster; a console checks
+ * that of its server against what it remembers and what the system trusts.
  *
  * Back-pressure: a side is read only while the buffer towards the other has
  * room, so a slow reader slows the writer at the other server, through TCP.
@@ -28,6 +29,10 @@
 #define TLS_KEEP_PAUSE 1
 #define TLS_KEEP_COUNT 4
 #define TLS_SILENCE_MS 5000
+/* A console's way is longer, and may be a bad one: 60 s. */
+#define TLS_FAR_IDLE 20
+#define TLS_FAR_PAUSE 10
+#define TLS_FAR_SILENCE_MS 60000
 /* For what is left when the user has closed its end. */
 #define TLS_LINGER CLOCK_SEC
 #define TLS_BACKLOG_PAUSE (100 * CLOCK_MS) /* no descriptors: later */
@@ -60,7 +65,8 @@ struct tls {
 	int fd, plain;
 	struct loop_fd *io, *plain_io;
 	struct loop_timer *linger;
-	uint8_t print[CA_PRINT];
+	uint8_t print[CA_PRINT], shown[CA_PRINT];
+	bool pinned, named, distrusted;
 	char peer[CA_NAME];
 	bool read_wants_write, write_wants_read, write_blocked, plain_blocked;
 	bool paused;
@@ -95,6 +101,29 @@ tls_verify_join(X509_STORE_CTX *ctx, void *arg)
 	    X509_verify(sk_X509_value(chain, 0), X509_get0_pubkey(ca)) == 1)
 		return 1;
 	X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_UNTRUSTED);
+	return 0;
+}
+
+/* The server of a console: remembered, or vouched for by the system. */
+static int
+tls_verify_console(X509_STORE_CTX *ctx, void *arg)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(
+	    ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls *t = SSL_get_app_data(ssl);
+	unsigned n = CA_PRINT;
+
+	(void)arg;
+	if (X509_digest(
+		X509_STORE_CTX_get0_cert(ctx), EVP_sha256(), t->shown, &n) != 1)
+		return 0;
+	if (t->pinned && CRYPTO_memcmp(t->shown, t->print, CA_PRINT) == 0)
+		return 1;
+	if (t->named && X509_verify_cert(ctx) == 1)
+		return 1;
+	if (X509_STORE_CTX_get_error(ctx) == X509_V_OK)
+		X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_UNTRUSTED);
+	t->distrusted = true;
 	return 0;
 }
 
@@ -214,6 +243,54 @@ tls_id_blank(struct tls_id **out, struct err *e)
 	SSL_CTX_set_cert_verify_callback(id->client, tls_verify_join, NULL);
 	*out = id;
 	return 0;
+}
+
+/* What it shows, and whom it trusts: who vouches for servers may have others
+ * between. */
+static int
+tls_id_fill_console(
+    struct tls_id *id, const char *key_pem, const char *cert_pem, struct err *e)
+{
+	EVP_PKEY *key = tls_read_key(key_pem);
+	X509 *cert = tls_read_cert(cert_pem);
+	int r = 0;
+
+	id->client = tls_context(TLS_client_method());
+	SSL_CTX_set_verify(id->client, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify_depth(id->client, 8);
+	SSL_CTX_set_max_cert_list(id->client, 65536);
+	SSL_CTX_set_cert_verify_callback(id->client, tls_verify_console, NULL);
+	SSL_CTX_set_default_verify_paths(id->client);
+	if (key == NULL || cert == NULL ||
+	    SSL_CTX_use_certificate(id->client, cert) != 1 ||
+	    SSL_CTX_use_PrivateKey(id->client, key) != 1)
+		r = err_set(e, ERR_INVALID,
+		    "the key and the certificate do not belong together");
+	EVP_PKEY_free(key);
+	X509_free(cert);
+	ERR_clear_error();
+	return r;
+}
+
+int
+tls_id_console(const char *pem, struct tls_id **out, struct err *e)
+{
+	char *key = ca_block(pem, "PRIVATE KEY", NULL);
+	char *cert = ca_block(pem, "CERTIFICATE", NULL);
+	struct tls_id *id = xcalloc(1, sizeof *id);
+	int r;
+
+	if (key == NULL || cert == NULL)
+		r = err_set(
+		    e, ERR_INVALID, "expected a key and a certificate in PEM");
+	else
+		r = tls_id_fill_console(id, key, cert, e);
+	ca_forget(&key);
+	free(cert);
+	if (r != 0)
+		tls_id_free(&id);
+	*out = id;
+	return r;
 }
 
 void
@@ -600,16 +677,17 @@ tls_on_wire(void *arg, int fd, int events)
 }
 
 static void
-tls_set_options(int fd)
+tls_set_options(int fd, bool far)
 {
-	static const struct {
+	const struct {
 		int level, name, value;
 	} options[] = {{IPPROTO_TCP, TCP_NODELAY, 1},
 	    {SOL_SOCKET, SO_KEEPALIVE, 1},
-	    {IPPROTO_TCP, TCP_KEEPIDLE, TLS_KEEP_IDLE},
-	    {IPPROTO_TCP, TCP_KEEPINTVL, TLS_KEEP_PAUSE},
+	    {IPPROTO_TCP, TCP_KEEPIDLE, far ? TLS_FAR_IDLE : TLS_KEEP_IDLE},
+	    {IPPROTO_TCP, TCP_KEEPINTVL, far ? TLS_FAR_PAUSE : TLS_KEEP_PAUSE},
 	    {IPPROTO_TCP, TCP_KEEPCNT, TLS_KEEP_COUNT},
-	    {IPPROTO_TCP, TCP_USER_TIMEOUT, TLS_SILENCE_MS}};
+	    {IPPROTO_TCP, TCP_USER_TIMEOUT,
+		far ? TLS_FAR_SILENCE_MS : TLS_SILENCE_MS}};
 	size_t i;
 
 	for (i = 0; i < sizeof options / sizeof options[0]; i++)
@@ -617,11 +695,33 @@ tls_set_options(int fd)
 		    &options[i].value, sizeof options[i].value);
 }
 
+static bool
+tls_dials(const struct tls_config *c)
+{
+	return c->side == TLS_DIAL || c->side == TLS_JOIN_DIAL ||
+	    c->side == TLS_CONSOLE;
+}
+
+/* The name or address that the certificate must be for; only a name is told to
+ * the server (RFC 6066 3). */
+static void
+tls_set_host(SSL *ssl, const char *host)
+{
+	union addr a;
+
+	if (addr_parse(&a, host, 0)) {
+		X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
+		return;
+	}
+	SSL_set_tlsext_host_name(ssl, host);
+	SSL_set1_host(ssl, host);
+}
+
 /* The end of libssl's side for one who dials or accepts. */
 static SSL *
 tls_ssl(const struct tls_config *c, struct tls *t)
 {
-	bool dials = c->side == TLS_DIAL || c->side == TLS_JOIN_DIAL;
+	bool dials = tls_dials(c);
 	SSL *ssl = SSL_new(dials ? c->id->client : c->id->server);
 
 	if (ssl == NULL || SSL_set_fd(ssl, c->fd) != 1) {
@@ -629,6 +729,8 @@ tls_ssl(const struct tls_config *c, struct tls *t)
 		return NULL;
 	}
 	SSL_set_app_data(ssl, t);
+	if (c->host != NULL)
+		tls_set_host(ssl, c->host);
 	if (c->side == TLS_JOIN_ACCEPT)
 		SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
 	if (dials)
@@ -642,7 +744,7 @@ struct tls *
 tls_open(const struct tls_config *c)
 {
 	struct tls *t = xcalloc(1, sizeof *t);
-	bool dials = c->side == TLS_DIAL || c->side == TLS_JOIN_DIAL;
+	bool dials = tls_dials(c);
 
 	if ((t->ssl = tls_ssl(c, t)) == NULL) {
 		ERR_clear_error();
@@ -656,10 +758,12 @@ tls_open(const struct tls_config *c)
 	t->fd = c->fd;
 	t->plain = -1;
 	memcpy(t->print, c->print, CA_PRINT);
+	t->pinned = c->pinned;
+	t->named = c->host != NULL;
 	t->on_up = c->on_up;
 	t->on_end = c->on_end;
 	t->arg = c->arg;
-	tls_set_options(t->fd);
+	tls_set_options(t->fd, c->side == TLS_CONSOLE);
 	t->io = loop_fd_open(
 	    t->loop, t->fd, dials ? LOOP_WRITE : LOOP_READ, tls_on_wire, t);
 	return t;
@@ -704,6 +808,13 @@ const char *
 tls_peer(const struct tls *t)
 {
 	return t->peer;
+}
+
+bool
+tls_distrusts(const struct tls *t, uint8_t print[CA_PRINT])
+{
+	memcpy(print, t->shown, CA_PRINT);
+	return t->distrusted;
 }
 
 void

@@ -10,7 +10,8 @@
 #include "sock.h"
 
 /*
- * TLS 1.3 between servers of a cluster, on the loop. A connection is bridged
+ * TLS 1.3 between servers of a cluster, and from a console to one of them, on
+ * the loop. A connection is bridged
  * to one end of a pair of sockets whose other end its user reads and writes
  * as any stream: nothing but this file knows libssl. Each way holds at most
  * TLS_HOLD bytes here; then the sender waits.
@@ -26,6 +27,8 @@ struct tls_id;
 int tls_id_new(const char *identity, struct tls_id **, struct err *);
 /* Of one who has no identity yet: dials only. */
 int tls_id_blank(struct tls_id **, struct err *);
+/* Of a console: PEM of a key and its own certificate. */
+int tls_id_console(const char *pem, struct tls_id **, struct err *);
 void tls_id_free(struct tls_id **);
 const char *tls_id_name(const struct tls_id *);	   /* the server's name */
 const char *tls_id_cluster(const struct tls_id *); /* id of the cluster */
@@ -36,7 +39,9 @@ enum tls_side {
 	TLS_DIAL,      /* the peer proves that it is of our cluster */
 	TLS_ACCEPT,    /* as does one who dials us */
 	TLS_JOIN_DIAL, /* the peer's CA has the fingerprint; we prove nothing */
-	TLS_JOIN_ACCEPT /* we prove, the peer need not */
+	TLS_JOIN_ACCEPT, /* we prove, the peer need not */
+	TLS_CONSOLE	 /* the peer's certificate has the fingerprint, or the
+			  * system vouches that it is the host's */
 };
 
 struct tls;
@@ -46,7 +51,9 @@ struct tls_config {
 	const struct tls_id *id; /* outlives the connection */
 	enum tls_side side;
 	int fd; /* connected, or on its way (TLS_DIAL); taken over */
-	uint8_t print[CA_PRINT]; /* TLS_JOIN_DIAL */
+	uint8_t print[CA_PRINT]; /* TLS_JOIN_DIAL, TLS_CONSOLE if pinned */
+	bool pinned;
+	const char *host; /* TLS_CONSOLE; NULL: only the fingerprint counts */
 	/* The handshake is done; plain is the user's end of the pair,
 	 * non-blocking, the callee's. */
 	void (*on_up)(void *arg, struct tls *, int plain);
@@ -75,6 +82,9 @@ bool tls_is_dialling(const struct tls *);
 uint64_t tls_silence(const struct tls *);
 /* The name in the peer's certificate, "" when it has shown none. */
 const char *tls_peer(const struct tls *);
+/* TLS_CONSOLE, in on_end: nothing vouched for the certificate that the peer
+ * showed, which has this fingerprint. */
+bool tls_distrusts(const struct tls *, uint8_t print[CA_PRINT]);
 /* Bytes of the user so far. */
 void tls_count(const struct tls *, uint64_t *in, uint64_t *out);
 
