@@ -86,7 +86,8 @@ const struct op control_op_sessions = {
     .brief = "consoles that are connected",
     .about =
 	"Each has a candidate of its own. From is local, or ssh and the "
-	"address that the console was called from, see tandem-ssh(7); of "
+	"address that the console was called from, see tandem-ssh(7), or "
+	"https and the address of a program or of a console elsewhere; of "
 	"another server's it is as that server has it. Who has a part of the "
 	"tree of domains sees their own sessions, and those of "
 	"administrators whose part lies within it.",

@@ -3,10 +3,11 @@
  *
  * Does: meets programs over HTTPS and WebSocket; turns requests into
  *   operations, which control carries out under the token that was shown, and
- *   their answers into JSON or text of Prometheus.
+ *   their answers into JSON or text of Prometheus. Lets consoles of other
+ *   machines through, by their certificates.
  * Never: opens a database, knows who may do what or what a token's secret is
  *   kept as, serves anything without TLS.
- * Talks to: programs; control by JSON-RPC, which feeds listeners.
+ * Talks to: programs, consoles; control by JSON-RPC, which feeds listeners.
  * Keeps: connections, a bucket for each token, failures of each address. All
  *   bounded, all soft.
  * On crash: connections end and programs open new ones; what was committed is
