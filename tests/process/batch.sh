@@ -305,7 +305,7 @@ exit_statuses() {
 	    all_of "$dir/statuses"
 }
 options() {
-	grep -oE -- ' --?[a-zA-Z]+(=[a-z]+)?' "$dir/ran" | tr -d ' ' |
+	grep -oE -- ' --?[a-zA-Z][a-zA-Z-]*(=[a-z]+)?' "$dir/ran" | tr -d ' ' |
 	    sed 'p; s/=.*//' > "$dir/options"
 	sed -n '/^The options are/,/^\.El/s/^\.It Fl \([a-zA-Z-]*\).*/-\1/p' \
 	    man/tandem.1 | all_of "$dir/options" &&
