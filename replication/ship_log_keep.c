@@ -20,8 +20,9 @@
 
 #define SPARES 2 /* one is being used up while the other is on its way */
 #define SPARE_PIECE (256u << 10)
-#define SPARE_ROOM 4 /* segments that the disk has room for when one is made \
-		      */
+#define SPARE_ROOM                                                \
+	4 /* segments that the disk has room for when one is made \
+	   */
 
 /* False: it is still there. */
 static bool

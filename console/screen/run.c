@@ -233,9 +233,9 @@ run_show(struct screen *s, const char *line)
 		    "monitor: at the prompt (Ctrl-O); lists of the screen "
 		    "follow by themselves");
 	else if (op_find(&s->session->conn.table, c.walk.op->name) == NULL)
-	    run_show_local(s, &p, &c);
+		run_show_local(s, &p, &c);
 	else if (run_command(s, c.walk.op->name, &c, &reply))
-	    run_show_reply(s, &p, &c, &reply);
+		run_show_reply(s, &p, &c, &reply);
 	reply_fini(&reply);
 	command_fini(&c);
 }

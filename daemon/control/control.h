@@ -146,10 +146,10 @@ struct session {
 	uint64_t since, last; /* real clock */
 	uint64_t calls;
 	int64_t monitors; /* so far */
-	size_t bytes;	 /* of arguments not yet answered */
-	struct rpc *rpc; /* of the console, or of the gate ... */
-	bool gated;	 /* ... through which a program comes */
-	bool brief;	 /* of one request: its coming and going is no news */
+	size_t bytes;	  /* of arguments not yet answered */
+	struct rpc *rpc;  /* of the console, or of the gate ... */
+	bool gated;	  /* ... through which a program comes */
+	bool brief;	  /* of one request: its coming and going is no news */
 	struct obj_token_rights token; /* of a program */
 	char certificate[OP_PRINT];    /* of a console that comes by a gate;
 					* "" = it is none */

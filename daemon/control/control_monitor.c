@@ -29,7 +29,7 @@ struct monitor {
 	TAILQ_ENTRY(monitor) entry;
 	struct control *control;
 	struct session *session; /* NULL: it has ended */
-	int64_t number; /* within the session */
+	int64_t number;		 /* within the session */
 	const struct op *op;
 	json_t *args;	      /* of the list */
 	struct op_call *call; /* until the first answer */
