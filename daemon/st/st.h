@@ -108,9 +108,11 @@ int st_cand_forget(
 /* Forget the whole candidate; *n (may be NULL) = rows dropped. */
 int st_cand_drop(
     struct st_cand *, const char *session, int64_t *n, struct err *);
-/* What a commit of the layer has carried out is forgotten; the rest stays. */
+/* What a commit of the layer has carried out is forgotten; the rest stays, and
+ * what that commit did, revision rev (0 = it did nothing), is known to it: it
+ * is no change by somebody else. */
 int st_cand_done(struct st_cand *, const struct obj *const *objs,
-    const char *session, enum obj_layer, struct err *);
+    const char *session, enum obj_layer, int64_t rev, struct err *);
 
 /*
  * The domain that was resolved last: edits come by the thousand for one. It
@@ -213,6 +215,11 @@ int st_view_locate(const struct st_view *, const char *session,
 /* The running row; -ERR_ABSENT without words when there is none. */
 int st_view_row(
     const struct st_place *, const struct obj_path *, struct obj_row *);
+/* What the candidate deletes, or makes anew, takes with it what runs below it
+ * in its stream: is the path there? by: the object above. A new domain has a
+ * stream of its own, so this is not asked of it. */
+bool st_view_lost(const struct st_view *, const char *session,
+    const struct obj_path *, struct obj_path *by);
 void st_domain_path(
     const struct obj *const *objs, const char *name, struct obj_path *);
 void st_domain_stream(char out[STREAM_NAME], const char *id);

@@ -21,6 +21,7 @@ enum cand_stmt {
 	CAND_DROP_DRAFT,
 	CAND_KEEP,
 	CAND_LIST,
+	CAND_FRESH,
 	CAND_STMTS
 };
 
@@ -44,6 +45,12 @@ static const char *const cand_sql[CAND_STMTS] = {
 		  "VALUES(?1, ?2, ?3, ?4) ON CONFLICT(session) DO NOTHING",
     [CAND_LIST] = "SELECT path, field, base, value, rev FROM candidate "
 		  "WHERE session = ?1 ORDER BY path, field",
+    /* nobody was there, or below, between the first touch and our commit */
+    [CAND_FRESH] =
+	"UPDATE candidate SET rev = ?2 WHERE session = ?1 AND field = '' AND "
+	"NOT EXISTS (SELECT 1 FROM change c WHERE c.rev > candidate.rev AND "
+	"c.rev < ?2 AND (c.path = candidate.path OR c.path > candidate.path "
+	"|| ' ' AND c.path < candidate.path || '!'))",
 };
 
 struct st_cand {
@@ -267,33 +274,48 @@ st_cand_list(struct st_cand *c, const char *session, struct pool *p,
 	return r == SQLITE_DONE ? 0 : st_sql_fail(c->db, e, "candidate");
 }
 
-int
-st_cand_done(struct st_cand *c, const struct obj *const *objs,
-    const char *session, enum obj_layer layer, struct err *e)
+/* The rows of a layer, by their objects; *left: those of others. */
+static int
+cand_forget_layer(struct st_cand *c, const struct obj *const *objs,
+    const char *session, enum obj_layer layer, size_t *left, struct err *e)
 {
 	struct pool *pool;
 	struct st_entry *list;
 	struct obj_path p;
-	size_t n, i, left = 0;
+	size_t n, i;
 	int r;
 
-	if (layer == OBJ_ANY_LAYER)
-		return st_cand_drop(c, session, NULL, e);
+	*left = 0;
 	pool = pool_new();
-	c->session[0] = '\0';
 	r = st_cand_list(c, session, pool, &list, &n, e);
 	for (i = 0; r == 0 && i < n; i++) {
 		if (i > 0 && list[i].path == list[i - 1].path)
 			continue;
 		if (obj_path_parse(objs, list[i].path, &p, NULL) != 0 ||
 		    p.obj->layer != layer)
-			left++;
+			++*left;
 		else
 			r = st_stmt_run(c->stmt[CAND_FORGET_ONE], e, "ss",
 			    session, list[i].path);
 	}
 	pool_free(&pool);
+	return r;
+}
+
+int
+st_cand_done(struct st_cand *c, const struct obj *const *objs,
+    const char *session, enum obj_layer layer, int64_t rev, struct err *e)
+{
+	size_t left;
+	int r;
+
+	if (layer == OBJ_ANY_LAYER)
+		return st_cand_drop(c, session, NULL, e);
+	c->session[0] = '\0';
+	r = cand_forget_layer(c, objs, session, layer, &left, e);
 	if (r == 0 && left == 0)
 		r = st_cand_drop(c, session, NULL, e);
+	else if (r == 0 && rev != 0)
+		r = st_stmt_run(c->stmt[CAND_FRESH], e, "si", session, rev);
 	return r;
 }

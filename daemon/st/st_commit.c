@@ -334,8 +334,8 @@ job_write_confirm(struct st_job *j, sqlite3 *db, struct err *e)
 static int
 job_done_with(struct st_job *j, struct err *e)
 {
-	return st_cand_done(
-	    j->st->view.cand, j->st->cfg.objs, j->session, j->layer, e);
+	return st_cand_done(j->st->view.cand, j->st->cfg.objs, j->session,
+	    j->layer, j->rev.rev, e);
 }
 
 /* Decision and end of the candidate are one transaction. */

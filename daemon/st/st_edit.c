@@ -20,7 +20,7 @@ struct edit {
 	char text[OBJ_PATH];
 	struct st_place at;
 	struct obj_row row; /* as it runs */
-	bool exists;	    /* in the running configuration */
+	bool exists;	    /* it runs, and not only until the candidate does */
 	struct st_object before;
 	bool anew; /* made by this candidate: no running value counts */
 };
@@ -41,6 +41,7 @@ edit_begin(struct edit *ed, const struct st_editor *by,
     const struct obj_path *p, struct err *e)
 {
 	const struct st_view *v = by->view;
+	struct obj_path above;
 	int r;
 
 	memset(ed, 0, sizeof *ed);
@@ -52,7 +53,8 @@ edit_begin(struct edit *ed, const struct st_editor *by,
 		    "%s: expected the name of one %s", ed->text, p->obj->name);
 	if ((r = st_view_locate(v, by->session, p, &ed->at, e)) != 0)
 		return r;
-	ed->exists = st_view_row(&ed->at, p, &ed->row) == 0;
+	ed->exists = !st_view_lost(v, by->session, p, &above) &&
+	    st_view_row(&ed->at, p, &ed->row) == 0;
 	r = st_cand_object(v->cand, by->session, ed->text, &ed->before, e);
 	ed->anew = ed->before.intent == ST_REPLACE ||
 	    ed->before.intent == ST_DELETE || !ed->exists;

@@ -289,10 +289,29 @@ merge_lost(struct merge *m, struct merge_group *g)
 	conflict_object(m, g, path, true);
 }
 
+/* It was made anew below an object that goes; that must not run on with what
+ * is meant for the next one, so the layer of that one comes first. */
+static int
+merge_below(struct merge *m, const struct merge_group *g,
+    const struct obj_path *above, struct err *e)
+{
+	char text[OBJ_PATH];
+
+	if (m->conflicts == NULL || m->layer == OBJ_ANY_LAYER ||
+	    m->layer == above->obj->layer)
+		return 0;
+	obj_path_text(above, text, sizeof text);
+	return err_set(e, ERR_REFUSED,
+	    "%s: the candidate deletes %s or makes it anew: commit layer %s "
+	    "before, or all of it",
+	    g->self->path, text, obj_layer_words[above->obj->layer]);
+}
+
 /* Where the object of a group is and how it runs. */
 static int
 merge_look(struct merge *m, struct merge_group *g, struct err *e)
 {
+	struct obj_path above;
 	int r;
 
 	r = obj_path_parse(m->view->objs, g->self->path, &g->path, e);
@@ -310,10 +329,12 @@ merge_look(struct merge *m, struct merge_group *g, struct err *e)
 	}
 	if (r != 0)
 		return err_wrap(e, "%s", g->self->path);
-	g->exists = st_view_row(&g->at, &g->path, &g->row) == 0;
-	g->existed = g->self->base != NULL;
 	g->remove = g->self->value == NULL;
 	g->replace = !g->remove && g->self->value[0] == '=';
+	if (st_view_lost(m->view, m->session, &g->path, &above))
+		return merge_below(m, g, &above, e);
+	g->exists = st_view_row(&g->at, &g->path, &g->row) == 0;
+	g->existed = g->self->base != NULL;
 	return 0;
 }
 

@@ -258,6 +258,7 @@ copy_is_free(struct copy *c, struct err *e)
 	char path[OBJ_PATH];
 	struct st_object o;
 	struct st_place at;
+	struct obj_path above;
 	struct obj_row row;
 	bool there = false;
 	int r;
@@ -267,6 +268,7 @@ copy_is_free(struct copy *c, struct err *e)
 	if (r != 0)
 		return r;
 	if (o.intent == ST_NONE &&
+	    !st_view_lost(v, c->call->who.session, &c->to, &above) &&
 	    st_view_locate(v, c->call->who.session, &c->to, &at, NULL) == 0 &&
 	    st_view_row(&at, &c->to, &row) == 0) {
 		obj_row_fini(&row);

@@ -28,6 +28,7 @@ static void
 update_look(
     struct update *u, const struct st_entry *self, struct update_object *o)
 {
+	struct obj_path above;
 	struct st_place at;
 
 	memset(o, 0, sizeof *o);
@@ -36,7 +37,9 @@ update_look(
 	if (st_view_locate(u->view, u->session, &o->path, &at, NULL) != 0)
 		o->lost = true;
 	else
-		o->exists = st_view_row(&at, &o->path, &o->row) == 0;
+		o->exists = !st_view_lost(
+				u->view, u->session, &o->path, &above) &&
+		    st_view_row(&at, &o->path, &o->row) == 0;
 }
 
 /* What runs for a row of the candidate; for the object itself '1'. */

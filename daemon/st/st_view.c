@@ -102,6 +102,23 @@ st_view_row(
 	return at->db != NULL ? obj_get(at->db, p, row, NULL) : -ERR_ABSENT;
 }
 
+bool
+st_view_lost(const struct st_view *v, const char *session,
+    const struct obj_path *p, struct obj_path *by)
+{
+	char text[OBJ_PATH];
+	struct st_object o;
+
+	for (*by = *p;
+	     st_path_parent(by, by) && by->obj->place == p->obj->place;) {
+		obj_path_text(by, text, sizeof text);
+		if (st_cand_object(v->cand, session, text, &o, NULL) == 0 &&
+		    (o.intent == ST_DELETE || o.intent == ST_REPLACE))
+			return true;
+	}
+	return false;
+}
+
 /* The domain as it runs. */
 static int
 st_view_running(const struct st_view *v, const struct obj_path *p,

@@ -123,6 +123,134 @@ a_layer_does_not_wait(void **state)
 	world_free(w);
 }
 
+static int
+del(struct world *w, const char *session, const char *path)
+{
+	return call(w, session, "delete", json_pack("{s:s}", "path", path));
+}
+
+/* A server of which one layer is the machine, another what it runs. */
+static void
+server(struct world *w)
+{
+	set(w, "s0", "server srv2", json_object());
+	set(w, "s0", "server srv2 role b2bua",
+	    json_pack("{s:i}", "instances", 2));
+	commit(w, "s0");
+}
+
+/* What a session has committed of one layer does not conflict with what it
+ * does to the object above it, begun before or after. */
+static void
+an_own_part_is_no_conflict(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	server(w);
+	set(w, "s1", "server srv2", json_pack("{s:s}", "description", "x"));
+	set(w, "s1", "server srv2 role b2bua",
+	    json_pack("{s:i}", "instances", 3));
+	assert_int_equal(layer(w, "s1", "commit", "structure"), 0);
+	set(w, "s1", "server srv2 role sg", json_pack("{s:i}", "instances", 1));
+	assert_int_equal(layer(w, "s1", "commit", "structure"), 0);
+	assert_int_equal(del(w, "s1", "server srv2"), 0);
+	commit(w, "s1");
+	call(w, "s1", "show configuration",
+	    json_pack("{s:s}", "path", "server srv2"));
+	assert_int_equal(json_array_size(rows(w)), 0);
+	world_free(w);
+}
+
+/* What others have committed meanwhile still does. */
+static void
+the_part_of_another_is_a_conflict(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	server(w);
+	set(w, "s1", "server srv2", json_pack("{s:s}", "description", "x"));
+	set(w, "s2", "server srv2 role b2bua",
+	    json_pack("{s:i}", "instances", 3));
+	commit(w, "s2");
+	set(w, "s1", "server srv2 role sg", json_pack("{s:i}", "instances", 1));
+	assert_int_equal(layer(w, "s1", "commit", "structure"), 0);
+	assert_int_equal(del(w, "s1", "server srv2"), 0);
+	assert_int_equal(call(w, "s1", "commit", json_object()), -ERR_CONFLICT);
+	assert_non_null(strstr(w->err.text, "server srv2: was changed"));
+	world_free(w);
+}
+
+/* The value that ran is no value of an object that is made anew with the one
+ * above it: what the candidate says of it is wanted, what it does not say is
+ * gone. */
+static void
+below_what_is_made_anew_all_is_new(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	server(w);
+	set(w, "s0", "server srv2 role sg", json_pack("{s:i}", "instances", 1));
+	commit(w, "s0");
+	assert_int_equal(del(w, "s1", "server srv2"), 0);
+	assert_int_equal(call(w, "s1", "annotate",
+			     json_pack("{s:s, s:s}", "path",
+				 "server srv2 role sg", "note", "lost")),
+	    -ERR_ABSENT);
+	set(w, "s1", "server srv2", json_object());
+	assert_int_equal(call(w, "s1", "annotate",
+			     json_pack("{s:s, s:s}", "path",
+				 "server srv2 role sg", "note", "lost")),
+	    -ERR_ABSENT);
+	set(w, "s1", "server srv2 role b2bua",
+	    json_pack("{s:i}", "instances", 2));
+	/* There is nothing that another would have had to settle. */
+	assert_int_equal(
+	    call(w, "s1", "update", json_pack("{s:s}", "keep", "theirs")), 0);
+	assert_int_equal(json_integer_value(json_object_get(
+			     json_array_get(rows(w), 0), "updated")),
+	    0);
+	/* Its layer cannot go first: it would be lost with the server. */
+	assert_int_equal(layer(w, "s1", "commit", "structure"), -ERR_REFUSED);
+	assert_non_null(strstr(w->err.text, "commit layer infrastructure"));
+	assert_int_equal(layer(w, "s1", "commit", "infrastructure"), 0);
+	assert_int_equal(layer(w, "s1", "commit", "structure"), 0);
+	assert_int_equal(compared(w, "s1", json_object()), 0);
+	call(w, "s1", "show configuration",
+	    json_pack("{s:s}", "path", "server srv2"));
+	assert_int_equal(json_array_size(rows(w)), 2);
+	assert_string_equal(
+	    cell(w, 1, "line"), "set server srv2 role b2bua instances 2");
+	world_free(w);
+}
+
+/* The same in one commit, and of what is deleted there. */
+static void
+what_is_made_anew_is_whole_in_one_commit(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	server(w);
+	assert_int_equal(del(w, "s1", "server srv2"), 0);
+	set(w, "s1", "server srv2 role b2bua",
+	    json_pack("{s:i}", "instances", 2));
+	/* below what is deleted nothing can be */
+	assert_int_equal(call(w, "s1", "commit", json_object()), -ERR_CHECK);
+	set(w, "s1", "server srv2", json_object());
+	set(w, "s1", "server srv2 role sg", json_pack("{s:i}", "instances", 1));
+	assert_int_equal(del(w, "s1", "server srv2 role sg"), 0);
+	commit(w, "s1");
+	call(w, "s1", "show configuration",
+	    json_pack("{s:s}", "path", "server srv2"));
+	assert_int_equal(json_array_size(rows(w)), 2);
+	assert_string_equal(
+	    cell(w, 1, "line"), "set server srv2 role b2bua instances 2");
+	world_free(w);
+}
+
 /* ---- one alone -------------------------------------------------------------
  */
 
@@ -305,6 +433,10 @@ main(void)
 	    cmocka_unit_test(an_empty_layer_is_nothing),
 	    cmocka_unit_test(a_layer_that_needs_another_is_refused),
 	    cmocka_unit_test(a_layer_does_not_wait),
+	    cmocka_unit_test(an_own_part_is_no_conflict),
+	    cmocka_unit_test(the_part_of_another_is_a_conflict),
+	    cmocka_unit_test(below_what_is_made_anew_all_is_new),
+	    cmocka_unit_test(what_is_made_anew_is_whole_in_one_commit),
 	    cmocka_unit_test(one_session_alone_commits),
 	    cmocka_unit_test(it_ends_with_its_session),
 	    cmocka_unit_test(what_has_changed_since_a_revision),
