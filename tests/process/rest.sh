@@ -230,8 +230,9 @@ talks() {
 		{"jsonrpc": "2.0", "id": 1, "method": "show version"}
 		!wait 1
 		{"jsonrpc": "2.0", "id": 2, "method": "set", "params": {"path": "domain demo.test", "values": {"description": "by socket"}}}
+		!wait 1
 		{"jsonrpc": "2.0", "id": 3, "method": "compare"}
-		!wait 2
+		!wait 1
 		nonsense
 		!wait 1
 	END
@@ -247,6 +248,7 @@ left() {
 }
 t "and both end with it" left
 told() {
+	: > "$dir/ws"
 	printf '%s\n' '{"jsonrpc": "2.0", "id": 1, "method": "show sessions"}' \
 	    '!wait 1' '!closed' | socket root &
 	local pid=$! session
@@ -260,6 +262,7 @@ told() {
 }
 t "it is told what a console is told, and can be closed" told
 revoked() {
+	: > "$dir/ws"
 	printf '%s\n' '{"jsonrpc": "2.0", "id": 1, "method": "show version"}' \
 	    '!wait 1' '!closed' | socket eye &
 	local pid=$!
@@ -271,6 +274,7 @@ revoked() {
 t "a token that is switched off ends its sockets" revoked
 # ends COMMANDS: a socket of token eye is there, and the commit ends it.
 ends() {
+	: > "$dir/ws"
 	printf '%s\n' '{"jsonrpc": "2.0", "id": 1, "method": "show version"}' \
 	    '!wait 1' '!closed' | socket eye &
 	local pid=$!
@@ -289,6 +293,7 @@ rotated() {
 }
 t "another secret ends those of the one before" rotated
 control_dies() {
+	: > "$dir/ws"
 	printf '%s\n' '{"jsonrpc": "2.0", "id": 1, "method": "show version"}' \
 	    '!wait 1' '!closed' | socket eye &
 	local pid=$! before
@@ -335,6 +340,7 @@ t "OpenAPI has every operation and object" openapi
 # ---- strangers ---------------------------------------------------------------------
 
 taken_away() {
+	: > "$dir/ws"
 	printf '%s\n' '{"jsonrpc": "2.0", "id": 1, "method": "show version"}' \
 	    '!wait 1' '!closed' | socket eye &
 	local pid=$!
