@@ -239,6 +239,14 @@ os.execv(sys.argv[1], sys.argv[1:])' "$bin/tandem" -H "127.0.0.1:$api" \
 }
 t "Ctrl-C ends a long operation in order" interrupted
 
+watches() {
+	remote anna --server "$pin" --json -c 'monitor servers for 1' \
+	    > "$dir/row" &&
+	    head -n 1 "$dir/row" | jq -e '.data[0].server == "srv1"' &&
+	    [ ! -s "$dir/words" ]
+}
+t "a list is watched from there too" watches
+
 # ---- who the server is ------------------------------------------------------------
 
 no_pin() {
