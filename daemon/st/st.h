@@ -150,14 +150,17 @@ struct st_draft {
 	int64_t minutes; /* and awaits confirmation so long; 0 = it does not */
 	bool fixed; /* who waits may do everything, whatever is configured */
 	char comment[256];
-	char failed[300]; /* why it was not committed at its time */
-	int64_t changes;  /* rows of it */
+	char failed[300];   /* why it was not committed at its time */
+	int64_t changes;    /* rows of it */
+	char txid[ST_TXID]; /* of the commit it waits for; "" = it does not */
 };
 
 /* -ERR_ABSENT without words: there is none. */
 int st_draft_get(sqlite3 *commit, const char *session, struct st_draft *);
 /* The one that the operator left last; else one that waits for its time. */
 int st_draft_newest(sqlite3 *commit, const char *operator, struct st_draft *);
+/* The one that waits for the commit of this name. */
+int st_draft_by_txid(sqlite3 *commit, const char *txid, struct st_draft *);
 /* The one whose time comes first. */
 int st_draft_due(sqlite3 *commit, struct st_draft *);
 typedef int st_draft_fn(void *arg, const struct st_draft *);
@@ -181,6 +184,14 @@ int st_draft_failed(sqlite3 *commit, const char *session, const char *words,
 
 /* ---- st_exclusive.c: one session alone may commit ------------------------ */
 
+struct st_exclusive {
+	char session[OP_SESSION];
+	char operator[64], source[64];
+	uint64_t since;
+};
+
+/* Whose it is; false: nobody's. */
+bool st_exclusive_get(sqlite3 *commit, struct st_exclusive *);
 /* The session is over, or wants it no more. */
 int st_exclusive_leave(sqlite3 *commit, const char *session, struct err *);
 
@@ -387,10 +398,13 @@ struct st_revision {
 	char comment[256];
 	int64_t changes;
 	bool applied;
+	enum obj_layer layer; /* of which alone it is */
 };
 
 #define ST_REVISIONS 500 /* kept */
 
+/* The layer of a word of obj_layer_words; any for NULL. */
+enum obj_layer st_layer(const char *word);
 int64_t st_revision_last(sqlite3 *commit); /* 0 = none yet */
 /* The decision: one row, and the change set beside it. */
 int st_revision_add(sqlite3 *commit, const struct st_revision *,

@@ -226,7 +226,10 @@ clock_commit(struct st *st, const struct st_draft *d)
 	str_copy(j->rev.operator, sizeof j->rev.operator, d->operator);
 	str_copy(j->rev.source, sizeof j->rev.source, d->source);
 	str_copy(j->rev.comment, sizeof j->rev.comment, d->comment);
-	rand_hex(j->rev.txid, 16);
+	if (d->txid[0] != '\0')
+		str_copy(j->rev.txid, sizeof j->rev.txid, d->txid);
+	else /* it began to wait in an older release */
+		rand_hex(j->rev.txid, 16);
 	j->minutes = d->minutes;
 	st_job_start(j);
 }

@@ -372,6 +372,7 @@ job_decide(struct st_job *j)
 	j->rev.rev = st_revision_last(stream_db(commit)) + 1;
 	j->rev.time = clock_real();
 	j->rev.changes = (int64_t)j->changes.n;
+	j->rev.layer = j->layer;
 	if (job_write_decision(j, commit, &e) != 0) {
 		job_finish(j, &e);
 		return;

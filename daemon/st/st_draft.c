@@ -15,7 +15,7 @@
 #define DRAFT_COLS                                                           \
 	"SELECT d.session, d.operator, d.source, d.started, d.ended, d.at, " \
 	"d.minutes, d.comment, d.failed, (SELECT count(*) FROM candidate c " \
-	"WHERE c.session = d.session), d.fixed FROM draft d "
+	"WHERE c.session = d.session), d.fixed, d.txid FROM draft d "
 
 static void
 draft_text(char *out, size_t size, sqlite3_stmt *s, int col)
@@ -40,6 +40,7 @@ draft_read(sqlite3_stmt *s, struct st_draft *d)
 	draft_text(d->failed, sizeof d->failed, s, 8);
 	d->changes = sqlite3_column_int64(s, 9);
 	d->fixed = sqlite3_column_int(s, 10) != 0;
+	draft_text(d->txid, sizeof d->txid, s, 11);
 }
 
 /* The first row of a query (finalized here); -ERR_ABSENT. */
@@ -73,6 +74,15 @@ st_draft_newest(sqlite3 *commit, const char *operator, struct st_draft * d)
 		"WHERE operator = ?1 AND coalesce(ended, at) IS NOT NULL "
 		"ORDER BY at IS NOT NULL, ended DESC, started DESC LIMIT 1",
 		"s", operator),
+	    d);
+}
+
+int
+st_draft_by_txid(sqlite3 *commit, const char *txid, struct st_draft *d)
+{
+	return draft_first(
+	    st_sql(commit, NULL,
+		DRAFT_COLS "WHERE d.txid = ?1 AND d.at IS NOT NULL", "s", txid),
 	    d);
 }
 
@@ -203,7 +213,7 @@ st_draft_take(struct st_cand *c, const char *from, const struct op_who *who,
 		r = st_sql_run(db, e,
 		    "UPDATE draft SET session = ?2, operator = ?3, source = ?4,"
 		    " ended = NULL, at = NULL, minutes = NULL, comment = NULL,"
-		    " failed = NULL WHERE session = ?1",
+		    " failed = NULL, txid = NULL WHERE session = ?1",
 		    "ssss", from, who->session, who->name, who->from);
 	return r;
 }
@@ -224,11 +234,11 @@ st_draft_schedule(struct st_cand *c, struct st_draft *d, struct err *e)
 	if (r == 0)
 		r = st_sql_run(db, e,
 		    "UPDATE draft SET session = ?2, at = ?3, minutes = ?4, "
-		    "comment = ?5, fixed = ?6, ended = NULL, failed = NULL "
-		    "WHERE session = ?1",
-		    "ssiisi", d->session, name, (int64_t)d->at, d->minutes,
+		    "comment = ?5, fixed = ?6, txid = ?7, ended = NULL, "
+		    "failed = NULL WHERE session = ?1",
+		    "ssiisis", d->session, name, (int64_t)d->at, d->minutes,
 		    d->comment[0] != '\0' ? d->comment : NULL,
-		    (int64_t)d->fixed);
+		    (int64_t)d->fixed, d->txid);
 	str_copy(d->session, sizeof d->session, name);
 	return r;
 }
@@ -238,7 +248,7 @@ st_draft_failed(sqlite3 *commit, const char *session, const char *words,
     uint64_t now, struct err *e)
 {
 	return st_sql_run(commit, e,
-	    "UPDATE draft SET at = NULL, ended = ?2, failed = ?3 "
+	    "UPDATE draft SET at = NULL, txid = NULL, ended = ?2, failed = ?3 "
 	    "WHERE session = ?1",
 	    "sis", session, (int64_t)now, words);
 }

@@ -10,16 +10,10 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/str.h"
 
-struct exclusive {
-	char session[OP_SESSION];
-	char operator[64], source[64];
-	uint64_t since;
-};
-
 /* ---- the row ------------------------------------------------------------- */
 
-static bool
-exclusive_get(sqlite3 *commit, struct exclusive *x)
+bool
+st_exclusive_get(sqlite3 *commit, struct st_exclusive *x)
 {
 	sqlite3_stmt *s = st_sql(commit, NULL,
 	    "SELECT session, operator, source, since FROM exclusive", "");
@@ -63,7 +57,7 @@ st_exclusive_leave(sqlite3 *commit, const char *session, struct err *e)
  * has ordered? */
 static bool
 exclusive_is_own(
-    const struct exclusive *x, const char *session, const struct op_who *who)
+    const struct st_exclusive *x, const char *session, const struct op_who *who)
 {
 	return strcmp(x->session, session) == 0 ||
 	    (str_prefix(session, ST_DRAFT_AT) &&
@@ -74,7 +68,7 @@ exclusive_is_own(
  * where. */
 static int
 exclusive_told(
-    const struct exclusive *x, const struct op_who *who, struct err *e)
+    const struct st_exclusive *x, const struct op_who *who, struct err *e)
 {
 	char since[CLOCK_TEXT], from[160] = "";
 
@@ -91,9 +85,9 @@ int
 st_exclusive_check(
     struct st *st, const char *session, const struct op_who *who, struct err *e)
 {
-	struct exclusive x;
+	struct st_exclusive x;
 
-	if (!exclusive_get(stream_db(st_op_commit_stream(st)), &x) ||
+	if (!st_exclusive_get(stream_db(st_op_commit_stream(st)), &x) ||
 	    exclusive_is_own(&x, session, who) ||
 	    st_session_is_orphan(st, x.session))
 		return 0;
@@ -135,14 +129,14 @@ private_work(void *arg, const struct err *why)
 	struct op_call *call = arg;
 	struct st *st = st_of(call);
 	struct stream *commit;
-	struct exclusive x;
+	struct st_exclusive x;
 	struct err e;
 
 	if (st_op_refuse(st, call, why))
 		return;
 	call->rev = st->rev;
 	commit = st_op_commit_stream(st);
-	if (!exclusive_get(stream_db(commit), &x) ||
+	if (!st_exclusive_get(stream_db(commit), &x) ||
 	    strcmp(x.session, call->who.session) != 0)
 		op_failf(call, ERR_ABSENT,
 		    "this session does not hold the configuration");
@@ -173,8 +167,8 @@ const struct op st_op_exclusive = {
 	"candidate is left. It ends with configure private, or with this "
 	"session, also one whose connection was lost: a command of its own in "
 	"a script does nothing. request session close takes it from "
-	"somebody; show candidates tells who has it. What awaits confirmation "
-	"is undone at its time all the same.",
+	"somebody; show candidates marks its row. What awaits confirmation is "
+	"undone at its time all the same.",
     .example = "configure exclusive\nconfigure private",
     .run = exclusive_run,
 };

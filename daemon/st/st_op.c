@@ -63,14 +63,7 @@ st_op_candidate_empty(struct st *st, const struct op_call *call, struct err *e)
 enum obj_layer
 st_op_layer(const struct op_call *call)
 {
-	const char *word = op_arg(call, "layer");
-	int i;
-
-	for (i = OBJ_LAYERS - 1; i > 0; i--) {
-		if (str_equal(word, obj_layer_words[i]))
-			break;
-	}
-	return (enum obj_layer)i;
+	return st_layer(op_arg(call, "layer"));
 }
 
 /* The first line of many, and how much there is. */

@@ -45,18 +45,29 @@ candidate_is_seen(const struct op_call *call, const struct st_draft *d)
 	    strcmp(call->who.name, d->operator) == 0;
 }
 
+/* A list of them, and the session that alone may commit. */
+struct candidates {
+	struct op_call *call;
+	struct st_exclusive alone; /* session "" = there is none */
+};
+
 static int
 candidate_row(void *arg, const struct st_draft *d)
 {
-	struct op_call *call = arg;
+	struct candidates *c = arg;
+	struct op_call *call = c->call;
+	bool alone = strcmp(c->alone.session, d->session) == 0;
 
 	if (!candidate_is_seen(call, d))
 		return 0;
+	if (alone)
+		c->alone.session[0] = '\0'; /* it has its row */
 	op_row(call);
 	op_put(call, "session", d->session);
 	op_put(call, "operator", d->operator);
 	op_put(call, "from", d->source);
 	op_put(call, "state", candidate_words[candidate_state(st_of(call), d)]);
+	op_put_bool(call, "exclusive", alone);
 	op_put_int(call, "lines", d->changes);
 	op_put_time(call, "since", d->started);
 	if (d->at != 0 || d->left != 0)
@@ -68,23 +79,43 @@ candidate_row(void *arg, const struct st_draft *d)
 	return 0;
 }
 
+/* Who alone may commit need not have edited anything, and a script's candidate
+ * is not listed. */
+static void
+candidate_row_alone(struct candidates *c)
+{
+	struct st_draft d = {.started = c->alone.since};
+
+	str_copy(d.session, sizeof d.session, c->alone.session);
+	str_copy(d.operator, sizeof d.operator, c->alone.operator);
+	str_copy(d.source, sizeof d.source, c->alone.source);
+	if (d.session[0] != '\0')
+		candidate_row(c, &d);
+}
+
 static void
 candidates_work(void *arg, const struct err *why)
 {
 	struct op_call *call = arg;
 	struct st *st = st_of(call);
+	struct candidates c = {.call = call};
 	struct err e;
 
 	if (st_op_refuse(st, call, why))
 		return;
 	call->rev = st->rev;
+	if (st_exclusive_get(stream_db(st_op_commit_stream(st)), &c.alone) &&
+	    st_session_is_orphan(st, c.alone.session))
+		c.alone.session[0] = '\0';
 	if (st_exclusive_check(st, call->who.session, &call->who, &e) != 0)
 		op_warn(call, "%s", e.text);
-	if (st_draft_each(stream_db(st_op_commit_stream(st)), candidate_row,
-		call, &e) != 0)
+	if (st_draft_each(stream_db(st_op_commit_stream(st)), candidate_row, &c,
+		&e) != 0) {
 		op_finish(call, &e);
-	else
-		st_answer_on_ack(st, st_op_commit_stream(st), call);
+		return;
+	}
+	candidate_row_alone(&c);
+	st_answer_on_ack(st, st_op_commit_stream(st), call);
 }
 
 static void
@@ -278,6 +309,9 @@ static const struct op_field candidates_cols[] = {
 	.type = &op_type_choice,
 	.choices = candidate_words,
 	.brief = "in a session, left, or waits for its time"},
+    {.name = "exclusive",
+	.type = &op_type_bool,
+	.brief = "its session alone may commit: configure exclusive"},
     {.name = "lines", .type = &op_type_int, .brief = "objects and fields"},
     {.name = "since", .type = &op_type_time, .brief = "its first edit"},
     {.name = "time",
@@ -305,7 +339,8 @@ const struct op st_op_candidates = {
     .about = "The candidates of people at a prompt, that of this session too. "
 	     "One is kept when its connection ends, whatever ended it; a "
 	     "script's is not. One that waits is committed at its time by "
-	     "itself.",
+	     "itself. A session that alone may commit is listed even "
+	     "without changes.",
     .example = "show candidates",
     .cols = candidates_cols,
     .run = candidates_run,

@@ -103,6 +103,41 @@ commit_fail(struct st_job *j, struct op_call *call, const struct err *e)
 	op_finish(call, e);
 }
 
+/* Of another layer there may be something. */
+static void
+commit_warn_nothing(struct st_job *j, struct op_call *call)
+{
+	const struct st *st = j->st;
+	struct pool *pool = pool_new();
+	bool seen[OBJ_LAYERS] = {false};
+	struct buf others = BUF_INIT;
+	struct st_entry *list;
+	struct obj_path p;
+	size_t n, i;
+	int k;
+
+	if (st_cand_list(st->view.cand, j->session, pool, &list, &n, NULL) != 0)
+		n = 0;
+	for (i = 0; i < n; i++) {
+		if (obj_path_parse(st->cfg.objs, list[i].path, &p, NULL) == 0)
+			seen[p.obj->layer] = true;
+	}
+	for (k = 1; k < OBJ_LAYERS; k++) {
+		if (seen[k])
+			buf_fmt(&others, "%s%s", others.len > 0 ? ", " : "",
+			    obj_layer_words[k]);
+	}
+	if (others.len > 0 && !others.failed)
+		op_warn(call,
+		    "nothing to commit of layer %s; the candidate has changes "
+		    "of: %s",
+		    obj_layer_words[j->layer], others.data);
+	else
+		op_warn(call, "nothing to commit");
+	buf_fini(&others);
+	pool_free(&pool);
+}
+
 /* The end of one that failed, or had nothing to do; false: it goes on. */
 static bool
 commit_ends(struct st_job *j, struct op_call *call, const struct err *e)
@@ -111,7 +146,7 @@ commit_ends(struct st_job *j, struct op_call *call, const struct err *e)
 	if (e != NULL) {
 		commit_fail(j, call, e);
 	} else if (j->changes.n == 0) {
-		op_warn(call, "nothing to commit");
+		commit_warn_nothing(j, call);
 		op_finish(call, NULL);
 	} else {
 		commit_warn(j, call);
@@ -138,22 +173,29 @@ commit_on_done(void *arg, struct st_job *j, const struct err *e)
 
 /* A commit without a name gets one, for its row. */
 static void
+commit_name(const struct op_call *call, char txid[ST_TXID])
+{
+	const char *given = op_arg(call, "txid");
+
+	if (given != NULL)
+		str_copy(txid, ST_TXID, given);
+	else
+		rand_hex(txid, 16);
+}
+
+static void
 commit_start(struct st *st, struct op_call *call)
 {
 	struct st_job *j = st_job_new(
 	    st, call->who.session, commit_on_done, call);
-	const char *txid = op_arg(call, "txid"), *comment;
+	const char *comment = op_arg(call, "comment");
 
 	j->who = call->who;
-	comment = op_arg(call, "comment");
 	str_copy(j->rev.operator, sizeof j->rev.operator, call->who.name);
 	str_copy(j->rev.source, sizeof j->rev.source, call->who.from);
 	str_copy(j->rev.comment, sizeof j->rev.comment,
 	    comment != NULL ? comment : "");
-	if (txid != NULL)
-		str_copy(j->rev.txid, sizeof j->rev.txid, txid);
-	else
-		rand_hex(j->rev.txid, 16);
+	commit_name(call, j->rev.txid);
 	j->minutes = op_arg_int(call, "confirmed", 0);
 	j->layer = st_op_layer(call);
 	st_job_start(j);
@@ -161,6 +203,15 @@ commit_start(struct st *st, struct op_call *call)
 
 /* ---- at a time ------------------------------------------------------------
  */
+
+static void
+commit_row_later(struct op_call *call, const struct st_draft *d)
+{
+	op_row(call);
+	op_put_time(call, "time", d->at);
+	op_put(call, "session", d->session);
+	op_put(call, "txid", d->txid);
+}
 
 /* It would stand now, so it may wait. */
 static int
@@ -175,15 +226,14 @@ commit_schedule(struct st *st, struct op_call *call, uint64_t at, struct err *e)
 
 	str_copy(d.session, sizeof d.session, call->who.session);
 	str_copy(d.comment, sizeof d.comment, comment != NULL ? comment : "");
+	commit_name(call, d.txid);
 	if (r == 0)
 		r = st_cand_keep(st->view.cand, &call->who, clock_real(), e);
 	if (r == 0)
 		r = st_draft_schedule(st->view.cand, &d, e);
 	if (r != 0)
 		return r;
-	op_row(call);
-	op_put_time(call, "time", at);
-	op_put(call, "session", d.session);
+	commit_row_later(call, &d);
 	return 0;
 }
 
@@ -235,6 +285,82 @@ commit_later(struct st *st, struct op_call *call)
 	st_job_start(j);
 }
 
+/* ---- asked again -----------------------------------------------------------
+ */
+
+/* Words of what a commit is of. */
+static const char *
+commit_part(enum obj_layer layer, char out[40])
+{
+	if (layer == OBJ_ANY_LAYER)
+		return "the whole candidate";
+	snprintf(out, 40, "layer %s", obj_layer_words[layer]);
+	return out;
+}
+
+/* The same commit once more is answered; another one under its name would be
+ * taken for done. */
+static int
+commit_is_same(
+    const struct op_call *call, const struct st_revision *r, struct err *e)
+{
+	enum obj_layer layer = st_op_layer(call);
+	char was[40], is[40];
+
+	if (layer == r->layer)
+		return 0;
+	return err_set(e, ERR_CONFLICT,
+	    "txid %s names revision %lld, a commit of %s, and not this one of "
+	    "%s: use another",
+	    r->txid, (long long)r->rev, commit_part(r->layer, was),
+	    commit_part(layer, is));
+}
+
+/* The same for one that waits for its time. */
+static int
+commit_is_waiting(
+    const struct op_call *call, const struct st_draft *d, struct err *e)
+{
+	char at[CLOCK_TEXT];
+
+	if (op_arg(call, "at") != NULL)
+		return 0;
+	clock_text(at, d->at);
+	return err_set(e, ERR_CONFLICT,
+	    "txid %s names the commit of candidate %s, which waits until %s: "
+	    "use another",
+	    d->txid, d->session, at);
+}
+
+/* A name that is known is answered, or refused; false: it is not known. */
+static bool
+commit_again(struct st *st, struct op_call *call)
+{
+	sqlite3 *commit = stream_db(st_op_commit_stream(st));
+	const char *txid = op_arg(call, "txid");
+	struct st_revision r;
+	struct st_draft d;
+	struct err e;
+	int got;
+
+	if (txid == NULL)
+		return false;
+	if (st_revision_by_txid(commit, txid, &r) == 0) {
+		if ((got = commit_is_same(call, &r, &e)) == 0)
+			commit_row_again(st, call, &r);
+	} else if (st_draft_by_txid(commit, txid, &d) == 0) {
+		if ((got = commit_is_waiting(call, &d, &e)) == 0)
+			commit_row_later(call, &d);
+	} else {
+		return false;
+	}
+	if (got == 0)
+		st_answer_on_ack(st, st_op_commit_stream(st), call);
+	else
+		op_finish(call, &e);
+	return true;
+}
+
 /* ---- now ------------------------------------------------------------------
  */
 
@@ -253,18 +379,11 @@ commit_on_forward(void *arg, struct st_job *j, const struct err *e)
 {
 	struct op_call *call = arg;
 	struct st *st = j->st;
-	const char *txid = op_arg(call, "txid");
-	bool same = str_equal(txid, j->rev.txid);
-	struct st_revision r = j->rev;
 
+	st_job_free(&j);
 	if (e != NULL)
 		op_finish(call, e);
-	else if (same)
-		commit_row_again(st, call, &r);
-	st_job_free(&j);
-	if (e == NULL && same)
-		op_finish(call, NULL);
-	else if (e == NULL)
+	else if (!commit_again(st, call))
 		commit_begin(st, call);
 }
 
@@ -296,19 +415,10 @@ commit_work(void *arg, const struct err *why)
 {
 	struct op_call *call = arg;
 	struct st *st = st_of(call);
-	const char *txid = op_arg(call, "txid");
-	struct st_revision r;
 
-	if (st_op_refuse(st, call, why) || commit_forward(st, call))
-		return;
-	if (txid != NULL &&
-	    st_revision_by_txid(stream_db(st_op_commit_stream(st)), txid, &r) ==
-		0) {
-		commit_row_again(st, call, &r);
-		st_answer_on_ack(st, st_op_commit_stream(st), call);
-		return;
-	}
-	commit_begin(st, call);
+	if (!st_op_refuse(st, call, why) && !commit_forward(st, call) &&
+	    !commit_again(st, call))
+		commit_begin(st, call);
 }
 
 static void
@@ -430,7 +540,8 @@ const struct op st_op_commit = {
 	"meanwhile, configure resume takes it back. With layer only what the "
 	"candidate has of that layer is committed, the rest stays in it; with "
 	"an object that is deleted goes all below it, of any layer. A txid "
-	"names one commit: use another for the next layer.",
+	"names one commit, at its time too: asked again it is answered and not "
+	"done again, and refused when the layer is another.",
     .example = "set domain demo.test user 104 name Dora\n"
 	       "commit comment \"new colleague\"",
     .args = commit_args,

@@ -7,9 +7,21 @@
 #include "st.h"
 #include "daemon/base/str.h"
 
-#define REVISION_COLS                                                          \
-	"SELECT rev, txid, time, operator, source, comment, changes, applied " \
-	"FROM revision "
+#define REVISION_COLS                                                           \
+	"SELECT rev, txid, time, operator, source, comment, changes, applied, " \
+	"layer FROM revision "
+
+enum obj_layer
+st_layer(const char *word)
+{
+	int i;
+
+	for (i = OBJ_LAYERS - 1; i > 0; i--) {
+		if (str_equal(word, obj_layer_words[i]))
+			break;
+	}
+	return (enum obj_layer)i;
+}
 
 static void
 revision_read(sqlite3_stmt *s, struct st_revision *r)
@@ -25,6 +37,7 @@ revision_read(sqlite3_stmt *s, struct st_revision *r)
 	str_copy(r->comment, sizeof r->comment, comment != NULL ? comment : "");
 	r->changes = sqlite3_column_int64(s, 6);
 	r->applied = sqlite3_column_int(s, 7) != 0;
+	r->layer = st_layer(st_text(s, 8));
 }
 
 /* The first row of a query (finalized here). */
@@ -90,10 +103,11 @@ st_revision_add(sqlite3 *db, const struct st_revision *v,
 
 	r = st_sql_run(db, e,
 	    "INSERT INTO revision(rev, txid, time, operator, source, comment, "
-	    "changes, applied) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
-	    "isisssi", v->rev, v->txid, (int64_t)v->time, v->operator,
-	    v->source, v->comment[0] != '\0' ? v->comment : NULL,
-	    (int64_t)c->n);
+	    "changes, applied, layer) "
+	    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8)",
+	    "isisssis", v->rev, v->txid, (int64_t)v->time, v->operator,
+	    v->source, v->comment[0] != '\0' ? v->comment : NULL, (int64_t)c->n,
+	    v->layer != OBJ_ANY_LAYER ? obj_layer_words[v->layer] : NULL);
 	if (r == 0)
 		r = revision_add_changes(db, v->rev, c, e);
 	if (r == 0)

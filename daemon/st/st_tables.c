@@ -37,13 +37,14 @@ static const char tables_commit[] =
     "rev INTEGER NOT NULL, PRIMARY KEY(session, path, field));\n"
     "CREATE TABLE IF NOT EXISTS draft(session TEXT PRIMARY KEY, "
     "operator TEXT NOT NULL, source TEXT NOT NULL, started INTEGER NOT NULL, "
-    "ended INTEGER, at INTEGER, minutes INTEGER, fixed INTEGER, comment TEXT, failed TEXT);\n"
+    "ended INTEGER, at INTEGER, minutes INTEGER, fixed INTEGER, "
+    "comment TEXT, failed TEXT, txid TEXT);\n"
     "CREATE TABLE IF NOT EXISTS unconfirmed(rev INTEGER PRIMARY KEY, "
     "until INTEGER NOT NULL, operator TEXT NOT NULL, failed TEXT);\n"
     "CREATE TABLE IF NOT EXISTS revision(rev INTEGER PRIMARY KEY, "
     "txid TEXT NOT NULL UNIQUE, time INTEGER NOT NULL, "
     "operator TEXT NOT NULL, source TEXT NOT NULL, comment TEXT, "
-    "changes INTEGER NOT NULL, applied INTEGER NOT NULL);\n"
+    "changes INTEGER NOT NULL, applied INTEGER NOT NULL, layer TEXT);\n"
     "CREATE INDEX IF NOT EXISTS revision_pending ON revision(rev) "
     "WHERE applied = 0;\n"
     "CREATE TABLE IF NOT EXISTS change(rev INTEGER NOT NULL, "
@@ -133,6 +134,39 @@ st_schema(const struct obj *const *objs, enum st_kind kind, struct buf *b)
 	return r != 0 ? r : b->failed ? -ERR_NOMEM : 0;
 }
 
+/* Columns that tables of our own had not from the first release on. */
+static const struct {
+	enum st_kind kind;
+	const char *table, *column, *sql;
+} tables_later[] = {
+    {ST_COMMIT, "revision", "layer",
+	"ALTER TABLE revision ADD COLUMN layer TEXT"},
+    {ST_COMMIT, "draft", "txid", "ALTER TABLE draft ADD COLUMN txid TEXT"},
+};
+
+static int
+st_tables_grow(sqlite3 *db, enum st_kind kind, struct err *e)
+{
+	sqlite3_stmt *s;
+	bool there;
+	size_t i;
+
+	for (i = 0; i < sizeof tables_later / sizeof tables_later[0]; i++) {
+		if (tables_later[i].kind != kind)
+			continue;
+		s = st_sql(db, e,
+		    "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2", "ss",
+		    tables_later[i].table, tables_later[i].column);
+		if (s == NULL)
+			return -ERR_IO;
+		there = sqlite3_step(s) == SQLITE_ROW;
+		sqlite3_finalize(s);
+		if (!there && st_sql_run(db, e, tables_later[i].sql, "") != 0)
+			return -ERR_IO;
+	}
+	return 0;
+}
+
 int
 st_upgrade(const struct obj *const *objs, enum st_kind kind, sqlite3 *db,
     struct err *e)
@@ -149,5 +183,5 @@ st_upgrade(const struct obj *const *objs, enum st_kind kind, sqlite3 *db,
 	if (r == 0 && sqlite3_exec(db, b.data, NULL, NULL, NULL) != SQLITE_OK)
 		r = st_sql_fail(db, e, "tables");
 	buf_fini(&b);
-	return r;
+	return r != 0 ? r : st_tables_grow(db, kind, e);
 }

@@ -583,6 +583,61 @@ many_changes_await(void **state)
 	world_free(w);
 }
 
+static int
+commit_named(
+    struct world *w, const char *session, const char *at, const char *txid)
+{
+	return call(w, session, "commit",
+	    json_pack("{s:s*, s:s}", "at", at, "txid", txid));
+}
+
+/* A commit that waits has the name that it was given: asked again it is
+ * answered, and its revision is called so. */
+static void
+what_waits_keeps_its_name(void **state)
+{
+	struct world *w = world_new();
+	json_t *first;
+
+	(void)state;
+	w->keep = true;
+	set_ban(w, "s1", 5);
+	assert_int_equal(commit_named(w, "s1", "+1h", "night"), 0);
+	assert_string_equal(text(row(w, 0), "txid"), "night");
+	first = json_deep_copy(rows(w));
+	assert_int_equal(commit_named(w, "s1", "+1h", "night"), 0);
+	assert_true(json_equal(first, rows(w)));
+	json_decref(first);
+	/* It is not free for another one meanwhile. */
+	set_ban(w, "s2", 6);
+	assert_int_equal(commit_named(w, "s2", NULL, "night"), -ERR_CONFLICT);
+	assert_non_null(strstr(w->err.text, "which waits until"));
+	assert_int_equal(call(w, "s2", "discard", json_object()), 0);
+	time_passes(w);
+	assert_true(ban_is(w, 5));
+	assert_int_equal(commit_named(w, "s1", "+1h", "night"), 0);
+	assert_string_equal(text(row(w, 0), "txid"), "night");
+	assert_int_equal(number(row(w, 0), "rev"), w->st->rev);
+	world_free(w);
+}
+
+/* One that waits no more has no name: it can be used. */
+static void
+what_waits_no_more_has_no_name(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	w->keep = true;
+	set_ban(w, "s1", 5);
+	assert_int_equal(commit_named(w, "s1", "+1h", "night"), 0);
+	assert_int_equal(call(w, "s1", "configure resume", json_object()), 0);
+	assert_int_equal(commit_named(w, "s1", NULL, "night"), 0);
+	assert_int_equal(number(row(w, 0), "rev"), w->st->rev);
+	assert_true(ban_is(w, 5));
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -603,6 +658,8 @@ main(void)
 	    cmocka_unit_test(many_changes_await),
 	    cmocka_unit_test(a_copy_has_all_but_secrets),
 	    cmocka_unit_test(a_rename_takes_references_along),
+	    cmocka_unit_test(what_waits_keeps_its_name),
+	    cmocka_unit_test(what_waits_no_more_has_no_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

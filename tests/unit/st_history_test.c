@@ -297,6 +297,41 @@ export_is_taken_back(void **state)
 	fix_free(f);
 }
 
+/* A database of an older release gets the columns that it lacks, and keeps what
+ * it has. */
+static void
+older_tables_get_their_columns(void **state)
+{
+	static const char older[] =
+	    "ALTER TABLE revision DROP COLUMN layer;"
+	    "ALTER TABLE draft DROP COLUMN txid;"
+	    "INSERT INTO revision VALUES(1, 'a', 7, 'petrov', 'local', NULL, "
+	    "0, 1);";
+	struct fix *f = fix_new();
+	struct st_revision v = {.rev = 2, .txid = "b", .layer = OBJ_DATA}, r;
+	struct st_changes none;
+	struct st_draft d;
+
+	(void)state;
+	assert_int_equal(
+	    sqlite3_exec(f->commit, older, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_not_equal(st_revision_get(f->commit, 1, &r, &f->err), 0);
+	assert_int_equal(
+	    st_upgrade(obj_table, ST_COMMIT, f->commit, &f->err), 0);
+	assert_int_equal(
+	    st_upgrade(obj_table, ST_COMMIT, f->commit, &f->err), 0);
+	assert_int_equal(st_revision_get(f->commit, 1, &r, &f->err), 0);
+	assert_string_equal(r.operator, "petrov");
+	assert_int_equal(r.layer, OBJ_ANY_LAYER);
+	st_changes_init(&none);
+	assert_int_equal(st_revision_add(f->commit, &v, &none, &f->err), 0);
+	st_changes_fini(&none);
+	assert_int_equal(st_revision_by_txid(f->commit, "b", &r), 0);
+	assert_int_equal(r.layer, OBJ_DATA);
+	assert_int_equal(st_draft_by_txid(f->commit, "b", &d), -ERR_ABSENT);
+	fix_free(f);
+}
+
 int
 main(void)
 {
@@ -309,6 +344,7 @@ main(void)
 	    cmocka_unit_test(export_is_canonical),
 	    cmocka_unit_test(export_is_limited_by_a_path),
 	    cmocka_unit_test(export_is_taken_back),
+	    cmocka_unit_test(older_tables_get_their_columns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

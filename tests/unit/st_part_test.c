@@ -107,6 +107,72 @@ a_layer_that_needs_another_is_refused(void **state)
 	world_free(w);
 }
 
+/* The first warning of the last answer. */
+static const char *
+warned(struct world *w)
+{
+	const char *t = json_string_value(
+	    json_array_get(json_object_get(w->result, "warn"), 0));
+
+	return t != NULL ? t : "";
+}
+
+/* Where the layer has nothing, it is said where there is something. */
+static void
+an_empty_layer_names_the_others(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	edit_all(w, "s1");
+	assert_int_equal(layer(w, "s1", "commit", "structure"), 0);
+	assert_int_equal(layer(w, "s1", "commit", "structure"), 0);
+	assert_string_equal(warned(w),
+	    "nothing to commit of layer structure; the candidate has changes "
+	    "of: infrastructure, data");
+	assert_int_equal(layer(w, "s1", "commit", "data"), 0);
+	assert_int_equal(layer(w, "s1", "commit", "infrastructure"), 0);
+	assert_int_equal(layer(w, "s1", "commit", "structure"), 0);
+	assert_string_equal(warned(w), "nothing to commit");
+	world_free(w);
+}
+
+static int
+named(struct world *w, const char *txid, const char *word)
+{
+	return call(w, "s1", "commit",
+	    json_pack("{s:s, s:s*}", "txid", txid, "layer", word));
+}
+
+/* The name of a commit of one layer does not stand for one of another. */
+static void
+a_txid_names_a_commit_of_one_layer(void **state)
+{
+	struct world *w = world_new();
+	int64_t rev = w->st->rev;
+	json_t *first;
+
+	(void)state;
+	edit_all(w, "s1");
+	assert_int_equal(named(w, "t-1", "structure"), 0);
+	first = json_deep_copy(rows(w));
+	assert_int_equal(named(w, "t-1", "structure"), 0);
+	assert_true(json_equal(first, rows(w)));
+	json_decref(first);
+	assert_int_equal(named(w, "t-1", "data"), -ERR_CONFLICT);
+	assert_non_null(strstr(w->err.text,
+	    "a commit of layer structure, "
+	    "and not this one of layer data"));
+	assert_int_equal(named(w, "t-1", NULL), -ERR_CONFLICT);
+	assert_non_null(strstr(w->err.text, "one of the whole candidate"));
+	assert_int_equal(w->st->rev, rev + 1);
+	assert_int_equal(named(w, "t-2", NULL), 0);
+	assert_int_equal(named(w, "t-2", "data"), -ERR_CONFLICT);
+	assert_int_equal(w->st->rev, rev + 2);
+	assert_int_equal(compared(w, "s1", json_object()), 0);
+	world_free(w);
+}
+
 /* What waits for its time is a whole candidate. */
 static void
 a_layer_does_not_wait(void **state)
@@ -297,6 +363,45 @@ one_session_alone_commits(void **state)
 	world_free(w);
 }
 
+/* Who alone may commit is a row among the candidates, with changes or none. */
+static void
+the_list_tells_who_alone_commits(void **state)
+{
+	struct world *w = world_new();
+	json_t *all;
+
+	(void)state;
+	w->keep = true;
+	set(w, "s2", "gate default", json_pack("{s:i}", "ban-after", 6));
+	assert_int_equal(configure(w, "s1", "exclusive"), 0);
+	assert_int_equal(call(w, "s2", "show candidates", json_object()), 0);
+	all = rows(w);
+	assert_int_equal(json_array_size(all), 2);
+	assert_string_equal(cell(w, 0, "session"), "s2");
+	assert_true(json_is_false(
+	    json_object_get(json_array_get(all, 0), "exclusive")));
+	assert_string_equal(cell(w, 1, "session"), "s1");
+	assert_string_equal(cell(w, 1, "operator"), "ivanov");
+	assert_true(
+	    json_is_true(json_object_get(json_array_get(all, 1), "exclusive")));
+	assert_int_equal(json_integer_value(
+			     json_object_get(json_array_get(all, 1), "lines")),
+	    0);
+	/* One row a session. */
+	set(w, "s1", "gate default", json_pack("{s:i}", "ban-time", 60));
+	assert_int_equal(call(w, "s2", "show candidates", json_object()), 0);
+	assert_int_equal(json_array_size(rows(w)), 2);
+	assert_string_equal(cell(w, 1, "session"), "s1");
+	assert_true(json_is_true(
+	    json_object_get(json_array_get(rows(w), 1), "exclusive")));
+	assert_int_equal(configure(w, "s1", "private"), 0);
+	assert_int_equal(call(w, "s1", "show candidates", json_object()), 0);
+	assert_int_equal(json_array_size(rows(w)), 2);
+	assert_true(json_is_false(
+	    json_object_get(json_array_get(rows(w), 1), "exclusive")));
+	world_free(w);
+}
+
 /* It ends with its session, and goes on with the next owner. */
 static void
 it_ends_with_its_session(void **state)
@@ -433,11 +538,14 @@ main(void)
 	    cmocka_unit_test(an_empty_layer_is_nothing),
 	    cmocka_unit_test(a_layer_that_needs_another_is_refused),
 	    cmocka_unit_test(a_layer_does_not_wait),
+	    cmocka_unit_test(an_empty_layer_names_the_others),
+	    cmocka_unit_test(a_txid_names_a_commit_of_one_layer),
 	    cmocka_unit_test(an_own_part_is_no_conflict),
 	    cmocka_unit_test(the_part_of_another_is_a_conflict),
 	    cmocka_unit_test(below_what_is_made_anew_all_is_new),
 	    cmocka_unit_test(what_is_made_anew_is_whole_in_one_commit),
 	    cmocka_unit_test(one_session_alone_commits),
+	    cmocka_unit_test(the_list_tells_who_alone_commits),
 	    cmocka_unit_test(it_ends_with_its_session),
 	    cmocka_unit_test(what_has_changed_since_a_revision),
 	    cmocka_unit_test(since_then_a_domain_ended),
