@@ -192,6 +192,7 @@ struct session {
 	bool interactive;
 	bool dirty;	/* the candidate may have changes */
 	bool resumed;	/* it was taken up: it is not ours alone to forget */
+	bool exclusive; /* this session alone may commit */
 	char left[64];	/* session whose candidate is to be taken up again */
 	uint64_t until; /* a commit of ours is undone then, unless it is
 			 * confirmed; real clock, 0 = none */
@@ -202,7 +203,7 @@ struct session {
 	bool want_screen;
 	/* operations that the console itself must run; NULL when absent */
 	const struct op *set_commit, *set_check, *set_compare, *set_discard,
-	    *set_resume, *set_confirm, *set_undo;
+	    *set_resume, *set_confirm, *set_undo, *set_exclusive, *set_private;
 };
 
 void session_init(struct session *, const struct options *);

@@ -34,7 +34,7 @@ session_forget(struct session *s)
 	s->table = (struct op_table){.ops = local_ops, .objs = none};
 	s->set_commit = s->set_check = s->set_compare = s->set_discard = NULL;
 	s->set_confirm = s->set_undo = NULL;
-	s->set_resume = NULL;
+	s->set_resume = s->set_exclusive = s->set_private = NULL;
 	s->dirty = false;
 }
 
@@ -82,6 +82,8 @@ session_connect(struct session *s, struct err *e)
 	s->set_compare = op_find(&s->table, "compare");
 	s->set_discard = op_find(&s->table, "discard");
 	s->set_resume = op_find(&s->table, "configure resume");
+	s->set_exclusive = op_find(&s->table, "configure exclusive");
+	s->set_private = op_find(&s->table, "configure private");
 	if (s->interactive && s->conn.rpc != NULL)
 		rpc_notify(s->conn.rpc, "keep", NULL);
 	return 0;
@@ -107,6 +109,18 @@ session_resume(struct session *s, const char *left, struct err *e)
 	return r == 0;
 }
 
+/* What ended with the session before: others may commit again. */
+static void
+session_lost(struct session *s, char words[SESSION_WORDS])
+{
+	size_t n = strlen(words);
+
+	if (s->exclusive)
+		snprintf(words + n, SESSION_WORDS - n,
+		    "; configure exclusive ended with the connection");
+	s->exclusive = false;
+}
+
 int
 session_reopen(struct session *s, char words[SESSION_WORDS], struct err *e)
 {
@@ -127,6 +141,7 @@ session_reopen(struct session *s, char words[SESSION_WORDS], struct err *e)
 		    "connected again; your candidate was not found: %.250s",
 		    why.text);
 	s->left[0] = '\0';
+	session_lost(s, words);
 	return 0;
 }
 
@@ -200,6 +215,8 @@ session_ran(
 		s->until = session_until(result);
 	else if (op == s->set_confirm || op == s->set_undo)
 		s->until = 0;
+	if (op == s->set_exclusive || op == s->set_private)
+		s->exclusive = op == s->set_exclusive;
 	if (op == s->set_resume && s->conn.rpc != NULL) {
 		rpc_notify(s->conn.rpc, "keep", NULL);
 		s->resumed = true;

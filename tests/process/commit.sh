@@ -91,6 +91,22 @@ processes_die() {
 }
 t "it outlives control and the owner of the store" processes_die
 
+# Who alone may commit is told that it is over; others may again.
+lock_ends() {
+	prompt
+	say 'configure exclusive'
+	eventually candidates '[.data[] | .exclusive] == [true]' || return 1
+	kill -9 "$(pid_of control/1)"
+	eventually candidates '.data == []' || return 1
+	say 'show version'
+	eventually seen 'configure exclusive ended with the connection'
+	local status=$?
+	say quit
+	prompt_ends
+	return $status
+}
+t "a lock that ends with control is told at the prompt" lock_ends
+
 script_leaves_none() {
 	tandem -q -c 'set domain demo.test description "dropped"' 2> /dev/null
 	[ $? -eq 1 ] && candidates '.data == []'
