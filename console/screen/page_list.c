@@ -1,14 +1,20 @@
 /*
  * Lists: the rows of an operation that reads, asked again each second while
  * they are in view; rows that were an answer and stay; and the objects of a
- * kind as the candidate has them (list_objects.c makes their rows).
+ * kind as the candidate has them (list_objects.c makes their rows). The filter
+ * narrows the rows that are here; of a list that goes on the server filters
+ * too, so that what passes is found wherever it stands.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "list.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+
+#define LIST_MATCH "match" /* the argument by which a server filters */
+#define LIST_MATCH_MAX 100
 
 /* ---- rows --------------------------------------------------------------- */
 
@@ -25,6 +31,30 @@ list_use_op(struct list *l, const struct op *op)
 	grid_columns(&l->grid, cols, n);
 }
 
+static json_t *list_next(const struct list *);
+static void list_ask_part(struct list *, json_t *after);
+
+/* The server filters. */
+static bool
+list_is_matched(const struct list *l)
+{
+	return l->watch != NULL &&
+	    json_object_get(l->watch->params, LIST_MATCH) != NULL;
+}
+
+/* A part in which nothing was found says where to look on. */
+static bool
+list_looks_on(struct list *l)
+{
+	json_t *next = list_next(l);
+
+	if (next == NULL || l->watch->asked || !list_is_matched(l) ||
+	    json_array_size(watch_rows(l->watch)) != 0)
+		return false;
+	list_ask_part(l, json_incref(next));
+	return true;
+}
+
 /* The newest answer becomes the rows, unless they are frozen. */
 static void
 list_look(struct list *l)
@@ -37,6 +67,7 @@ list_look(struct list *l)
 		return;
 	l->seen = l->watch->seen;
 	l->changes = changes;
+	list_looks_on(l);
 	if (l->objects)
 		list_objects_take(l);
 	else
@@ -168,8 +199,11 @@ list_empty(const struct list *l, enum tone *tone)
 		return "the server has no such operation";
 	if (w != NULL && w->result == NULL)
 		return "asked, no answer yet";
-	return json_array_size(l->grid.rows) != 0 ? "no row passes the filter"
-						  : "(none)";
+	if (list_is_matched(l) && list_next(l) != NULL)
+		return "looking further";
+	return json_array_size(l->grid.rows) != 0 || list_is_matched(l)
+	    ? "no row passes the filter"
+	    : "(none)";
 }
 
 static void
@@ -207,6 +241,42 @@ list_draw(struct page *p, const struct area *a)
 
 /* ---- the filter --------------------------------------------------------- */
 
+/* May the operation leave rows out, and does its list go on? What shall not
+ * pass ("!") only we can leave out. */
+static bool
+list_wants_match(const struct list *l)
+{
+	const struct op *op = op_find(&l->page.s->session->table, l->op);
+	const char *filter = l->grid.filter;
+
+	return op != NULL && op_field_find(op->args, LIST_MATCH) != NULL &&
+	    filter[0] != '\0' && filter[0] != '!' &&
+	    strlen(filter) <= LIST_MATCH_MAX;
+}
+
+/* Ask for the rows that pass, from the first on; or for all again. */
+static void
+list_match(struct list *l)
+{
+	bool before = list_is_matched(l), now;
+
+	if (l->watch == NULL ||
+	    (!before && list_next(l) == NULL && json_array_size(l->parts) == 0))
+		return;
+	now = list_wants_match(l);
+	if (!before && !now)
+		return;
+	if (l->watch->params == NULL)
+		l->watch->params = json_object();
+	if (now)
+		json_object_set_new(
+		    l->watch->params, LIST_MATCH, json_string(l->grid.filter));
+	else
+		json_object_del(l->watch->params, LIST_MATCH);
+	json_array_clear(l->parts);
+	list_ask_part(l, json_null());
+}
+
 /* It narrows with each letter. */
 static void
 list_filter(struct list *l)
@@ -216,6 +286,7 @@ list_filter(struct list *l)
 	str_copy(l->grid.filter, sizeof l->grid.filter, text);
 	free(text);
 	grid_arrange(&l->grid);
+	list_match(l);
 }
 
 static bool

@@ -88,11 +88,8 @@ str_ports(const char *s, int64_t lo, int64_t *first, int64_t *last)
 	    str_int(s + n + 1, lo, 65535, last);
 }
 
-/*
- * Length of the UTF-8 character at s, 0 when it is none (RFC 3629: no
- * surrogates, no overlong form, nothing above U+10FFFF). Sets the scalar.
- */
-static size_t
+/* RFC 3629: no surrogates, no overlong form, nothing above U+10FFFF. */
+size_t
 str_utf8_one(const unsigned char *s, size_t n, uint32_t *scalar)
 {
 	static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};

@@ -25,6 +25,9 @@ bool str_ports(const char *, int64_t lo, int64_t *first, int64_t *last);
  */
 size_t str_escape(char *out, size_t size, const char *, size_t n);
 bool str_utf8(const char *, size_t n); /* valid UTF-8, RFC 3629 */
+/* Bytes of the character that n bytes (one at least) begin with, and its
+ * scalar; 0 = they are no UTF-8. */
+size_t str_utf8_one(const unsigned char *, size_t n, uint32_t *scalar);
 
 /* Lower-case hexadecimal; out holds 2n+1. str_unhex: bytes or -1. */
 void str_hex(char *out, const void *, size_t n);

@@ -299,6 +299,23 @@ bool streams_is_empty(const struct err *why);
  * -ERR_BUSY; what = "the directory". */
 int streams_unread(const struct streams *, const char *what, struct err *);
 
+/* ---- control_list.c: long lists, a slice at a time ------------------------
+ */
+
+/* Reads rows from list_after on; called again for each slice. */
+typedef void list_fn(struct op_call *);
+/* The call has arguments "limit", "after" and may have "match". */
+void list_start(struct op_call *, list_fn *read);
+/* Behind which row the slice begins; NULL = with the first. */
+const char *list_after(const struct op_call *);
+/* Before each row, with its place as `after` has it: false = the slice ends in
+ * front of it. */
+bool list_look(struct op_call *, const char *what, const char *key);
+/* When the slice was read: true = another follows, the call is not over. */
+bool list_goes_on(struct op_call *);
+void list_end(struct op_call *);
+void list_finish(struct op_call *, const struct err *); /* and op_finish */
+
 /* ---- control_feed.c: what border roles are told (pure) --------------------
  */
 

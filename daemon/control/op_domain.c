@@ -13,6 +13,11 @@
 
 #define LIST_DEFAULT "1000" /* rows of a list that may be long */
 #define LIST_MAX 100000
+/* Behind what match looks at. */
+#define LIST_MATCH                                                           \
+	"what is masked for who asks is not looked at. One answer looks "    \
+	"through 32768 rows at most: it may end early, even without a row, " \
+	"and still say with next and a warning that the list goes on."
 
 static const struct obj *
 domain_object(const struct op_call *call, const char *below)
@@ -34,23 +39,6 @@ domain_kind(const struct op_call *call, const char *below)
 	return p;
 }
 
-/* As many rows as are wanted are there: the list ends behind the last of them.
- * True when it does. column: of the key; what of it stands in front. */
-static bool
-domain_ends(struct op_call *call, const char *what, const char *column)
-{
-	size_t n = json_array_size(call->rows);
-	char after[OBJ_KEY + 16];
-
-	if ((int64_t)n < op_arg_int(call, "limit", 1))
-		return false;
-	snprintf(after, sizeof after, "%s%s", what,
-	    json_string_value(
-		json_object_get(json_array_get(call->rows, n - 1), column)));
-	op_next(call, after);
-	return true;
-}
-
 /* ---- show domains
  * -------------------------------------------------------------- */
 
@@ -58,12 +46,18 @@ static int
 domains_row(void *arg, struct obj_row *row, struct err *e)
 {
 	struct op_call *call = arg;
+	const struct op_text texts[] = {{"domain", row->path.key[0]},
+	    {"state", obj_value(row, "state")},
+	    {"alias", obj_value(row, "alias")},
+	    {"description", obj_value(row, "description")}};
 
 	(void)e;
 	if (!op_sees(&call->who, row->path.key[0]))
 		return 0; /* those that are not seen do not count */
-	if (domain_ends(call, "", "domain"))
+	if (!list_look(call, "", row->path.key[0]))
 		return 1;
+	if (!op_matches(call, texts, 4))
+		return 0;
 	op_row(call);
 	op_put(call, "domain", row->path.key[0]);
 	op_put(call, "state", obj_value(row, "state"));
@@ -75,32 +69,37 @@ domains_row(void *arg, struct obj_row *row, struct err *e)
 }
 
 static void
-domains_run(struct op_call *call)
+domains_read(struct op_call *call)
 {
 	sqlite3 *root = streams_db(control_of(call)->streams, "domain/root");
 	struct obj_path kind = {.obj = domain_object(call, NULL)};
 	struct err e;
+	int r;
 
 	if (root == NULL) {
 		streams_unread(control_of(call)->streams, "the directory", &e);
-		op_finish(call, &e);
+		list_finish(call, &e);
 		return;
 	}
-	if (obj_each(root, &kind, op_arg(call, "after"), 0, domains_row, call,
-		&e) < 0) {
-		op_finish(call, &e);
-		return;
-	}
-	op_finish(call, NULL);
+	r = obj_each(root, &kind, list_after(call), 0, domains_row, call, &e);
+	if (r < 0 || !list_goes_on(call))
+		list_finish(call, r < 0 ? &e : NULL);
+}
+
+static void
+domains_run(struct op_call *call)
+{
+	list_start(call, domains_read);
 }
 
 #define LIST_ARGS                                                             \
-	{.name = "limit",                                                     \
-	    .type = &op_type_int,                                             \
-	    .min = 1,                                                         \
-	    .max = LIST_MAX,                                                  \
-	    .def = LIST_DEFAULT,                                              \
-	    .brief = "rows at most"},                                         \
+	OP_MATCH,                                                             \
+	    {.name = "limit",                                                 \
+		.type = &op_type_int,                                         \
+		.min = 1,                                                     \
+		.max = LIST_MAX,                                              \
+		.def = LIST_DEFAULT,                                          \
+		.brief = "rows at most"},                                     \
 	{                                                                     \
 		.name = "after", .type = &op_type_text, .max = 255,           \
 		.brief = "only what comes behind it: next of the part before" \
@@ -137,7 +136,8 @@ const struct op control_op_domains = {
     .where = OP_CONTROL,
     .brief = "domains of the site",
     .about = "The directory, as it runs on this server. Who has a part of the "
-	     "tree of domains sees that part.",
+	     "tree of domains sees that part. match looks at domain, state, "
+	     "alias and description; " LIST_MATCH,
     .example = "show domains",
     .args = domains_args,
     .cols = domains_cols,
@@ -157,10 +157,16 @@ static int
 users_row(void *arg, struct obj_row *row, struct err *e)
 {
 	struct op_call *call = arg;
+	const struct op_text texts[] = {{"user", row->path.key[1]},
+	    {"name", obj_value(row, "name")},
+	    {"state", obj_value(row, "state")},
+	    {"description", obj_value(row, "description")}};
 
 	(void)e;
-	if (domain_ends(call, "", "user"))
+	if (!list_look(call, "", row->path.key[1]))
 		return 1;
+	if (!op_matches(call, texts, 4))
+		return 0;
 	op_row(call);
 	op_put(call, "user", row->path.key[1]);
 	op_put(call, "name", obj_value(row, "name"));
@@ -245,14 +251,16 @@ users_on_domain(void *arg, sqlite3 *db, const struct err *why)
 	struct err e;
 
 	if (why != NULL) {
-		op_finish(call, streams_is_empty(why) ? NULL : why);
+		list_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
-	if (obj_each(db, &kind, op_arg(call, "after"), 0, users_row, call, &e) <
-	    0) {
-		op_finish(call, &e);
+	if (obj_each(db, &kind, list_after(call), 0, users_row, call, &e) < 0) {
+		list_finish(call, &e);
 		return;
 	}
+	if (list_goes_on(call))
+		return;
+	list_end(call);
 	u = xcalloc(1, sizeof *u);
 	u->call = call;
 	domain_id(call, u->id, sizeof u->id);
@@ -261,10 +269,16 @@ users_on_domain(void *arg, sqlite3 *db, const struct err *why)
 }
 
 static void
-users_run(struct op_call *call)
+users_read(struct op_call *call)
 {
 	streams_read_domain(control_of(call)->streams, op_arg(call, "domain"),
 	    users_on_domain, call);
+}
+
+static void
+users_run(struct op_call *call)
+{
+	list_start(call, users_read);
 }
 
 static const struct op_field in_domain_args[] = {{.name = "domain",
@@ -309,9 +323,11 @@ const struct op control_op_users = {
     .access = OP_VIEWER,
     .where = OP_CONTROL,
     .brief = "users of a domain, and who is registered",
-    .about = "Configuration joined with the registrations that this server "
-	     "knows of now.",
-    .example = "show users domain demo.test",
+    .about =
+	"Configuration joined with the registrations that this server "
+	"knows of now. match looks at user, name, state and description; " LIST_MATCH,
+    .example = "show users domain demo.test\n"
+	       "show users domain demo.test match alice",
     .args = in_domain_args,
     .cols = users_cols,
     .run = users_run,
@@ -323,16 +339,22 @@ const struct op control_op_users = {
 #define NUMBERS_USER "user "
 #define NUMBERS_NUMBER "number "
 
-/* The next part begins in the same kind of rows as this one ends. */
-static bool
-numbers_end(struct op_call *call)
+/* A row that is wanted: kind, and where it leads. */
+static void
+numbers_put(struct op_call *call, const struct obj_row *row, const char *kind,
+    const char *to)
 {
-	size_t n = json_array_size(call->rows);
-	const char *kind = json_string_value(json_object_get(
-	    json_array_get(call->rows, n > 0 ? n - 1 : 0), "kind"));
+	const struct op_text texts[] = {{"number", row->path.key[1]},
+	    {"kind", kind}, {"to", to},
+	    {"description", obj_value(row, "description")}};
 
-	return domain_ends(call,
-	    str_equal(kind, "user") ? NUMBERS_USER : NUMBERS_NUMBER, "number");
+	if (!op_matches(call, texts, 4))
+		return;
+	op_row(call);
+	op_put(call, "number", row->path.key[1]);
+	op_put(call, "kind", kind);
+	op_put(call, "to", to);
+	op_put(call, "description", obj_value(row, "description"));
 }
 
 static int
@@ -340,19 +362,17 @@ numbers_row(void *arg, struct obj_row *row, struct err *e)
 {
 	struct op_call *call = arg;
 	const char *user = obj_value(row, "user");
-	const char *service = obj_value(row, "service");
 
 	(void)e;
+	if (!list_look(call, NUMBERS_NUMBER, row->path.key[1]))
+		return 1;
 	/* It says of the user's own number where that leads anyway. */
 	if (user != NULL && strcmp(user, row->path.key[1]) == 0)
 		return 0;
-	if (numbers_end(call))
-		return 1;
-	op_row(call);
-	op_put(call, "number", row->path.key[1]);
-	op_put(call, "kind", user != NULL ? "number" : "service");
-	op_put(call, "to", user != NULL ? user : service);
-	op_put(call, "description", obj_value(row, "description"));
+	if (user != NULL)
+		numbers_put(call, row, "number", user);
+	else
+		numbers_put(call, row, "service", obj_value(row, "service"));
 	return 0;
 }
 
@@ -362,13 +382,9 @@ numbers_user_row(void *arg, struct obj_row *row, struct err *e)
 	struct op_call *call = arg;
 
 	(void)e;
-	if (numbers_end(call))
+	if (!list_look(call, NUMBERS_USER, row->path.key[1]))
 		return 1;
-	op_row(call);
-	op_put(call, "number", row->path.key[1]);
-	op_put(call, "kind", "user");
-	op_put(call, "to", obj_value(row, "name"));
-	op_put(call, "description", obj_value(row, "description"));
+	numbers_put(call, row, "user", obj_value(row, "name"));
 	return 0;
 }
 
@@ -376,7 +392,7 @@ numbers_user_row(void *arg, struct obj_row *row, struct err *e)
 static const char *
 numbers_after(const struct op_call *call, const char *kind)
 {
-	const char *after = op_arg(call, "after");
+	const char *after = list_after(call);
 
 	return after != NULL && str_prefix(after, kind) ? after + strlen(kind)
 							: NULL;
@@ -393,7 +409,7 @@ numbers_on_domain(void *arg, sqlite3 *db, const struct err *why)
 	int r = 0;
 
 	if (why != NULL) {
-		op_finish(call, streams_is_empty(why) ? NULL : why);
+		list_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
 	if (behind == NULL)
@@ -401,22 +417,30 @@ numbers_on_domain(void *arg, sqlite3 *db, const struct err *why)
 		    numbers_user_row, call, &e);
 	if (r == 0)
 		r = obj_each(db, &numbers, behind, 0, numbers_row, call, &e);
-	op_finish(call, r < 0 ? &e : NULL);
+	if (r < 0 || !list_goes_on(call))
+		list_finish(call, r < 0 ? &e : NULL);
+}
+
+static void
+numbers_read(struct op_call *call)
+{
+	streams_read_domain(control_of(call)->streams, op_arg(call, "domain"),
+	    numbers_on_domain, call);
 }
 
 static void
 numbers_run(struct op_call *call)
 {
-	if (op_arg(call, "after") != NULL &&
-	    numbers_after(call, NUMBERS_USER) == NULL &&
-	    numbers_after(call, NUMBERS_NUMBER) == NULL) {
+	const char *after = op_arg(call, "after");
+
+	if (after != NULL && !str_prefix(after, NUMBERS_USER) &&
+	    !str_prefix(after, NUMBERS_NUMBER)) {
 		op_failf(call, ERR_INVALID,
 		    "after: expected \"user NAME\" or \"number NUMBER\", as "
 		    "the answer before says it");
 		return;
 	}
-	streams_read_domain(control_of(call)->streams, op_arg(call, "domain"),
-	    numbers_on_domain, call);
+	list_start(call, numbers_read);
 }
 
 static const char *const numbers_kinds[] = {"user", "number", "service", NULL};
@@ -446,7 +470,8 @@ const struct op control_op_numbers = {
     .brief = "numbers of a domain and where they lead",
     .about = "Users stand first, under their own numbers; then the numbers "
 	     "that lead to users and services. A number object that names "
-	     "the user of the same number is that user's number.",
+	     "the user of the same number is that user's number. match looks "
+	     "at all columns; " LIST_MATCH,
     .example = "show numbers domain demo.test",
     .args = in_domain_args,
     .cols = numbers_cols,

@@ -347,6 +347,7 @@ struct op_call {
 	json_t *rows;	  /* array of objects */
 	json_t *warn;	  /* array of strings */
 	int64_t rev;	  /* configuration revision answered from; 0 = none */
+	char *match;	  /* what op_matches looks for, without case */
 	json_t *next;	  /* of a list that goes on; NULL = it does not */
 	bool partial;	  /* not all have answered who were asked */
 	int64_t monitor;  /* number of one that was started; 0 = none */
@@ -384,9 +385,27 @@ void op_put_bool(struct op_call *, const char *col, bool);
 void op_put_time(struct op_call *, const char *col, uint64_t real_us);
 void op_warn(struct op_call *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/*
+ * Has a row what the argument "match" looks for? texts: of columns, NULL =
+ * empty. What who asks would be shown masked is not looked at, so which rows
+ * there are tells them nothing. Without the argument every row has it.
+ */
+struct op_text {
+	const char *col, *text;
+};
+bool op_matches(struct op_call *, const struct op_text *, size_t n);
+/* The argument. */
+#define OP_MATCH                                                               \
+	{                                                                      \
+		.name = "match", .type = &op_type_text, .min = 1, .max = 100,  \
+		.brief = "only rows that hold it, in small or capital letters" \
+	}
 /* The list goes on behind what is shown: the same call with this `after` gives
  * the rest. */
 void op_next(struct op_call *, const char *after);
+/* The same where so many rows were looked through and the answer ends early:
+ * perhaps with no row at all. */
+void op_next_looked(struct op_call *, const char *after, unsigned looked);
 /* {"data": rows, "rev": n, "warn": [..], "next": after}: the result on the
  * wire. Columns that were not put are null; those that who asks may not see
  * are masked. */

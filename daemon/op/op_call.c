@@ -11,6 +11,7 @@
 
 #include "op_room.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/fold.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -311,6 +312,7 @@ op_call_free(struct op_call *c)
 	json_decref(c->warn);
 	json_decref(c->next);
 	json_decref(c->err_data);
+	free(c->match);
 	c->magic = 0;
 	free(c);
 }
@@ -504,12 +506,48 @@ op_warn(struct op_call *c, const char *fmt, ...)
 	json_array_append_new(c->warn, json_string(safe));
 }
 
+/* May who asks see what stands in the column? */
+static bool
+op_shows(const struct op_call *c, const char *col)
+{
+	const struct op_field *f = op_field_find(c->op->cols, col);
+
+	return f != NULL && !f->type->secret &&
+	    (!(f->flags & OP_PERSONAL) || op_sees_persons(&c->who));
+}
+
+bool
+op_matches(struct op_call *c, const struct op_text *texts, size_t n)
+{
+	const char *match = op_arg(c, "match");
+	size_t i;
+
+	if (match == NULL)
+		return true;
+	if (c->match == NULL)
+		c->match = fold_dup(match);
+	for (i = 0; i < n; i++) {
+		if (texts[i].text != NULL && op_shows(c, texts[i].col) &&
+		    fold_holds(texts[i].text, c->match))
+			return true;
+	}
+	return false;
+}
+
 void
 op_next(struct op_call *c, const char *after)
 {
 	c->next = json_string(after);
 	op_warn(c, "only the first %zu are shown: more with after \"%s\"",
 	    json_array_size(c->rows), after);
+}
+
+void
+op_next_looked(struct op_call *c, const char *after, unsigned looked)
+{
+	c->next = json_string(after);
+	op_warn(c, "%u rows were looked through: more with after \"%s\"",
+	    looked, after);
 }
 
 /* A column that is there, in every row. */

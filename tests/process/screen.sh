@@ -182,6 +182,21 @@ lists() {
 }
 t "a list is filtered, sorted and opened" lists
 
+# What is not among the rows that came is found by the server, behind a part
+# in which nothing was; what must not pass, only among those that are here.
+long_lists() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press : &&
+	    press -l 'show users domain long.test' && press Enter &&
+	    eventually has '2 rows, more: ]' && press / && press -l 'ИВ' &&
+	    like users-match-80x24 && press Enter ']' &&
+	    eventually has 'no row passes the filter' && press '[' &&
+	    eventually has 'Иван Далёкий' && press Escape &&
+	    eventually has '2 rows, more: ]' &&
+	    press / && press -l '!ин' && eventually has '1 of 2 rows, more: ]'
+}
+t "a list that goes on is filtered by the server" long_lists
+
 marks() {
 	open 80 24 "$console --screen"
 	like overview-80x24 && press c && eventually has '> calls' && press Space Space x &&

@@ -6,12 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <locale.h>
+#include <wctype.h>
+
 #include <cmocka.h>
 
 #include "daemon/base/buf.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/crypt.h"
 #include "daemon/base/err.h"
+#include "daemon/base/fold.h"
 #include "daemon/base/map.h"
 #include "daemon/base/pool.h"
 #include "daemon/base/sock.h"
@@ -386,6 +390,63 @@ ranges_of_ports(void **state)
 		assert_false(str_ports(none[i], 1, &first, &last));
 }
 
+/* Letters are folded as the C library makes them small, wherever it does; what
+ * is folded stays as it is. */
+static void
+letters_are_folded(void **state)
+{
+	/* Folding, unlike small letters, goes the other way or two ways here.
+	 */
+	static const uint32_t other[][2] = {{0xb5, 0x3bc}, {0x17f, 's'},
+	    {0x3c2, 0x3c3}, {0x3d0, 0x3b2}, {0x1e9b, 0x1e61}, {0xab70, 0x13a0},
+	    {0x13f8, 0x13f0}, {0x1e9e, 0xdf}, {0x13a0, 0x13a0}};
+	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+	unsigned differ = 0, folded = 0;
+	uint32_t c;
+	size_t i;
+
+	(void)state;
+	assert_non_null(utf8);
+	for (i = 0; i < sizeof other / sizeof other[0]; i++)
+		assert_int_equal(fold_char(other[i][0]), other[i][1]);
+	for (c = 0; c < 0x20000; c++) {
+		if (fold_char(fold_char(c)) != fold_char(c))
+			fail_msg("U+%04X is not folded to the end", c);
+		folded += fold_char(c) != c;
+		if (c < 0x590 && fold_char(c) != towlower_l(c, utf8))
+			differ++;
+	}
+	assert_int_equal(folded, 1454);
+	/* Of Latin, Greek, Cyrillic and Armenian those of which other[] has
+	 * some: U+B5, 130, 17F, 345, 3C2, 3D0, 3D1, 3D5, 3D6, 3F0, 3F1, 3F5. */
+	assert_int_equal(differ, 12);
+	freelocale(utf8);
+}
+
+/* A part is found whatever the size of its letters; bytes that are no UTF-8
+ * stand for themselves. */
+static void
+texts_are_searched(void **state)
+{
+	char *part = fold_dup("ИВАНОВ ß"), long_text[2000];
+
+	(void)state;
+	assert_string_equal(part, "иванов ß");
+	assert_true(fold_holds("Пётр иваНов ẞ", part));
+	assert_false(fold_holds("Пётр Ивано", part));
+	assert_true(fold_holds("any", ""));
+	free(part);
+	part = fold_dup("Ⱥ\xff\xd0");
+	assert_string_equal(part, "ⱥ\xff\xd0");
+	assert_true(fold_holds("xȺ\xff\xd0", part));
+	memset(long_text, 'Q', sizeof long_text - 1);
+	long_text[sizeof long_text - 1] = '\0';
+	assert_false(fold_holds(long_text, part));
+	memcpy(long_text + 1990, "tHe", 3);
+	assert_true(fold_holds(long_text, "qthe"));
+	free(part);
+}
+
 int
 main(void)
 {
@@ -406,6 +467,8 @@ main(void)
 	    cmocka_unit_test(times_are_read_back),
 	    cmocka_unit_test(words_of_a_list),
 	    cmocka_unit_test(ranges_of_ports),
+	    cmocka_unit_test(letters_are_folded),
+	    cmocka_unit_test(texts_are_searched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

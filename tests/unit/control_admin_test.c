@@ -5,22 +5,6 @@
 /* ---- helpers
  * ------------------------------------------------------------------- */
 
-/* The one console as a member of the control group called so. The tests run as
- * somebody whose rights cannot be taken, so that is taken first. */
-static struct session *
-become(struct world *w, const char *name)
-{
-	struct control *c = w->self.state_of_role;
-	struct session *s;
-
-	settle(w);
-	s = TAILQ_LAST(&c->sessions, sessions);
-	s->who.fixed = false;
-	str_copy(s->who.name, sizeof s->who.name, name);
-	session_rights(c);
-	return s;
-}
-
 static void
 administrators(struct world *w, const char *const *list)
 {
