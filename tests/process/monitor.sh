@@ -108,7 +108,7 @@ events() {
 		call 1 'monitor servers' '{}'
 		call 2 'monitor ownership' '{"all": true}'
 		echo '!wait 2'
-		echo '!until "gone"'
+		echo '!until "key":"sr",'
 		call 3 monitor-stop '{"monitor": 1}'
 		call 4 monitor-stop '{"monitor": 99}'
 		call 5 monitor-stop '{}'
