@@ -97,7 +97,8 @@ lock_ends() {
 	say 'configure exclusive'
 	eventually candidates '[.data[] | .exclusive] == [true]' || return 1
 	kill -9 "$(pid_of control/1)"
-	eventually candidates '.data == []' || return 1
+	eventually tandem -q -c 'show version' &&
+	    eventually candidates '.data == []' || return 1
 	say 'show version'
 	eventually seen 'configure exclusive ended with the connection'
 	local status=$?
