@@ -227,6 +227,23 @@ sock_tcp_connect(const union addr *a, struct err *e)
 	return s;
 }
 
+void
+sock_keep_alive(int fd, const struct sock_alive *a)
+{
+	const struct {
+		int level, name, value;
+	} options[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+	    {IPPROTO_TCP, TCP_KEEPIDLE, a->idle},
+	    {IPPROTO_TCP, TCP_KEEPINTVL, a->pause},
+	    {IPPROTO_TCP, TCP_KEEPCNT, a->count},
+	    {IPPROTO_TCP, TCP_USER_TIMEOUT, a->silence_ms}};
+	size_t i;
+
+	for (i = 0; i < sizeof options / sizeof options[0]; i++)
+		setsockopt(fd, options[i].level, options[i].name,
+		    &options[i].value, sizeof options[i].value);
+}
+
 /* A sockaddr_un of the path; -ERR_TOOBIG when it does not fit. */
 static int
 sock_unix_addr(struct sockaddr_un *un, const char *path, struct err *e)

@@ -39,6 +39,13 @@ bool addr_is_private(const union addr *);
 int sock_udp(const union addr *, struct err *); /* bound */
 int sock_tcp_listen(const union addr *, struct err *);
 int sock_tcp_connect(const union addr *, struct err *); /* in progress */
+/* A silent peer of a TCP connection is probed after idle seconds, count times
+ * with pauses of so many seconds; what was sent is acknowledged within the
+ * milliseconds, or the connection ends. */
+struct sock_alive {
+	int idle, pause, count, silence_ms;
+};
+void sock_keep_alive(int fd, const struct sock_alive *);
 int sock_unix_listen(const char *path, unsigned mode, struct err *);
 int sock_unix_connect(const char *path, struct err *); /* blocking connect */
 int sock_nonblock(int fd);

@@ -20,19 +20,17 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "sock.h"
 #include "str.h"
 #include "tls.h"
 
 /* A silent peer: probes after 1 s, by TCP given up 5 s after its last sign;
  * for who does not look at tls_silence before. */
-#define TLS_KEEP_IDLE 1
-#define TLS_KEEP_PAUSE 1
-#define TLS_KEEP_COUNT 4
-#define TLS_SILENCE_MS 5000
+static const struct sock_alive tls_near = {
+    .idle = 1, .pause = 1, .count = 4, .silence_ms = 5000};
 /* A console's way is longer, and may be a bad one: 60 s. */
-#define TLS_FAR_IDLE 20
-#define TLS_FAR_PAUSE 10
-#define TLS_FAR_SILENCE_MS 60000
+static const struct sock_alive tls_far = {
+    .idle = 20, .pause = 10, .count = 4, .silence_ms = 60000};
 /* For what is left when the user has closed its end. */
 #define TLS_LINGER CLOCK_SEC
 #define TLS_BACKLOG_PAUSE (100 * CLOCK_MS) /* no descriptors: later */
@@ -677,22 +675,12 @@ tls_on_wire(void *arg, int fd, int events)
 }
 
 static void
-tls_set_options(int fd, bool far)
+tls_set_options(int fd, const struct sock_alive *alive)
 {
-	const struct {
-		int level, name, value;
-	} options[] = {{IPPROTO_TCP, TCP_NODELAY, 1},
-	    {SOL_SOCKET, SO_KEEPALIVE, 1},
-	    {IPPROTO_TCP, TCP_KEEPIDLE, far ? TLS_FAR_IDLE : TLS_KEEP_IDLE},
-	    {IPPROTO_TCP, TCP_KEEPINTVL, far ? TLS_FAR_PAUSE : TLS_KEEP_PAUSE},
-	    {IPPROTO_TCP, TCP_KEEPCNT, TLS_KEEP_COUNT},
-	    {IPPROTO_TCP, TCP_USER_TIMEOUT,
-		far ? TLS_FAR_SILENCE_MS : TLS_SILENCE_MS}};
-	size_t i;
+	int on = 1;
 
-	for (i = 0; i < sizeof options / sizeof options[0]; i++)
-		setsockopt(fd, options[i].level, options[i].name,
-		    &options[i].value, sizeof options[i].value);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	sock_keep_alive(fd, alive);
 }
 
 static bool
@@ -763,7 +751,7 @@ tls_open(const struct tls_config *c)
 	t->on_up = c->on_up;
 	t->on_end = c->on_end;
 	t->arg = c->arg;
-	tls_set_options(t->fd, c->side == TLS_CONSOLE);
+	tls_set_options(t->fd, c->side == TLS_CONSOLE ? &tls_far : &tls_near);
 	t->io = loop_fd_open(
 	    t->loop, t->fd, dials ? LOOP_WRITE : LOOP_READ, tls_on_wire, t);
 	return t;

@@ -224,14 +224,12 @@ conn_on_event(void *arg, int fd, int events)
 static void
 conn_set_options(int fd)
 {
-	int on = 1, idle = 60, interval = 15, count = 4, timeout = 30000;
+	static const struct sock_alive alive = {
+	    .idle = 60, .pause = 15, .count = 4, .silence_ms = 30000};
+	int on = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+	sock_keep_alive(fd, &alive);
 }
 
 /* A connection in the tables; its bounds have been checked. */

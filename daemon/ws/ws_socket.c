@@ -12,19 +12,23 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ws.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/sock.h"
 #include "daemon/base/str.h"
 #include "daemon/base/websocket.h"
 
 #define SOCKET_PING (30 * CLOCK_SEC) /* of silence */
 #define SOCKET_MUTE (75 * CLOCK_SEC) /* without a byte: gone */
 #define SOCKET_LAST (5 * CLOCK_SEC)  /* for its last bytes to leave */
+
+/* A console's machine that answers nothing for SOCKET_MUTE is gone. */
+static const struct sock_alive socket_alive = {
+    .idle = 30, .pause = 15, .count = 3, .silence_ms = SOCKET_MUTE / CLOCK_MS};
 
 struct ws_socket {
 	TAILQ_ENTRY(ws_socket) entry;
@@ -291,23 +295,6 @@ socket_on_told(void *arg, const char *method, json_t *params)
 			method, "params", params));
 }
 
-/* A machine that answers nothing for SOCKET_MUTE is gone. */
-static void
-socket_keep_alive(int fd)
-{
-	static const struct {
-		int level, name, value;
-	} options[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
-	    {IPPROTO_TCP, TCP_KEEPIDLE, 30}, {IPPROTO_TCP, TCP_KEEPINTVL, 15},
-	    {IPPROTO_TCP, TCP_KEEPCNT, 3},
-	    {IPPROTO_TCP, TCP_USER_TIMEOUT, SOCKET_MUTE / CLOCK_MS}};
-	size_t i;
-
-	for (i = 0; i < sizeof options / sizeof options[0]; i++)
-		setsockopt(fd, options[i].level, options[i].name,
-		    &options[i].value, sizeof options[i].value);
-}
-
 /* From here on the connection is no HTTP. */
 static void
 socket_switch(struct ws_socket *s, const char *accept)
@@ -327,7 +314,7 @@ socket_switch(struct ws_socket *s, const char *accept)
 	s->last = clock_mono();
 	s->ws->count.sockets++;
 	if (s->console)
-		socket_keep_alive(bufferevent_getfd(bev));
+		sock_keep_alive(bufferevent_getfd(bev), &socket_alive);
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
 	/* what came behind the handshake already */
 	if (evbuffer_get_length(bufferevent_get_input(bev)) > 0)
