@@ -227,13 +227,26 @@ command_path(const struct command *c)
 	return NULL;
 }
 
-int
-command_show(struct session *s, const struct place *p, struct command *c,
-    struct reply *reply)
+/* What came, below rows that were shown or not. What goes on has no pager. */
+static int
+command_view(struct session *s, const struct place *p, struct command *c,
+    json_t *result, bool goes_on)
 {
 	struct view v;
 	int status;
 
+	view_init(&v, c->walk.op, result, s->opt->format);
+	v.no_more = op_is_monitor(c->walk.op);
+	v.goes_on = goes_on;
+	status = command_render(s, p, c, &v);
+	view_fini(&v);
+	return status;
+}
+
+int
+command_show(struct session *s, const struct place *p, struct command *c,
+    struct reply *reply)
+{
 	if (reply->interrupted)
 		return EXIT_INTERRUPTED;
 	if (reply->err.code != ERR_NONE)
@@ -245,25 +258,14 @@ command_show(struct session *s, const struct place *p, struct command *c,
 			.path = command_path(c),
 			.data = reply->err_data});
 	session_ran(s, c->walk.op, c->walk.args, reply->result);
-	view_init(&v, c->walk.op, reply->result, s->opt->format);
-	v.no_more = op_is_monitor(c->walk.op);
-	status = command_render(s, p, c, &v);
-	view_fini(&v);
-	return status;
+	return command_view(s, p, c, reply->result, false);
 }
 
 int
 command_changes(struct session *s, const struct place *p, struct command *c,
     json_t *changes)
 {
-	struct view v;
-	int status;
-
-	view_init(&v, c->walk.op, changes, s->opt->format);
-	v.no_more = v.goes_on = true;
-	status = command_render(s, p, c, &v);
-	view_fini(&v);
-	return status;
+	return command_view(s, p, c, changes, true);
 }
 
 int

@@ -67,14 +67,14 @@ disk_yield(uint64_t since)
 }
 
 int
-disk_unlink(const char *path)
+disk_unlink(const char *path, int *fd)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-
+	*fd = open(path, O_RDWR | O_CLOEXEC);
 	if (unlink(path) == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
+		return 0;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 	return -1;
 }
 
@@ -99,12 +99,10 @@ disk_give_back(int fd)
 int
 disk_remove(const char *path)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC), r = unlink(path);
+	int fd, r = disk_unlink(path, &fd);
 
-	if (fd >= 0 && r == 0)
+	if (fd >= 0)
 		disk_give_back(fd);
-	else if (fd >= 0)
-		close(fd);
 	return r;
 }
 

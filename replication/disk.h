@@ -17,11 +17,11 @@ int disk_sync(const char *path);
 /*
  * The file system frees the blocks of a file in one go, and every sync waits
  * for that: 50 ms for 64 MiB were measured (ext4, discard). unlink: the name
- * goes at once, and the descriptor is to be given back, a piece at a time,
- * by a thread that nobody waits for; -1 when there is no such file, or none
- * that can be opened. remove: both; 0 or -1.
+ * goes at once, and *fd is to be given back, a piece at a time, by a thread
+ * that nobody waits for (-1: it could not be opened, and goes as it may).
+ * remove: both. 0, or -1 with errno of unlink(2) and the file as it was.
  */
-int disk_unlink(const char *path);
+int disk_unlink(const char *path, int *fd);
 void disk_give_back(int fd);
 int disk_remove(const char *path);
 /* Leave the disk to others for as long as it was used, monotonic clock, us. */

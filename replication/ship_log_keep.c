@@ -28,17 +28,15 @@
 static bool
 log_drop(struct ship_log *log, const char *path)
 {
-	int fd = disk_unlink(path);
+	int fd;
 
-	if (fd < 0 && access(path, F_OK) == 0) {
-		log_warnx("ship log: %s cannot be removed", path);
+	if (disk_unlink(path, &fd) != 0 && errno != ENOENT) {
+		log_warn("ship log: %s", path);
 		return false;
 	}
-	if (fd < 0)
-		return true;
-	if (log->drop != NULL)
+	if (fd >= 0 && log->drop != NULL)
 		log->drop(log->drop_arg, fd);
-	else
+	else if (fd >= 0)
 		disk_give_back(fd);
 	return true;
 }

@@ -61,6 +61,19 @@ str_word(const char **s, const char **word)
 }
 
 bool
+str_has_word(const char *words, const char *word, size_t n)
+{
+	const char *one;
+	size_t len;
+
+	while ((len = str_word(&words, &one)) > 0) {
+		if (len == n && memcmp(one, word, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
 str_int(const char *s, int64_t lo, int64_t hi, int64_t *out)
 {
 	const char *digits = s + (*s == '-' && lo < 0);

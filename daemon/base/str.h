@@ -15,6 +15,8 @@ bool str_prefix(const char *s, const char *front);
 /* The next word of words joined by spaces, its bytes; 0 at the end. *s (which
  * may be NULL) moves behind it. */
 size_t str_word(const char **s, const char **word);
+/* Is the word of n bytes one of them? */
+bool str_has_word(const char *words, const char *word, size_t n);
 /* A whole decimal number lo..hi, digits only (a leading '-' where lo < 0). */
 bool str_int(const char *, int64_t lo, int64_t hi, int64_t *out);
 /* Two ports lo..65535 of "30000-39999", in any order. */

@@ -10,7 +10,6 @@
  * one. A look that not all have answered calls nothing gone. When the session
  * does not read, looks are left out: the next one tells all of it.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +17,6 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
-#include "daemon/base/str.h"
 
 #define MONITORS 64	/* of all sessions */
 #define MONITORS_EACH 8 /* of one */
@@ -214,11 +212,11 @@ monitor_stop(struct control *c, const struct session *s, int64_t number)
 static void
 monitor_wait(struct monitor *m)
 {
-	uint64_t now = clock_mono(), us = m->every;
+	uint64_t now = clock_mono();
+	uint64_t left = m->end > now ? m->end - now : 0;
 
-	if (m->end != 0 && m->end - now < us)
-		us = m->end > now ? m->end - now : 0;
-	loop_timer_set(m->tick, us);
+	loop_timer_set(
+	    m->tick, m->end != 0 && left < m->every ? left : m->every);
 }
 
 /* The list itself, and the number. */

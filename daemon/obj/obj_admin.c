@@ -89,17 +89,13 @@ static int
 admin_has_print(void *arg, struct obj_row *row, struct err *e)
 {
 	struct admin_print *p = arg;
-	const char *at = obj_value(row, "certificate"), *word;
-	size_t n, want = strlen(p->fingerprint);
 	int r;
 
-	while ((n = str_word(&at, &word)) > 0) {
-		if (n != want || memcmp(word, p->fingerprint, n) != 0)
-			continue;
-		str_copy(p->who->name, sizeof p->who->name, row->path.key[0]);
-		return (r = admin_row(p->who, row, e)) != 0 ? r : 1;
-	}
-	return 0;
+	if (!str_has_word(obj_value(row, "certificate"), p->fingerprint,
+		strlen(p->fingerprint)))
+		return 0;
+	str_copy(p->who->name, sizeof p->who->name, row->path.key[0]);
+	return (r = admin_row(p->who, row, e)) != 0 ? r : 1;
 }
 
 int
@@ -147,15 +143,10 @@ static unsigned
 token_scope(const char *list)
 {
 	unsigned bits = 0, i;
-	const char *word;
-	size_t n;
 
-	while ((n = str_word(&list, &word)) > 0) {
-		for (i = 0; obj_scopes[i] != NULL; i++) {
-			if (strlen(obj_scopes[i]) == n &&
-			    memcmp(obj_scopes[i], word, n) == 0)
-				bits |= 1u << i;
-		}
+	for (i = 0; obj_scopes[i] != NULL; i++) {
+		if (str_has_word(list, obj_scopes[i], strlen(obj_scopes[i])))
+			bits |= 1u << i;
 	}
 	return bits;
 }

@@ -3,7 +3,6 @@
  * an operation with the same arguments, which goes on telling what comes and
  * what goes. What does the watching is not of this room.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "op.h"
@@ -11,8 +10,6 @@
 #include "daemon/base/str.h"
 
 #define MONITOR_VERB "monitor"
-#define MONITOR_NAME 64
-#define MONITOR_TEXT 160
 
 static const char *const monitor_changes[] = {
     OP_MONITOR_IS, OP_MONITOR_NEW, OP_MONITOR_GONE, NULL};
@@ -63,15 +60,6 @@ monitor_join(
 	return list;
 }
 
-static char *
-monitor_text(const char *before, const char *of, const char *behind)
-{
-	char text[MONITOR_TEXT];
-
-	snprintf(text, sizeof text, "%s%s%s", before, of, behind);
-	return xstrdup(text);
-}
-
 /* Lives as long as the process, like the record that it is made of. */
 static const struct op *
 monitor_of(const struct op *of, void (*run)(struct op_call *))
@@ -79,16 +67,16 @@ monitor_of(const struct op *of, void (*run)(struct op_call *))
 	struct op *op = xcalloc(1, sizeof *op);
 
 	*op = *of;
-	op->name = monitor_text(MONITOR_VERB, strchr(of->name, ' '), "");
+	op->name = xasprintf(MONITOR_VERB "%s", strchr(of->name, ' '));
 	op->where = OP_CONTROL;
-	op->brief = monitor_text("", of->name, ", and then what changes");
+	op->brief = xasprintf("%s, and then what changes", of->name);
 	op->about = "Shows the list, and then row by row what is new and what "
 		    "is gone; a row that has changed goes and comes. Columns "
 		    "that only grow with the time are not compared. While a "
 		    "server does not answer nothing is called gone. Ends with "
 		    "Ctrl-C, with for after so many seconds, and when its "
 		    "session does.";
-	op->example = monitor_text(op->name, " for 1", "");
+	op->example = xasprintf("%s for 1", op->name);
 	op->args = monitor_join(
 	    of->args, monitor_count(of->args), monitor_args, MONITOR_ARGS);
 	op->cols = monitor_join(
@@ -103,11 +91,10 @@ const struct op *const *
 op_monitors(const struct op *const *ops, void (*run)(struct op_call *))
 {
 	const struct op **list;
-	size_t n = 0, m = 0, i;
+	size_t n, m = 0, i;
 
-	for (i = 0; ops[i] != NULL; i++)
-		m += ops[i]->live;
-	n = i;
+	for (n = 0; ops[n] != NULL; n++)
+		m += ops[n]->live;
 	list = xcalloc(n + m + 1, sizeof(*list));
 	memcpy(list, ops, n * sizeof(*list));
 	for (i = 0, m = n; i < n; i++) {

@@ -8,19 +8,6 @@
 #include "st.h"
 #include "daemon/base/str.h"
 
-static bool
-list_has(const char *list, const char *value, size_t n)
-{
-	const char *word;
-	size_t m;
-
-	while ((m = str_word(&list, &word)) > 0) {
-		if (m == n && memcmp(word, value, n) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void
 list_add(struct buf *b, const char *words, size_t n)
 {
@@ -38,10 +25,10 @@ list_anchor(const struct op_field *f, const char *list, const char *values,
 
 	if (r != 0)
 		return r;
-	if (list_has(values, out, strlen(out)))
+	if (str_has_word(values, out, strlen(out)))
 		return err_set(
 		    e, ERR_INVALID, "%s cannot stand beside itself", out);
-	if (list_has(list, out, strlen(out)))
+	if (str_has_word(list, out, strlen(out)))
 		return 0;
 	return *list == '\0'
 	    ? err_set(e, ERR_ABSENT, "%s is not in the list: it is empty", out)
@@ -67,7 +54,7 @@ st_list_insert(const struct op_field *f, const char *list, const char *values,
 		here = beside && n == strlen(at) && memcmp(word, at, n) == 0;
 		if (here && side == ST_BEFORE)
 			list_add(out, values, strlen(values));
-		if (!list_has(values, word, n))
+		if (!str_has_word(values, word, n))
 			list_add(out, word, n);
 		if (here && side == ST_AFTER)
 			list_add(out, values, strlen(values));
