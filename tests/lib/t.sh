@@ -43,6 +43,27 @@ rows() {
 	tandem --json -c "$1" | jq -ec "${2:-.data[]}"
 }
 
+# exits STATUS COMMAND...: the words that it leaves in $dir/words are shown
+# where it ends otherwise.
+exits() {
+	local want=$1 got
+	shift
+	"$@"
+	got=$?
+	[ $got -eq "$want" ] || {
+		echo "exit status $got, not $want: $*"
+		cat "$dir/words"
+		return 1
+	}
+}
+# says WORDS: they are among the words of the last command.
+says() {
+	grep -q -- "$1" "$dir/words" || {
+		echo "no word of: $1"
+		cat "$dir/words"
+		return 1
+	}
+}
 pid_of() {
 	rows 'show roles' ".data[] | select(.instance == \"$1\") | .pid"
 }

@@ -32,25 +32,6 @@ remote() {
 	"$bin/tandem" -H "127.0.0.1:$api" -i "$dir/$name.pem" "$@" \
 	    2> "$dir/words"
 }
-# exits STATUS COMMAND...; says WORDS, of the last one.
-exits() {
-	local want=$1 got
-	shift
-	"$@"
-	got=$?
-	[ $got -eq "$want" ] || {
-		echo "exit status $got, not $want: $*"
-		cat "$dir/words"
-		return 1
-	}
-}
-says() {
-	grep -q -- "$1" "$dir/words" || {
-		echo "no word of: $1"
-		cat "$dir/words"
-		return 1
-	}
-}
 
 # ---- who comes in ------------------------------------------------------------
 

@@ -86,25 +86,6 @@ as() {
 	    -o BatchMode=yes -o LogLevel=ERROR "$user@127.0.0.1" -- "$@" \
 	    2> "$dir/words"
 }
-# exits WITH-STATUS COMMAND...; WORDS in its words
-exits() {
-	local want=$1 got
-	shift
-	"$@"
-	got=$?
-	[ $got -eq "$want" ] || {
-		echo "exit status $got, not $want: $*"
-		cat "$dir/words"
-		return 1
-	}
-}
-words() {
-	grep -q "$1" "$dir/words" || {
-		echo "no word of: $1"
-		cat "$dir/words"
-		return 1
-	}
-}
 
 nobody_is_configured() {
 	exits 0 as $emil show servers < /dev/null
@@ -122,7 +103,7 @@ t "administrators are configured" administrators
 
 stranger() {
 	exits 5 as $emil show version < /dev/null &&
-	    words "none is called $emil"
+	    says "none is called $emil"
 }
 t "a member of the group without one is refused" stranger
 
@@ -343,7 +324,7 @@ forwards() {
 	    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
 	    -o BatchMode=yes -o ExitOnForwardFailure=yes -N \
 	    -R "$((port + 451)):127.0.0.1:22" "$anna@127.0.0.1" \
-	    2> "$dir/words" && words 'remote port forwarding failed'
+	    2> "$dir/words" && says 'remote port forwarding failed'
 }
 t "nothing is forwarded" forwards
 
