@@ -82,10 +82,10 @@ known_ask(const char *server, const char *fingerprint)
 	char answer[16] = "";
 
 	fprintf(stderr,
-	    "tandem: the server %s is not known here, and nobody whom this "
-	    "system trusts\nvouches for its certificate. Its fingerprint is\n"
-	    "  %s\nCompare it with that of the certificate at the server. "
-	    "Remember it, and go on\n(yes, no)? ",
+	    "tandem: the server %s is not known here, and nobody\n"
+	    "whom this system trusts vouches for its certificate. Its "
+	    "fingerprint is\n  %s\nCompare it with that of the certificate "
+	    "at the server. Remember it, and go on\n(yes, no)? ",
 	    server, fingerprint);
 	fflush(stderr);
 	if (fgets(answer, sizeof answer, stdin) == NULL)
