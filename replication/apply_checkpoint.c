@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "apply_room.h"
+#include "page_sum.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
@@ -79,6 +80,29 @@ checkpoint_note(struct apply *a)
 	}
 }
 
+/* Room for frames; and whether the pages that are copied have sums: the newest
+ * page 1 says so, which is in the -wal or already in the file. */
+static bool
+checkpoint_ready(struct apply *a)
+{
+	uint32_t frame = wal_index_find(&a->index, 1, 1, a->to);
+
+	a->frames = malloc(APPLY_SLICE * wal_frame_size(a->page_size));
+	if (a->frames == NULL)
+		return false;
+	if (frame == 0) {
+		a->sums = page_sum_marked(a->db);
+		return true;
+	}
+	if (wal_read(a->wal, a->page_size, frame, 1, a->frames, NULL) == 0) {
+		a->sums = page_sum_has(a->frames + SHIP_FRAME);
+		return true;
+	}
+	free(a->frames);
+	a->frames = NULL;
+	return false;
+}
+
 /* False when readers leave nothing to do, or another process does it. */
 static bool
 checkpoint_begin(struct apply *a, uint64_t end)
@@ -91,8 +115,7 @@ checkpoint_begin(struct apply *a, uint64_t end)
 	a->to = checkpoint_limit(a, end);
 	done = wal_index_done(&a->index);
 	if (a->to > done && checkpoint_lock(a, WAL_LOCK_READ, 1, end) == 0) {
-		a->frames = malloc(APPLY_SLICE * wal_frame_size(a->page_size));
-		a->running = a->frames != NULL;
+		a->running = checkpoint_ready(a);
 		if (!a->running)
 			wal_index_unlock(&a->index, WAL_LOCK_READ, 1);
 	}
@@ -151,8 +174,8 @@ checkpoint_page(
 		    "%s-wal: frame %u is not in the wal-index", a->path, frame);
 	if (newest != frame || page > a->db_pages)
 		return 0;
-	if (pwrite(a->db, bytes + SHIP_FRAME, a->page_size,
-		(off_t)(page - 1) * a->page_size) != (ssize_t)a->page_size)
+	if (page_write(
+		a->db, page, bytes + SHIP_FRAME, a->page_size, a->sums) != 0)
 		return err_errno(e, ERR_IO, "%s", a->path);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "page_sum.h"
 #include "daemon/base/clock.h"
 
 #define GIVE_BACK_PIECE (1u << 20)
@@ -32,13 +33,16 @@ disk_write(int fd, const void *bytes, size_t n, uint64_t off)
 int
 disk_write_pages(int fd, const struct ship_record *r)
 {
+	bool sums = page_sum_marked(fd);
+	const uint8_t *page = r->pages;
 	uint32_t i;
 
-	for (i = 0; i < r->npages; i++) {
-		if (disk_write(fd, r->pages + (size_t)i * r->page_size,
-			r->page_size,
-			(uint64_t)(ship_record_page(r, i) - 1) *
-			    r->page_size) != 0)
+	for (i = 0; i < r->npages; i++, page += r->page_size) {
+		uint32_t number = ship_record_page(r, i);
+
+		if (number == 1)
+			sums = page_sum_has(page);
+		if (page_write(fd, number, page, r->page_size, sums) != 0)
 			return -1;
 	}
 	return 0;

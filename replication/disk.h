@@ -10,7 +10,8 @@
 
 /* 0, or -1 after some of it was written perhaps. */
 int disk_write(int fd, const void *bytes, size_t n, uint64_t off);
-/* The pages of a record to where they belong in a database; likewise. */
+/* The pages of a record to where they belong in a database, with their sums
+ * when it has them (page_sum.h); likewise. */
 int disk_write_pages(int fd, const struct ship_record *);
 /* What the kernel has of a file, or of the names in a directory; likewise. */
 int disk_sync(const char *path);

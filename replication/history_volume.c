@@ -37,6 +37,7 @@
 
 #include "disk.h"
 #include "history_volume.h"
+#include "page_sum.h"
 #include "daemon/base/str.h"
 
 #define VOLUME_WORD "TDMHIST1"
@@ -198,12 +199,14 @@ volume_append(int fd, uint64_t offset, uint64_t time, const uint8_t *bytes,
 	return (long)(VOLUME_ENTRY + n);
 }
 
-/* Pages of a database as the frames that a record is made of. */
+/* Pages of a database as the frames that a record is made of. What is damaged
+ * goes into no history. */
 static int
 base_frames(int db, uint32_t first, uint32_t n, uint32_t page_size,
     uint8_t *frames, struct err *e)
 {
-	uint32_t i;
+	bool sums = page_sum_marked(db);
+	uint32_t i, bad;
 
 	for (i = 0; i < n; i++) {
 		uint8_t *f = frames + (size_t)i * (SHIP_FRAME + page_size);
@@ -214,9 +217,12 @@ base_frames(int db, uint32_t first, uint32_t n, uint32_t page_size,
 		f[1] = (uint8_t)(page >> 16);
 		f[2] = (uint8_t)(page >> 8);
 		f[3] = (uint8_t)page;
-		if (pread(db, f + SHIP_FRAME, page_size,
-			(off_t)(page - 1) * page_size) != (ssize_t)page_size)
+		if (page_read(db, page, 1, f + SHIP_FRAME, page_size, sums,
+			&bad) != 1)
 			return err_errno(e, ERR_IO, "page %u", page);
+		if (bad != 0)
+			return err_set(e, ERR_CORRUPT,
+			    "page %u does not fit its sum", page);
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 
 #include "repl_room.h"
 #include "stream_path.h"
+#include "wal_vfs.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -65,6 +66,8 @@ reader_close_db(struct reader *rd)
 		sqlite3_finalize(rd->sql[i]);
 		rd->sql[i] = NULL;
 	}
+	if (rd->db != NULL)
+		wal_vfs_on_damage(rd->db, NULL, NULL);
 	/* Statements of the user may still be there: they end it. */
 	sqlite3_close_v2(rd->db);
 	rd->db = NULL;
@@ -83,6 +86,14 @@ reader_number(
 		r = reader_sql_err(rd, e, sqlite3_sql(st));
 	sqlite3_reset(st);
 	return r;
+}
+
+static void
+reader_on_damage(void *arg, uint32_t page)
+{
+	struct reader *rd = arg;
+
+	repl_damaged(rd->repl, rd->handle, page);
 }
 
 static int
@@ -104,8 +115,9 @@ reader_open_db(struct reader *rd, struct err *e)
 	if (sqlite3_open_v2(path, &rd->db,
 		SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE,
-		NULL) != SQLITE_OK)
+		wal_vfs()) != SQLITE_OK)
 		return reader_sql_err(rd, e, path);
+	wal_vfs_on_damage(rd->db, reader_on_damage, rd);
 	sqlite3_extended_result_codes(rd->db, 1);
 	sqlite3_busy_timeout(rd->db, READER_BUSY);
 	sqlite3_db_config(rd->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

@@ -150,6 +150,15 @@ repl_send(struct repl *r, const struct ship_msg *m)
 }
 
 void
+repl_damaged(struct repl *r, uint32_t handle, uint32_t page)
+{
+	struct ship_msg m = {
+	    .type = SHIP_MSG_DAMAGED, .handle = handle, .u.damaged = page};
+
+	repl_send(r, &m);
+}
+
+void
 repl_queue(struct repl *r, struct stream *s)
 {
 	if (s->queued)

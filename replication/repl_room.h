@@ -55,6 +55,8 @@ void repl_pump(struct repl *);
  * of them, callbacks run later. */
 void repl_wait(struct repl *, uint64_t us);
 void repl_tick_soon(struct repl *);
+/* A page of the database of a stream or reader does not fit its sum. */
+void repl_damaged(struct repl *, uint32_t handle, uint32_t page);
 uint8_t *repl_scratch(struct repl *, size_t);
 
 /* ---- stream*.c ------------------------------------------------------------

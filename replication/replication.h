@@ -256,6 +256,14 @@ struct replicator;
 typedef void replicator_propose_fn(
     void *arg, const char *key, uint64_t epoch, const char *server, bool add);
 
+/*
+ * Ask that a key of this server goes to another server that is a member, under
+ * an epoch of the key: its database here is damaged. Not answered: what counts
+ * is the owner map, and it is asked again.
+ */
+typedef void replicator_give_fn(
+    void *arg, const char *key, uint64_t epoch, const char *server);
+
 struct replicator_config {
 	const char *root;  /* of the streams */
 	const char *log;   /* directory of the ship log */
@@ -270,7 +278,8 @@ struct replicator_config {
 	 * the server is alone, whatever the owner map says. */
 	const char *server;
 	replicator_propose_fn *propose;
-	void *propose_arg;
+	replicator_give_fn *give;
+	void *propose_arg; /* of both */
 	/* The ship log is kept for a stream that nobody writes or follows here:
 	 * who owns it should open it, which puts what its -wal holds into the
 	 * file. Told again and again while it is so. May be NULL. */

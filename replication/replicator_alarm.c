@@ -23,8 +23,9 @@
 
 #define ALARM_TICK CLOCK_SEC
 #define ALARM_MAX 64
-#define ALARM_LAG (2 * CLOCK_SEC) /* without an answer */
-#define ALARM_WAL (64u << 20)	  /* bytes that no checkpoint could move */
+#define ALARM_LAG (2 * CLOCK_SEC)   /* without an answer */
+#define ALARM_ILL (600 * CLOCK_SEC) /* it is told of what was mended */
+#define ALARM_WAL (64u << 20)	    /* bytes that no checkpoint could move */
 /* Of the disk less than a twentieth is left: at least so many bytes, with which
  * a server would not begin (quorum_disk.c), at most so many. */
 #define ALARM_DISK_PART 20
@@ -227,6 +228,27 @@ alarm_wal(struct alarms *a, const struct replicator *r, const struct live *v)
 		    (unsigned long long)st.st_size >> 20);
 }
 
+/* What was mended is told of too: a disk that did it once does it again. */
+static void
+alarm_ill(struct alarms *a, const struct live *v, uint64_t now)
+{
+	if (v->log->damaged || v->lead.lost)
+		alarm_put(a, "replica-lost", v->log->name,
+		    "the database is set aside, and made anew from another "
+		    "server's: %s",
+		    v->ill_at != 0 ? v->ill : "it is of no use");
+	else if (v->damage != 0)
+		alarm_put(a, "damaged", v->log->name,
+		    "page %u of the database does not fit its sum, and no "
+		    "other server has it: what stands there is not read",
+		    v->damage);
+	else if (v->ill_at != 0 && now - v->ill_at < ALARM_ILL)
+		alarm_put(a, "replica-lost", v->log->name,
+		    "the database was made anew from another server's: %s; "
+		    "look after the disk",
+		    v->ill);
+}
+
 static void
 alarm_streams(struct alarms *a, const struct site *t)
 {
@@ -235,9 +257,7 @@ alarm_streams(struct alarms *a, const struct site *t)
 	for (i = 0; i < t->nlives; i++) {
 		const struct live *v = t->live[i];
 
-		if (v->log->damaged || v->lead.lost)
-			alarm_put(a, "replica-lost", v->log->name,
-			    "the database was damaged and is set aside");
+		alarm_ill(a, v, clock_mono());
 		alarm_behind(a, t, v);
 		alarm_wal(a, t->r, v);
 	}

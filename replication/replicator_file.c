@@ -92,6 +92,10 @@ replicator_on_job(void *arg, const struct sync_job *job)
 		copy_on_synced(r, job);
 		return;
 	}
+	if (job->what == SYNC_CALL) {
+		scrub_on_job(r);
+		return;
+	}
 	if (job->what == SYNC_BEGIN || job->what == SYNC_DROP)
 		return;
 	r->making = false;

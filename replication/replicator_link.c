@@ -349,6 +349,20 @@ link_on_unread(struct link *l, const struct ship_msg *m, struct err *e)
 	return 0;
 }
 
+/* Its owner or a reader met it: whoever it is, and whichever file it has. */
+static int
+link_on_damaged(struct link *l, const struct ship_msg *m, struct err *e)
+{
+	struct slot *s = link_slot(l, m->handle, SLOT_WRITER);
+
+	(void)e;
+	if (s != NULL)
+		damage_told(s->live, m->u.damaged);
+	else if ((s = link_slot(l, m->handle, SLOT_WATCH)) != NULL)
+		damage_told(s->watch->live, m->u.damaged);
+	return 0;
+}
+
 /* 0: done; -ERR_FULL: the replicator is paused, the message stays; other
  * errors end the link. */
 static int
@@ -363,6 +377,7 @@ link_on_message(struct link *l, const struct ship_msg *m, struct err *e)
 	    [SHIP_MSG_READ] = link_on_read,
 	    [SHIP_MSG_UNREAD] = link_on_unread,
 	    [SHIP_MSG_PAST] = past_on_ask,
+	    [SHIP_MSG_DAMAGED] = link_on_damaged,
 	};
 
 	if (on[m->type] == NULL)

@@ -13,8 +13,9 @@
 
 #define REPLICATOR_MAGIC 0x7265706cu
 #define LINK_MAGIC 0x6c696e6bu
-#define LINK_HANDLES 65536	/* streams and readers of one process */
-#define LINK_READ (1u << 20)	/* bytes taken from one link in a turn */
+#define LINK_HANDLES 65536   /* streams and readers of one process */
+#define LINK_READ (1u << 20) /* bytes taken from one link in a turn */
+#define REPLICATOR_ILL 128   /* bytes of the words why a replica was damaged */
 #define LINK_OUT_MAX (8u << 20) /* a process that does not read is cut off */
 
 struct link;
@@ -22,6 +23,7 @@ struct live;
 struct peer;
 struct site_key;
 struct follow;
+struct scrub;
 
 /* Where this server follows: who leads, and how far it is with that. */
 enum lead_state {
@@ -114,6 +116,9 @@ struct live {
 		   * says what was acknowledged, ever */
 	struct site_lead_of lead;
 	struct site_file file;
+	uint32_t damage; /* a page of the file that is damaged; 0 = none */
+	char ill[REPLICATOR_ILL]; /* why it was set aside as damaged last */
+	uint64_t ill_at;	  /* when, monotonic; 0 = never */
 };
 
 enum slot_kind { SLOT_FREE, SLOT_WRITER, SLOT_WATCH };
@@ -262,8 +267,10 @@ struct site_key {
 	char name[OWNER_KEY];
 	char owner[OWNER_INSTANCE];
 	uint64_t epoch;
-	bool mine;     /* owned by an instance of this server */
-	bool stranger; /* a member that there is no room to wait for */
+	bool mine;	      /* owned by an instance of this server */
+	bool stranger;	      /* a member that there is no room to wait for */
+	uint64_t gives_again; /* not given away before: replicator_damage.c */
+	unsigned gives_to;    /* the peer that is asked next */
 	char members[OWNER_MEMBERS];
 	struct live *lives;
 	struct site_seat seat[SITE_PEERS];
@@ -327,6 +334,7 @@ struct site {
 	bool may_part; /* servers of this site may decide alone */
 	bool mute;     /* what only this server holds is not acknowledged */
 	replicator_propose_fn *propose;
+	replicator_give_fn *give;
 	void *arg;
 	struct map keys; /* name -> struct site_key */
 	struct peer *peer[SITE_PEERS];
@@ -345,6 +353,7 @@ struct site {
 	uint64_t lost;		   /* replicas that were set aside */
 	uint64_t rewound;	   /* and those that went back */
 	struct alarms *alarms;
+	struct scrub *scrub;
 };
 
 /* replicator_site.c */
@@ -405,6 +414,8 @@ void follow_leave(struct live *);
 void follow_drop_peer(struct peer *);
 void follow_position(struct live *);
 void follow_lost(struct live *, const char *why);
+/* The same of one that is damaged: an alarm tells of it for some time. */
+void follow_damaged(struct live *, const char *why);
 
 /* replicator_site_part.c */
 /* Is the leader of the other side of two that have parted? */
@@ -422,6 +433,14 @@ int follow_on_lead(struct peer *, const struct site_msg *, struct err *);
 int follow_on_start(struct peer *, const struct site_msg *, struct err *);
 int follow_on_record(struct peer *, const struct site_msg *, struct err *);
 int follow_on_commit(struct peer *, const struct site_msg *, struct err *);
+
+/* replicator_damage.c */
+void damage_found(struct live *, uint32_t page); /* of its file */
+void damage_told(struct live *, uint32_t page);	 /* somebody says so */
+void damage_tick(struct site *, uint64_t now);
+void scrub_open(struct site *);
+void scrub_close(struct site *);
+void scrub_on_job(struct replicator *);
 
 /* replicator_site_apply.c */
 uint64_t file_applied(const struct live *);

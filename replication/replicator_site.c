@@ -120,7 +120,9 @@ key_turned(struct site_key *k)
 	for (v = k->lives; v != NULL; v = v->next_of_key) {
 		if (k->mine) {
 			follow_leave(v);
-			if (v->lead.ahead)
+			/* One with a damaged page is better than none: all
+			 * else in it is good. */
+			if (v->lead.ahead || v->damage != 0)
 				v->lead.lost = v->lead.ahead = false;
 			lead_ask_all(v);
 		} else {
@@ -374,6 +376,7 @@ site_on_tick(void *arg)
 		if (k->mine)
 			seat_tick(t, k, now);
 	}
+	damage_tick(t, now);
 	file_tick(t, now);
 }
 
@@ -414,6 +417,7 @@ site_open(
 		return err_set(e, ERR_NOMEM, "replicator");
 	t->r = r;
 	t->propose = c->propose;
+	t->give = c->give;
 	t->arg = c->propose_arg;
 	t->work_last = &t->work;
 	ship_cursor_init(&t->cursor);
@@ -429,6 +433,7 @@ site_open(
 	}
 	loop_timer_set(t->tick, SITE_TICK);
 	t->alarms = alarms_open(r);
+	scrub_open(t);
 	if (ship_log_syncer_open(r->log, &event, e) != 0)
 		return -(int)e->code;
 	r->synced = loop_fd_open(
@@ -471,6 +476,7 @@ site_close(struct replicator *r)
 	loop_timer_free(&t->tick);
 	loop_timer_free(&t->more);
 	alarms_close(&t->alarms);
+	scrub_close(t);
 	loop_timer_free(&t->copying);
 	free(t);
 	r->site = NULL;

@@ -130,9 +130,10 @@ file_open(struct live *v)
 	    (r = stream_path_dirs(t->r->root, s->name, &e)) != 0 ||
 	    (r = apply_open(path, s->page_size, &known, &v->file.apply, &e)) !=
 		0) {
-		if (r == -ERR_CONFLICT || r == -ERR_CORRUPT ||
-		    r == -ERR_INVALID)
+		if (r == -ERR_CONFLICT)
 			follow_lost(v, e.text);
+		else if (r == -ERR_CORRUPT || r == -ERR_INVALID)
+			follow_damaged(v, e.text);
 		else if (r != -ERR_BUSY)
 			log_warnx("stream=%s %s", s->name, e.text);
 		else
@@ -219,7 +220,9 @@ file_run(struct live *v, size_t *budget)
 		v->file.ill = false;
 		return v->file.fed < target;
 	}
-	if (r != -ERR_NOMEM && r != -ERR_IO && r != -ERR_FULL)
+	if (r == -ERR_CORRUPT)
+		follow_damaged(v, e.text);
+	else if (r != -ERR_NOMEM && r != -ERR_IO && r != -ERR_FULL)
 		follow_lost(v, e.text);
 	else if (!v->file.ill)
 		log_warnx("stream=%s %s: tried again", v->log->name, e.text);

@@ -23,14 +23,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "page_sum.h"
 #include "replicator_room.h"
 #include "stream_path.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
 
-#define COPY_AGAIN CLOCK_SEC	 /* after one that could not begin */
-#define COPY_TICK (4 * CLOCK_MS) /* 64 MB/s with the slice */
+#define COPY_AGAIN CLOCK_SEC	  /* after one that could not begin */
+#define COPY_ILL (10 * CLOCK_SEC) /* there is a damaged page in it */
+#define COPY_TICK (4 * CLOCK_MS)  /* 64 MB/s with the slice */
 #define COPY_SLICE (256u << 10)
 #define COPY_HELD (1u << 20) /* received and not yet on its way to the disk */
 
@@ -90,6 +92,10 @@ copy_begin(struct follow *f)
 	struct log_mark mark;
 	struct err e;
 
+	if (v->damage != 0) {
+		lead_away(f, COPY_ILL); /* it was said */
+		return;
+	}
 	if (!copy_mark(v, &mark))
 		err_set(&e, ERR_ABSENT, "the ship log has only later records");
 	else if (copy_open(f, &e) == 0)
@@ -134,22 +140,28 @@ copy_end(struct follow *f)
 	f->fd = -1; /* the log is kept until it goes on */
 }
 
-/* The next pages; false at the end of the file, or when it fails. */
+/* The next pages; false at the end of the file, or when it fails. Damage goes
+ * nowhere from here. */
 static bool
 copy_pages(struct follow *f)
 {
 	static uint8_t bytes[SITE_MSG_PAGES_MAX];
-	uint32_t size = f->live->log->page_size;
+	uint32_t size = f->live->log->page_size, bad;
 	struct site_msg m = {.type = SITE_MSG_PAGES, .handle = f->live->id};
-	ssize_t n = pread(f->fd, bytes, sizeof bytes - sizeof bytes % size,
-	    (off_t)(f->page - 1) * size);
+	long n = page_read(f->fd, f->page, (uint32_t)(sizeof bytes / size),
+	    bytes, size, page_sum_marked(f->fd), &bad);
 
-	if (n < (ssize_t)size) {
+	if (bad != 0) {
+		lead_away(f, COPY_ILL);
+		damage_found(f->live, bad);
+		return false;
+	}
+	if (n <= 0) {
 		copy_end(f);
 		return false;
 	}
 	m.u.pages.first = f->page;
-	m.u.pages.n = (uint32_t)((size_t)n / size);
+	m.u.pages.n = (uint32_t)n;
 	m.u.pages.bytes = bytes;
 	m.u.pages.size = (size_t)m.u.pages.n * size;
 	peer_send(f->peer, &m);
@@ -361,6 +373,7 @@ copy_take(struct replicator *r, struct live *v, struct err *e)
 	close(v->lead.fd);
 	v->lead.fd = -1;
 	v->lead.lost = v->lead.ahead = false;
+	v->damage = 0;
 	v->file.applied = v->file.fed = 0;
 	v->file.looked = false;
 	v->written = c->lsn;

@@ -88,6 +88,16 @@ follow_lost(struct live *v, const char *why)
 	follow_position(v);
 }
 
+void
+follow_damaged(struct live *v, const char *why)
+{
+	if (v->lead.lost)
+		return;
+	str_copy(v->ill, sizeof v->ill, why);
+	v->ill_at = clock_mono();
+	follow_lost(v, why);
+}
+
 /* ---- a leader ----------------------------------------------------------- */
 
 static int

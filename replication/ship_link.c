@@ -18,6 +18,7 @@
  *                  32 4 first frame; 36 4 frames; 40 4 page size; 44 4 number
  *                  of the database file
  *     REFUSED      0 8 error; 8 256 words, ended by a NUL
+ *     DAMAGED      0 4 number of the page; 4 4 zero
  *     ACK          0 8 LSN
  *     STATE        0 8 1 = there is such a stream; 8 8 generation; 16 8
  *                  epoch; 24 8 LSN; 32 4 number of the database file;
@@ -168,6 +169,21 @@ refused_put(const struct ship_msg *m, uint8_t *p)
 }
 
 static bool
+damaged_get(struct ship_msg *m, const uint8_t *p, size_t n)
+{
+	(void)n;
+	m->u.damaged = ship_get32(p);
+	return m->u.damaged != 0;
+}
+
+static size_t
+damaged_put(const struct ship_msg *m, uint8_t *p)
+{
+	ship_put32(p, m->u.damaged);
+	return 8;
+}
+
+static bool
 ack_get(struct ship_msg *m, const uint8_t *p, size_t n)
 {
 	(void)n;
@@ -243,6 +259,7 @@ static const struct msg_row msg_rows[SHIP_MSGS] = {
     [SHIP_MSG_CLOSE] = {0, 0, empty_get, empty_put},
     [SHIP_MSG_READ] = {24, 16 + STREAM_NAME, open_get, open_put},
     [SHIP_MSG_UNREAD] = {0, 0, empty_get, empty_put},
+    [SHIP_MSG_DAMAGED] = {8, 8, damaged_get, damaged_put},
     [SHIP_MSG_WELCOME] = {48, 48, welcome_get, welcome_put},
     [SHIP_MSG_REFUSED] = {MSG_REFUSED, MSG_REFUSED, refused_get, refused_put},
     [SHIP_MSG_ACK] = {8, 8, ack_get, ack_put},

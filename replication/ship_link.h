@@ -18,6 +18,7 @@ enum ship_msg_type {
 	SHIP_MSG_READ,	   /* tell me of this stream */
 	SHIP_MSG_UNREAD,   /* no more */
 	SHIP_MSG_PAST,	   /* build me this stream as it was at a time */
+	SHIP_MSG_DAMAGED,  /* a page of its database does not fit its sum */
 	/* from the replicator */
 	SHIP_MSG_WELCOME, /* to OPEN: so far the log holds the stream */
 	SHIP_MSG_REFUSED, /* to OPEN, or later: you do not write it */
@@ -88,6 +89,7 @@ struct ship_msg {
 		struct ship_welcome welcome;
 		struct ship_refused refused;
 		uint64_t ack;
+		uint32_t damaged; /* number of the page */
 		struct ship_state state;
 		struct ship_built built;
 	} u;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "page_sum.h"
 #include "repl_room.h"
 #include "stream_path.h"
 #include "wal_vfs.h"
@@ -89,12 +90,20 @@ open_pragmas(struct stream *s, struct err *e)
 	return 0;
 }
 
+static void
+stream_on_damage(void *arg, uint32_t page)
+{
+	struct stream *s = arg;
+
+	repl_damaged(s->repl, s->handle, page);
+}
+
 static int
 open_sqlite(struct stream *s, const char *path, struct err *e)
 {
 	const char *vfs = wal_vfs();
 	char wal[STREAM_PATH];
-	int r;
+	int r, room = PAGE_SUM;
 
 	if (vfs == NULL)
 		return err_set(e, ERR_NOMEM, "%s", s->config.name);
@@ -105,6 +114,9 @@ open_sqlite(struct stream *s, const char *path, struct err *e)
 		return stream_sql_err(s, s->db, e, "open");
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_busy_timeout(s->db, OPEN_BUSY);
+	wal_vfs_on_damage(s->db, stream_on_damage, s);
+	/* Counts for a database that is new. */
+	sqlite3_file_control(s->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &room);
 	if ((r = open_pragmas(s, e)) != 0)
 		return r;
 	snprintf(wal, sizeof wal, "%.390s-wal", path);
@@ -290,6 +302,7 @@ stream_close_db(struct stream *s)
 		sqlite3_db_config(
 		    s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_wal_hook(s->db, NULL, NULL);
+	wal_vfs_on_damage(s->db, NULL, NULL);
 	if (sqlite3_close(s->db) != SQLITE_OK) {
 		log_warnx(
 		    "stream=%s closed with statements in use", s->config.name);

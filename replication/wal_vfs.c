@@ -13,14 +13,23 @@
  * The sync itself is left out, of the database file too: what makes a commit
  * durable is the ship log (DESIGN 5.2). A journal, which SQLite uses only
  * while a new database becomes a WAL one, passes untouched.
+ *
+ * Pages of the database file are summed when they are written and checked when
+ * they are read, so that damage at rest is an error of the disk and goes
+ * nowhere from here. A reader never reads a page that a checkpoint writes: that
+ * page is in the -wal for it (walformat.html 2.3).
  */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "page_sum.h"
 #include "wal_vfs.h"
+#include "daemon/base/log.h"
 
 #define WAL_VFS_NAME "tandem-wal"
 #define WAL_VFS_ROOM 65536 /* bytes gathered at most */
+#define DB_HEAD 100	   /* bytes at the start of page 1 */
 
 struct wal_vfs_file {
 	sqlite3_file base;
@@ -30,6 +39,14 @@ struct wal_vfs_file {
 	sqlite3_int64 at; /* where the gathered bytes belong */
 	const unsigned char *window;
 	sqlite3_int64 window_at, window_end;
+
+	/* of a database */
+	const char *name; /* SQLite's */
+	int page_size;	  /* 0 = not known */
+	bool sums;
+	unsigned char *page; /* one, on its way to the file */
+	wal_vfs_damage_fn *on_damage;
+	void *on_damage_arg;
 };
 
 static struct wal_vfs_file *
@@ -124,6 +141,67 @@ wal_file_size(sqlite3_file *file, sqlite3_int64 *size)
 	return f->real->pMethods->xFileSize(f->real, size);
 }
 
+/* ---- the database ------------------------------------------------------- */
+
+/* What page 1, of which these bytes are the first, says of the file
+ * (fileformat2.html 1.3). */
+static void
+db_look(struct wal_vfs_file *f, const unsigned char *p)
+{
+	if (memcmp(p, "SQLite format 3", 16) != 0)
+		return;
+	f->page_size = p[16] << 8 | p[17] << 16;
+	f->sums = page_sum_has(p);
+}
+
+static bool
+db_is_page(const struct wal_vfs_file *f, int n, sqlite3_int64 at)
+{
+	return f->sums && n == f->page_size && at % n == 0;
+}
+
+static int
+db_read(sqlite3_file *file, void *p, int n, sqlite3_int64 at)
+{
+	struct wal_vfs_file *f = self_of(file);
+	int rc = f->real->pMethods->xRead(f->real, p, n, at);
+	uint32_t number;
+
+	if (rc == SQLITE_IOERR_READ && f->on_damage != NULL && f->page_size > 0)
+		f->on_damage(
+		    f->on_damage_arg, (uint32_t)(at / f->page_size) + 1);
+	if (rc != SQLITE_OK)
+		return rc;
+	if (at == 0 && n >= DB_HEAD)
+		db_look(f, p);
+	number = n == f->page_size ? (uint32_t)(at / n) + 1 : 0;
+	if (number == 0 || at % n != 0 ||
+	    page_is_good(number, p, (size_t)n, f->sums))
+		return SQLITE_OK;
+	log_warnx("%s: page %u does not fit its sum", f->name, number);
+	if (f->on_damage != NULL)
+		f->on_damage(f->on_damage_arg, number);
+	return SQLITE_IOERR_DATA;
+}
+
+/* SQLite's own page stays as it is: its sum is the file's business. */
+static int
+db_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 at)
+{
+	struct wal_vfs_file *f = self_of(file);
+
+	if (at == 0 && n >= DB_HEAD)
+		db_look(f, p);
+	if (!db_is_page(f, n, at))
+		return f->real->pMethods->xWrite(f->real, p, n, at);
+	if (f->page == NULL && (f->page = malloc((size_t)n)) == NULL)
+		return SQLITE_IOERR_NOMEM;
+	memcpy(f->page, p, (size_t)n);
+	page_sum_put(
+	    f->page + n - PAGE_SUM, (uint32_t)(at / n) + 1, f->page, (size_t)n);
+	return f->real->pMethods->xWrite(f->real, f->page, n, at);
+}
+
 /* ---- what passes -------------------------------------------------------- */
 
 static int
@@ -134,19 +212,9 @@ pass_close(sqlite3_file *file)
 	wal_flush(f);
 	free(f->gathered);
 	f->gathered = NULL;
+	free(f->page);
+	f->page = NULL;
 	return f->real->pMethods->xClose(f->real);
-}
-
-static int
-pass_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
-{
-	return real_of(f)->pMethods->xRead(real_of(f), p, n, at);
-}
-
-static int
-pass_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
-{
-	return real_of(f)->pMethods->xWrite(real_of(f), p, n, at);
 }
 
 static int
@@ -252,8 +320,8 @@ static const sqlite3_io_methods wal_methods = {
 static const sqlite3_io_methods db_methods = {
     .iVersion = 2,
     .xClose = pass_close,
-    .xRead = pass_read,
-    .xWrite = pass_write,
+    .xRead = db_read,
+    .xWrite = db_write,
     .xTruncate = pass_truncate,
     .xSync = no_sync,
     .xFileSize = pass_file_size,
@@ -269,20 +337,41 @@ static const sqlite3_io_methods db_methods = {
     .xShmUnmap = pass_shm_unmap,
 };
 
+/* The file of the connection that has these methods, or NULL. */
+static struct wal_vfs_file *
+vfs_file(sqlite3 *db, int which, const sqlite3_io_methods *methods)
+{
+	sqlite3_file *file = NULL;
+
+	if (sqlite3_file_control(db, "main", which, &file) != SQLITE_OK ||
+	    file == NULL || file->pMethods != methods)
+		return NULL;
+	return self_of(file);
+}
+
 void
 wal_vfs_window(sqlite3 *db, const unsigned char *p, sqlite3_int64 at, size_t n)
 {
-	sqlite3_file *file = NULL;
-	struct wal_vfs_file *f;
+	struct wal_vfs_file *f = vfs_file(
+	    db, SQLITE_FCNTL_JOURNAL_POINTER, &wal_methods);
 
-	if (sqlite3_file_control(
-		db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) != SQLITE_OK ||
-	    file == NULL || file->pMethods != &wal_methods)
+	if (f == NULL)
 		return;
-	f = self_of(file);
 	f->window = p;
 	f->window_at = at;
 	f->window_end = at + (sqlite3_int64)n;
+}
+
+void
+wal_vfs_on_damage(sqlite3 *db, wal_vfs_damage_fn *fn, void *arg)
+{
+	struct wal_vfs_file *f = vfs_file(
+	    db, SQLITE_FCNTL_FILE_POINTER, &db_methods);
+
+	if (f == NULL)
+		return;
+	f->on_damage = fn;
+	f->on_damage_arg = arg;
 }
 
 /* ---- the VFS ------------------------------------------------------------ */
@@ -301,6 +390,7 @@ vfs_open(
 		return real->xOpen(real, name, file, flags, out);
 	memset(f, 0, sizeof *f);
 	f->real = (sqlite3_file *)(f + 1);
+	f->name = name;
 	rc = real->xOpen(real, name, f->real, flags, out);
 	if (f->real->pMethods != NULL)
 		f->base.pMethods = flags & SQLITE_OPEN_WAL ? &wal_methods

@@ -209,6 +209,7 @@ static const struct {
     {"member-add", ROLE_REPLICATOR, quorum_role_member, OWNERSHIP_MEMBER_ADD},
     {"member-remove", ROLE_REPLICATOR, quorum_role_member,
 	OWNERSHIP_MEMBER_REMOVE},
+    {"move", ROLE_REPLICATOR, quorum_role_member, OWNERSHIP_MOVE},
     {"log", ROLE_REPLICATOR, quorum_role_log, 0},
     {"server-put", ROLE_CONTROL, quorum_role_server_put, OWNERSHIP_SERVER_PUT},
     {"server-drain", ROLE_CONTROL, quorum_role_server, OWNERSHIP_DRAIN},

@@ -14,6 +14,9 @@ struct replicator_room {
 /* replicator_member.c: who has to hold a record is decided by quorum */
 void member_propose(
     void *room, const char *key, uint64_t epoch, const char *server, bool add);
+/* A key is to go to another member, which has undamaged databases. */
+void member_give(
+    void *room, const char *key, uint64_t epoch, const char *server);
 /* Quorum is linked: tell it which ship log this is. */
 void member_on_link(struct replicator_room *, struct peer *);
 

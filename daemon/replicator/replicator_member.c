@@ -91,6 +91,29 @@ member_propose(
 }
 
 static void
+member_on_given(void *arg, json_t *result, const struct err *e)
+{
+	(void)arg;
+	(void)result;
+	if (e != NULL)
+		log_warnx("a key with a damaged database stays: %s", e->text);
+}
+
+void
+member_give(void *arg, const char *key, uint64_t epoch, const char *server)
+{
+	struct replicator_room *room = arg;
+	unsigned at = 0;
+	struct peer *quorum = role_peer_next(room->self, ROLE_QUORUM, &at);
+
+	if (quorum != NULL)
+		rpc_call(quorum->rpc, "move",
+		    json_pack("{s:s, s:I, s:s}", "key", key, "epoch",
+			(json_int_t)epoch, "server", server),
+		    MEMBER_ASK, member_on_given, NULL);
+}
+
+static void
 member_on_logged(void *arg, json_t *result, const struct err *e)
 {
 	(void)arg;

@@ -89,6 +89,7 @@ replicator_role_start(struct self *self, struct err *e)
 	    .log_keep = REPLICATOR_KEEP,
 	    .server = self->server,
 	    .propose = member_propose,
+	    .give = member_give,
 	    .propose_arg = room,
 	    .stranded = replicator_role_stranded,
 	    .stranded_arg = room};

@@ -9,6 +9,7 @@
 #include "replay.h"
 #include "scratch.h"
 #include "replication/log_index.h"
+#include "replication/page_sum.h"
 #include "replication/ship_log.h"
 
 struct replay_walk {
@@ -105,10 +106,15 @@ replay_record(void *arg, const struct ship_record *rec, const uint8_t *bytes,
 	w->r->page_size = rec->page_size;
 	for (i = 0; i < rec->npages; i++) {
 		uint32_t page = ship_record_page(rec, i);
+		uint8_t *to;
 
 		replay_room(w, page);
-		memcpy(w->parts + (size_t)(page - 1) * rec->page_size,
-		    rec->pages + (size_t)i * rec->page_size, rec->page_size);
+		to = w->parts + (size_t)(page - 1) * rec->page_size;
+		memcpy(to, rec->pages + (size_t)i * rec->page_size,
+		    rec->page_size);
+		if (page_sum_has(w->parts))
+			page_sum_put(to + rec->page_size - PAGE_SUM, page, to,
+			    rec->page_size);
 	}
 	if (rec->db_pages != 0)
 		replay_commit(w, rec, pos);

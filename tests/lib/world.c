@@ -110,6 +110,13 @@ inside_propose(
 }
 
 static void
+inside_give(void *arg, const char *key, uint64_t epoch, const char *server)
+{
+	inside_say(*(int *)arg, "G %s %llu %s", key, (unsigned long long)epoch,
+	    server);
+}
+
+static void
 inside_owners(struct world_inside *in, int fd)
 {
 	struct err e;
@@ -257,7 +264,8 @@ world_replicator(const struct world *w, int control)
 	    .log_segment = w->segment,
 	    .boot = w->boot,
 	    .server = w->server,
-	    .propose = inside_propose};
+	    .propose = inside_propose,
+	    .give = inside_give};
 	struct world_inside in = {.control = control};
 	struct loop *loop = loop_new();
 	char history[96];
@@ -622,6 +630,8 @@ site_on_control(void *arg, int s, int events)
 	line[n] = '\0';
 	if (line[0] == 'P')
 		site_on_proposal(t, i, line + 2);
+	else if (line[0] == 'G')
+		t->gives++;
 	else if (line[0] == 'M')
 		site_on_address(t, i, line + 2);
 	else if (line[0] == 'R')

@@ -73,6 +73,7 @@ struct world_site {
 	enum world_answer answer;
 	unsigned added, removed; /* proposals that came to pass */
 	unsigned proposals;
+	int gives; /* times that a key was to go to another server */
 	/* the status asked for */
 	unsigned want;
 	const char *want_stream, *want_follower;
