@@ -8,6 +8,9 @@
 #                      loopback and on the wire, port $sip
 #   gates_of_two USER...  servers 1 and 2 listen so, and demo.test has users
 #                      with passwords secretUSER
+#   pages I            of every domain's database on server I, its name and a
+#                      digest of its pages, also of those only in the -wal
+#   same_pages I...    the digests of these servers are the same
 #   phone_at I         phones started from here on (phone.sh) are in the
 #                      network of server I and register at its gate
 set -u
@@ -57,6 +60,29 @@ listens_at() {
 		    "address 127.0.0.1 port $sip"
 		echo "set server srv$i listener wire transport udp" \
 		    "address 10.77.0.$i port $sip"
+	done
+}
+
+# The sums of pages count in the file only (page_sum.h), so they are left out.
+pages() {
+	local db name
+	for db in "$TANDEM_LAB/srv$1"/streams/domain/*.db; do
+		name=$(basename "$db" .db)
+		rm -f "$dir"/copy*
+		cp "$db" "$dir/copy" && cp "$db-wal" "$dir/copy-wal" 2> /dev/null
+		sqlite3 "$dir/copy" 'PRAGMA wal_checkpoint(TRUNCATE)' > /dev/null
+		echo "${name%~*} $(python3 -c 'import hashlib, sys
+h = hashlib.sha256()
+while page := sys.stdin.buffer.read(4096): h.update(page[:-8])
+print(h.hexdigest())' < "$dir/copy")"
+	done | sort
+}
+
+same_pages() {
+	local i first
+	first=$(pages "$1")
+	for i in "${@:2}"; do
+		[ "$(pages "$i")" = "$first" ] || return 1
 	done
 }
 

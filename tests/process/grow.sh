@@ -32,25 +32,6 @@ or_end
 
 # ---- the databases ----------------------------------------------------------
 
-# pages I: of every domain's database on server I, its name and a digest of
-# its pages, those included that are only in the -wal so far.
-pages() {
-	local db name
-	for db in "$TANDEM_LAB/srv$1"/streams/domain/*.db; do
-		name=$(basename "$db" .db)
-		rm -f "$dir"/copy*
-		cp "$db" "$dir/copy" && cp "$db-wal" "$dir/copy-wal" 2> /dev/null
-		sqlite3 "$dir/copy" 'PRAGMA wal_checkpoint(TRUNCATE)' > /dev/null
-		echo "$name $(sha256sum < "$dir/copy")"
-	done
-}
-same_pages() {
-	local i first
-	first=$(pages 1)
-	for i in "${@:2}"; do
-		[ "$(pages "$i")" = "$first" ] || return 1
-	done
-}
 t "all domains are the same on three servers" eventually same_pages 1 2 3
 # The records of calls are written to the domain that calls.
 busy=$(sqlite3 "$TANDEM_LAB/srv1/streams/domain/root.db" \
