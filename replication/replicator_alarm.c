@@ -302,8 +302,8 @@ alarm_on_conflict(void *arg, const struct conflict *c)
 
 	conflict_name(c, name);
 	alarm_put(arg, "conflict", name,
-	    "what this server had acknowledged alone was given up and is kept "
-	    "for review: show conflicts");
+	    "what was acknowledged, and this server has, was given up and is "
+	    "kept for review: show conflicts");
 	return 0;
 }
 

@@ -26,10 +26,11 @@
 #include "daemon/base/str.h"
 
 #define SCRUB_SLICE (1u << 20)
-#define SCRUB_REST (20 * CLOCK_MS)     /* between two slices */
-#define SCRUB_AGAIN (3600 * CLOCK_SEC) /* between the end and the next begin \
-					*/
-#define SCRUB_ILL (10 * CLOCK_SEC)     /* the same while there is damage */
+#define SCRUB_REST (20 * CLOCK_MS) /* between two slices */
+#define SCRUB_AGAIN                                                      \
+	(3600 * CLOCK_SEC)	   /* between the end and the next begin \
+				    */
+#define SCRUB_ILL (10 * CLOCK_SEC) /* the same while there is damage */
 
 /* ---- what becomes of it ------------------------------------------------- */
 

@@ -448,6 +448,8 @@ void file_soon(struct live *); /* there may be something to apply */
 void file_work(struct site *); /* a turn's worth of it */
 void file_close(struct live *);
 void file_tick(struct site *, uint64_t now);
+/* Learn how far the database goes. It may turn out to be lost. */
+void file_look(struct live *);
 /* It is not known whether a local owner left what the log never got. */
 bool file_is_unknown(struct live *);
 /* Readers are told what they see. */

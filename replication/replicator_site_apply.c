@@ -42,6 +42,15 @@ file_target(const struct live *v)
 	return log_stream_commit(v->log, lsn);
 }
 
+/* True when the database is ours to write, and on disk that it is the one. */
+static bool
+file_is_free(const struct live *v)
+{
+	return v->holders == 0 && !v->lead.lost && !v->log->damaged &&
+	    (v->writer == NULL || v->welcome) &&
+	    v->noted <= v->key->site->r->log->synced;
+}
+
 /* ---- opening and closing ------------------------------------------------ */
 
 /* The place among those that are open. */
@@ -154,6 +163,13 @@ file_open(struct live *v)
 	return -ERR_BUSY;
 }
 
+void
+file_look(struct live *v)
+{
+	if (!v->file.looked && v->log->page_size != 0 && file_is_free(v))
+		file_open(v);
+}
+
 /* ---- applying ----------------------------------------------------------- */
 
 /* The record behind the last one that was fed. */
@@ -250,15 +266,6 @@ file_is_unknown(struct live *v)
 	snprintf(wal, sizeof wal, "%.390s-wal", path);
 	v->file.looked = access(wal, F_OK) != 0;
 	return !v->file.looked;
-}
-
-/* True when the database is ours to write, and on disk that it is the one. */
-static bool
-file_is_free(const struct live *v)
-{
-	return v->holders == 0 && !v->lead.lost && !v->log->damaged &&
-	    (v->writer == NULL || v->welcome) &&
-	    v->noted <= v->key->site->r->log->synced;
 }
 
 void

@@ -220,6 +220,11 @@ follow_on_start(struct peer *p, const struct site_msg *m, struct err *e)
 	if (start->epoch < v->log->epoch || start->lsn > v->log->last.lsn)
 		return err_set(e, ERR_CORRUPT, "%s: START at LSN %llu",
 		    v->log->name, (unsigned long long)start->lsn);
+	/* Nothing behind it was applied here, unless the leader lacks it. */
+	if (start->lsn < v->log->commit.lsn && v->log->foreign)
+		file_look(v);
+	if (v->lead.state != LEAD_WAITS || start->serial != v->lead.serial)
+		return 0; /* the database is lost, and another is asked for */
 	if ((rewinds = start->lsn < file_applied(v))) {
 		if ((ret = part_conflict(v, start->lsn, e)) != 0)
 			return ret;

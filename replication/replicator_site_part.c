@@ -2,7 +2,9 @@
  * Two servers that may part (SEMANTICS D29; daemon/quorum/quorum_part.c), as
  * their replicators see it. While they are apart neither believes the other;
  * when they are one again, the one that yields is sent the databases of the
- * other, and what only its own ones held is kept beside (conflict.h).
+ * other, and what only its own ones held is kept beside (conflict.h). So is on
+ * any site what a leader lacks that it must have had: its disk was put back to
+ * an older state, or an operator made it the owner by force.
  */
 #include "conflict.h"
 #include "replicator_room.h"
@@ -22,11 +24,31 @@ part_is_apart(
 }
 
 /*
- * The database holds commits behind the LSN from which the site goes on
- * without them. Those that were acknowledged, by one of two that had parted,
- * are kept with their file when that has been replaced; a process started
- * since does not know which were, and keeps all. What was never acknowledged,
+ * The last commit that is given up although it was acknowledged; 0 = none is.
+ * What this server applied as a follower was on the disks of all members, the
+ * leader's too. Of two that may part a process started since does not know
+ * which commits were acknowledged, and counts all. What was never acknowledged,
  * the tail of an owner whose key was moved, is nobody's.
+ */
+static uint64_t
+part_given_up(const struct live *v, uint64_t base)
+{
+	const struct log_stream *s = v->log;
+	uint64_t lsn = 0;
+
+	if (v->led)
+		lsn = v->committed;
+	else if (v->key->site->may_part)
+		lsn = s->commit.lsn;
+	else if (s->foreign && v->file.looked)
+		lsn = v->file.applied;
+	return lsn > base ? lsn : 0;
+}
+
+/*
+ * The database holds commits behind the LSN from which the site goes on
+ * without them. Those that were acknowledged are kept with their file when
+ * that has been replaced.
  */
 int
 part_conflict(struct live *v, uint64_t base, struct err *e)
@@ -36,20 +58,17 @@ part_conflict(struct live *v, uint64_t base, struct err *e)
 	struct conflict c = {.file = s->file,
 	    .epoch = s->epoch,
 	    .base = base,
-	    .lsn = s->commit.lsn,
+	    .lsn = part_given_up(v, base),
 	    .time = clock_real()};
 	int ret;
 
-	if (!r->site->may_part || v->lead.lost ||
-	    (v->led ? v->committed : s->commit.lsn) <= base ||
-	    str_prefix(s->name, "calls/"))
+	if (c.lsn == 0 || v->lead.lost || str_prefix(s->name, "calls/"))
 		return 0;
 	str_copy(c.stream, sizeof c.stream, s->name);
 	if ((ret = conflict_note(r->root, &c, e)) != 0)
 		return ret;
 	log_warnx("stream=%s LSN %llu to %llu are given up and kept for review",
-	    s->name, (unsigned long long)base + 1,
-	    (unsigned long long)s->commit.lsn);
+	    s->name, (unsigned long long)base + 1, (unsigned long long)c.lsn);
 	return 0;
 }
 
@@ -57,7 +76,7 @@ part_conflict(struct live *v, uint64_t base, struct err *e)
 int
 part_copied(struct live *v, struct err *e)
 {
-	if (v->log->foreign ||
+	if (!v->key->site->may_part || v->log->foreign ||
 	    conflict_noted(v->key->site->r->root, v->log->name, v->log->file))
 		return 0;
 	return part_conflict(v, 0, e);
