@@ -89,8 +89,9 @@ struct mesh {
 	bool cut;
 	struct {
 		char reason[128];
+		union addr from;
 		uint64_t at;
-	} stranger;
+	} stranger; /* the last one */
 	uint64_t said[MESH_SAID];
 	unsigned nsaid;
 };
@@ -150,6 +151,7 @@ mesh_note(struct mesh_conn *c, const char *reason)
 	addr_host(host, &c->from);
 	if (p == NULL) {
 		str_copy(m->stranger.reason, sizeof m->stranger.reason, reason);
+		m->stranger.from = c->from;
 		m->stranger.at = clock_real();
 	} else {
 		str_copy(p->reason, sizeof p->reason, reason);
@@ -639,6 +641,8 @@ mesh_next(const struct mesh *m, size_t *at, struct mesh_status *s)
 	(*at)++;
 	if (p == NULL) {
 		str_copy(s->server, sizeof s->server, "?");
+		s->address = m->stranger.from;
+		s->since = m->stranger.at;
 		str_copy(s->reason, sizeof s->reason, m->stranger.reason);
 		s->reason_at = m->stranger.at;
 		return true;

@@ -84,8 +84,9 @@ struct mesh_status {
 	char reason[128];
 	uint64_t reason_at; /* real clock; 0 = never */
 };
-/* Walk the list: *at starts at 0; false at the end. Attempts of strangers
- * (a name that is not in the list) are one more entry, named "?". */
+/* Walk the list: *at starts at 0; false at the end. The last attempt of a
+ * stranger (a name that is not in the list) is one more entry, named "?", with
+ * its address and since when. */
 bool mesh_next(const struct mesh *, size_t *at, struct mesh_status *);
 
 #endif

@@ -318,6 +318,21 @@ tls_id_cluster(const struct tls_id *id)
 
 /* ---- the end ------------------------------------------------------------ */
 
+/* In words of ours where those of OpenSSL say less than is known. */
+static const char *
+tls_verify_words(long verify)
+{
+	switch (verify) {
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+		return "issued by a CA that is not trusted here";
+	default:
+		return X509_verify_cert_error_string(verify);
+	}
+}
+
 /* Why libssl failed, in words for a log. */
 static void
 tls_words(const struct tls *t, int error, int saved, struct err *e)
@@ -328,7 +343,7 @@ tls_words(const struct tls *t, int error, int saved, struct err *e)
 
 	if (verify != X509_V_OK)
 		err_set(e, ERR_REFUSED, "certificate: %s",
-		    X509_verify_cert_error_string(verify));
+		    tls_verify_words(verify));
 	else if (code != 0)
 		err_set(e, ERR_REFUSED, "%s",
 		    reason != NULL ? reason : "protocol broken");

@@ -237,9 +237,10 @@ links_run(struct op_call *call)
 		op_put_int(call, "connections", (int64_t)s.ups);
 		op_put_int(call, "bytes-in", (int64_t)s.in);
 		op_put_int(call, "bytes-out", (int64_t)s.out);
-		op_put(call, "reason", s.reason[0] != '\0' ? s.reason : NULL);
-		if (s.reason_at != 0)
-			op_put_time(call, "reason-at", s.reason_at);
+		if (s.reason_at == 0 || s.up)
+			continue;
+		op_put(call, "reason", s.reason);
+		op_put_time(call, "reason-at", s.reason_at);
 	}
 	op_finish(call, NULL);
 }
@@ -248,7 +249,9 @@ static const struct op_field links_cols[] = {
     {.name = "server",
 	.type = &op_type_text,
 	.brief = "other end; ?: who is not of the site"},
-    {.name = "address", .type = &op_type_text, .brief = "where it listens"},
+    {.name = "address",
+	.type = &op_type_text,
+	.brief = "where it listens; of ?: where the attempt came from"},
     {.name = "state",
 	.type = &op_type_choice,
 	.choices = links_states,
@@ -273,7 +276,7 @@ static const struct op_field links_cols[] = {
 	.brief = "sent"},
     {.name = "reason",
 	.type = &op_type_text,
-	.brief = "why it failed or ended last"},
+	.brief = "why it is down"},
     {.name = "reason-at",
 	.type = &op_type_time,
 	.flags = OP_DETAIL,
@@ -289,8 +292,8 @@ const struct op control_op_links = {
     .brief = "connections of this server to the others",
     .about = "The mutually authenticated connection of this server's control "
 	     "to each other server's. One that is down is tried again and "
-	     "again; reason says why it failed last. Attempts of somebody "
-	     "who is no server of the site are counted under \"?\".",
+	     "again; reason says why it failed last. The last attempt of "
+	     "somebody who is no server of the site is told as \"?\".",
     .example = "show server links",
     .cols = links_cols,
     .run = links_run,
