@@ -403,6 +403,7 @@ history_do(void *arg)
 	    [HISTORY_FOLD] = history_fold,
 	    [HISTORY_BUILD] = history_build,
 	    [HISTORY_LIST] = history_list,
+	    [HISTORY_MEND] = history_mend,
 	};
 
 	work[job->what](job->history, job);

@@ -22,7 +22,8 @@ enum history_what {
 	HISTORY_COPY,  /* a stream's file, for a volume that begins with it */
 	HISTORY_FOLD,  /* make it exact from the log, and a volume of it */
 	HISTORY_BUILD, /* a database as it was at a time */
-	HISTORY_LIST   /* what there is */
+	HISTORY_LIST,  /* what there is */
+	HISTORY_MEND   /* damaged pages of a stream's file anew */
 };
 
 /* What the loop knows of a stream. */
@@ -54,10 +55,14 @@ struct history_job {
 	uint64_t to;		/* KEEP: the segments before this position */
 	uint64_t time;		/* BUILD: everything up to it, microseconds */
 	uint64_t now;		/* real clock */
-	char path[STREAM_PATH]; /* BUILD: the file to make; COPY: the stream's
+	char path[STREAM_PATH]; /* BUILD, MEND: the file to make; COPY: the
+				 * stream's
 				 */
-	/* BUILD: the last commit in it. */
+	/* BUILD, MEND: the last commit in it. */
 	uint64_t lsn, at;
+	char target[STREAM_PATH]; /* MEND: the stream's file */
+	uint32_t mended;	  /* MEND: pages that were written anew */
+	uint32_t left;	/* MEND: damaged ones that the next checkpoint writes */
 	struct err err; /* the first failure; code ERR_NONE = none */
 };
 
@@ -150,5 +155,8 @@ bool history_counts(
 /* history_build.c */
 void history_build(struct history *, struct history_job *);
 void history_list(struct history *, struct history_job *);
+
+/* history_mend.c */
+void history_mend(struct history *, struct history_job *);
 
 #endif

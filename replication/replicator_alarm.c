@@ -242,6 +242,10 @@ alarm_ill(struct alarms *a, const struct live *v, uint64_t now)
 		    "page %u of the database does not fit its sum, and no "
 		    "other server has it: what stands there is not read",
 		    v->damage);
+	else if (v->mended_at != 0 && now - v->mended_at < ALARM_ILL)
+		alarm_put(a, "damaged", v->log->name,
+		    "pages of the database did not fit their sums, and were "
+		    "written anew from its history; look after the disk");
 	else if (v->ill_at != 0 && now - v->ill_at < ALARM_ILL)
 		alarm_put(a, "replica-lost", v->log->name,
 		    "the database was made anew from another server's: %s; "

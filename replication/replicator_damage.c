@@ -7,8 +7,9 @@
  * Where another server has all that was acknowledged, a damaged database is
  * set aside and made anew from that one's. The owner of the key cannot be
  * sent one: it is asked to give the key to another member first. A server
- * that holds all alone keeps what it has: reads of that page fail, the rest
- * goes on, and an alarm says so.
+ * that holds all alone keeps what it has: the page is written anew from the
+ * history, where there is one of the stream; else reads of that page fail, the
+ * rest goes on, and an alarm says so.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,10 +28,11 @@
 
 #define SCRUB_SLICE (1u << 20)
 #define SCRUB_REST (20 * CLOCK_MS) /* between two slices */
-#define SCRUB_AGAIN                                                      \
-	(3600 * CLOCK_SEC)	   /* between the end and the next begin \
-				    */
-#define SCRUB_ILL (10 * CLOCK_SEC) /* the same while there is damage */
+#define SCRUB_AGAIN                                                       \
+	(3600 * CLOCK_SEC)	    /* between the end and the next begin \
+				     */
+#define MEND_AGAIN (60 * CLOCK_SEC) /* after the history was asked */
+#define SCRUB_ILL (10 * CLOCK_SEC)  /* the same while there is damage */
 
 /* ---- what becomes of it ------------------------------------------------- */
 
@@ -83,12 +85,45 @@ damage_has_other(const struct site_key *k)
 }
 
 static void
+damage_mend(struct live *v, uint64_t now)
+{
+	struct replicator *r = v->key->site->r;
+
+	if (v->mends || now < v->mends_again)
+		return;
+	v->mends_again = now + MEND_AGAIN;
+	v->mends = true;
+	if (!past_mend(r, v))
+		v->mends = false;
+}
+
+void
+damage_mended(
+    struct live *v, const struct history_job *job, const struct err *e)
+{
+	v->mends = false;
+	if (e->code != ERR_NONE) {
+		log_warnx("stream=%s cannot be mended from its history: %s",
+		    v->log->name, e->text);
+		return;
+	}
+	log_info("stream=%s %u pages were written anew from its history",
+	    v->log->name, job->mended);
+	if (job->mended > 0)
+		v->mended_at = clock_mono();
+	if (job->left == 0)
+		v->damage = 0;
+}
+
+static void
 damage_settle(struct live *v, uint64_t now)
 {
 	char why[REPLICATOR_ILL];
 
-	if (!damage_has_other(v->key))
+	if (!damage_has_other(v->key)) {
+		damage_mend(v, now);
 		return;
+	}
 	if (v->key->mine) {
 		damage_give(v, now);
 		return;

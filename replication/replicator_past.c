@@ -24,7 +24,8 @@
 #define PAST_ASKS 16		    /* that wait, of one link */
 #define PAST_AGAIN (60 * CLOCK_SEC) /* after a copy that failed */
 
-/* Somebody who waits: an owner over its link, or an operation here. */
+/* Somebody who waits: an owner over its link, or an operation or a damaged
+ * database here. */
 struct past_want {
 	struct past_want *next;
 	struct link *link; /* NULL: gone meanwhile */
@@ -33,6 +34,7 @@ struct past_want {
 	uint64_t time;
 	replicator_spans_fn *spans; /* an operation */
 	void *arg;
+	bool mend; /* a damaged database */
 };
 
 struct past_room {
@@ -196,13 +198,15 @@ past_build_job(struct replicator *r, struct past_want *w, struct err *e)
 		err_set(e, ERR_ABSENT, "there is no stream %s", w->name);
 		return NULL;
 	}
-	if ((job = past_job(r, HISTORY_BUILD, w->name)) == NULL) {
+	job = past_job(r, w->mend ? HISTORY_MEND : HISTORY_BUILD, w->name);
+	if (job == NULL) {
 		err_set(e, ERR_NOMEM, "history");
 		return NULL;
 	}
 	job->stream->upto = past_upto(r, s->live);
 	job->time = w->time;
-	if (stream_path_past(job->path, r->root, ++r->past->file, e) != 0)
+	if (stream_path_past(job->path, r->root, ++r->past->file, e) != 0 ||
+	    stream_path(job->target, r->root, s->name, s->file, e) != 0)
 		history_job_free(&job);
 	return job;
 }
@@ -211,7 +215,9 @@ static void
 past_finish_want(struct replicator *r, struct past_want *w,
     struct history_job *job, const struct err *e)
 {
-	if (w->spans != NULL)
+	if (w->mend)
+		damage_mended(log_index_find(&r->index, w->name)->live, job, e);
+	else if (w->spans != NULL)
 		past_answer_spans(w, job, e);
 	else if (w->link != NULL)
 		past_answer(w, job, r->past->file, e);
@@ -319,6 +325,21 @@ replicator_spans(struct replicator *r, replicator_spans_fn *fn, void *arg)
 	w->spans = fn;
 	w->arg = arg;
 	past_queue(r, w);
+}
+
+bool
+past_mend(struct replicator *r, struct live *v)
+{
+	struct past_want *w;
+
+	if (r->past == NULL || !str_prefix(v->log->name, HISTORY_PREFIX) ||
+	    (w = calloc(1, sizeof *w)) == NULL)
+		return false;
+	w->mend = true;
+	w->time = UINT64_MAX;
+	str_copy(w->name, sizeof w->name, v->log->name);
+	past_queue(r, w);
+	return true;
 }
 
 /* ---- what begins with a copy ----------------------------------------------

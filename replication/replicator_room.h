@@ -116,7 +116,10 @@ struct live {
 		   * says what was acknowledged, ever */
 	struct site_lead_of lead;
 	struct site_file file;
-	uint32_t damage; /* a page of the file that is damaged; 0 = none */
+	uint32_t damage;      /* a page of the file that is damaged; 0 = none */
+	bool mends;	      /* its history is asked for the page */
+	uint64_t mends_again; /* not asked before */
+	uint64_t mended_at;   /* monotonic; 0 = never */
 	char ill[REPLICATOR_ILL]; /* why it was set aside as damaged last */
 	uint64_t ill_at;	  /* when, monotonic; 0 = never */
 };
@@ -233,6 +236,9 @@ uint64_t past_trim(struct replicator *, uint64_t need);
 bool past_tick(struct replicator *, uint64_t now); /* true: more to do */
 int past_on_ask(struct link *, const struct ship_msg *, struct err *);
 void past_drop_link(struct link *);
+/* Have damaged pages of its file written anew; damage_mended follows, perhaps
+ * at once. False: no history of it is kept. */
+bool past_mend(struct replicator *, struct live *);
 
 /* ---- a site of several servers -------------------------------------------
  */
@@ -438,6 +444,9 @@ int follow_on_commit(struct peer *, const struct site_msg *, struct err *);
 void damage_found(struct live *, uint32_t page); /* of its file */
 void damage_told(struct live *, uint32_t page);	 /* somebody says so */
 void damage_tick(struct site *, uint64_t now);
+/* What came of past_mend; the job is NULL when it did not begin. */
+void damage_mended(
+    struct live *, const struct history_job *, const struct err *);
 void scrub_open(struct site *);
 void scrub_close(struct site *);
 void scrub_on_job(struct replicator *);

@@ -8,18 +8,19 @@
 #define PAGE 1024
 #define ROWS 300 /* of some hundred bytes: many pages */
 
+static const char *name = "location"; /* of the stream */
+
 /* The database of a server under its number. */
 static const char *
 db_path(unsigned server, unsigned number)
 {
 	static char path[200];
+	char file[16] = "";
 
-	if (number == 0)
-		snprintf(
-		    path, sizeof path, "%s/location.db", site.w[server].root);
-	else
-		snprintf(path, sizeof path, "%s/location~%u.db",
-		    site.w[server].root, number);
+	if (number != 0)
+		snprintf(file, sizeof file, "~%u", number);
+	snprintf(
+	    path, sizeof path, "%s/%s%s.db", site.w[server].root, name, file);
 	return path;
 }
 
@@ -160,6 +161,44 @@ one_that_is_alone_keeps_what_it_has(void **state)
 	stream_close(&s);
 }
 
+/* Where a history is kept it has the page. */
+static void
+one_that_is_alone_mends_from_its_history(void **state)
+{
+	struct stream *s;
+	int i;
+
+	(void)state;
+	name = "domain/aa";
+	world_site_stop(&site, 1, SIGKILL);
+	world_site_stop(&site, 0, SIGKILL);
+	site.w[0].past_keep = 86400 * CLOCK_SEC;
+	site.w[0].past_bytes = 1 << 30;
+	world_site_start(&site, 0);
+	link_to(0);
+	s = world_stream(repl[0], loop, name,
+	    world_site_own(&site, "st", 0, "srv1"), KV_SCHEMA, PAGE);
+	for (i = 0; i < 3; i++)
+		fill(s);
+	stream_close(&s);
+	rot(0);
+	s = world_stream(repl[0], loop, name,
+	    world_site_own(&site, "st", 0, "srv1"), KV_SCHEMA, PAGE);
+	assert_int_equal(look(s) & 0xff, SQLITE_IOERR);
+	while (look(s) != SQLITE_OK)
+		world_pass(loop, 10000);
+	assert_int_equal(number(stream_db(s), "SELECT count(*) FROM kv"), ROWS);
+	kv_put(s, 1, -1, 300);
+	world_settle(loop, s);
+	assert_int_equal(number(stream_db(s),
+			     "SELECT count(*) FROM pragma_integrity_check "
+			     "WHERE integrity_check = 'ok'"),
+	    1);
+	assert_int_equal(access(db_path(0, 1), F_OK), -1);
+	stream_close(&s);
+	name = "location";
+}
+
 /* Two are damaged: the replica is set aside, and is not sent what is damaged
  * too; the owner goes on alone with what is good. */
 static void
@@ -194,6 +233,7 @@ main(void)
 	    T2(a_damaged_replica_is_made_anew),
 	    T2(a_damaged_owner_gives_its_key_away),
 	    T2(one_that_is_alone_keeps_what_it_has),
+	    T2(one_that_is_alone_mends_from_its_history),
 	    T2(damage_is_not_copied),
 	};
 
