@@ -72,13 +72,14 @@ const struct op conflict_op_show = {
     .where = OP_EACH,
     .role = ROLE_REPLICATOR,
     .brief = "list what was acknowledged and then given up",
-    .about = "Each row is a database as it was on a server that had more than "
-	     "the owner: one of two that prefer availability, which went on "
-	     "alone and then yielded to the other one; or a follower of an "
-	     "owner that has lost what it had acknowledged, because its disk "
-	     "was put back to an older state or an operator made it the owner "
-	     "by force. What it holds behind its base is nowhere else. Look at it with show conflict, do again what "
-	     "should stay, then remove it with request conflict drop.",
+    .about =
+	"Each row is a database as it was on a server that had more than "
+	"the owner: one of two that prefer availability, which went on "
+	"alone and then yielded to the other one; or a follower of an "
+	"owner that has lost what it had acknowledged, because its disk "
+	"was put back to an older state or an operator made it the owner "
+	"by force. What it holds behind its base is nowhere else. Look at it with show conflict, do again what "
+	"should stay, then remove it with request conflict drop.",
     .example = "show conflicts",
     .cols = conflicts_cols,
     .run = conflicts_run,
