@@ -78,8 +78,9 @@ const struct op conflict_op_show = {
 	"alone and then yielded to the other one; or a follower of an "
 	"owner that has lost what it had acknowledged, because its disk "
 	"was put back to an older state or an operator made it the owner "
-	"by force. What it holds behind its base is nowhere else. Look at it with show conflict, do again what "
-	"should stay, then remove it with request conflict drop.",
+	"by force. What it holds behind its base is nowhere else. Look at it "
+	"with show conflict, do again what should stay, then remove it with "
+	"request conflict drop.",
     .example = "show conflicts",
     .cols = conflicts_cols,
     .run = conflicts_run,
