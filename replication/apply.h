@@ -69,6 +69,8 @@ void apply_close(struct apply **);
  * says counts when the -wal is gone. Before the owner is welcomed. */
 void apply_hand_over(struct apply **);
 
+/* Somebody removed its files: others open other ones. */
+bool apply_is_unlinked(const struct apply *);
 /* It went back when it was opened: readers may have seen more. */
 bool apply_rewound(const struct apply *);
 /* A local owner is about to write a file that no apply has open. */

@@ -148,7 +148,7 @@ static int
 checkpoint_end(struct apply *a, struct err *e)
 {
 	if (a->to == a->head.frames &&
-	    ftruncate(a->db, (off_t)a->db_pages * a->page_size) != 0)
+	    page_truncate(a->db, a->db_pages, a->page_size, a->sums) != 0)
 		return err_errno(e, ERR_IO, "%s", a->path);
 	wal_index_set_done(&a->index, a->to);
 	if (a->target != 0 && a->to >= a->target) {

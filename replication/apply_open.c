@@ -364,6 +364,20 @@ apply_open(const char *path, uint32_t page_size, const struct apply_known *k,
 	return r;
 }
 
+bool
+apply_is_unlinked(const struct apply *a)
+{
+	const int fds[] = {a->db, a->wal, a->index.fd};
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+		if (fstat(fds[i], &st) == 0 && st.st_nlink == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 apply_close(struct apply **ap)
 {

@@ -24,6 +24,7 @@
 
 #include "disk.h"
 #include "history.h"
+#include "page_sum.h"
 #include "daemon/base/str.h"
 
 /* ---- the thing itself ---------------------------------------------------- */
@@ -352,7 +353,8 @@ fold_exact(struct history_job *job, struct fold *f, struct err *e)
 	if (f->pages == 0)
 		f->pages = (uint32_t)((uint64_t)st.st_size / s->page_size);
 	if (f->pages == 0 ||
-	    ftruncate(f->db, (off_t)f->pages * s->page_size) != 0)
+	    page_truncate(
+		f->db, f->pages, s->page_size, page_sum_marked(f->db)) != 0)
 		return err_errno(e, ERR_IO, "history of %s", s->name);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "history.h"
+#include "page_sum.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/str.h"
 
@@ -162,7 +163,8 @@ build_finish(const struct build *b, struct err *e)
 {
 	static const uint8_t plain[2] = {1, 1};
 
-	if (ftruncate(b->db, (off_t)b->pages * b->page_size) != 0 ||
+	if (page_truncate(
+		b->db, b->pages, b->page_size, page_sum_marked(b->db)) != 0 ||
 	    pwrite(b->db, plain, sizeof plain, 18) != sizeof plain)
 		return err_errno(e, ERR_IO, "%s", b->job->path);
 	return 0;

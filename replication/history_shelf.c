@@ -16,6 +16,7 @@
 
 #include "disk.h"
 #include "history.h"
+#include "page_sum.h"
 #include "daemon/base/str.h"
 
 #define SHELF_TURN (UINT64_C(4) << 20) /* bytes of records at least */
@@ -382,7 +383,7 @@ turn_now(struct history *h, struct shelf *s, uint32_t page_size, struct err *e)
 	if (db < 0)
 		return err_errno(e, ERR_IO, "%s", path);
 	if ((r = turn_fill(h, s, db, e)) == 0 &&
-	    ftruncate(db, (off_t)s->pages * page_size) != 0)
+	    page_truncate(db, s->pages, page_size, page_sum_marked(db)) != 0)
 		r = err_errno(e, ERR_IO, "%s", path);
 	if (r == 0)
 		r = shelf_begin(h, s, db, &head, e);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,19 +29,12 @@ page_sum_put(
 }
 
 static bool
-page_is_zero(const uint8_t *page, size_t size)
-{
-	return page[0] == 0 && memcmp(page, page + 1, size - 1) == 0;
-}
-
-static bool
 page_sum_fits(uint32_t number, const uint8_t *page, size_t size)
 {
 	uint8_t sum[PAGE_SUM];
 
 	page_sum_put(sum, number, page, size);
-	return memcmp(sum, page + size - PAGE_SUM, PAGE_SUM) == 0 ||
-	    page_is_zero(page, size);
+	return memcmp(sum, page + size - PAGE_SUM, PAGE_SUM) == 0;
 }
 
 /* Without its mark the sum still says whether only the mark was lost. */
@@ -49,6 +43,8 @@ page_sum_fits_first(const uint8_t *page, size_t size)
 {
 	uint8_t sum[PAGE_SUM], *marked;
 
+	if (memcmp(page, "SQLite format 3", 16) != 0)
+		return false;
 	if (page_sum_has(page))
 		return page_sum_fits(1, page, size);
 	if ((marked = malloc(size)) == NULL)
@@ -68,7 +64,49 @@ page_is_good(uint32_t number, const uint8_t *page, size_t size, bool sums)
 	return !sums || page_sum_fits(number, page, size);
 }
 
+void
+page_unused(uint8_t *page, uint32_t number, size_t size)
+{
+	memset(page, 0, size);
+	page_sum_put(page + size - PAGE_SUM, number, page, size);
+}
+
 /* ---- files --------------------------------------------------------------- */
+
+/* What would be a hole up to the page, of which nobody could tell a page that
+ * was lost. */
+static int
+page_fill(int fd, uint32_t number, size_t size)
+{
+	uint8_t *page;
+	struct stat st;
+	uint32_t next;
+	int r = 0;
+
+	if (fstat(fd, &st) != 0)
+		return -1;
+	next = (uint32_t)((uint64_t)st.st_size / size) + 1;
+	if (next >= number)
+		return 0;
+	if ((page = malloc(size)) == NULL)
+		return -1;
+	for (; r == 0 && next < number; next++) {
+		page_unused(page, next, size);
+		if (pwrite(fd, page, size, (off_t)(next - 1) * size) !=
+		    (ssize_t)size)
+			r = -1;
+	}
+	free(page);
+	return r;
+}
+
+int
+page_truncate(int fd, uint32_t pages, size_t size, bool sums)
+{
+	if (sums && page_fill(fd, pages + 1, size) != 0)
+		return -1;
+	return ftruncate(fd, (off_t)pages * (off_t)size);
+}
 
 /* With one call, so that a process that is killed leaves a page whole. */
 int
@@ -81,6 +119,8 @@ page_write(int fd, uint32_t number, const uint8_t *page, size_t size, bool sums)
 	};
 	ssize_t n;
 
+	if (sums && page_fill(fd, number, size) != 0)
+		return -1;
 	if (sums)
 		page_sum_put(sum, number, page, size);
 	do

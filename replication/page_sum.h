@@ -24,18 +24,23 @@ bool page_sum_has(const uint8_t *page1);
 void page_sum_put(
     uint8_t sum[PAGE_SUM], uint32_t number, const uint8_t *page, size_t size);
 /*
- * Is a page of a database, with sums or without, what was written? Also one of
- * zeros: SQLite may leave a page that was never used unwritten. Page 1 says
+ * Is a page of a database, with sums or without, what was written? Page 1 says
  * itself whether there are sums, and is not good when only that was damaged.
  */
 bool page_is_good(uint32_t number, const uint8_t *page, size_t size, bool sums);
+/* A page that SQLite never wrote, since it was never used: zeros and the sum.
+ */
+void page_unused(uint8_t *page, uint32_t number, size_t size);
 
 /*
- * Write a page to where it belongs; sums: of a database that has them. 0, or
- * -1 with errno.
+ * Write a page to where it belongs; sums: of a database that has them. Pages
+ * between the end of the file and it are written as unused. 0, or -1 with
+ * errno.
  */
 int page_write(
     int fd, uint32_t number, const uint8_t *page, size_t size, bool sums);
+/* Make the file so many pages long, likewise. */
+int page_truncate(int fd, uint32_t pages, size_t size, bool sums);
 /*
  * Read up to n pages, from page first on, of a file that others may write
  * meanwhile: a page whose sum does not fit is read again, since it may be half

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "page_sum.h"
 #include "redo.h"
 #include "stream_path.h"
 #include "daemon/base/log.h"
@@ -159,7 +160,8 @@ redo_finish(struct redo *redo, struct log_stream *s, struct err *e)
 
 	if (fd < 0)
 		return s->damaged ? 0 : fd;
-	if (ftruncate(fd, (off_t)s->db_pages * s->page_size) != 0 ||
+	if (page_truncate(fd, s->db_pages, s->page_size, page_sum_marked(fd)) !=
+		0 ||
 	    fsync(fd) != 0 || stream_path_sync_dirs(redo->root, s->name) != 0)
 		return err_errno(e, ERR_IO, "%s: redo", s->name);
 	redo->done->streams++;

@@ -197,6 +197,9 @@ alarm_behind(struct alarms *a, const struct site *t, const struct live *v)
 	char subject[sizeof a->list[0].subject];
 	unsigned i;
 
+	/* One that cannot write asks nobody for answers. */
+	if (t->r->paused || t->r->failed.code != ERR_NONE)
+		return;
 	for (i = 0; v->key->mine && v->follow != NULL && i < t->npeers; i++) {
 		const struct follow *f = v->follow[i];
 
@@ -239,8 +242,8 @@ alarm_ill(struct alarms *a, const struct live *v, uint64_t now)
 		    v->ill_at != 0 ? v->ill : "it is of no use");
 	else if (v->damage != 0)
 		alarm_put(a, "damaged", v->log->name,
-		    "page %u of the database does not fit its sum, and no "
-		    "other server has it: what stands there is not read",
+		    "page %u of the database is damaged or missing, and no "
+		    "other member has it: what stands there is not read",
 		    v->damage);
 	else if (v->mended_at != 0 && now - v->mended_at < ALARM_ILL)
 		alarm_put(a, "damaged", v->log->name,

@@ -130,7 +130,7 @@ damage_settle(struct live *v, uint64_t now)
 	}
 	if (v->lead.lost)
 		return;
-	snprintf(why, sizeof why, "page %u did not fit its sum", v->damage);
+	snprintf(why, sizeof why, "page %u was damaged or missing", v->damage);
 	follow_damaged(v, why);
 }
 
@@ -138,8 +138,8 @@ void
 damage_found(struct live *v, uint32_t page)
 {
 	if (v->damage == 0)
-		log_warnx("stream=%s page %u of its database does not fit its "
-			  "sum",
+		log_warnx("stream=%s page %u of its database is damaged or "
+			  "missing",
 		    v->log->name, page);
 	v->damage = page;
 	damage_settle(v, clock_mono());
@@ -197,13 +197,14 @@ struct scrub {
 
 	char path[STREAM_PATH];
 	uint32_t page_size;
-	uint32_t page; /* the first of the slice; then behind its last */
-	uint32_t bad;  /* the first that is damaged; 0 = none */
-	bool end;      /* of the file, or it cannot be read */
+	uint32_t page;	/* the first of the slice; then behind its last */
+	uint32_t bad;	/* the first that is damaged; 0 = none */
+	uint32_t pages; /* that there must be; 0 = not known */
+	uint64_t lsn;	/* at that commit */
+	bool end;	/* of the file, or it cannot be read */
 };
 
-/* In the thread. A file that is gone, or cannot be read as a file, is
- * somebody else's to notice. */
+/* In the thread. */
 static void
 scrub_slice(void *arg)
 {
@@ -225,6 +226,17 @@ scrub_slice(void *arg)
 	free(pages);
 }
 
+/* When all of the last commit is in the file, it is as long as that says. */
+static void
+scrub_expect(struct scrub *s, const struct live *v)
+{
+	uint64_t held = v->written > v->log->checkpoint ? v->written
+							: v->log->checkpoint;
+
+	s->lsn = v->log->commit.lsn;
+	s->pages = held >= s->lsn ? v->log->db_pages : 0;
+}
+
 /* The stream whose turn it is has a file that is worth reading. */
 static bool
 scrub_aims(struct site *t, struct scrub *s)
@@ -237,6 +249,8 @@ scrub_aims(struct site *t, struct scrub *s)
 		return false;
 	s->page_size = v->log->page_size;
 	s->bad = 0;
+	if (s->page == 1)
+		scrub_expect(s, v);
 	return true;
 }
 
@@ -307,6 +321,9 @@ scrub_on_job(struct replicator *r)
 		s->page = 1;
 		return;
 	}
+	if (s->bad == 0 && s->end && s->lsn == v->log->commit.lsn &&
+	    s->page <= s->pages)
+		s->bad = s->page; /* the file is too short, or gone */
 	if (s->bad != 0) {
 		damage_found(v, s->bad);
 	} else if (s->end && v->damage != 0) {

@@ -203,12 +203,17 @@ replicator_on_tick(void *arg)
 	uint64_t now = clock_mono();
 	struct log_stream *s;
 	bool more = false;
+	struct err e;
 	size_t at = 0;
 
 	while ((s = log_index_next(&r->index, &at)) != NULL) {
 		if (s->live != NULL && tick_stream(r, s->live, now))
 			more = true;
 		tick_stranded(r, s);
+	}
+	if (ship_log_is_unlinked(r->log)) {
+		err_set(&e, ERR_CORRUPT, "ship log: its file was removed");
+		replicator_trouble(r, &e);
 	}
 	replicator_trim(r);
 	tick_pinned(r);

@@ -440,6 +440,14 @@ int follow_on_start(struct peer *, const struct site_msg *, struct err *);
 int follow_on_record(struct peer *, const struct site_msg *, struct err *);
 int follow_on_commit(struct peer *, const struct site_msg *, struct err *);
 
+/* replicator_wal.c */
+/* Is the -wal there in which the stream's last record stands? True also when
+ * the file has it, or there was none. */
+bool wal_is_there(struct replicator *, const struct live *);
+/* Bring the file of a stream that nobody writes to where the log is. 0;
+ * -ERR_CORRUPT: the log cannot; -ERR_IO, -ERR_FULL: later, perhaps. */
+int wal_make_good(struct replicator *, struct live *, struct err *);
+
 /* replicator_damage.c */
 void damage_found(struct live *, uint32_t page); /* of its file */
 void damage_told(struct live *, uint32_t page);	 /* somebody says so */

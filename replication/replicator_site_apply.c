@@ -12,6 +12,7 @@
  * stands behind the claim, and one sync is enough for both.
  */
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conflict.h"
@@ -119,6 +120,20 @@ file_blocked(struct live *v, const struct err *e)
 		follow_lost(v, e->text);
 }
 
+/* A file that held something once is not begun anew: the records of that are
+ * gone, and it would be full of holes. */
+static int
+file_check(const struct log_stream *s, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (s->checkpoint == 0 && s->own.lsn == 0)
+		return 0;
+	if (stat(path, &st) == 0 && st.st_size > 0)
+		return 0;
+	return err_set(e, ERR_CORRUPT, "the database is gone");
+}
+
 /* 0, -ERR_BUSY for later, or the replica is lost. */
 static int
 file_open(struct live *v)
@@ -136,6 +151,7 @@ file_open(struct live *v)
 		return 0;
 	file_make_room(t);
 	if ((r = stream_path(path, t->r->root, s->name, s->file, &e)) != 0 ||
+	    (r = file_check(s, path, &e)) != 0 ||
 	    (r = stream_path_dirs(t->r->root, s->name, &e)) != 0 ||
 	    (r = apply_open(path, s->page_size, &known, &v->file.apply, &e)) !=
 		0) {
@@ -159,7 +175,7 @@ file_open(struct live *v)
 		file_rewound(v);
 	if (v->file.applied <= s->last.lsn)
 		return 0;
-	follow_lost(v, "its database is ahead of the ship log");
+	follow_damaged(v, "its database is ahead of the ship log");
 	return -ERR_BUSY;
 }
 
@@ -415,6 +431,22 @@ file_is_handed(struct replicator *r, struct live *v)
 	return false;
 }
 
+/* An owner that found less than the log has would go on from there. */
+static bool
+file_has_wal(struct replicator *r, struct live *v)
+{
+	struct err e;
+
+	if (wal_is_there(r, v))
+		return true;
+	if (v->holders > 0 || wal_make_good(r, v, &e) == 0)
+		return false; /* handed over with the note */
+	log_warnx("stream=%s %s", v->log->name, e.text);
+	if (e.code == ERR_CORRUPT)
+		follow_damaged(v, e.text);
+	return false;
+}
+
 bool
 file_hand_over(struct replicator *r, struct live *v)
 {
@@ -425,7 +457,7 @@ file_hand_over(struct replicator *r, struct live *v)
 		return false;
 	}
 	if (file_is_placed(v))
-		return file_is_handed(r, v);
+		return file_has_wal(r, v) && file_is_handed(r, v);
 	if (s->last.lsn != s->commit.lsn || v->holders > 0)
 		return false; /* an owner before it writes still */
 	v->committed = s->commit.lsn;
@@ -439,13 +471,17 @@ file_hand_over(struct replicator *r, struct live *v)
 /* ---- time --------------------------------------------------------------- */
 
 static void
-file_tick_open(struct site *t, uint64_t now)
+file_tick_open(struct site *t, uint64_t now, bool look)
 {
 	struct live *v;
 	unsigned i;
 
 	for (i = t->nopen; i-- > 0;) {
 		v = t->open[i];
+		if (look && apply_is_unlinked(v->file.apply)) {
+			follow_damaged(v, "its files were removed");
+			continue;
+		}
 		if (apply_tick(v->file.apply))
 			v->file.used = now;
 		file_written(v);
@@ -480,7 +516,7 @@ file_tick(struct site *t, uint64_t now)
 	struct live *v;
 	uint32_t i;
 
-	file_tick_open(t, now);
+	file_tick_open(t, now, stale);
 	for (i = 0; i < t->nlives; i++) {
 		v = t->live[i];
 		file_soon(v);

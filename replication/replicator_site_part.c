@@ -25,10 +25,11 @@ part_is_apart(
 
 /*
  * The last commit that is given up although it was acknowledged; 0 = none is.
- * What this server applied as a follower was on the disks of all members, the
- * leader's too. Of two that may part a process started since does not know
- * which commits were acknowledged, and counts all. What was never acknowledged,
- * the tail of an owner whose key was moved, is nobody's.
+ * What this server applied as a follower, or wrote to its database file as an
+ * owner, was on the disks of all members, the leader's too. Of two that may
+ * part a process started since does not know which commits were acknowledged,
+ * and counts all. What was never acknowledged, the tail of an owner whose key
+ * was moved, is nobody's.
  */
 static uint64_t
 part_given_up(const struct live *v, uint64_t base)
@@ -40,6 +41,8 @@ part_given_up(const struct live *v, uint64_t base)
 		lsn = v->committed;
 	else if (v->key->site->may_part)
 		lsn = s->commit.lsn;
+	else if (s->checkpoint > base)
+		lsn = s->commit.lsn; /* that much, and perhaps more */
 	else if (s->foreign && v->file.looked)
 		lsn = v->file.applied;
 	return lsn > base ? lsn : 0;

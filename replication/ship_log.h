@@ -115,6 +115,8 @@ int ship_log_sync_end(struct ship_log *, bool wait, struct err *);
 uint64_t ship_log_trimmed(const struct ship_log *, uint64_t need);
 void ship_log_trim(struct ship_log *, uint64_t need);
 uint64_t ship_log_bytes(const struct ship_log *);
+/* Somebody removed the segment that is being written. */
+bool ship_log_is_unlinked(const struct ship_log *);
 /* Who gives files back; unless it is told, the log does so itself. */
 void ship_log_dropper(struct ship_log *, ship_log_drop_fn *, void *arg);
 

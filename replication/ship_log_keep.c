@@ -224,6 +224,14 @@ ship_log_trim(struct ship_log *log, uint64_t need)
 	memmove(log->seg, log->seg + i, log->nseg * sizeof *log->seg);
 }
 
+bool
+ship_log_is_unlinked(const struct ship_log *log)
+{
+	struct stat st;
+
+	return fstat(log->fd, &st) == 0 && st.st_nlink == 0;
+}
+
 uint64_t
 ship_log_bytes(const struct ship_log *log)
 {

@@ -10,6 +10,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "repl_room.h"
 #include "daemon/base/clock.h"
@@ -80,11 +81,22 @@ stream_set_lost(struct stream *s, const struct err *e)
 	loop_defer(s->repl->loop, &s->deliver);
 }
 
+/* Somebody removed the -wal: others open another one, or none. What was
+ * shipped is in the ship log, from which the next owner's file is made good. */
+static int
+stream_unlinked(struct stream *s, struct err *e)
+{
+	err_set(e, ERR_CORRUPT, "%s: its -wal was removed", s->config.name);
+	stream_set_lost(s, e);
+	return -(int)e->code;
+}
+
 /* Why nothing can be written now. */
 static int
-stream_check(const struct stream *s, struct err *e)
+stream_check(struct stream *s, struct err *e)
 {
 	uint64_t behind;
+	struct stat st;
 
 	if (s->state == STREAM_LOST) {
 		*e = s->why;
@@ -93,6 +105,8 @@ stream_check(const struct stream *s, struct err *e)
 	if (s->state != STREAM_READY)
 		return err_set(
 		    e, ERR_NOOWNER, "%s: not open yet", s->config.name);
+	if (fstat(s->wal_fd, &st) == 0 && st.st_nlink == 0)
+		return stream_unlinked(s, e);
 	behind = (uint64_t)(s->frames - s->ship_frame) * s->page_size;
 	if (behind > STREAM_BEHIND)
 		return err_set(e, ERR_BUSY,

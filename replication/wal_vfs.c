@@ -184,22 +184,61 @@ db_read(sqlite3_file *file, void *p, int n, sqlite3_int64 at)
 	return SQLITE_IOERR_DATA;
 }
 
-/* SQLite's own page stays as it is: its sum is the file's business. */
+/* The page with its sum, or one that was never used (p NULL). SQLite's own
+ * stays as it is: the sum is the file's business. */
+static int
+db_put(struct wal_vfs_file *f, const void *p, uint32_t number)
+{
+	size_t n = (size_t)f->page_size;
+
+	if (f->page == NULL && (f->page = malloc(n)) == NULL)
+		return SQLITE_IOERR_NOMEM;
+	if (p == NULL) {
+		page_unused(f->page, number, n);
+	} else {
+		memcpy(f->page, p, n);
+		page_sum_put(f->page + n - PAGE_SUM, number, f->page, n);
+	}
+	return f->real->pMethods->xWrite(f->real, f->page, (int)n,
+	    (sqlite3_int64)(number - 1) * (sqlite3_int64)n);
+}
+
+/* What would be a hole up to the place. */
+static int
+db_fill(struct wal_vfs_file *f, sqlite3_int64 to)
+{
+	sqlite3_int64 at = 0;
+	int rc = f->real->pMethods->xFileSize(f->real, &at);
+
+	for (; rc == SQLITE_OK && at < to; at += f->page_size)
+		rc = db_put(f, NULL, (uint32_t)(at / f->page_size) + 1);
+	return rc;
+}
+
 static int
 db_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 at)
 {
 	struct wal_vfs_file *f = self_of(file);
+	int rc;
 
 	if (at == 0 && n >= DB_HEAD)
 		db_look(f, p);
 	if (!db_is_page(f, n, at))
 		return f->real->pMethods->xWrite(f->real, p, n, at);
-	if (f->page == NULL && (f->page = malloc((size_t)n)) == NULL)
-		return SQLITE_IOERR_NOMEM;
-	memcpy(f->page, p, (size_t)n);
-	page_sum_put(
-	    f->page + n - PAGE_SUM, (uint32_t)(at / n) + 1, f->page, (size_t)n);
-	return f->real->pMethods->xWrite(f->real, f->page, n, at);
+	if ((rc = db_fill(f, at)) != SQLITE_OK)
+		return rc;
+	return db_put(f, p, (uint32_t)(at / n) + 1);
+}
+
+static int
+db_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+	struct wal_vfs_file *f = self_of(file);
+	int rc;
+
+	if (f->sums && (rc = db_fill(f, size)) != SQLITE_OK)
+		return rc;
+	return f->real->pMethods->xTruncate(f->real, size);
 }
 
 /* ---- what passes -------------------------------------------------------- */
@@ -215,12 +254,6 @@ pass_close(sqlite3_file *file)
 	free(f->page);
 	f->page = NULL;
 	return f->real->pMethods->xClose(f->real);
-}
-
-static int
-pass_truncate(sqlite3_file *f, sqlite3_int64 size)
-{
-	return real_of(f)->pMethods->xTruncate(real_of(f), size);
 }
 
 static int
@@ -322,7 +355,7 @@ static const sqlite3_io_methods db_methods = {
     .xClose = pass_close,
     .xRead = db_read,
     .xWrite = db_write,
-    .xTruncate = pass_truncate,
+    .xTruncate = db_truncate,
     .xSync = no_sync,
     .xFileSize = pass_file_size,
     .xLock = pass_lock,

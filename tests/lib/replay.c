@@ -53,7 +53,11 @@ replay_room(struct replay_walk *w, uint32_t pages)
 		return;
 	w->parts = realloc(w->parts, pages * size);
 	memset(w->parts + w->room * size, 0, (pages - w->room) * size);
-	w->room = pages;
+	for (; w->room < pages; w->room++) {
+		if (w->room > 0 && page_sum_has(w->parts))
+			page_unused(
+			    w->parts + w->room * size, w->room + 1, size);
+	}
 }
 
 /* A commit is whole: it becomes the database. */

@@ -56,7 +56,7 @@ anew() { # SERVER OLD
 told() { # SERVER
 	rows 1 'show alarms' ".data[] | select(.alarm == \"replica-lost\" and
 	    .subject == \"domain/$id\" and .server == \"srv$1\") | .text" |
-		grep -q 'did not fit its sum'
+		grep -q 'was damaged or missing'
 }
 whole() {
 	local i

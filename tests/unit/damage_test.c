@@ -1,9 +1,12 @@
-/* Databases that are damaged at rest: a replica is made anew from a good one,
- * an owner gives its key away, and damage goes nowhere. */
+/* Databases that are damaged at rest, removed, or put back: a replica is made
+ * anew from a good one, an owner gives its key away, damage goes nowhere, and
+ * what only one server has is kept. */
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "replication/conflict.h"
 #include "site_fixture.h"
+#include "tests/lib/replay.h"
 
 #define PAGE 1024
 #define ROWS 300 /* of some hundred bytes: many pages */
@@ -75,6 +78,19 @@ wait_anew(unsigned server)
 		world_pass(loop, 10000);
 }
 
+/* The ship log of the server says that the disk has all of it in the file. */
+static void
+wait_checkpoint(unsigned server, uint64_t lsn)
+{
+	struct replay r = {0};
+
+	while (r.checkpoint < lsn) {
+		world_pass(loop, 100000);
+		replay_stream(site.w[server].log, name, UINT64_MAX, &r);
+		free(r.pages);
+	}
+}
+
 /* What a full look at the table gives. */
 static int
 look(struct stream *s)
@@ -131,6 +147,104 @@ a_damaged_owner_gives_its_key_away(void **state)
 	wait_anew(0);
 	world_site_wait_member(&site, "sr", 0, true);
 	same_as(s, 0, "location");
+	stream_close(&s);
+}
+
+static void
+remove_beside(unsigned server, const char *end)
+{
+	char path[208];
+
+	snprintf(path, sizeof path, "%s%s", db_path(server, 0), end);
+	unlink(path);
+}
+
+/* Somebody removes a -wal that the owner writes: it stops, and the next one
+ * finds all that was acknowledged, which the ship log has. */
+static void
+a_removed_wal_is_made_good(void **state)
+{
+	struct stream *s = site_stream("location");
+	struct fate fate;
+	struct err e;
+
+	(void)state;
+	stream_close(&s);
+	s = open_fate(0, world_site_own(&site, "sr", 0, NULL), &fate);
+	world_run(loop, &fate.ready);
+	fill(s);
+	fill(s);
+	remove_beside(0, "-wal");
+	remove_beside(0, "-shm");
+	assert_int_equal(stream_join(s, &e), -ERR_CORRUPT);
+	world_run(loop, &fate.lost);
+	stream_close(&s);
+	s = world_stream(repl[0], loop, "location",
+	    world_site_own(&site, "sr", 0, NULL), KV_SCHEMA, PAGE);
+	assert_int_equal(number(stream_db(s), "SELECT count(*) FROM kv"), ROWS);
+	kv_put(s, 1, -1, 10);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+/* The same of a replica, and of one whose server is down meanwhile. */
+static void
+a_removed_replica_is_made_anew(void **state)
+{
+	struct stream *s = site_stream("location");
+
+	(void)state;
+	fill(s);
+	wait_written(1);
+	remove_beside(1, "-wal");
+	remove_beside(1, "-shm");
+	wait_anew(1);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+static void
+a_replica_that_went_away_is_made_anew(void **state)
+{
+	struct stream *s = site_stream("location");
+
+	(void)state;
+	fill(s);
+	wait_written(1);
+	wait_checkpoint(1, lsn_of(s));
+	world_site_stop(&site, 1, SIGKILL);
+	remove_beside(1, "");
+	remove_beside(1, "-wal");
+	remove_beside(1, "-shm");
+	remove_beside(1, "-lsn");
+	world_site_start(&site, 1);
+	link_to(1);
+	wait_anew(1);
+	same_as(s, 1, "location");
+	kv_put(s, 1, -1, 10);
+	same_as(s, 1, "location");
+	stream_close(&s);
+}
+
+/* A page of zeros is none that was written. */
+static void
+a_page_of_zeros_is_damage(void **state)
+{
+	struct stream *s = site_stream("location");
+	uint8_t zeros[PAGE] = {0};
+	int fd;
+
+	(void)state;
+	fill(s);
+	wait_written(1);
+	world_site_stop(&site, 1, SIGKILL);
+	fd = open(db_path(1, 0), O_RDWR);
+	assert_int_equal(pwrite(fd, zeros, PAGE, 20 * PAGE), PAGE);
+	close(fd);
+	world_site_start(&site, 1);
+	link_to(1);
+	wait_anew(1);
+	same_as(s, 1, "location");
 	stream_close(&s);
 }
 
@@ -225,6 +339,96 @@ damage_is_not_copied(void **state)
 	stream_close(&s);
 }
 
+/* ---- disks that were put back ---------------------------------------------
+ */
+
+/* The disk of a server, taken away and put back. */
+static void
+disk_copy(const char *from, const char *to)
+{
+	char command[300];
+
+	snprintf(
+	    command, sizeof command, "rm -rf %s && cp -a %s %s", to, from, to);
+	assert_int_equal(system(command), 0);
+}
+
+static int
+on_conflict(void *arg, const struct conflict *c)
+{
+	*(struct conflict *)arg = *c;
+	return 0;
+}
+
+/* Rows that go on from others, on both servers. */
+static void
+put_more(struct stream *s, int from, int to, unsigned other)
+{
+	for (; from < to; from++)
+		kv_put(s, from, from, 100);
+	same_as(s, other, "location");
+}
+
+/* The disk of a server is put back to an older state while both are down, and
+ * it becomes the owner: of what it lacks the other one keeps its database, told
+ * and to be looked at. */
+static void
+put_back(unsigned back)
+{
+	struct stream *s = site_stream("location");
+	unsigned other = 1 - back, i;
+	struct conflict c = {0};
+	uint64_t before, after;
+	char saved[100];
+	struct err e;
+
+	snprintf(saved, sizeof saved, "%s.saved", site.w[back].dir);
+	put_more(s, 0, 50, 1);
+	before = lsn_of(s);
+	world_site_stop(&site, back, SIGKILL);
+	disk_copy(site.w[back].dir, saved);
+	world_site_start(&site, back);
+	link_to(back);
+	world_site_wait_member(&site, "sr", 1, true);
+	put_more(s, 50, 90, 1);
+	after = lsn_of(s);
+	stream_close(&s);
+	if (other == 0) /* which is an owner's proof */
+		wait_checkpoint(0, after);
+	for (i = 0; i < 2; i++)
+		world_site_stop(&site, i, SIGKILL);
+	disk_copy(saved, site.w[back].dir);
+	for (i = 0; i < 2; i++) {
+		world_site_start(&site, i);
+		link_to(i);
+	}
+	s = world_stream(repl[back], loop, "location",
+	    world_site_own(&site, "sr", back, NULL), KV_SCHEMA, PAGE);
+	same_as(s, other, "location");
+	assert_int_equal(number(stream_db(s), "SELECT count(*) FROM kv"), 50);
+	assert_int_equal(
+	    conflict_each(site.w[other].root, on_conflict, &c, &e), 0);
+	assert_string_equal(c.stream, "location");
+	assert_int_equal(c.base, before);
+	assert_int_equal(c.lsn, after);
+	stream_close(&s);
+	scratch_remove(saved);
+}
+
+static void
+what_an_older_disk_lacks_is_kept_by_a_follower(void **state)
+{
+	(void)state;
+	put_back(0);
+}
+
+static void
+what_an_older_disk_lacks_is_kept_by_a_former_owner(void **state)
+{
+	(void)state;
+	put_back(1);
+}
+
 int
 main(void)
 {
@@ -235,6 +439,12 @@ main(void)
 	    T2(one_that_is_alone_keeps_what_it_has),
 	    T2(one_that_is_alone_mends_from_its_history),
 	    T2(damage_is_not_copied),
+	    T2(a_page_of_zeros_is_damage),
+	    T2(a_removed_wal_is_made_good),
+	    T2(a_removed_replica_is_made_anew),
+	    T2(a_replica_that_went_away_is_made_anew),
+	    T2(what_an_older_disk_lacks_is_kept_by_a_follower),
+	    T2(what_an_older_disk_lacks_is_kept_by_a_former_owner),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -122,7 +122,10 @@ a_sum_is_of_its_page_and_place(void **state)
 
 	(void)state;
 	memset(page, 0, sizeof page);
-	assert_true(page_is_good(7, page, SIZE, true)); /* never written */
+	assert_false(page_is_good(7, page, SIZE, true)); /* lost */
+	page_unused(page, 7, SIZE);
+	assert_true(page_is_good(7, page, SIZE, true));
+	assert_false(page_is_good(1, page, SIZE, false)); /* no database */
 	for (i = 0; i < SIZE; i++)
 		page[i] = (uint8_t)(i * 7);
 	assert_false(page_is_good(7, page, SIZE, true));

@@ -2,7 +2,6 @@
  * goes on to be when servers come, go and change their minds. */
 #include <fcntl.h>
 
-#include "replication/conflict.h"
 #include "site_fixture.h"
 
 /* ---- laws --------------------------------------------------------------- */
@@ -339,70 +338,6 @@ exists(unsigned server, const char *name)
 
 	snprintf(path, sizeof path, "%s/%s", site.w[server].root, name);
 	return access(path, F_OK) == 0;
-}
-
-/* The disk of a server, taken away and put back. */
-static void
-disk_copy(const char *from, const char *to)
-{
-	char command[300];
-
-	snprintf(
-	    command, sizeof command, "rm -rf %s && cp -a %s %s", to, from, to);
-	assert_int_equal(system(command), 0);
-}
-
-static int
-on_conflict(void *arg, const struct conflict *c)
-{
-	*(struct conflict *)arg = *c;
-	return 0;
-}
-
-/* An owner whose disk was put back to an older state has lost what others
- * hold: they follow it, and keep that beside, told and to be looked at. */
-static void
-what_an_older_disk_lacks_is_kept(void **state)
-{
-	struct stream *s = site_stream("location");
-	struct conflict c = {0};
-	uint64_t before, after;
-	char saved[100];
-	struct err e;
-	int i;
-
-	(void)state;
-	snprintf(saved, sizeof saved, "%s.saved", site.w[0].dir);
-	for (i = 0; i < 50; i++)
-		kv_put(s, i, i, 100);
-	same_as(s, 1, "location");
-	before = lsn_of(s);
-	world_site_stop(&site, 0, SIGKILL);
-	disk_copy(site.w[0].dir, saved);
-	world_site_start(&site, 0);
-	link_to(0);
-	world_site_wait_member(&site, "sr", 1, true);
-	for (i = 50; i < 90; i++)
-		kv_put(s, i, i, 100);
-	same_as(s, 1, "location");
-	after = lsn_of(s);
-	stream_close(&s);
-	for (i = 0; i < 2; i++)
-		world_site_stop(&site, (unsigned)i, SIGKILL);
-	disk_copy(saved, site.w[0].dir);
-	for (i = 0; i < 2; i++) {
-		world_site_start(&site, (unsigned)i);
-		link_to((unsigned)i);
-	}
-	move(&s, 0, NULL);
-	same_as(s, 1, "location");
-	assert_int_equal(number(stream_db(s), "SELECT count(*) FROM kv"), 50);
-	assert_int_equal(conflict_each(site.w[1].root, on_conflict, &c, &e), 0);
-	assert_string_equal(c.stream, "location");
-	assert_int_equal(c.base, before);
-	assert_int_equal(c.lsn, after);
-	stream_close(&s);
-	scratch_remove(saved);
 }
 
 /* An owner that is cut off gets nothing acknowledged once the next one has
@@ -951,7 +886,6 @@ main(void)
 	    T2(an_unknown_outcome_is_a_yes),
 	    T2(a_new_replicator_doubts_the_map),
 	    T2(a_refusal_counts_for_what_it_answers),
-	    T2(what_an_older_disk_lacks_is_kept),
 	    T3(owners_change_servers),
 	    T2(an_owner_that_was_cut_off_is_undone),
 	    T2(what_was_acknowledged_alone_is_kept),
