@@ -13,7 +13,8 @@ VERSION	:= $(shell git describe --always --dirty 2>/dev/null || echo 0.1)
 # Debian packages: to build and run; what tests, demo and benchmark add.
 DEPS	 = build-essential pkg-config libevent-dev libedit-dev libncurses-dev \
 	libsofia-sip-ua-dev libsqlite3-dev libssl-dev libjansson-dev \
-	libwslay-dev libseccomp-dev libraft-dev libuv1-dev openssl jq
+	libwslay-dev libseccomp-dev libraft-dev libuv1-dev libzstd-dev openssl \
+	jq
 DEPS_TEST = libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
 	mandoc sip-tester baresip netcat-openbsd iproute2 iptables sqlite3 tmux \
 	procps python3 curl openssh-server openssh-client \
@@ -21,7 +22,7 @@ DEPS_TEST = libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
 JOBS	?= $(shell nproc)
 
 PKGS	= libevent_core libevent_extra libevent_openssl sofia-sip-ua sqlite3 \
-	libssl libcrypto jansson libseccomp raft libuv
+	libssl libcrypto jansson libseccomp raft libuv libzstd
 CFLAGS	= -std=c17 -D_GNU_SOURCE $(OPT) $(SAN) $(WERROR) -I. \
 	-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wwrite-strings -Wpointer-arith -Wformat=2 -Wvla \

@@ -197,6 +197,7 @@ admit_on_route(void *arg)
 	c->called = pool_str(
 	    c->pool, r->number[0] != '\0' ? r->number : r->dialled);
 	c->b2bua->count.attempts++;
+	call_trace_leg(&c->a);
 	admit_drop(c);
 	if (code != 0) {
 		call_end(c, code, cause_find(code)->words, CALL_SIDE_CALLER);

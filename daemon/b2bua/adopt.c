@@ -291,6 +291,16 @@ adopt_ending(struct call *c)
 	call_tell(c);
 }
 
+static void
+adopt_trace(const struct call *c)
+{
+	if (c->domain_id[0] == '\0')
+		return;
+	call_trace_leg(&c->a);
+	for (const struct branch *b = c->branches; b != NULL; b = b->next)
+		call_trace_leg(&b->leg);
+}
+
 /* The call goes on; what cannot is ended, and booked as that. */
 static void
 adopt_go_on(struct call *c)
@@ -303,6 +313,7 @@ adopt_go_on(struct call *c)
 		return;
 	}
 	c->b2bua->count.adopted++;
+	adopt_trace(c);
 	switch (c->state) {
 	case CALL_SETUP:
 		c->sent = 0;

@@ -24,6 +24,9 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "daemon/trace/ring.h"
+
+#define B2BUA_TRACE (1u << 20) /* bytes: four records a call */
 
 struct b2bua_times b2bua_times = {
     .trying = 200 * CLOCK_MS,
@@ -251,6 +254,7 @@ b2bua_start(struct self *self, struct err *err)
 	if ((rc = b2bua_open(b, err)) != 0)
 		return rc;
 	b2bua_count(b);
+	b->trace = role_trace(self, B2BUA_TRACE);
 	role_ready(self);
 	return 0;
 }
@@ -300,6 +304,7 @@ b2bua_close(struct b2bua *b)
 	if (b->ng != NULL)
 		ng_close(&b->ng);
 	nta_guest_close(&b->guest);
+	ring_close(&b->trace);
 	map_fini(&b->calls);
 	su_home_deinit(b->home);
 	free(b->stats);

@@ -64,6 +64,7 @@ struct b2bua {
 	char name[OWNER_KEY]; /* in contacts: "b2bua-1.srv1" */
 	char key[OWNER_KEY];  /* and stream: "calls/b2bua-1@srv1" */
 	uint64_t epoch;	      /* 0 = does not own its stream */
+	struct ring *trace;   /* NULL = off */
 	struct nta_guest *guest;
 	struct call_store *store;
 	struct directory *directory;
@@ -302,6 +303,11 @@ void call_tell(struct call *);
 /* Something that kept an ended call has gone. */
 void call_settle(struct call *);
 const char *call_state_name(const struct call *);
+
+/* ---- call_trace.c: what the trace is told ------------------------------- */
+
+void call_trace_leg(const struct leg *);
+void call_trace_end(const struct call *);
 
 /* ---- call_store.c: record first ---------------------------------------- */
 

@@ -56,6 +56,7 @@ branch_new(struct call *c, const struct plan_leg *to,
 	for (at = &c->branches; *at != NULL; at = &(*at)->next)
 		;
 	*at = b;
+	call_trace_leg(l);
 	return b;
 }
 

@@ -98,8 +98,10 @@ struct self {
 	bool witness; /* of a server that votes and holds no data */
 	/* The history of domains: how far back, how much for each. */
 	uint32_t history_days, history_mib;
-	uint64_t started; /* real clock, us */
-	uid_t boot_uid;	  /* who started the server: may use the console */
+	char rings[128];    /* directory of the trace's rings */
+	uint32_t trace_mib; /* of the recorder's files; 0 = no trace */
+	uint64_t started;   /* real clock, us */
+	uid_t boot_uid;	    /* who started the server: may use the console */
 
 	struct loop *loop;
 	struct owner_map *owners;
@@ -180,6 +182,10 @@ int role_mesh_open(const struct self *, unsigned service,
 void role_mesh_update(const struct self *, struct mesh *);
 /* One that was opened otherwise: a drill may cut it off. */
 void role_mesh_is(const struct self *, struct mesh *);
+/* The ring of this process (daemon/trace), to be opened at its start; NULL
+ * when nothing is traced, or cannot be. */
+struct ring;
+struct ring *role_trace(const struct self *, size_t size);
 /* Inside address of an instance on this server. */
 void role_inside(
     const struct self *, enum role_id, unsigned index, union addr *);

@@ -299,6 +299,8 @@ role_receive_start(struct self *self)
 	self->epoch = s->epoch;
 	self->history_days = s->history_days;
 	self->history_mib = s->history_mib;
+	self->trace_mib = s->trace_mib;
+	str_copy(self->rings, sizeof self->rings, s->rings);
 	if (role_rows[self->id].port != 0)
 		role_inside(self, self->id, self->index, &self->inside);
 	if (owner_map_attach(fds[0], &self->owners, &e) != 0)

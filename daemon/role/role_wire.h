@@ -55,6 +55,8 @@ struct role_msg_start {
 	bool witness;
 	uint64_t epoch; /* the highest that the ship log has seen */
 	uint32_t history_days, history_mib;
+	char rings[128];
+	uint32_t trace_mib;
 	uint8_t key_site[CRYPT_KEY];
 	uint8_t key_auth[CRYPT_KEY];
 	uint8_t key_certificate[CRYPT_KEY];

@@ -20,6 +20,7 @@
 
 #define SG_MAGIC 0x73670001
 #define SG_PULSE (100 * CLOCK_MS)
+#define SG_TRACE (16u << 20) /* bytes: a second of the busiest gate */
 
 /* ---- messages ---------------------------------------------------------- */
 
@@ -224,6 +225,9 @@ sg_on_inside(
 	if (!role_hears(sg->self, from))
 		return;
 	sg->count.inside_in++;
+	tap(sg->trace,
+	    &(struct tap_way){TRACE_INSIDE, SIP_UDP, &sg->self->inside, from},
+	    msg, n);
 	if (scan_lazy(s, msg, n) != 0) {
 		if (sg->count.inside_bad++ == 0) {
 			addr_text(text, from);
@@ -338,6 +342,8 @@ sg_start(struct self *self, struct err *e)
 	sg_route_init(&sg->route, self->owners, self->server);
 	sg_guard_init(&sg->guard);
 	sg->transport = sip_transport_new(self->loop, &handler, NULL);
+	sg->trace = role_trace(self, SG_TRACE);
+	sip_transport_trace(sg->transport, sg->trace);
 	sg->hold_timer = loop_timer_new(self->loop, sg_on_hold_timer, sg);
 	sg->retry = loop_timer_new(self->loop, sg_on_retry, sg);
 	sg->pulse = loop_timer_new(self->loop, sg_on_pulse, sg);
@@ -380,6 +386,7 @@ sg_on_stop(struct self *self)
 	role_listeners_close(&sg->listeners);
 	sip_transport_free(&sg->transport);
 	dgram_close(&sg->inside);
+	ring_close(&sg->trace);
 	loop_timer_free(&sg->hold_timer);
 	loop_timer_free(&sg->retry);
 	loop_timer_free(&sg->pulse);

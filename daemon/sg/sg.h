@@ -12,6 +12,7 @@
 #include "daemon/base/str.h"
 #include "daemon/role/role_listener.h"
 #include "daemon/sip/scan.h"
+#include "daemon/sip/tap.h"
 #include "daemon/sip/transport.h"
 
 /*
@@ -373,6 +374,7 @@ void sg_flow_on_close(struct sg *, void *state);
 struct sg {
 	unsigned magic;
 	struct self *self;
+	struct ring *trace; /* NULL = off */
 	struct sip_transport *transport;
 	struct dgram *inside;
 	char inside_text[ADDR_TEXT]; /* "127.0.0.1:5021" */

@@ -138,6 +138,10 @@ void
 sg_pass_send(struct sg *sg, const union addr *to, const void *p, size_t n)
 {
 	sg->count.inside_out++;
+	tap(sg->trace,
+	    &(struct tap_way){
+		TRACE_OUT | TRACE_INSIDE, SIP_UDP, &sg->self->inside, to},
+	    p, n);
 	dgram_send(sg->inside, to, p, n);
 }
 

@@ -16,6 +16,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "sip_conn.h"
+#include "tap.h"
 
 #define CONN_STALL (30 * CLOCK_SEC) /* no byte accepted by the peer */
 #define CONN_DRAIN (2 * CLOCK_SEC)  /* for the peer to close after us */
@@ -71,6 +72,18 @@ sip_conn_flow(const struct sip_conn *c, struct sip_flow *f)
 	f->proto = c->proto;
 	f->conn = c->id;
 	f->peer = c->peer;
+}
+
+void
+sip_conn_tap(
+    const struct sip_conn *c, unsigned flags, const void *msg, size_t n)
+{
+	static const union addr none;
+
+	tap(c->t->trace,
+	    &(struct tap_way){flags, c->proto,
+		c->listener != NULL ? &c->listener->at : &none, &c->peer},
+	    msg, n);
 }
 
 void

@@ -44,6 +44,9 @@ struct sip_conn {
 };
 
 /* sip_conn.c */
+/* A message of it, or what should have been one, to the trace. */
+void sip_conn_tap(
+    const struct sip_conn *, unsigned flags, const void *, size_t n);
 void sip_conn_account(struct sip_conn *); /* what its buffers hold now */
 void sip_conn_end(struct sip_conn *, uint64_t *counter); /* close, counted */
 void sip_conn_advance(struct sip_conn *); /* a stage was reached */

@@ -9,6 +9,7 @@
 
 #include "daemon/base/mem.h"
 #include "sip_conn.h"
+#include "tap.h"
 
 #define CONN_READS 4 /* reads of one turn */
 
@@ -23,6 +24,7 @@ conn_deliver(struct sip_conn *c, char *msg, size_t n)
 	c->bytes_in += n;
 	c->t->count.in[c->proto]++;
 	sip_conn_flow(c, &flow);
+	sip_conn_tap(c, 0, msg, n);
 	msg[n] = '\0';
 	c->t->handler.on_message(c->t->handler.arg, &flow, msg, n);
 	msg[n] = behind;
@@ -47,6 +49,7 @@ conn_bad(struct sip_conn *c, enum sip_bad bad, char *head, size_t n)
 
 	c->t->count.closed_bad++;
 	sip_conn_flow(c, &flow);
+	sip_conn_tap(c, TRACE_CUT, head, n);
 	if (c->t->handler.on_bad != NULL)
 		c->t->handler.on_bad(c->t->handler.arg, &flow, bad, head, n);
 	buf_reset(&c->in);

@@ -10,6 +10,7 @@
 
 #include "daemon/base/mem.h"
 #include "sip_conn.h"
+#include "tap.h"
 
 /* What the loop shall wait for, from the state of both directions. */
 void
@@ -134,6 +135,8 @@ sip_conn_send(struct sip_conn *c, const void *p, size_t n)
 {
 	if (c->dead || c->closing)
 		return -ERR_CLOSED;
+	if (n > 2) /* no pong */
+		sip_conn_tap(c, TRACE_OUT, p, n);
 	if (c->ws != NULL) {
 		if (websocket_send(c->ws, p, n) != 0)
 			c->closing = true;

@@ -59,6 +59,7 @@ struct sip_transport {
 	struct sip_handler handler;
 	struct sip_limits limits;
 	struct sip_count count;
+	struct ring *trace; /* NULL = off */
 	struct sip_listener *listeners;
 	unsigned nlisteners;
 	struct map conns;      /* by id, 8 bytes */

@@ -18,6 +18,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 #include "sip_stream.h"
+#include "tap.h"
 
 #define TRANSPORT_MAGIC 0x74727001
 #define LISTENER_MAGIC 0x6c737401
@@ -201,6 +202,12 @@ sip_transport_free(struct sip_transport **tp)
 	free(t);
 }
 
+void
+sip_transport_trace(struct sip_transport *t, struct ring *ring)
+{
+	t->trace = ring;
+}
+
 struct sip_count *
 sip_transport_count(struct sip_transport *t)
 {
@@ -225,6 +232,7 @@ listener_on_datagram(
 		return;
 	}
 	t->count.in[SIP_UDP]++;
+	tap(t->trace, &(struct tap_way){0, SIP_UDP, &l->at, from}, msg, n);
 	t->handler.on_message(t->handler.arg, &flow, msg, n);
 }
 
@@ -452,6 +460,10 @@ sip_send(
 	if (f->proto == SIP_UDP) {
 		if (f->listener == NULL)
 			return -ERR_CLOSED;
+		tap(t->trace,
+		    &(struct tap_way){
+			TRACE_OUT, SIP_UDP, &f->listener->at, &f->peer},
+		    p, n);
 		dgram_send(f->listener->udp, &f->peer, p, n);
 		t->count.out[SIP_UDP]++;
 		return 0;

@@ -88,6 +88,9 @@ size_t sip_source_key(uint8_t out[SIP_SOURCE], const union addr *);
 struct sip_transport *sip_transport_new(
     struct loop *, const struct sip_handler *, const struct sip_limits *);
 void sip_transport_free(struct sip_transport **); /* closes all */
+/* Where all its messages are traced to; NULL = nowhere. The caller's. */
+struct ring;
+void sip_transport_trace(struct sip_transport *, struct ring *);
 
 /* ---- listeners --------------------------------------------------------- */
 

@@ -172,6 +172,8 @@ child_tell_start(struct child *c)
 	s->epoch = c->sup->epoch;
 	s->history_days = conf->history_days;
 	s->history_mib = conf->history_mib;
+	s->trace_mib = conf->trace_mib;
+	supervisor_rings(conf, s->rings, sizeof s->rings);
 	if (may & KEY_SITE)
 		memcpy(s->key_site, k->site, CRYPT_KEY);
 	if (may & KEY_AUTH)

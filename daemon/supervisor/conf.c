@@ -166,6 +166,18 @@ conf_history_size(struct conf *c, const char *value, struct err *e)
 	return 0;
 }
 
+static int
+conf_trace_size(struct conf *c, const char *value, struct err *e)
+{
+	int64_t mib;
+
+	if (!str_int(value, 0, 1 << 20, &mib) || (mib > 0 && mib < 16))
+		return err_set(e, ERR_INVALID,
+		    "expected MiB from 16 to 1048576, or 0, got \"%s\"", value);
+	c->trace_mib = (uint32_t)mib;
+	return 0;
+}
+
 static const struct conf_key {
 	const char *name;
 	int (*set)(struct conf *, const char *value, struct err *);
@@ -182,6 +194,7 @@ static const struct conf_key {
     {"witness", conf_witness, false},
     {"history", conf_history, false},
     {"history-size", conf_history_size, false},
+    {"trace-size", conf_trace_size, false},
     {"log", conf_log, false},
 };
 
@@ -283,6 +296,7 @@ conf_parse(struct conf *c, const char *name, const char *text, struct err *e)
 	c->port_base = 20000;
 	c->history_days = 7;
 	c->history_mib = 1024;
+	c->trace_mib = 1024;
 	for (; *text != '\0'; text += n + (text[n] == '\n')) {
 		n = strcspn(text, "\n");
 		number++;

@@ -442,6 +442,14 @@ supervisor_socket_dir(const struct conf *c)
 		fatal("%s", dir);
 }
 
+/* Beside the console's socket: where that is, memory serves as a disk, and
+ * no page of a ring waits for one. */
+void
+supervisor_rings(const struct conf *c, char *out, size_t size)
+{
+	snprintf(out, size, "%s.rings", c->control_path);
+}
+
 /* As root without it: the streams belong to the group of the roles. */
 static void
 supervisor_share(const char *path)
@@ -531,6 +539,9 @@ supervisor_prepare_state(struct supervisor *s)
 		supervisor_mkdir(path, 0770);
 		supervisor_share(path);
 	}
+	supervisor_rings(&s->conf, path, sizeof path);
+	supervisor_mkdir(path, 0770);
+	supervisor_share(path);
 	if (geteuid() == 0)
 		supervisor_share(s->conf.state);
 	if (identity_check_witness(s->conf.state, s->conf.witness, &e) != 0)

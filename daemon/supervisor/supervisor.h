@@ -26,6 +26,7 @@ struct conf {
 	char user[33]; /* one user for all processes; "" = one per role */
 	bool witness;  /* votes, holds no data */
 	uint32_t history_days, history_mib;
+	uint32_t trace_mib; /* 0 = nothing is traced */
 	bool debug;
 };
 int conf_read(struct conf *, const char *path, struct err *);
@@ -184,6 +185,8 @@ struct supervisor {
 
 /* The group whose members may use the console; false when none is named. */
 bool supervisor_control_group(const struct conf *, gid_t *);
+/* The directory of the rings of the trace. */
+void supervisor_rings(const struct conf *, char *out, size_t size);
 /* Shall it run? It is placed here, or it is an owner whose role is to run on
  * other servers only: it goes on until one of them owns, which ends it. */
 bool supervisor_keeps(const struct child *);

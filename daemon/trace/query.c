@@ -1,0 +1,448 @@
+/*
+ * What the recorder is asked: walks the blocks of the files and those that are
+ * not written yet, skips by time, process and index what cannot matter, and
+ * makes JSON of what is left. It answers with no more than a console can take,
+ * and says so.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder.h"
+#include "daemon/base/map.h"
+#include "daemon/base/mem.h"
+#include "daemon/base/str.h"
+
+#define QUERY_IDS 64	  /* Call-IDs of one call */
+#define QUERY_HELD 200000 /* calls looked at */
+
+struct query;
+
+struct query_want {
+	const char *name;
+	bool facts; /* of B2BUA, otherwise of those who pass messages */
+	void (*take)(
+	    struct query *, const struct trace_record *, uint64_t number);
+};
+
+struct query {
+	const struct query_want *want;
+	const char *instance; /* of the block that is read */
+	uint64_t since, until;
+	size_t limit;
+	const char *call, *number, *domain;
+	const char *id[QUERY_IDS];
+	uint32_t hash[QUERY_IDS + 1];
+	size_t nids, nhash;
+	struct map calls; /* id -> struct query_call */
+	json_t *rows;
+	size_t bytes;
+	bool more;
+	uint8_t *raw;
+};
+
+/* ---- JSON ---------------------------------------------------------------- */
+
+static json_t *
+query_text(const char *p, size_t n)
+{
+	char *safe = xmalloc(4 * n + 1);
+	json_t *v = json_stringn(safe, str_escape(safe, 4 * n + 1, p, n));
+
+	free(safe);
+	return v;
+}
+
+static void
+query_put_key(json_t *row, const char *name, const struct trace_record *r,
+    enum trace_key key)
+{
+	json_object_set_new(
+	    row, name, query_text(r->text + r->key[key].at, r->key[key].n));
+}
+
+static void
+query_put_int(json_t *row, const char *name, uint64_t v)
+{
+	json_object_set_new(row, name, json_integer((json_int_t)v));
+}
+
+static void
+query_put_flag(json_t *row, const char *name, unsigned flag)
+{
+	json_object_set_new(row, name, json_boolean(flag != 0));
+}
+
+static void
+query_put_addr(json_t *row, const char *name, const union addr *a)
+{
+	char text[ADDR_TEXT] = "";
+
+	if (a->sa.sa_family != AF_UNSPEC)
+		addr_text(text, a);
+	json_object_set_new(row, name, json_string(text));
+}
+
+/* ---- messages ------------------------------------------------------------ */
+
+static json_t *
+query_lines(const struct trace_record *r)
+{
+	const char *p = r->text, *end = p + r->n, *nl;
+	json_t *lines = json_array();
+	size_t n;
+
+	while (p < end) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		n = (size_t)((nl != NULL ? nl : end) - p);
+		json_array_append_new(lines,
+		    query_text(p, n > 0 && p[n - 1] == '\r' ? n - 1 : n));
+		p = nl != NULL ? nl + 1 : end;
+	}
+	return lines;
+}
+
+static bool
+query_has_id(const struct query *q, const struct trace_record *r)
+{
+	size_t i;
+
+	for (i = 0; i < q->nids; i++) {
+		if (trace_key_is(r, TRACE_CALL_ID, q->id[i]))
+			return true;
+	}
+	return false;
+}
+
+static void
+query_take_message(
+    struct query *q, const struct trace_record *r, uint64_t number)
+{
+	json_t *row;
+
+	if (r->kind != TRACE_MESSAGE || !query_has_id(q, r))
+		return;
+	if (json_array_size(q->rows) >= q->limit ||
+	    q->bytes + r->n > RECORDER_BYTES) {
+		q->more = true;
+		return;
+	}
+	q->bytes += r->n;
+	row = json_object();
+	query_put_int(row, "time", r->time);
+	query_put_int(row, "number", number);
+	json_object_set_new(row, "instance", json_string(q->instance));
+	query_put_flag(row, "out", r->flags & TRACE_OUT);
+	query_put_flag(row, "reply", r->flags & TRACE_REPLY);
+	query_put_flag(row, "inside", r->flags & TRACE_INSIDE);
+	query_put_flag(row, "masked", r->flags & TRACE_MASKED);
+	query_put_int(row, "proto", r->proto);
+	query_put_int(row, "status", r->status);
+	query_put_int(row, "cseq", r->cseq);
+	query_put_key(row, "method", r, TRACE_METHOD);
+	query_put_key(row, "branch", r, TRACE_BRANCH);
+	query_put_key(row, "call-id", r, TRACE_CALL_ID);
+	query_put_addr(row, "local", &r->local);
+	query_put_addr(row, "peer", &r->peer);
+	json_object_set_new(row, "lines", query_lines(r));
+	json_array_append_new(q->rows, row);
+}
+
+/* ---- legs of one call ---------------------------------------------------- */
+
+static void
+query_take_leg(struct query *q, const struct trace_record *r, uint64_t number)
+{
+	json_t *row;
+
+	(void)number;
+	if (r->kind == TRACE_MESSAGE || !trace_key_is(r, TRACE_CALL, q->call))
+		return;
+	if (json_array_size(q->rows) >= QUERY_IDS * 2) {
+		q->more = true;
+		return;
+	}
+	row = json_object();
+	query_put_int(row, "time", r->time);
+	query_put_int(row, "status", r->status);
+	query_put_key(row, "call", r, TRACE_CALL);
+	query_put_key(row, "domain", r, TRACE_DOMAIN);
+	query_put_key(row, "from", r, TRACE_FROM);
+	query_put_key(row, "to", r, TRACE_TO);
+	query_put_key(row, "label", r, TRACE_LABEL);
+	query_put_key(row, "call-id", r, TRACE_CALL_ID);
+	query_put_key(row, "party", r, TRACE_PARTY);
+	query_put_key(row, "reason", r, TRACE_REASON);
+	json_array_append_new(q->rows, row);
+}
+
+/* ---- calls --------------------------------------------------------------- */
+
+struct query_call {
+	char id[40], domain[256], from[64], to[64], reason[128];
+	uint64_t start, ring, answer, end;
+	unsigned status;
+	bool found; /* it has the number that is looked for */
+};
+
+/* "+7495*" stands for all that begin so. */
+static bool
+query_is_number(
+    const struct query *q, const struct trace_record *r, enum trace_key key)
+{
+	const struct trace_span *s = &r->key[key];
+	size_t n = strlen(q->number);
+
+	if (n > 0 && q->number[n - 1] == '*')
+		return s->n >= n - 1 &&
+		    memcmp(r->text + s->at, q->number, n - 1) == 0;
+	return trace_key_is(r, key, q->number);
+}
+
+static struct query_call *
+query_call(struct query *q, const struct trace_record *r)
+{
+	struct query_call *c;
+	char id[sizeof c->id];
+
+	if (!trace_key_text(r, TRACE_CALL, id, sizeof id))
+		return NULL;
+	if ((c = map_str(&q->calls, id)) != NULL)
+		return c;
+	if (q->calls.count >= QUERY_HELD) {
+		q->more = true;
+		return NULL;
+	}
+	c = xcalloc(1, sizeof *c);
+	str_copy(c->id, sizeof c->id, id);
+	c->found = q->number == NULL;
+	if (map_str_put(&q->calls, c->id, c) == 0)
+		return c;
+	free(c);
+	return NULL;
+}
+
+static void
+query_take_call(struct query *q, const struct trace_record *r, uint64_t number)
+{
+	struct query_call *c;
+	char times[80];
+	unsigned long long t[3] = {0};
+
+	(void)number;
+	if (r->kind == TRACE_MESSAGE ||
+	    (q->domain != NULL && !trace_key_is(r, TRACE_DOMAIN, q->domain)) ||
+	    (c = query_call(q, r)) == NULL)
+		return;
+	trace_key_text(r, TRACE_DOMAIN, c->domain, sizeof c->domain);
+	trace_key_text(r, TRACE_FROM, c->from, sizeof c->from);
+	trace_key_text(r, TRACE_TO, c->to, sizeof c->to);
+	if (q->number != NULL)
+		c->found |= query_is_number(q, r, TRACE_FROM) ||
+		    query_is_number(q, r, TRACE_TO) ||
+		    query_is_number(q, r, TRACE_PARTY);
+	if (c->start == 0 || r->time < c->start)
+		c->start = r->time;
+	if (r->kind != TRACE_END)
+		return;
+	c->end = r->time;
+	c->status = r->status;
+	trace_key_text(r, TRACE_REASON, c->reason, sizeof c->reason);
+	if (trace_key_text(r, TRACE_TIMES, times, sizeof times) &&
+	    sscanf(times, "%llu %llu %llu", &t[0], &t[1], &t[2]) == 3) {
+		c->start = t[0];
+		c->ring = t[1];
+		c->answer = t[2];
+	}
+}
+
+static int
+query_youngest(const void *a, const void *b)
+{
+	const struct query_call *x = *(struct query_call *const *)a;
+	const struct query_call *y = *(struct query_call *const *)b;
+
+	return x->start > y->start ? -1 : x->start < y->start;
+}
+
+static void
+query_put_call(struct query *q, const struct query_call *c)
+{
+	json_t *row = json_object();
+
+	json_object_set_new(row, "call", query_text(c->id, strlen(c->id)));
+	json_object_set_new(
+	    row, "domain", query_text(c->domain, strlen(c->domain)));
+	json_object_set_new(row, "from", query_text(c->from, strlen(c->from)));
+	json_object_set_new(row, "to", query_text(c->to, strlen(c->to)));
+	json_object_set_new(
+	    row, "reason", query_text(c->reason, strlen(c->reason)));
+	query_put_int(row, "start", c->start);
+	query_put_int(row, "ring", c->ring);
+	query_put_int(row, "answer", c->answer);
+	query_put_int(row, "end", c->end);
+	query_put_int(row, "status", c->status);
+	json_array_append_new(q->rows, row);
+}
+
+/* The youngest of those that were found, as many as are wanted. */
+static void
+query_put_calls(struct query *q)
+{
+	struct query_call **list = xcalloc(q->calls.count + 1, sizeof(*list));
+	struct query_call *c;
+	size_t n = 0, i, at = 0;
+
+	while ((c = map_next(&q->calls, &at, NULL, NULL)) != NULL) {
+		if (c->found)
+			list[n++] = c;
+	}
+	qsort(list, n, sizeof(*list), query_youngest);
+	q->more |= n > q->limit;
+	for (i = 0; i < n && i < q->limit; i++)
+		query_put_call(q, list[i]);
+	free(list);
+	at = 0;
+	while ((c = map_next(&q->calls, &at, NULL, NULL)) != NULL)
+		free(c);
+	map_fini(&q->calls);
+}
+
+/* ---- blocks -------------------------------------------------------------- */
+
+static const struct query_want query_wants[] = {
+    {"calls", true, query_take_call},
+    {"legs", true, query_take_leg},
+    {"messages", false, query_take_message},
+};
+
+static void
+query_records(struct query *q, const uint8_t *raw, size_t n)
+{
+	struct trace_record r;
+	uint64_t number;
+	size_t at = 0;
+
+	while (segment_next(raw, n, &at, &r, &number, NULL) == 1) {
+		if (r.time >= q->since && r.time <= q->until)
+			q->want->take(q, &r, number);
+	}
+}
+
+static bool
+query_wants_block(const struct query *q, const char *instance)
+{
+	return str_prefix(instance, "b2bua/") == q->want->facts;
+}
+
+static bool
+query_on_block(void *arg, const struct segment_head *h, const uint8_t *index,
+    int fd, uint64_t off)
+{
+	struct query *q = arg;
+	bool has = q->nhash == 0;
+	size_t i;
+
+	if (!query_wants_block(q, h->instance))
+		return false;
+	for (i = 0; i < q->nhash && !has; i++)
+		has = segment_has(h, index, q->hash[i]);
+	if (has && shelf_unpack(h, index, fd, off, q->raw, NULL) == 0) {
+		q->instance = h->instance;
+		query_records(q, q->raw, h->raw);
+	}
+	return false;
+}
+
+/* ---- the question -------------------------------------------------------- */
+
+static void
+query_look_for(struct query *q, enum segment_kind kind, const char *text)
+{
+	q->hash[q->nhash++] = segment_hash(kind, text, strlen(text));
+}
+
+static uint64_t
+query_int(json_t *o, const char *name, uint64_t def)
+{
+	json_t *v = json_object_get(o, name);
+
+	return json_is_integer(v) && json_integer_value(v) >= 0
+	    ? (uint64_t)json_integer_value(v)
+	    : def;
+}
+
+static const char *
+query_word(json_t *o, const char *name)
+{
+	return json_string_value(json_object_get(o, name));
+}
+
+static void
+query_read_ids(struct query *q, json_t *list)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach (list, i, v) {
+		if (json_is_string(v) && q->nids < QUERY_IDS) {
+			q->id[q->nids++] = json_string_value(v);
+			query_look_for(
+			    q, SEGMENT_CALL_ID, json_string_value(v));
+		}
+	}
+}
+
+static int
+query_read(struct query *q, json_t *o, struct err *e)
+{
+	const char *want = query_word(o, "want");
+	size_t i, n;
+
+	for (i = 0; i < sizeof query_wants / sizeof query_wants[0]; i++) {
+		if (str_equal(want, query_wants[i].name))
+			q->want = &query_wants[i];
+	}
+	if (q->want == NULL)
+		return err_set(e, ERR_INVALID, "trace: nothing is wanted");
+	q->since = query_int(o, "since", 0);
+	q->until = query_int(o, "until", UINT64_MAX);
+	q->limit = query_int(o, "limit", RECORDER_MESSAGES);
+	q->call = query_word(o, "call");
+	q->number = query_word(o, "number");
+	q->domain = query_word(o, "domain");
+	query_read_ids(q, json_object_get(o, "call-ids"));
+	if (q->want->take == query_take_leg && q->call == NULL)
+		return err_set(e, ERR_INVALID, "trace: of which call?");
+	if (q->want->take == query_take_message && q->nids == 0)
+		return err_set(e, ERR_INVALID, "trace: of which Call-IDs?");
+	n = q->number != NULL ? strlen(q->number) : 0;
+	if (q->call != NULL)
+		query_look_for(q, SEGMENT_CALL, q->call);
+	else if (n > 0 && q->number[n - 1] != '*')
+		query_look_for(q, SEGMENT_NUMBER, q->number);
+	return 0;
+}
+
+json_t *
+query_run(struct shelf *s, const struct segment_block *const *open, size_t n,
+    json_t *query, struct err *e)
+{
+	struct query q = {.rows = NULL};
+	size_t i;
+
+	if (query_read(&q, query, e) != 0)
+		return NULL;
+	q.rows = json_array();
+	q.raw = xmalloc(SEGMENT_RAW);
+	shelf_each(s, q.since, q.until, query_on_block, &q);
+	for (i = 0; i < n; i++) {
+		if (!query_wants_block(&q, open[i]->instance))
+			continue;
+		q.instance = open[i]->instance;
+		query_records(&q, open[i]->raw, open[i]->n);
+	}
+	if (q.want->take == query_take_call)
+		query_put_calls(&q);
+	free(q.raw);
+	return json_pack("{s:o, s:b}", "rows", q.rows, "more", (int)q.more);
+}

@@ -1,0 +1,67 @@
+#ifndef TRACE_RECORDER_H
+#define TRACE_RECORDER_H
+
+#include <jansson.h>
+
+#include "daemon/base/loop.h"
+#include "shelf.h"
+
+/*
+ * The flight recorder of a server: a thread beside the loop of control that
+ * reads the rings of all processes, keeps files, and answers what is asked of
+ * both.
+ */
+
+#define RECORDER_MESSAGES 4000 /* in one answer */
+#define RECORDER_BYTES (8u << 20)
+#define RECORDER_CALLS 1000
+
+struct recorder;
+
+struct recorder_conf {
+	const char *rings; /* directory of the rings */
+	const char *dir;   /* of the files */
+	const char *server;
+	uint64_t limit; /* bytes of all files; 0 = nothing is recorded */
+};
+
+/* Before the sandbox is closed. NULL: err says why. */
+struct recorder *recorder_open(
+    struct loop *, const struct recorder_conf *, struct err *);
+void recorder_close(struct recorder **);
+
+/* As query_run; the query is taken. fn is called once, later. */
+typedef void recorder_fn(void *arg, json_t *result, const struct err *);
+void recorder_ask(struct recorder *, json_t *query, recorder_fn *, void *arg);
+
+struct recorder_state {
+	uint64_t limit, bytes;
+	unsigned files, rings;
+	uint64_t oldest;	/* when the oldest file was begun; 0 = none */
+	uint64_t records, lost; /* since the start */
+	uint64_t tight;		/* since when the disk is too full; 0 = not */
+	char why[ERR_TEXT_MAX];
+};
+void recorder_state(struct recorder *, struct recorder_state *);
+
+/* ---- what is asked (query.c): pure but for the files ------------------- */
+
+/*
+ * {"want": "calls", "since", "until": us, "limit", "number", "domain"}
+ *   -> the youngest calls: {"call", "domain", "from", "to", "start", "ring",
+ *      "answer", "end", "status", "reason"}, times in us, 0 = none. A number
+ *      may end with '*'.
+ * {"want": "legs", "call"} -> {"call", "domain", "from", "to", "label",
+ *      "call-id", "party", "time"} of each leg, and of the end, which has no
+ *      label, "status" and "reason".
+ * {"want": "messages", "call-ids": [..], "since", "until"} -> messages:
+ *      {"time", "number", "instance", "out", "reply", "inside", "masked",
+ *      "proto", "status", "cseq", "method", "branch", "call-id", "local",
+ *      "peer", "lines": [..]}; bytes that are no text are escaped.
+ * All as {"rows": [..], "more": there are more than an answer holds}.
+ * NULL: err says why.
+ */
+json_t *query_run(struct shelf *, const struct segment_block *const *open,
+    size_t n, json_t *query, struct err *);
+
+#endif

@@ -1,0 +1,98 @@
+#ifndef TRACE_TRACE_H
+#define TRACE_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+#include "daemon/base/sock.h"
+#include "ring.h"
+
+/*
+ * What is recorded of calls: the messages that pass, and what those who join
+ * legs know of them. A process writes to a ring of its own (ring.h), the
+ * recorder reads the rings of the server and keeps files (recorder.h).
+ */
+
+enum trace_kind {
+	TRACE_MESSAGE = 1, /* SIP, as it came or went */
+	TRACE_LEG,	   /* a Call-ID is a leg of a call */
+	TRACE_END	   /* a call is over */
+};
+
+#define TRACE_OUT 0x01	  /* sent; otherwise received */
+#define TRACE_REPLY 0x02  /* a status line */
+#define TRACE_INSIDE 0x04 /* between processes of the site */
+#define TRACE_MASKED 0x08 /* secrets were replaced by '*' */
+#define TRACE_ODD 0x10	  /* no message of SIP: keys are missing */
+#define TRACE_CUT 0x20	  /* longer than what is kept of it */
+
+/* Parts of the text that are looked for, or that a row shows. */
+enum trace_key {
+	TRACE_CALL_ID,
+	TRACE_FROM, /* user of From; of a leg and an end: number of the caller
+		     */
+	TRACE_TO,   /* user of To; the same: number dialled */
+	TRACE_METHOD,
+	TRACE_BRANCH, /* of the top Via */
+	/* of a leg and an end */
+	TRACE_CALL,  /* identifier of the call */
+	TRACE_LABEL, /* "a", "b1" */
+	TRACE_DOMAIN,
+	TRACE_PARTY, /* user or number at the end of the leg */
+	TRACE_REASON,
+	TRACE_TIMES, /* "start ring answer", us of the real clock, 0 = none */
+	TRACE_KEYS
+};
+
+struct trace_span {
+	uint16_t at, n; /* bytes of the text */
+};
+
+struct trace_record {
+	enum trace_kind kind;
+	unsigned flags;
+	unsigned proto;	 /* enum sip_proto */
+	unsigned status; /* of a reply; of an end: that of the call */
+	uint32_t cseq;
+	uint64_t time; /* real clock, us */
+	union addr local, peer;
+	struct trace_span key[TRACE_KEYS];
+	const char *text;
+	uint32_t n;
+};
+
+/* ---- the record (trace_record.c): as in tandem-trace(5) ---------------- */
+
+#define TRACE_HEAD 112			      /* bytes in front of the text */
+#define TRACE_TEXT (RING_RECORD - TRACE_HEAD) /* bytes of the text at most */
+
+/* The head; the text is the caller's to put behind it. */
+void trace_record_head(uint8_t out[TRACE_HEAD], const struct trace_record *);
+/* The result points into the bytes. -ERR_CORRUPT. */
+int trace_record_decode(
+    struct trace_record *, const uint8_t *, size_t n, struct err *);
+/* A key as a text of its own; false when it does not fit or is empty. */
+bool trace_key_text(
+    const struct trace_record *, enum trace_key, char *out, size_t size);
+bool trace_key_is(const struct trace_record *, enum trace_key, const char *);
+
+/* ---- what a B2BUA knows (trace_record.c) ------------------------------- */
+
+/* Texts may be NULL. */
+struct trace_fact {
+	enum trace_kind kind; /* LEG or END */
+	unsigned status;
+	const char *text[TRACE_KEYS];
+};
+void trace_fact(struct ring *, const struct trace_fact *);
+
+/* ---- for whose eyes (trace_mask.c) ------------------------------------- */
+
+/* Who people are and what they write, replaced by '*' in the bytes of a
+ * message: users of URIs, display names, user names of credentials, bodies
+ * that are no session description. The length stays. */
+void trace_mask_persons(char *text, size_t n);
+
+#endif
