@@ -162,7 +162,11 @@ op_offer_near(struct op_walker *w, const char *word)
 		if (w->offers[i].word == NULL)
 			continue;
 		distance = op_distance(word, w->offers[i].word);
-		if (distance < best + (near == NULL)) {
+		/* Of two as near as each other the longer: a letter that was
+		 * left out is likelier than another one in its place. */
+		if (distance < best + (near == NULL) ||
+		    (near != NULL && distance == best &&
+			strlen(w->offers[i].word) > strlen(near))) {
 			best = distance;
 			near = w->offers[i].word;
 		}
