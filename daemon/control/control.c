@@ -204,6 +204,8 @@ control_start(struct self *self, struct err *e)
 	TAILQ_INIT(&c->monitors);
 	drill_open(c);
 	audit_start(c);
+	if ((r = trace_open(c, e)) != 0)
+		return r;
 	c->route = route_new(self->loop, control_owner, c);
 	if ((r = session_listen(c, e)) != 0 || (r = far_open(c, e)) != 0)
 		return r;
@@ -224,6 +226,7 @@ control_on_stop(struct self *self)
 
 	session_close_all(c);
 	far_close(c);
+	recorder_close(&c->recorder);
 	audit_close(&c->audit);
 	join_door_close(&c->joins);
 	streams_free(&c->streams);

@@ -17,6 +17,8 @@
 #include "daemon/obj/obj.h"
 #include "daemon/op/op.h"
 #include "daemon/role/role.h"
+#include "daemon/sip/transport.h"
+#include "daemon/trace/recorder.h"
 
 /*
  * Control: the door for consoles. Sessions come in, their operations are run
@@ -418,6 +420,32 @@ void audit_refused(struct control *, const struct op_who *, const struct op *,
 void audit_session(struct control *, const struct op_who *, const char *what,
     const struct err *);
 
+/* ---- control_trace.c: the recorders of the site ----------------------------
+ */
+
+/* That of this server; before the sandbox is closed. */
+int trace_open(struct control *, struct err *);
+/* What is wrong with it, as rows of show alarms. */
+void trace_alarms(struct op_call *);
+/* Ask all; the query (recorder.h) is taken. Rows bear the name of their server,
+ * warn says who did not answer and what is missing. fn is called once. */
+typedef void trace_fn(void *arg, json_t *rows, json_t *warn, bool partial);
+void trace_ask(struct control *, json_t *query, trace_fn *, void *arg);
+/* Another control asks. */
+void trace_asked(struct control *, struct rpc_request *, json_t *query);
+
+/* trace_join.c: rows of messages, with their "leg", in one order. */
+json_t *trace_order(json_t *rows);
+
+/* trace_ladder.c: rows with "gate" (who recorded it) and "other". All are seen
+ * before the first line is drawn. */
+struct ladder;
+struct ladder *ladder_new(void);
+void ladder_free(struct ladder **);
+void ladder_see(struct ladder *, json_t *row);
+void ladder_titles(const struct ladder *, struct buf *);
+void ladder_line(struct ladder *, json_t *row, const char *word, struct buf *);
+
 /* ---- control_complete.c ---------------------------------------------------
  */
 
@@ -462,6 +490,7 @@ struct control {
 	struct drill_faults faults;
 	uint32_t fault_serial;
 	struct streams *streams;
+	struct recorder *recorder; /* NULL: nothing is traced */
 	struct audit *audit;
 	uint64_t cheap_at; /* entries that cost nothing, see control_audit.c */
 	unsigned cheap;
@@ -504,7 +533,8 @@ extern const struct op control_op_version, control_op_roles,
     control_op_token, control_op_drain, control_op_undrain, control_op_remove,
     control_op_drill_role, control_op_drill_server, control_op_alarms,
     control_op_session_close, control_op_session_message, control_op_rights,
-    control_op_audit, control_op_audit_verify;
+    control_op_audit, control_op_audit_verify, control_op_trace_calls,
+    control_op_call_ladder, control_op_call_messages;
 
 /* The targets of all linked instances of a role; their count. */
 size_t control_targets(

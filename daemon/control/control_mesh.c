@@ -321,6 +321,8 @@ far_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 		far_relay(f->control, q, ROLE_ST, method, params);
 	} else if (q != NULL && strcmp(method, "drill") == 0) {
 		far_relay(f->control, q, far_drilled(params), method, params);
+	} else if (q != NULL && strcmp(method, "trace") == 0) {
+		trace_asked(f->control, q, params);
 	} else if (q != NULL && strcmp(method, "fault") == 0) {
 		drill_fault_asked(f->control, q, params);
 	} else if (q != NULL && strcmp(method, "drill-read") == 0) {

@@ -92,6 +92,7 @@ alarms_run(struct op_call *call)
 
 	alarms_of_starts(call);
 	alarms_of_audit(call);
+	trace_alarms(call);
 	for (id = 0; id < ROLE_MAX; id++) {
 		if (c->self->roles[id] != NULL &&
 		    c->self->roles[id]->alarms != NULL)
@@ -136,7 +137,9 @@ const struct op control_op_alarms = {
 	"database's -wal above 64 MB. disk: less than a twentieth of the "
 	"server's disk is left, at most 4 GB and at least 128 MB; with less "
 	"than 72 MB other servers take over. log-full, log-failed: the ship log of "
-	"the server takes nothing. listener: the gates do not listen as the "
+	"the server takes nothing. trace: the disk of the server is full, so "
+	"calls are recorded for a shorter time, or not at all; the calls "
+	"themselves go on. listener: the gates do not listen as the "
 	"subject of the configuration says, for the reason given; it is "
 	"tried again every five seconds. start: a process cannot start, for "
 	"example because somebody else has its port; the words name the "

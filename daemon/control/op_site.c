@@ -305,4 +305,6 @@ const struct op *const control_ops[] = {&control_op_version, &control_op_roles,
     &control_op_token, &control_op_drain, &control_op_undrain,
     &control_op_remove, &control_op_drill_role, &control_op_drill_server,
     &control_op_alarms, &control_op_session_close, &control_op_session_message,
-    &control_op_rights, &control_op_audit, &control_op_audit_verify, NULL};
+    &control_op_rights, &control_op_audit, &control_op_audit_verify,
+    &control_op_trace_calls, &control_op_call_ladder, &control_op_call_messages,
+    NULL};

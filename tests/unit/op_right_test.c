@@ -58,6 +58,9 @@ static const struct {
     {"show rights", "vsdoSa:"},
     {"show audit", "----Sa"},
     {"show audit verify", "----Sa"},
+    {"trace calls", "vsdoSa:"},
+    {"show call ladder", "vsdoSa:"},
+    {"show call messages", "-sdoSa"},
     {"set", "--d-S-"},
     {"delete", "--d-S-"},
     {"annotate", "--d-S-"},
@@ -184,10 +187,10 @@ args_in(const struct op *op, const char *domain, const char *path)
 /* Operations that no argument confines look at the domain themselves; each of
  * them has tests of its own for that. */
 static const char *const selves[] = {"show version", "show rights",
-    "show sessions", "show domains", "show call", "request call hangup",
-    "discard", "compare", "check", "commit", "show configuration",
-    "show revisions", "show changes", "confirm", "undo", "update",
-    "show candidates", "configure resume", NULL};
+    "show sessions", "show domains", "show call", "show call ladder",
+    "show call messages", "request call hangup", "discard", "compare", "check",
+    "commit", "show configuration", "show revisions", "show changes", "confirm",
+    "undo", "update", "show candidates", "configure resume", NULL};
 
 static bool
 is_self(const char *name)
