@@ -68,30 +68,40 @@ tap_start(struct tap_walk *w, const char *p, const char *end)
 
 /* ---- values -------------------------------------------------------------- */
 
+/* The quote that ends what begins at p; the end when there is none. */
+static const char *
+tap_quote(const char *p, const char *end)
+{
+	const char *at;
+
+	for (; (at = tap_find(p, end, '"')) != NULL; p = at + 1) {
+		if (at == p || at[-1] != '\\')
+			return at;
+	}
+	return end;
+}
+
 /* The user of the URI in a From or To. */
 static void
 tap_user(struct tap_walk *w, enum trace_key key, const char *p, const char *end)
 {
 	const char *at, *from;
 
-	if ((at = tap_find(p, end, '"')) != NULL) {
-		for (at++; at < end && *at != '"'; at++)
-			at += *at == '\\';
-		if (at >= end)
-			return;
-		p = at;
-	}
+	while (p < end && *p == ' ')
+		p++;
+	if (p < end && *p == '"')
+		p = tap_quote(p + 1, end);
 	if ((at = tap_find(p, end, '<')) != NULL)
 		p = at + 1;
 	if ((from = tap_find(p, end, ':')) == NULL)
 		return;
-	for (at = ++from; at < end && *at != '@' && *at != '>' && *at != ';';
-	     at++)
-		;
-	if (from - p == 4 && (p[0] | 0x20) == 't')
+	if (++from - p == 4 && (p[0] | 0x20) == 't') {
+		for (at = from; at < end && *at != '>' && *at != ';'; at++)
+			;
 		tap_key(w, key, from, at);
-	else if (at < end && *at == '@')
+	} else if ((at = tap_find(from, end, '@')) != NULL) {
 		tap_key(w, key, from, at);
+	}
 }
 
 static void
@@ -103,9 +113,9 @@ tap_branch(struct tap_walk *w, const char *p, const char *end)
 		if (end - ++p < 7 || memcmp(p, "branch=", 7) != 0)
 			continue;
 		p += 7;
-		for (at = p; at < end && *at != ';' && *at != ',' && *at != ' ';
-		     at++)
-			;
+		if ((at = tap_find(p, end, ';')) == NULL &&
+		    (at = tap_find(p, end, ',')) == NULL)
+			at = end;
 		tap_key(w, TRACE_BRANCH, p, at);
 		return;
 	}
@@ -126,13 +136,36 @@ tap_cseq(struct tap_walk *w, const char *p, const char *end)
 		tap_key(w, TRACE_METHOD, p, end);
 }
 
+static bool
+tap_is(const char *p, size_t n, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if ((p[i] | 0x20) != name[i])
+			return false;
+	}
+	return true;
+}
+
 /* What of credentials may be read. */
 static bool
 tap_is_open(const char *p, size_t n)
 {
-	return str_iequal(p, n, "username") || str_iequal(p, n, "realm") ||
-	    str_iequal(p, n, "uri") || str_iequal(p, n, "algorithm") ||
-	    str_iequal(p, n, "qop") || str_iequal(p, n, "nc");
+	switch (n) {
+	case 2:
+		return tap_is(p, n, "nc");
+	case 3:
+		return tap_is(p, n, "uri") || tap_is(p, n, "qop");
+	case 5:
+		return tap_is(p, n, "realm");
+	case 8:
+		return tap_is(p, n, "username");
+	case 9:
+		return tap_is(p, n, "algorithm");
+	default:
+		return false;
+	}
 }
 
 /* name=value, name="value": of each the value, unless it may be read. */
@@ -154,13 +187,11 @@ tap_parameters(struct tap_walk *w, char *p, char *end)
 			n--;
 		for (value = equal + 1; value < end && *value == ' ';)
 			value++;
-		stop = value;
 		if (value < end && *value == '"') {
-			for (stop = ++value; stop < end && *stop != '"'; stop++)
-				stop += *stop == '\\' && stop + 1 < end;
+			stop = (char *)tap_quote(++value, end);
 		} else {
-			while (stop < end && *stop != ',')
-				stop++;
+			stop = tap_find(value, end, ',');
+			stop = stop != NULL ? stop : end;
 		}
 		if (!tap_is_open(p, n))
 			tap_cover(w, value, stop);
@@ -187,95 +218,95 @@ tap_credentials(struct tap_walk *w, char *p, char *end, bool scheme)
 
 /* ---- header fields ------------------------------------------------------- */
 
-static bool
-tap_is(const char *p, size_t n, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if ((p[i] | 0x20) != name[i])
-			return false;
-	}
-	return true;
-}
-
-/* Is the body digits that somebody has pressed? */
+/* Does the body hold digits that somebody has pressed? */
 static void
 tap_type(struct tap_walk *w, const char *p, const char *end)
 {
 	w->digits = memmem(p, (size_t)(end - p), "dtmf", 4) != NULL;
 }
 
-/* The short names of RFC 3261 7.3.3. */
 static void
-tap_compact(struct tap_walk *w, int name, const char *p, const char *end)
+tap_via(struct tap_walk *w, const char *p, const char *end)
 {
-	if (name == 'i')
-		tap_key(w, TRACE_CALL_ID, p, end);
-	else if (name == 'f')
-		tap_user(w, TRACE_FROM, p, end);
-	else if (name == 't')
-		tap_user(w, TRACE_TO, p, end);
-	else if (name == 'v' && w->r->key[TRACE_BRANCH].n == 0)
+	if (w->r->key[TRACE_BRANCH].n == 0)
 		tap_branch(w, p, end);
-	else if (name == 'c')
-		tap_type(w, p, end);
 }
 
-/* A field whose name has n bytes; value and end are those of its line. */
-static void
-tap_field(struct tap_walk *w, const char *p, size_t n, char *value, char *end)
+/* The value behind the name of a field, when it is this one: "call-id" of
+ * "Call-ID : x"; NULL otherwise. */
+static char *
+tap_value(char *p, char *end, const char *name, size_t n)
 {
-	bool scheme = true;
+	if ((size_t)(end - p) <= n || !tap_is(p, n, name))
+		return NULL;
+	for (p += n; p < end && (*p == ' ' || *p == '\t');)
+		p++;
+	return p < end && *p == ':' ? p + 1 : NULL;
+}
+#define VALUE(name) (v = tap_value(p, end, name, sizeof name - 1))
 
-	switch (n) {
-	case 1:
-		tap_compact(w, *p | 0x20, value, end);
-		break;
-	case 2:
-		if (tap_is(p, n, "to"))
-			tap_user(w, TRACE_TO, value, end);
-		break;
-	case 3:
-		if (w->r->key[TRACE_BRANCH].n == 0 && tap_is(p, n, "via"))
-			tap_branch(w, value, end);
-		break;
-	case 4:
-		if (tap_is(p, n, "from"))
-			tap_user(w, TRACE_FROM, value, end);
-		else if (tap_is(p, n, "cseq"))
-			tap_cseq(w, value, end);
-		break;
-	case 7:
-		if (tap_is(p, n, "call-id"))
-			tap_key(w, TRACE_CALL_ID, value, end);
-		break;
-	case 12:
-		if (tap_is(p, n, "content-type"))
-			tap_type(w, value, end);
-		break;
-	case 13:
-		w->secret = tap_is(p, n, "authorization");
-		break;
-	case 19:
-		scheme = tap_is(p, n, "proxy-authorization");
-		w->secret = scheme || tap_is(p, n, "authentication-info");
-		break;
-	case 25:
+/* Fields that begin with a, or p: credentials. */
+static void
+tap_secret(struct tap_walk *w, char *p, char *end)
+{
+	bool scheme;
+	char *v;
+
+	if (VALUE("authorization") || VALUE("proxy-authorization"))
+		scheme = true;
+	else if (VALUE("authentication-info") ||
+	    VALUE("proxy-authentication-info"))
 		scheme = false;
-		w->secret = tap_is(p, n, "proxy-authentication-info");
+	else
+		return;
+	w->secret = true;
+	tap_credentials(w, v, end, scheme);
+}
+
+/* One field; most begin with a letter that nothing is looked for under. Short
+ * names: RFC 3261 7.3.3. */
+static void
+tap_field(struct tap_walk *w, char *p, char *end)
+{
+	char *v;
+
+	switch (*p | 0x20) {
+	case 'a':
+	case 'p':
+		tap_secret(w, p, end);
+		break;
+	case 'c':
+		if (VALUE("call-id"))
+			tap_key(w, TRACE_CALL_ID, v, end);
+		else if (VALUE("cseq"))
+			tap_cseq(w, v, end);
+		else if (VALUE("content-type") || VALUE("c"))
+			tap_type(w, v, end);
+		break;
+	case 'f':
+		if (VALUE("from") || VALUE("f"))
+			tap_user(w, TRACE_FROM, v, end);
+		break;
+	case 'i':
+		if (VALUE("i"))
+			tap_key(w, TRACE_CALL_ID, v, end);
+		break;
+	case 't':
+		if (VALUE("to") || VALUE("t"))
+			tap_user(w, TRACE_TO, v, end);
+		break;
+	case 'v':
+		if (VALUE("via") || VALUE("v"))
+			tap_via(w, v, end);
 		break;
 	}
-	if (w->secret)
-		tap_credentials(w, value, end, scheme);
 }
 
 /* The head; returns where the body begins. */
 static char *
 tap_head(struct tap_walk *w, char *p)
 {
-	char *next, *end, *colon;
-	size_t n;
+	char *next, *end;
 
 	for (; p < w->end; p = next) {
 		end = tap_find(p, w->end, '\n');
@@ -291,40 +322,39 @@ tap_head(struct tap_walk *w, char *p)
 			continue;
 		}
 		w->secret = false;
-		n = (size_t)(end - p);
-		colon = memchr(p, ':', n < 40 ? n : 40);
-		if (colon == NULL)
-			continue;
-		for (n = (size_t)(colon - p); n > 0 && p[n - 1] == ' ';)
-			n--;
-		tap_field(w, p, n, colon + 1, end);
+		tap_field(w, p, end);
 	}
 	return w->end;
 }
 
 /* ---- the body ------------------------------------------------------------ */
 
+/* Behind the front of a line, when it has it. */
+static char *
+tap_behind(char *p, char *end, const char *front, size_t n)
+{
+	return (size_t)(end - p) > n && memcmp(p, front, n) == 0 ? p + n : NULL;
+}
+#define BEHIND(front) tap_behind(p, end, front, sizeof front - 1)
+
+/* A line "a=" or "k=". */
 static void
 tap_body_line(struct tap_walk *w, char *p, char *end)
 {
-	static const struct {
-		const char *front;
-		size_t n;
-	} keys[] = {{"a=crypto:", 9}, {"a=ice-pwd:", 10}, {"a=key-mgmt:", 11}};
-	char *at;
-	size_t i;
+	char *at = NULL, *key;
 
-	if (p[0] == 'k') {
-		tap_cover(w, p + 2, end);
+	if (p[0] == 'k')
+		at = p + 2;
+	else if (p[2] == 'c')
+		at = BEHIND("a=crypto:");
+	else if (p[2] == 'i')
+		at = BEHIND("a=ice-pwd:");
+	else if (p[2] == 'k')
+		at = BEHIND("a=key-mgmt:");
+	if (at == NULL)
 		return;
-	}
-	for (i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-		if ((size_t)(end - p) <= keys[i].n ||
-		    memcmp(p, keys[i].front, keys[i].n) != 0)
-			continue;
-		at = memmem(p, (size_t)(end - p), "inline:", 7);
-		tap_cover(w, at != NULL ? at + 7 : p + keys[i].n, end);
-	}
+	key = memmem(at, (size_t)(end - at), "inline:", 7);
+	tap_cover(w, key != NULL ? key + 7 : at, end);
 }
 
 static void

@@ -134,10 +134,10 @@ ring_file_open(const char *path, off_t size, struct err *e)
 }
 
 static struct ring_file *
-ring_map(int fd, size_t size, int flags)
+ring_map(int fd, size_t size)
 {
-	void *p = mmap(NULL, RING_DATA + size, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | flags, fd, 0);
+	void *p = mmap(
+	    NULL, RING_DATA + size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	return p != MAP_FAILED ? p : NULL;
 }
@@ -156,13 +156,15 @@ ring_open(const char *path, size_t size, struct err *e)
 		free(r);
 		return NULL;
 	}
-	r->file = ring_map(fd, size, MAP_POPULATE);
+	r->file = ring_map(fd, size);
 	close(fd);
 	if (r->file == NULL) {
 		err_errno(e, ERR_IO, "%s", path);
 		free(r);
 		return NULL;
 	}
+	/* Every page now, or each would be a fault in some message. */
+	madvise(r->file, RING_DATA + size, MADV_POPULATE_WRITE);
 	if (!ring_is_whole(r->file, size))
 		ring_make(r->file, size);
 	r->size = size;
@@ -293,7 +295,7 @@ ring_attach(struct ring_reader *r, const char *path, struct err *e)
 		return -ERR_IO;
 	}
 	size = (size_t)st.st_size - RING_DATA;
-	r->file = ring_map(fd, size, 0);
+	r->file = ring_map(fd, size);
 	close(fd);
 	r->copy = malloc(RING_RECORD);
 	if (r->file == NULL || r->copy == NULL || size < (1u << 16) ||
