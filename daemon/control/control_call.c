@@ -155,7 +155,7 @@ call_each(
 
 static const struct op *const call_wide[] = {&control_op_roles,
     &control_op_statistics, &control_op_sessions, &control_op_alarms,
-    &control_op_audit, &control_op_audit_verify};
+    &control_op_audit, &control_op_audit_verify, &control_op_recorders};
 
 static bool
 call_is_wide(const struct op *op)

@@ -76,8 +76,20 @@ all_do='.done > 0 and .failed == 0'
 t "a commit is acknowledged" noted
 t "phones register" registers "$all_do"
 alarmed() {
-	rows 1 'show alarms' "[.data[] | select(.alarm == \"disk\" and
+	rows 1 'show alarms' "[.data[] | select(.alarm == \"${2:-disk}\" and
 	    .server == \"srv2\")] | length == $1"
+}
+# What its gate hears and answers is more than the recorder keeps in memory.
+printf '%s\r\n' "OPTIONS sip:10.77.0.2 SIP/2.0" \
+    "Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKx" \
+    "From: <sip:1000@demo.test>;tag=1" "To: <sip:10.77.0.2>" \
+    "Call-ID: x" "CSeq: 1 OPTIONS" "Max-Forwards: 70" \
+    "X-Long: $(head -c 1000 /dev/zero | tr '\0' x)" \
+    "Content-Length: 0" "" > "$dir/options"
+recorded() {
+	lab exec 2 bash -c "for i in {1..400}; do
+	    cat '$dir/options' > /dev/udp/127.0.0.1/5060; done"
+	eventually alarmed "$1" trace
 }
 owned_by_others() {
 	[ "$(owner 1 sr)" != 2 ] && [ "$(owner 1 st)" != 2 ] &&
@@ -96,6 +108,7 @@ t "other servers own what it owned" eventually owned_by_others
 t "a commit is acknowledged" eventually noted
 t "phones register" eventually registers "$all_do"
 t "an alarm says that the disk is full" eventually alarmed 1
+t "what passes its gate is not kept any more, and an alarm says so" recorded 1
 t "the full server still answers its console" eval \
     '[ -s "$dir/control" ] && control_pid | cmp - "$dir/control"'
 for i in 1 3; do
@@ -104,6 +117,7 @@ done
 t "there is room again" room
 t "all are in sync again" eventually members "srv1 srv2 srv3"
 t "the alarm is over" eventually alarmed 0
+t "that of the recorder with the next that it keeps" recorded 0
 t "it has every commit, too" eventually kept 2
 
 # ---- a follower's disk ------------------------------------------------------

@@ -61,6 +61,7 @@ static const struct {
     {"trace calls", "vsdoSa:"},
     {"show call ladder", "vsdoSa:"},
     {"show call messages", "-sdoSa"},
+    {"show recorders", "vs-oSa"},
     {"set", "--d-S-"},
     {"delete", "--d-S-"},
     {"annotate", "--d-S-"},
