@@ -93,6 +93,17 @@ trace_pack_error(struct control *c, const struct err *e)
 	    trace_warning(c, e->text), "partial", 1);
 }
 
+/* Of a server that records nothing: a witness passes no call, of another
+ * somebody wants it so. */
+static json_t *
+trace_pack_nothing(struct control *c)
+{
+	return json_pack("{s:[], s:o}", "data", "warn",
+	    c->self->witness
+		? json_array()
+		: trace_warning(c, "nothing is recorded: trace-size is 0"));
+}
+
 /* Asked by the control of another server. */
 struct trace_asked {
 	struct control *control;
@@ -114,11 +125,9 @@ void
 trace_asked(struct control *c, struct rpc_request *q, json_t *query)
 {
 	struct trace_asked *a;
-	struct err e;
 
 	if (c->recorder == NULL) {
-		err_set(&e, ERR_REFUSED, "nothing is recorded there");
-		rpc_reply(q, trace_pack_error(c, &e));
+		rpc_reply(q, trace_pack_nothing(c));
 		return;
 	}
 	a = xcalloc(1, sizeof *a);
@@ -183,7 +192,6 @@ trace_ask(struct control *c, json_t *query, trace_fn *fn, void *arg)
 {
 	struct trace_ask *a = xcalloc(1, sizeof *a);
 	struct each_target to[FAR_MAX];
-	struct err e;
 
 	a->control = c;
 	a->fn = fn;
@@ -194,8 +202,8 @@ trace_ask(struct control *c, json_t *query, trace_fn *fn, void *arg)
 	if (c->recorder != NULL) {
 		recorder_ask(c->recorder, json_incref(query), trace_on_own, a);
 	} else {
-		err_set(&e, ERR_REFUSED, "nothing is recorded there");
-		trace_on_own(a, NULL, &e);
+		a->own = trace_pack_nothing(c);
+		a->waiting--;
 	}
 	json_decref(query);
 	trace_done(a);

@@ -15,6 +15,12 @@ const struct op_concept op_concepts[] = {
 	"One machine with one tandemd(8). It is made one of a site by a "
 	"token, and holds a copy of every stream; see "
 	"tandem-replication(7)."},
+    {"leg",
+	"One dialog of a call: a is that of the caller, b1, b2 ... those of "
+	"the phones that were rung. Each has a Call-ID of its own."},
+    {"recorder",
+	"What keeps the messages of calls on each server for some time, so "
+	"that a call can be looked at afterwards; see tandem-trace(5)."},
     {"witness",
 	"A server that votes on who owns what and holds no data, so that of "
 	"two others either can go on alone."},

@@ -408,6 +408,9 @@ sg_alarms(struct self *self, json_t *rows)
 	const struct sg *sg = self->state_of_role;
 
 	role_listeners_alarms(&sg->listeners, rows);
+	if (self->trace_mib != 0 && sg->trace == NULL)
+		role_alarm(rows, self->started, "trace", self->name,
+		    "what passes this gate is not recorded: its log says why");
 }
 
 const struct role sg_role = {

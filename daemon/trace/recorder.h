@@ -12,8 +12,8 @@
  * both.
  */
 
-#define RECORDER_MESSAGES 4000 /* in one answer */
-#define RECORDER_BYTES (8u << 20)
+#define RECORDER_MESSAGES 2000 /* in one answer */
+#define RECORDER_BYTES (4u << 20)
 #define RECORDER_CALLS 1000
 
 struct recorder;

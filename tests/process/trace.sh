@@ -6,7 +6,7 @@
 cd "$(dirname "$0")/../.." && . tests/lib/lab.sh
 . tests/lib/phone.sh
 
-t "two servers come up as one site" lab up 2
+t "two servers and a witness come up as one site" lab up 2 witness
 [ -z "${t_failed:-}" ] || exit 1
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
     -days 2 -subj /CN=demo.test -addext subjectAltName=DNS:demo.test \
@@ -66,6 +66,10 @@ found() {
 }
 t "it is found by the beginning of a number" found 'number 10*' "[\"$id\"]"
 t "and by its domain" found 'domain demo.test' "[\"$id\"]"
+whole_answer() {
+	lab console 1 --json -c 'trace calls' | jq -e '.warn == []'
+}
+t "no server is missing from the answer, a witness has none" whole_answer
 t "not by another" found 'domain other.test' '[]'
 t "nor by a number of nobody" found 'number 10' '[]'
 
