@@ -16,7 +16,11 @@
 #include "daemon/base/str.h"
 
 #define LADDER_COLUMNS 24
-#define LADDER_WIDTH 14 /* from one column to the next */
+/* From one column to the next: five stand in a terminal of 80; where there are
+ * fewer, an address with its port can be read whole. */
+#define LADDER_WIDTH 14
+#define LADDER_WIDE 22
+#define LADDER_FEW 4
 
 struct ladder_column {
 	char key[400];	/* who, and for a gate which leg */
@@ -124,15 +128,27 @@ ladder_cut(const char *text, size_t room, size_t *bytes)
 	return n;
 }
 
+static size_t
+ladder_width(const struct ladder *l)
+{
+	size_t i, n, bytes, width = LADDER_WIDTH;
+
+	for (i = 0; i < l->n && l->n <= LADDER_FEW; i++) {
+		n = ladder_cut(l->column[i].title, LADDER_WIDE - 1, &bytes);
+		width = n + 1 > width ? n + 1 : width;
+	}
+	return width;
+}
+
 void
 ladder_titles(const struct ladder *l, struct buf *out)
 {
-	size_t i, n, bytes;
+	size_t i, n, bytes, width = ladder_width(l);
 
 	for (i = 0; i < l->n; i++) {
-		n = ladder_cut(l->column[i].title, LADDER_WIDTH - 1, &bytes);
+		n = ladder_cut(l->column[i].title, width - 1, &bytes);
 		buf_add(out, l->column[i].title, bytes);
-		for (; i + 1 < l->n && n < LADDER_WIDTH; n++)
+		for (; i + 1 < l->n && n < width; n++)
 			buf_char(out, ' ');
 	}
 }
@@ -158,18 +174,18 @@ ladder_arrow(
 }
 
 static void
-ladder_gap(struct buf *out)
+ladder_gap(struct buf *out, size_t width)
 {
-	int i;
+	size_t i;
 
-	for (i = 1; i < LADDER_WIDTH; i++)
+	for (i = 1; i < width; i++)
 		buf_char(out, ' ');
 }
 
 void
 ladder_line(struct ladder *l, json_t *row, const char *word, struct buf *out)
 {
-	size_t from, to, low, high, i;
+	size_t from, to, low, high, i, width = ladder_width(l);
 
 	ladder_ends(l, row, &from, &to);
 	low = from < to ? from : to;
@@ -177,11 +193,11 @@ ladder_line(struct ladder *l, json_t *row, const char *word, struct buf *out)
 	for (i = 0; i < l->n; i++) {
 		buf_char(out, '|');
 		if (i == low && low < high) {
-			ladder_arrow(out, word, (high - low) * LADDER_WIDTH - 1,
+			ladder_arrow(out, word, (high - low) * width - 1,
 			    to < from, from < to);
 			i = high - 1;
 		} else if (i + 1 < l->n) {
-			ladder_gap(out);
+			ladder_gap(out, width);
 		}
 	}
 }

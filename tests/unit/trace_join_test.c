@@ -151,6 +151,24 @@ a_ladder_has_a_column_for_each_end(void **state)
 		json_decref(rows[i]);
 }
 
+/* Where there is room an address is whole. */
+static void
+few_columns_are_wide(void **state)
+{
+	struct ladder *l = ladder_new();
+	struct buf b = BUF_INIT;
+	json_t *row = step("sg/1", "192.0.2.10:34189", "x", false, false);
+
+	(void)state;
+	ladder_see(l, row);
+	ladder_titles(l, &b);
+	assert_string_equal(b.data, "192.0.2.10:34189 sg/1");
+	buf_fini(&b);
+	line_is(l, row, "OPTIONS", "|----OPTIONS---->|");
+	ladder_free(&l);
+	json_decref(row);
+}
+
 int
 main(void)
 {
@@ -159,6 +177,7 @@ main(void)
 	    cmocka_unit_test(a_process_keeps_its_order),
 	    cmocka_unit_test(legs_keep_cause_and_effect),
 	    cmocka_unit_test(a_ladder_has_a_column_for_each_end),
+	    cmocka_unit_test(few_columns_are_wide),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
