@@ -255,6 +255,21 @@ recorder_answer(struct recorder *r, struct recorder_job *j)
 	j->result = query_run(&r->shelf, open, r->nrings, j->query, &j->err);
 }
 
+/* The counters as they are now; under the lock. */
+static void
+recorder_tell(struct recorder *r)
+{
+	r->state.bytes = r->shelf.total;
+	r->state.files = r->shelf.files;
+	r->state.oldest = r->shelf.oldest;
+	r->state.rings = (unsigned)r->nrings;
+	r->state.records = r->records;
+	r->state.lost = r->lost;
+	r->state.tight = r->shelf.tight;
+	if (r->shelf.tight != 0)
+		str_copy(r->state.why, sizeof r->state.why, r->shelf.why.text);
+}
+
 /* Everything that was asked so far: after what the rings have now, so that
  * what has been said already is found. */
 static void
@@ -274,18 +289,11 @@ recorder_work(struct recorder *r)
 		}
 		recorder_answer(r, j);
 		pthread_mutex_lock(&r->lock);
+		recorder_tell(r);
 		TAILQ_INSERT_TAIL(&r->answered, j, entry);
 		recorder_give(r->told);
 	}
-	r->state.bytes = r->shelf.total;
-	r->state.files = r->shelf.files;
-	r->state.oldest = r->shelf.oldest;
-	r->state.rings = (unsigned)r->nrings;
-	r->state.records = r->records;
-	r->state.lost = r->lost;
-	r->state.tight = r->shelf.tight;
-	if (r->shelf.tight != 0)
-		str_copy(r->state.why, sizeof r->state.why, r->shelf.why.text);
+	recorder_tell(r);
 	pthread_mutex_unlock(&r->lock);
 }
 

@@ -308,8 +308,11 @@ ring_attach(struct ring_reader *r, const char *path, struct err *e)
 	r->birth = r->file->birth;
 	r->at = atomic_load(&r->file->taken);
 	r->number = atomic_load(&r->file->taken_number);
-	if (r->at > atomic_load(&r->file->head) || r->at % 16 != 0)
-		r->at = r->number = 0;
+	if (r->at > atomic_load(&r->file->head) || r->at % 16 != 0 ||
+	    r->number == 0) {
+		r->at = 0;
+		r->number = 1; /* nothing was taken: that of the first */
+	}
 	return 0;
 }
 
@@ -368,7 +371,7 @@ ring_next(struct ring_reader *r, const uint8_t **p, size_t *n)
 		r->at += h.whole;
 		if (h.n == RING_FILLER)
 			continue;
-		if (r->number != 0 && h.number > r->number)
+		if (h.number > r->number)
 			r->lost += h.number - r->number;
 		r->number = h.number + 1;
 		*p = r->copy;

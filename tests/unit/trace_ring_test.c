@@ -234,7 +234,6 @@ both_at_once_tear_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(ring_attach(&reader, path, NULL), 0);
-	reader.number = 1;
 	assert_int_equal(pthread_create(&thread, NULL, write_all, r), 0);
 	while (last < 200000) {
 		if ((got = get(&reader, &n)) == 0)

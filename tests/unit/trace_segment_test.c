@@ -358,6 +358,37 @@ what_was_said_is_found(void **state)
 	loop_free(&w.loop);
 }
 
+/* While nobody reads it the ring goes round: what is gone is counted, in what
+ * is told and in the files. */
+static void
+what_was_lost_is_counted(void **state)
+{
+	struct recorder_state s;
+	struct recorder *r;
+	struct ring *g;
+	json_t *rows;
+	size_t i;
+
+	(void)state;
+	w.loop = loop_new();
+	assert_int_equal(mkdir(rings, 0700), 0);
+	g = ring("sg-1");
+	for (i = 0; i < 20000; i++)
+		put(g, "one", "101");
+	r = start();
+	rows = messages(r, "one");
+	assert_int_equal(json_array_size(rows), RECORDER_MESSAGES);
+	assert_true(json_is_true(json_object_get(w.result, "more")));
+	recorder_state(r, &s);
+	assert_true(s.lost > 0);
+	assert_int_equal(s.records + s.lost, 20000);
+	recorder_close(&r);
+	ring_close(&g);
+	json_decref(w.result);
+	w.result = NULL;
+	loop_free(&w.loop);
+}
+
 static void
 fact(struct ring *r, enum trace_kind kind, const char *id, const char *from)
 {
@@ -433,6 +464,7 @@ main(void)
 	    T(the_disk_is_left_to_others),
 	    T(a_file_that_was_cut_is_read_so_far),
 	    T(what_was_said_is_found),
+	    T(what_was_lost_is_counted),
 	    T(calls_are_found_by_number),
 	};
 
