@@ -17,7 +17,7 @@ DEPS	 = build-essential pkg-config libevent-dev libedit-dev libncurses-dev \
 	jq
 DEPS_TEST = libcmocka-dev clang libclang-rt-14-dev clang-format cppcheck \
 	mandoc sip-tester baresip netcat-openbsd iproute2 iptables sqlite3 tmux \
-	procps python3 curl openssh-server openssh-client \
+	procps python3 curl openssh-server openssh-client tshark \
 	kamailio kamailio-sqlite-modules rtpengine-daemon
 JOBS	?= $(shell nproc)
 

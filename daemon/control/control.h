@@ -446,6 +446,11 @@ void ladder_see(struct ladder *, json_t *row);
 void ladder_titles(const struct ladder *, struct buf *);
 void ladder_line(struct ladder *, json_t *row, const char *word, struct buf *);
 
+/* trace_pcapng.c: a file in pieces, behind what the buffer has. */
+void pcapng_begin(struct buf *, const char *comment);
+void pcapng_packet(struct buf *, uint64_t time, const union addr *from,
+    const union addr *to, const void *text, size_t n, const char *comment);
+
 /* ---- control_complete.c ---------------------------------------------------
  */
 
@@ -534,7 +539,8 @@ extern const struct op control_op_version, control_op_roles,
     control_op_drill_role, control_op_drill_server, control_op_alarms,
     control_op_session_close, control_op_session_message, control_op_rights,
     control_op_audit, control_op_audit_verify, control_op_trace_calls,
-    control_op_call_ladder, control_op_call_messages, control_op_recorders;
+    control_op_call_ladder, control_op_call_messages, control_op_call_capture,
+    control_op_recorders;
 
 /* The targets of all linked instances of a role; their count. */
 size_t control_targets(

@@ -4,6 +4,7 @@
  * messages.
  */
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,7 @@ struct trace_show {
 	json_t *legs; /* Call-ID -> its fact */
 	char domain[OBJ_KEY];
 	void (*put)(struct trace_show *, json_t *rows);
+	bool raw;	/* bytes are wanted, not lines */
 	uint64_t start; /* of the first message */
 };
 
@@ -414,7 +416,8 @@ show_on_legs(void *arg, json_t *rows, json_t *warn, bool partial)
 		json_array_append_new(ids, json_string(id));
 	if (json_array_size(ids) == 0)
 		json_array_append_new(ids, json_string(op_arg(s->call, "id")));
-	q = json_pack("{s:s, s:o}", "want", "messages", "call-ids", ids);
+	q = json_pack("{s:s, s:o, s:b}", "want", "messages", "call-ids", ids,
+	    "raw", (int)s->raw);
 	if (span[0] != UINT64_MAX)
 		json_object_set_new(q, "since",
 		    json_integer((json_int_t)(span[0] - TRACE_AROUND)));
@@ -425,12 +428,14 @@ show_on_legs(void *arg, json_t *rows, json_t *warn, bool partial)
 }
 
 static void
-show_start(struct op_call *call, void (*put)(struct trace_show *, json_t *))
+show_start(
+    struct op_call *call, void (*put)(struct trace_show *, json_t *), bool raw)
 {
 	struct trace_show *s = xcalloc(1, sizeof *s);
 
 	s->call = call;
 	s->put = put;
+	s->raw = raw;
 	s->legs = json_object();
 	trace_ask(control_of(call),
 	    json_pack("{s:s, s:s}", "want", "legs", "call", op_arg(call, "id")),
@@ -565,7 +570,7 @@ ladder_put(struct trace_show *s, json_t *rows)
 static void
 ladder_run(struct op_call *call)
 {
-	show_start(call, ladder_put);
+	show_start(call, ladder_put, false);
 }
 
 static const struct op_field ladder_cols[] = {
@@ -659,7 +664,7 @@ messages_put(struct trace_show *s, json_t *rows)
 static void
 messages_run(struct op_call *call)
 {
-	show_start(call, messages_put);
+	show_start(call, messages_put, false);
 }
 
 static const struct op_field messages_cols[] = {
@@ -691,6 +696,114 @@ const struct op control_op_call_messages = {
     .args = show_args,
     .cols = messages_cols,
     .run = messages_run,
+};
+
+/* ---- show call capture --------------------------------------------------- */
+
+/* The piece as a row. */
+static void
+capture_put_piece(struct trace_show *s, struct buf *b)
+{
+	char *text = xmalloc(b->len / 3 * 4 + 5);
+
+	EVP_EncodeBlock(
+	    (unsigned char *)text, (unsigned char *)b->data, (int)b->len);
+	op_row(s->call);
+	op_put(s->call, "piece", text);
+	free(text);
+	buf_reset(b);
+}
+
+/* "192.0.2.7:5060" of a row; none when it is none. */
+static void
+capture_address(union addr *a, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	int64_t port;
+
+	memset(a, 0, sizeof *a);
+	if (colon != NULL && str_int(colon + 1, 0, 65535, &port))
+		addr_nparse(a, text, (size_t)(colon - text), (uint16_t)port);
+}
+
+static void
+capture_put_one(struct trace_show *s, json_t *row, struct buf *b)
+{
+	bool out = json_is_true(json_object_get(row, "out"));
+	const char *raw = trace_text(row, "raw");
+	size_t size = strlen(raw);
+	char *text = xmalloc(size + 1), comment[512];
+	long n = str_unb64(text, size + 1, raw, size);
+	union addr local, peer;
+
+	if (n >= 0 && !op_sees_persons(&s->call->who))
+		trace_mask_persons(text, (size_t)n);
+	capture_address(&local, trace_text(row, "local"));
+	capture_address(&peer, trace_text(row, "peer"));
+	snprintf(comment, sizeof comment, "call %.40s leg %s, %s %s by %s%s",
+	    op_arg(s->call, "id"), trace_text(row, "leg"),
+	    out ? "sent" : "received", trace_text(row, "gate"),
+	    sip_proto_name(
+		(enum sip_proto)(trace_int(row, "proto") % SIP_PROTOS)),
+	    json_is_true(json_object_get(row, "masked"))
+		? ", credentials masked"
+		: "");
+	if (n >= 0)
+		pcapng_packet(b, trace_int(row, "corrected"),
+		    out ? &local : &peer, out ? &peer : &local, text, (size_t)n,
+		    comment);
+	free(text);
+}
+
+static void
+capture_put(struct trace_show *s, json_t *rows)
+{
+	struct buf b = BUF_INIT;
+	json_t *row;
+	size_t i;
+
+	pcapng_begin(&b,
+	    op_sees_persons(&s->call->who) ? "tandem"
+					   : "tandem; persons are masked");
+	capture_put_piece(s, &b);
+	json_array_foreach (rows, i, row) {
+		capture_put_one(s, row, &b);
+		if (b.len > 0)
+			capture_put_piece(s, &b);
+	}
+	buf_fini(&b);
+}
+
+static void
+capture_run(struct op_call *call)
+{
+	show_start(call, capture_put, true);
+}
+
+static const struct op_field capture_cols[] = {
+    {.name = "piece",
+	.type = &op_type_text,
+	.brief = "of the file, base64: to be put together in order"},
+    {0},
+};
+
+const struct op control_op_call_capture = {
+    .name = "show call capture",
+    .kind = OP_READ,
+    .access = OP_OPERATOR,
+    .limit = OP_LIMIT_SELF,
+    .where = OP_CONTROL,
+    .brief = "the messages of one call as pcapng for Wireshark",
+    .about =
+	"What show call messages shows as a file, in pieces of base64, each "
+	"message as a datagram with a comment that says where it passed and "
+	"how it really came. For programs: tandem --json -c 'show call "
+	"capture ID' | jq -r '.data[].piece' | base64 -d > call.pcapng. What "
+	"is masked there is masked here.",
+    .example = "show call capture 00000000000000000000000000000000",
+    .args = show_args,
+    .cols = capture_cols,
+    .run = capture_run,
 };
 
 /* ---- show recorders ------------------------------------------------------ */

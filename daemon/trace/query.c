@@ -36,7 +36,7 @@ struct query {
 	struct map calls; /* id -> struct query_call */
 	json_t *rows;
 	size_t bytes;
-	bool more;
+	bool more, bytes_wanted;
 	uint8_t *raw;
 };
 
@@ -101,6 +101,16 @@ query_lines(const struct trace_record *r)
 	return lines;
 }
 
+static json_t *
+query_bytes(const struct trace_record *r)
+{
+	char *text = xmalloc(STR_B64_LEN((size_t)r->n) + 1);
+	json_t *v = json_stringn(text, str_b64(text, r->text, r->n));
+
+	free(text);
+	return v;
+}
+
 static bool
 query_has_id(const struct query *q, const struct trace_record *r)
 {
@@ -143,7 +153,10 @@ query_take_message(
 	query_put_key(row, "call-id", r, TRACE_CALL_ID);
 	query_put_addr(row, "local", &r->local);
 	query_put_addr(row, "peer", &r->peer);
-	json_object_set_new(row, "lines", query_lines(r));
+	if (q->bytes_wanted)
+		json_object_set_new(row, "raw", query_bytes(r));
+	else
+		json_object_set_new(row, "lines", query_lines(r));
 	json_array_append_new(q->rows, row);
 }
 
@@ -410,6 +423,7 @@ query_read(struct query *q, json_t *o, struct err *e)
 	q->call = query_word(o, "call");
 	q->number = query_word(o, "number");
 	q->domain = query_word(o, "domain");
+	q->bytes_wanted = json_is_true(json_object_get(o, "raw"));
 	query_read_ids(q, json_object_get(o, "call-ids"));
 	if (q->want->take == query_take_leg && q->call == NULL)
 		return err_set(e, ERR_INVALID, "trace: of which call?");

@@ -57,7 +57,8 @@ void recorder_state(struct recorder *, struct recorder_state *);
  * {"want": "messages", "call-ids": [..], "since", "until"} -> messages:
  *      {"time", "number", "instance", "out", "reply", "inside", "masked",
  *      "proto", "status", "cseq", "method", "branch", "call-id", "local",
- *      "peer", "lines": [..]}; bytes that are no text are escaped.
+ *      "peer", "lines": [..]}; bytes that are no text are escaped. With
+ *      "raw": true instead of lines "raw", the bytes as str_b64 has them.
  * All as {"rows": [..], "more": there are more than an answer holds}.
  * NULL: err says why.
  */

@@ -135,6 +135,25 @@ in_clear() {
 }
 t "in clear, down to the media" in_clear
 
+# ---- for Wireshark --------------------------------------------------------------
+
+captured() {
+	lab console 1 --json -c "show call capture $id" |
+	    jq -r '.data[].piece' | base64 -d > "$dir/call.pcapng"
+	tshark -r "$dir/call.pcapng" -T fields -e sip.Method \
+	    -e sip.Status-Code -e frame.comment > "$dir/packets" 2> "$dir/words" &&
+	    [ "$(grep -c '^INVITE' "$dir/packets")" -eq 4 ] &&
+	    grep -q "^INVITE.*call $id leg a, received sg/1@srv1 by tls" \
+		"$dir/packets" &&
+	    [ "$(grep -c '^BYE' "$dir/packets")" -eq 4 ] &&
+	    ! tshark -r "$dir/call.pcapng" -Y _ws.malformed 2> /dev/null |
+		grep -q . || {
+		cat "$dir/packets" "$dir/words"
+		return 1
+	}
+}
+t "it can be saved, and Wireshark reads it" captured
+
 # ---- credentials --------------------------------------------------------------
 
 register=$(grep -aoE 'Call-ID: [^ ]+' "$dir/alice/log" | head -n 1 |

@@ -63,3 +63,11 @@ t "sees the ladder without them" sees "show call ladder $id" 0 \
 t "and the messages too" sees "show call messages $id" 0 \
     'any(.data[]; .line | test("^From:.*sip:[*]{3}@demo.test")) and
     all(.data[]; .line | test("sip:10[12]@") | not)'
+capture_masked() {
+	as_daemon "show call capture $id" &&
+	    jq -r '.data[].piece' "$dir/seen" | base64 -d > "$dir/call.pcapng" &&
+	    grep -qa 'INVITE sip:[*]*@demo.test' "$dir/call.pcapng" &&
+	    grep -qa 'persons are masked' "$dir/call.pcapng" &&
+	    ! grep -qa 'sip:10[12]@' "$dir/call.pcapng"
+}
+t "nor does a capture have them, and it says so" capture_masked

@@ -61,6 +61,7 @@ static const struct {
     {"trace calls", "vsdoSa:"},
     {"show call ladder", "vsdoSa:"},
     {"show call messages", "-sdoSa"},
+    {"show call capture", "-sdoSa"},
     {"show recorders", "vs-oSa"},
     {"set", "--d-S-"},
     {"delete", "--d-S-"},
@@ -189,9 +190,10 @@ args_in(const struct op *op, const char *domain, const char *path)
  * them has tests of its own for that. */
 static const char *const selves[] = {"show version", "show rights",
     "show sessions", "show domains", "show call", "show call ladder",
-    "show call messages", "request call hangup", "discard", "compare", "check",
-    "commit", "show configuration", "show revisions", "show changes", "confirm",
-    "undo", "update", "show candidates", "configure resume", NULL};
+    "show call messages", "show call capture", "request call hangup", "discard",
+    "compare", "check", "commit", "show configuration", "show revisions",
+    "show changes", "confirm", "undo", "update", "show candidates",
+    "configure resume", NULL};
 
 static bool
 is_self(const char *name)
