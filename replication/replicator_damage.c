@@ -78,8 +78,6 @@ damage_has_other(const struct site_key *k)
 {
 	const struct site *t = k->site;
 
-	if (k->epoch == 0)
-		return false; /* nobody knows yet */
 	return !owner_is_member(k->members, t->server) ||
 	    owner_count_members(k->members) > 1;
 }
@@ -120,6 +118,8 @@ damage_settle(struct live *v, uint64_t now)
 {
 	char why[REPLICATOR_ILL];
 
+	if (v->key->epoch == 0)
+		return; /* nobody knows yet */
 	if (!damage_has_other(v->key)) {
 		damage_mend(v, now);
 		return;
