@@ -15,6 +15,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/sql.h"
 
 #define STORE_PAGE 1024
 
@@ -324,14 +325,17 @@ store_read_collected(struct call_store *st)
 	sqlite3 *db = reader_db(st->commit);
 	sqlite3_stmt *s = NULL;
 	int64_t seq = 0;
+	int step;
 
 	if (db == NULL ||
 	    sqlite3_prepare_v2(db, "SELECT seq FROM collected WHERE stream = ?",
 		-1, &s, NULL) != SQLITE_OK)
 		return 0;
 	sqlite3_bind_text(s, 1, st->b2bua->key, -1, SQLITE_STATIC);
-	if (sqlite3_step(s) == SQLITE_ROW)
+	/* what cannot be read now is forgotten later */
+	if ((step = sqlite3_step(s)) == SQLITE_ROW)
 		seq = sqlite3_column_int64(s, 0);
+	sql_end(s, step, "stream commit", NULL);
 	sqlite3_finalize(s);
 	return seq;
 }
@@ -387,18 +391,37 @@ store_prepare(struct call_store *st, const char *sql, sqlite3_stmt **stmt,
 	    sqlite3_errmsg(stream_db(st->stream)));
 }
 
+/* The number that a query without parameters gives. */
+static int
+store_number(
+    struct call_store *st, const char *sql, int64_t *out, struct err *err)
+{
+	sqlite3_stmt *s;
+	int rc = store_prepare(st, sql, &s, err), step;
+
+	if (rc != 0)
+		return rc;
+	*out = 0;
+	if ((step = sqlite3_step(s)) == SQLITE_ROW)
+		*out = sqlite3_column_int64(s, 0);
+	rc = sql_end(s, step, stream_name(st->stream), err);
+	sqlite3_finalize(s);
+	return rc;
+}
+
 static int
 store_prepare_all(struct call_store *st, struct err *err)
 {
-	sqlite3_stmt *s;
+	int64_t waiting, last;
 	int rc;
 
-	if ((rc = store_prepare(st, "SELECT count(*) FROM cdr", &s, err)) != 0)
+	if ((rc = store_number(
+		 st, "SELECT count(*) FROM cdr", &waiting, err)) != 0 ||
+	    (rc = store_number(
+		 st, "SELECT coalesce(max(id), 0) FROM call", &last, err)) != 0)
 		return rc;
-	if (sqlite3_step(s) == SQLITE_ROW)
-		st->b2bua->count.cdr_waiting = (uint64_t)sqlite3_column_int64(
-		    s, 0);
-	sqlite3_finalize(s);
+	st->b2bua->count.cdr_waiting = (uint64_t)waiting;
+	st->next_row = last + 1;
 	if ((rc = store_prepare(st,
 		 "INSERT INTO call (id, record) VALUES (?1, ?2)"
 		 " ON CONFLICT (id) DO UPDATE SET record = ?2",
@@ -407,13 +430,8 @@ store_prepare_all(struct call_store *st, struct err *err)
 		 st, "DELETE FROM call WHERE id = ?", &st->drop, err)) != 0 ||
 	    (rc = store_prepare(st, cdr_insert, &st->book, err)) != 0 ||
 	    (rc = store_prepare(st, "DELETE FROM cdr WHERE seq <= ?",
-		 &st->collected, err)) != 0 ||
-	    (rc = store_prepare(
-		 st, "SELECT coalesce(max(id), 0) FROM call", &s, err)) != 0)
+		 &st->collected, err)) != 0)
 		return rc;
-	if (sqlite3_step(s) == SQLITE_ROW)
-		st->next_row = sqlite3_column_int64(s, 0) + 1;
-	sqlite3_finalize(s);
 	return 0;
 }
 
@@ -443,11 +461,9 @@ call_store_each(
 	while ((rc = sqlite3_step(s)) == SQLITE_ROW)
 		fn(arg, sqlite3_column_int64(s, 0), sqlite3_column_blob(s, 1),
 		    (size_t)sqlite3_column_bytes(s, 1));
+	rc = sql_end(s, rc, stream_name(st->stream), err);
 	sqlite3_finalize(s);
-	if (rc == SQLITE_DONE)
-		return 0;
-	return err_set(err, ERR_IO, "%s: %s", stream_name(st->stream),
-	    sqlite3_errmsg(stream_db(st->stream)));
+	return rc;
 }
 
 /* Ready to write: first the calls that were there before, then the world. */

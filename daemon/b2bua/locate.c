@@ -12,6 +12,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/sql.h"
 #include "daemon/base/str.h"
 
 struct locate_ask {
@@ -97,6 +98,7 @@ locate_read(struct b2bua *b, const char *domain_id, const char *user,
     unsigned max, struct locate_list *l)
 {
 	sqlite3_stmt *s = locate_statement(b);
+	int step = SQLITE_ROW;
 
 	if (s == NULL)
 		return;
@@ -104,10 +106,13 @@ locate_read(struct b2bua *b, const char *domain_id, const char *user,
 	sqlite3_bind_text(s, 2, user, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(s, 3, (int64_t)(clock_real() / CLOCK_SEC));
 	sqlite3_bind_int64(s, 4, max);
-	while (l->count < LOCATE_MAX && sqlite3_step(s) == SQLITE_ROW)
+	while (l->count < LOCATE_MAX && (step = sqlite3_step(s)) == SQLITE_ROW)
 		locate_add(l, (const char *)sqlite3_column_text(s, 0),
 		    (const char *)sqlite3_column_text(s, 1),
 		    (const char *)sqlite3_column_text(s, 2));
+	/* Some of the phones are not all: the owner is asked, as for none. */
+	if (sql_end(s, step, "stream location", NULL) != 0)
+		locate_list_fini(l);
 	sqlite3_reset(s);
 }
 

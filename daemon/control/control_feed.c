@@ -317,7 +317,7 @@ feed_knows(const struct obj *const *objs, sqlite3 *site, const char *server)
 	struct obj_path p;
 
 	return feed_path(objs, &p, "server", server, NULL, NULL) &&
-	    obj_exists(site, &p);
+	    obj_exists(site, &p, NULL) == 1;
 }
 
 int

@@ -130,7 +130,8 @@ refs_on_domain(void *arg, sqlite3 *db, const struct err *why)
 {
 	struct refs *r = arg;
 
-	if (db != NULL ? !obj_exists(db, &r->path) : streams_is_empty(why))
+	if (db != NULL ? obj_exists(db, &r->path, NULL) == 0
+		       : streams_is_empty(why))
 		refs_refuse(r, &r->path);
 	else
 		refs_next(r); /* what cannot be read the operation will say */
@@ -171,7 +172,7 @@ refs_look(struct refs *r, const struct op_field *f)
 		return false;
 	}
 	db = refs_db(c, p);
-	if (db == NULL || obj_exists(db, p))
+	if (db == NULL || obj_exists(db, p, NULL) != 0)
 		return true;
 	refs_refuse(r, p);
 	return false;

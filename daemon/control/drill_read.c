@@ -9,6 +9,7 @@
 
 #include "drill.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/sql.h"
 #include "daemon/base/str.h"
 #include "daemon/role/role_drill.h"
 
@@ -47,15 +48,20 @@ reading_rows(struct reading *r)
 	sqlite3 *db = reader_db(r->reader);
 	sqlite3_stmt *s;
 	json_t *rows;
+	int step;
 
 	if (db == NULL ||
 	    sqlite3_prepare_v2(db, r->kind->sql, -1, &s, NULL) != SQLITE_OK)
 		return NULL;
 	rows = json_array();
 	sqlite3_bind_text(s, 1, r->who, -1, SQLITE_STATIC);
-	while (sqlite3_step(s) == SQLITE_ROW)
+	while ((step = sqlite3_step(s)) == SQLITE_ROW)
 		json_array_append_new(
 		    rows, json_integer(sqlite3_column_int64(s, 0)));
+	if (sql_end(s, step, r->kind->stream, NULL) != 0) {
+		json_decref(rows); /* less than all tells of a loss */
+		rows = NULL;
+	}
 	sqlite3_finalize(s);
 	return rows;
 }

@@ -10,6 +10,7 @@
 
 #include "control.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/sql.h"
 #include "daemon/base/str.h"
 #include "replication/conflict.h"
 
@@ -104,21 +105,21 @@ review_row(const struct review_table *t, bool both, struct buf *b)
 /* The condition that a row has the key of another: "a" IS ?1 AND ... of the
  * primary key, of all columns where there is none or whole rows are compared.
  */
-static void
+static bool
 review_key(struct review_table *t, sqlite3 *db, bool whole, struct buf *where)
 {
 	sqlite3_stmt *s;
-	int pass, n;
+	int pass, n, step = SQLITE_DONE;
 
 	for (pass = whole; pass < 2 && t->nkeys == 0; pass++) {
 		if (sqlite3_prepare_v2(db,
 			"SELECT cid, name FROM pragma_table_info(?1) "
 			"WHERE pk > 0 OR ?2 ORDER BY cid",
 			-1, &s, NULL) != SQLITE_OK)
-			return;
+			return false;
 		sqlite3_bind_text(s, 1, t->name, -1, SQLITE_STATIC);
 		sqlite3_bind_int(s, 2, pass);
-		while (sqlite3_step(s) == SQLITE_ROW &&
+		while ((step = sqlite3_step(s)) == SQLITE_ROW &&
 		    (n = t->nkeys) < CONFLICT_COLUMNS) {
 			t->key[t->nkeys++] = sqlite3_column_int(s, 0);
 			buf_fmt(where, "%s\"%s\" IS ?%d", n > 0 ? " AND " : "",
@@ -126,6 +127,7 @@ review_key(struct review_table *t, sqlite3 *db, bool whole, struct buf *where)
 		}
 		sqlite3_finalize(s);
 	}
+	return step == SQLITE_DONE || step == SQLITE_ROW;
 }
 
 static bool
@@ -134,9 +136,9 @@ review_prepare(struct review_table *t, sqlite3 *from, sqlite3 *to, bool whole)
 	struct buf sql = BUF_INIT, where = BUF_INIT;
 	bool ok;
 
-	review_key(t, from, whole, &where);
+	ok = review_key(t, from, whole, &where);
 	buf_fmt(&sql, "SELECT * FROM \"%s\"", t->name);
-	ok = !sql.failed &&
+	ok = ok && !sql.failed &&
 	    sqlite3_prepare_v2(from, sql.data, -1, &t->all, NULL) == SQLITE_OK;
 	if (ok && to != NULL && where.len != 0 && !where.failed) {
 		buf_fmt(&sql, " WHERE %s", where.data);
@@ -149,19 +151,21 @@ review_prepare(struct review_table *t, sqlite3 *from, sqlite3 *to, bool whole)
 	return ok;
 }
 
-/* Go to the row with the key of this one in the other database. */
-static bool
+/* Go to the row with the key of this one in the other database: 1, 0, or
+ * negative when it cannot be read. */
+static int
 review_find(struct review_table *t)
 {
-	int i;
+	int i, step;
 
 	if (t->one == NULL)
-		return false;
+		return 0;
 	sqlite3_reset(t->one);
 	for (i = 0; i < t->nkeys; i++)
 		sqlite3_bind_value(
 		    t->one, i + 1, sqlite3_column_value(t->all, t->key[i]));
-	return sqlite3_step(t->one) == SQLITE_ROW;
+	step = sqlite3_step(t->one);
+	return step == SQLITE_ROW ? 1 : sql_end(t->one, step, t->name, NULL);
 }
 
 static void
@@ -183,17 +187,22 @@ review_one_table(struct review *v, const char *name, bool given)
 	struct review_table t = {.name = name};
 	struct buf b = BUF_INIT;
 	/* Both sides count their commits on, so equal numbers say nothing. */
-	bool whole = strcmp(v->conflict.stream, "commit") == 0, both;
+	bool whole = strcmp(v->conflict.stream, "commit") == 0, unread = false;
+	int both, step = SQLITE_ROW;
 
 	if (!review_prepare(&t, given ? v->given : v->site,
 		given ? v->site : v->given, whole)) {
 		op_warn(v->call, "table %s cannot be read", name);
 		return;
 	}
-	while (v->left > 0 && sqlite3_step(t.all) == SQLITE_ROW) {
+	while (v->left > 0 && (step = sqlite3_step(t.all)) == SQLITE_ROW) {
 		buf_reset(&b);
-		both = review_find(&t);
-		if ((both && !given) || !review_row(&t, both, &b) || b.failed)
+		if ((both = review_find(&t)) < 0) {
+			unread = true;
+			continue;
+		}
+		if ((both && !given) || !review_row(&t, both == 1, &b) ||
+		    b.failed)
 			continue;
 		review_put(v, name,
 		    both	? "both"
@@ -201,6 +210,11 @@ review_one_table(struct review *v, const char *name, bool given)
 				: "site",
 		    b.data);
 	}
+	if (sql_end(t.all, step, name, NULL) != 0 || unread)
+		op_warn(v->call,
+		    "table %s cannot be read whole: rows are "
+		    "missing here",
+		    name);
 	sqlite3_finalize(t.all);
 	sqlite3_finalize(t.one);
 	buf_fini(&b);
@@ -211,17 +225,24 @@ static void
 review_tables(struct review *v, sqlite3 *db, bool given)
 {
 	sqlite3_stmt *s;
+	int step;
 
-	if (db == NULL ||
-	    sqlite3_prepare_v2(db,
+	if (db == NULL)
+		return;
+	if (sqlite3_prepare_v2(db,
 		"SELECT name FROM sqlite_master WHERE type = 'table' AND "
 		"name NOT LIKE 'sqlite!_%' ESCAPE '!' AND "
 		"name NOT LIKE '!_%' ESCAPE '!' ORDER BY name",
-		-1, &s, NULL) != SQLITE_OK)
+		-1, &s, NULL) != SQLITE_OK) {
+		op_warn(v->call, "what %s cannot be read",
+		    given ? "was given up" : "the site has");
 		return;
-	while (sqlite3_step(s) == SQLITE_ROW)
+	}
+	while ((step = sqlite3_step(s)) == SQLITE_ROW)
 		review_one_table(
 		    v, (const char *)sqlite3_column_text(s, 0), given);
+	if (sql_end(s, step, v->conflict.stream, NULL) != 0)
+		op_warn(v->call, "not all tables can be read");
 	sqlite3_finalize(s);
 }
 

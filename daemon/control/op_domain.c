@@ -9,6 +9,7 @@
 #include "control.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/sql.h"
 #include "daemon/base/str.h"
 
 #define LIST_DEFAULT "1000" /* rows of a list that may be long */
@@ -178,18 +179,21 @@ users_row(void *arg, struct obj_row *row, struct err *e)
 	return 0;
 }
 
-/* Phones of one user now. */
+/* Phones of one user now; negative when that cannot be read. */
 static int64_t
 users_contacts(sqlite3_stmt *s, const char *domain, const char *user)
 {
 	int64_t n = 0;
+	int step;
 
 	sqlite3_reset(s);
 	sqlite3_bind_text(s, 1, domain, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s, 2, user, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(s, 3, (int64_t)(clock_real() / CLOCK_SEC));
-	if (sqlite3_step(s) == SQLITE_ROW)
+	if ((step = sqlite3_step(s)) == SQLITE_ROW)
 		n = sqlite3_column_int64(s, 0);
+	else
+		n = sql_end(s, step, "registrations", NULL);
 	return n;
 }
 
@@ -202,6 +206,7 @@ users_on_location(void *arg, sqlite3 *db, const struct err *why)
 	sqlite3_stmt *s = NULL;
 	const char *user;
 	json_t *row;
+	bool unread = false;
 	int64_t n;
 	size_t i;
 
@@ -210,16 +215,19 @@ users_on_location(void *arg, sqlite3 *db, const struct err *why)
 		    "SELECT count(*) FROM binding WHERE domain = ?1 AND "
 		    "user = ?2 AND expires > ?3",
 		    -1, &s, NULL);
-	if (s == NULL)
-		op_warn(call, "registrations cannot be read now");
 	json_array_foreach (call->rows, i, row) {
 		if (s == NULL)
 			break;
 		user = json_string_value(json_object_get(row, "user"));
-		n = users_contacts(s, u->id, user);
+		if ((n = users_contacts(s, u->id, user)) < 0) {
+			unread = true;
+			continue;
+		}
 		json_object_set_new(row, "registered", json_boolean(n > 0));
 		json_object_set_new(row, "contacts", json_integer(n));
 	}
+	if (s == NULL || unread)
+		op_warn(call, "registrations cannot be read now");
 	sqlite3_finalize(s);
 	free(u);
 	op_finish(call, NULL);

@@ -9,6 +9,7 @@
 #include "control.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/sql.h"
 #include "daemon/base/str.h"
 
 static const char *
@@ -106,6 +107,8 @@ registrations_on_location(void *arg, sqlite3 *db, const struct err *why)
 	const char *user = op_arg(r->call, "user");
 	sqlite3_stmt *s;
 	struct err e;
+	bool failed;
+	int step;
 
 	if (why != NULL) {
 		/* No phone has ever registered: an empty list. */
@@ -118,7 +121,7 @@ registrations_on_location(void *arg, sqlite3 *db, const struct err *why)
 		"(?2 IS NULL OR domain = ?2) AND (?3 IS NULL OR user = ?3) "
 		"ORDER BY domain, user, contact LIMIT ?4",
 		-1, &s, NULL) != SQLITE_OK) {
-		err_set(&e, ERR_IO, "location: %s", sqlite3_errmsg(db));
+		sql_fail(db, "registrations (stream location)", &e);
 		registrations_end(r, &e);
 		return;
 	}
@@ -127,13 +130,14 @@ registrations_on_location(void *arg, sqlite3 *db, const struct err *why)
 		sqlite3_bind_text(s, 2, r->only, -1, SQLITE_STATIC);
 	sqlite3_bind_text(s, 3, user, -1, SQLITE_TRANSIENT);
 	sqlite3_bind_int64(s, 4, limit);
-	while (sqlite3_step(s) == SQLITE_ROW)
+	while ((step = sqlite3_step(s)) == SQLITE_ROW)
 		registrations_row(r, s, now);
+	failed = sql_end(s, step, "registrations (stream location)", &e) != 0;
 	sqlite3_finalize(s);
-	if ((int64_t)json_array_size(r->call->rows) == limit)
+	if (!failed && (int64_t)json_array_size(r->call->rows) == limit)
 		op_warn(r->call, "only the first %lld are shown: see limit",
 		    (long long)limit);
-	registrations_end(r, NULL);
+	registrations_end(r, failed ? &e : NULL);
 }
 
 static void
@@ -153,7 +157,10 @@ registrations_run(struct op_call *call)
 	}
 	r = xcalloc(1, sizeof *r);
 	r->call = call;
-	obj_each(root, &kind, NULL, 0, registrations_name, r, NULL);
+	if (obj_each(root, &kind, NULL, 0, registrations_name, r, &e) < 0) {
+		registrations_end(r, &e);
+		return;
+	}
 	if (op_arg(call, "domain") != NULL && r->only[0] == '\0') {
 		err_set(&e, ERR_ABSENT, "there is no domain %s",
 		    op_arg(call, "domain"));
@@ -307,20 +314,25 @@ cdr_on_domain(void *arg, sqlite3 *db, const struct err *why)
 {
 	struct op_call *call = arg;
 	sqlite3_stmt *s;
+	struct err e;
+	bool failed;
+	int step;
 
 	if (why != NULL) {
 		op_finish(call, streams_is_empty(why) ? NULL : why);
 		return;
 	}
 	if (sqlite3_prepare_v2(db, cdr_sql, -1, &s, NULL) != SQLITE_OK) {
-		op_failf(call, ERR_IO, "cdr: %s", sqlite3_errmsg(db));
+		sql_fail(db, "call records of the domain", &e);
+		op_finish(call, &e);
 		return;
 	}
 	sqlite3_bind_int64(s, 1, op_arg_int(call, "last", 20));
-	while (sqlite3_step(s) == SQLITE_ROW)
+	while ((step = sqlite3_step(s)) == SQLITE_ROW)
 		cdr_row(call, s);
+	failed = sql_end(s, step, "call records of the domain", &e) != 0;
 	sqlite3_finalize(s);
-	op_finish(call, NULL);
+	op_finish(call, failed ? &e : NULL);
 }
 
 static void

@@ -53,7 +53,8 @@ int obj_upgrade(
 
 /* -ERR_ABSENT when there is no such row. */
 int obj_get(sqlite3 *, const struct obj_path *, struct obj_row *, struct err *);
-bool obj_exists(sqlite3 *, const struct obj_path *);
+/* 1 or 0; negative when the database cannot tell, which is no "no". */
+int obj_exists(sqlite3 *, const struct obj_path *, struct err *);
 /* Create the row if absent; value NULL clears the field; field NULL only
  * creates. */
 int obj_set(sqlite3 *, const struct obj_path *, const char *field,
@@ -71,12 +72,13 @@ int obj_each(sqlite3 *, const struct obj_path *kind, const char *after,
 /* Append the keys of the kind that start with prefix: for completion. */
 int obj_keys(sqlite3 *, const struct obj_path *kind, const char *prefix,
     unsigned limit, json_t *out, struct err *);
-/* Is there another object of the same key space with this key? Its path. */
-bool obj_clash(sqlite3 *, const struct obj *const *objs,
-    const struct obj_path *, struct obj_path *other);
+/* Is there another object of the same key space with this key? Its path.
+ * Results as of obj_exists. */
+int obj_clash(sqlite3 *, const struct obj *const *objs, const struct obj_path *,
+    struct obj_path *other, struct err *);
 /* Does a row of this stream refer to the object? The first that does. */
-bool obj_referrer(sqlite3 *, const struct obj *const *objs, enum obj_place,
-    const struct obj_path *, struct obj_path *by);
+int obj_referrer(sqlite3 *, const struct obj *const *objs, enum obj_place,
+    const struct obj_path *, struct obj_path *by, struct err *);
 
 /* ---- who may (obj_admin.c) --------------------------------------------- */
 

@@ -154,19 +154,20 @@ obj_keys(sqlite3 *db, const struct obj_path *kind, const char *prefix,
 
 /* ---- clashes and references --------------------------------------------- */
 
-/* True when a field of one row names the other row. */
-static bool
-obj_points_at(
-    sqlite3 *db, const struct obj_path *from, const struct obj_path *to)
+/* 1 when a field of one row names the other row; results as of obj_exists. */
+static int
+obj_points_at(sqlite3 *db, const struct obj_path *from,
+    const struct obj_path *to, struct err *e)
 {
 	const struct op_field *f = from->obj->fields;
 	const char *key = to->key[to->nkeys - 1];
 	struct obj_row row;
 	bool points = false;
 	size_t i;
+	int r;
 
-	if (obj_get(db, from, &row, NULL) != 0)
-		return false;
+	if ((r = obj_get(db, from, &row, e)) != 0)
+		return r == -ERR_ABSENT ? 0 : r;
 	for (i = 0; f[i].name != NULL && !points; i++)
 		points = str_equal(f[i].ref, to->obj->name) &&
 		    str_equal(row.value[i], key);
@@ -176,35 +177,42 @@ obj_points_at(
 
 /* Two rows of one key space bear one key, unless they are one thing: number
  * 101 that leads to user 101 says what is so already. */
-bool
+int
 obj_clash(sqlite3 *db, const struct obj *const *objs, const struct obj_path *p,
-    struct obj_path *other)
+    struct obj_path *other, struct err *e)
 {
+	int r = 0, points;
+
 	if (p->obj->space == NULL)
-		return false;
+		return 0;
 	for (; *objs != NULL; objs++) {
 		if (*objs == p->obj || (*objs)->parent != p->obj->parent ||
 		    !str_equal((*objs)->space, p->obj->space))
 			continue;
 		*other = *p;
 		other->obj = *objs;
-		if (obj_exists(db, other) && !obj_points_at(db, p, other) &&
-		    !obj_points_at(db, other, p))
-			return true;
+		if ((r = obj_exists(db, other, e)) < 0)
+			return r;
+		if (r == 0)
+			continue;
+		if ((points = obj_points_at(db, p, other, e)) == 0)
+			points = obj_points_at(db, other, p, e);
+		if (points <= 0)
+			return points < 0 ? points : 1;
 	}
-	return false;
+	return 0;
 }
 
 /* The first row of o whose field refers to p. */
-static bool
+static int
 obj_refers(sqlite3 *db, const struct obj *o, const struct op_field *f,
-    const struct obj_path *p, struct obj_path *by)
+    const struct obj_path *p, struct obj_path *by, struct err *e)
 {
 	const struct op_field *keys[OBJ_DEPTH];
 	unsigned first, n = obj_key_columns(o, keys, &first), i, shared;
 	struct buf sql = BUF_INIT;
 	sqlite3_stmt *st;
-	bool found;
+	int r;
 
 	/* parents that both have, where the stream does not imply them */
 	shared = p->nkeys - 1 > first ? p->nkeys - 1 - first : 0;
@@ -224,12 +232,12 @@ obj_refers(sqlite3 *db, const struct obj *o, const struct op_field *f,
 		buf_fmt(&sql, " = ?%u", i + 2);
 	}
 	buf_str(&sql, " LIMIT 1");
-	if (obj_prepare(db, &sql, &st, NULL) != 0)
-		return false;
+	if ((r = obj_prepare(db, &sql, &st, e)) != 0)
+		return r;
 	sqlite3_bind_text(st, 1, p->key[p->nkeys - 1], -1, SQLITE_TRANSIENT);
 	for (i = 0; i < shared; i++)
 		obj_bind(st, (int)i + 2, keys[i], p->key[first + i]);
-	if ((found = sqlite3_step(st) == SQLITE_ROW)) {
+	if ((r = obj_found(db, sqlite3_step(st), e)) == 1) {
 		memset(by, 0, sizeof *by);
 		by->obj = o;
 		by->nkeys = first + n;
@@ -240,22 +248,23 @@ obj_refers(sqlite3 *db, const struct obj *o, const struct op_field *f,
 			    (const char *)sqlite3_column_text(st, (int)i));
 	}
 	obj_release(db, st);
-	return found;
+	return r;
 }
 
-bool
+int
 obj_referrer(sqlite3 *db, const struct obj *const *objs, enum obj_place place,
-    const struct obj_path *p, struct obj_path *by)
+    const struct obj_path *p, struct obj_path *by, struct err *e)
 {
 	const struct op_field *f;
+	int r;
 
 	for (; *objs != NULL; objs++) {
 		for (f = (*objs)->fields; f->name != NULL; f++) {
 			if ((*objs)->place == place &&
 			    str_equal(f->ref, p->obj->name) &&
-			    obj_refers(db, *objs, f, p, by))
-				return true;
+			    (r = obj_refers(db, *objs, f, p, by, e)) != 0)
+				return r;
 		}
 	}
-	return false;
+	return 0;
 }

@@ -33,8 +33,10 @@ void obj_sql_name(struct buf *, const char *name);
 unsigned obj_key_columns(
     const struct obj *, const struct op_field *out[OBJ_DEPTH], unsigned *first);
 
-/* obj_store.c: SQLite's own words as ERR_IO; one value as a parameter. */
+/* obj_store.c: why a database refused, see sql_fail; of a step that gives a
+ * row or none: 1, 0, or that; one value as a parameter. */
 int obj_refuse(sqlite3 *, struct err *);
+int obj_found(sqlite3 *, int step, struct err *);
 int obj_bind(sqlite3_stmt *, int at, const struct op_field *, const char *);
 /* obj_query.c: a statement, from the cache if there is one; ends sql. */
 int obj_prepare(sqlite3 *, struct buf *sql, sqlite3_stmt **, struct err *);

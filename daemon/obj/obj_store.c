@@ -11,12 +11,21 @@
 #include "obj_room.h"
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/sql.h"
 #include "daemon/base/str.h"
 
 int
 obj_refuse(sqlite3 *db, struct err *e)
 {
-	return err_set(e, ERR_IO, "%s", sqlite3_errmsg(db));
+	return sql_fail(db, "the configuration", e);
+}
+
+int
+obj_found(sqlite3 *db, int step, struct err *e)
+{
+	return step == SQLITE_ROW ? 1
+	    : step == SQLITE_DONE ? 0
+				  : obj_refuse(db, e);
 }
 
 /* The whole path of one object is wanted. */
@@ -176,7 +185,7 @@ obj_get(
 	struct buf sql = BUF_INIT;
 	sqlite3_stmt *st;
 	unsigned first, n;
-	int r;
+	int r, failed = 0;
 
 	memset(row, 0, sizeof *row);
 	if ((r = obj_want_one(p, e)) != 0)
@@ -191,35 +200,35 @@ obj_get(
 	if (r == SQLITE_ROW)
 		obj_row_load(row, p, st);
 	else if (r != SQLITE_DONE)
-		obj_refuse(db, e);
+		failed = obj_refuse(db, e);
 	obj_release(db, st);
 	if (r == SQLITE_DONE)
 		return err_set(e, ERR_ABSENT, "%s %s: no such object",
 		    p->obj->name, p->key[p->nkeys - 1]);
-	return r == SQLITE_ROW ? 0 : -ERR_IO;
+	return failed;
 }
 
-bool
-obj_exists(sqlite3 *db, const struct obj_path *p)
+int
+obj_exists(sqlite3 *db, const struct obj_path *p, struct err *e)
 {
 	const struct op_field *keys[OBJ_DEPTH];
 	struct buf sql = BUF_INIT;
 	sqlite3_stmt *st;
 	unsigned first, n;
-	bool there;
+	int r;
 
 	if (obj_want_one(p, NULL) != 0)
-		return false;
+		return 0;
 	n = obj_key_columns(p->obj, keys, &first);
 	buf_str(&sql, "SELECT 1 FROM ");
 	obj_sql_name(&sql, p->obj->name);
 	obj_sql_where(&sql, keys, n);
-	if (obj_prepare(db, &sql, &st, NULL) != 0)
-		return false;
+	if ((r = obj_prepare(db, &sql, &st, e)) != 0)
+		return r;
 	obj_bind_keys(st, p, keys, first, n);
-	there = sqlite3_step(st) == SQLITE_ROW;
+	r = obj_found(db, sqlite3_step(st), e);
 	obj_release(db, st);
-	return there;
+	return r;
 }
 
 /* INSERT of the keys and the fields given by a run of them (which may be

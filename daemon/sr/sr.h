@@ -219,10 +219,10 @@ int sr_domain_wait(struct sr_domain *, struct sr_wait *);
 const struct sr_user *sr_user_cached(struct sr_domain *, const char *user);
 /*
  * From the database, always one select and one opening of a seal, whether
- * there is such a user, such a domain (d NULL) or not. False when not; then
- * out holds the digests of nobody.
+ * there is such a user, such a domain (d NULL) or not: 1 or 0; negative when
+ * that cannot be read. Without a user out holds the digests of nobody.
  */
-bool sr_user_read(
+int sr_user_read(
     struct sr *, struct sr_domain *d, const char *user, struct sr_user *out);
 /* Keep what was read and has matched. */
 void sr_user_keep(struct sr_domain *, const char *user, const struct sr_user *);
@@ -236,6 +236,8 @@ void sr_user_forget_all(struct sr_domain *);
  * the cause, for operators only; the same work whatever it is. user: the
  * canonical form.
  */
+extern const char sr_auth_unread[]; /* the cause that is no refusal: the users
+				     * cannot be read now */
 const char *sr_auth_check(struct sr *, struct sr_domain *,
     const struct sip_digest *, const char *method, char user[SR_USER],
     struct sr_user *out);

@@ -23,6 +23,8 @@ sr_auth_user(char out[SR_USER], const char *in)
 	return i != 0;
 }
 
+const char sr_auth_unread[] = "users cannot be read";
+
 /* The response against one user's digests. */
 static bool
 sr_auth_matches(
@@ -61,7 +63,8 @@ sr_auth_check(struct sr *sr, struct sr_domain *d, const struct sip_digest *dg,
 		      "000000000000"};
 	const struct sr_user *kept = NULL;
 	bool named = sr_auth_user(user, dg->username);
-	bool found, matches;
+	bool matches;
+	int found;
 
 	if (!named)
 		user[0] = '\0';
@@ -75,6 +78,8 @@ sr_auth_check(struct sr *sr, struct sr_domain *d, const struct sip_digest *dg,
 	}
 	found = sr_user_read(sr, d, user, out);
 	matches = sr_auth_matches(dg, method, out);
+	if (found < 0)
+		return sr_auth_unread;
 	if (found && named && matches && out->on && d != NULL &&
 	    strcmp(dg->realm, d->realm) == 0) {
 		sr_user_keep(d, user, out);

@@ -11,6 +11,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/sql.h"
 #include "daemon/base/str.h"
 #include "sr.h"
 
@@ -258,27 +259,32 @@ sr_directory_take(struct sr *sr, sqlite3_stmt *st)
 	sr_domain_set_names(d, sr_text(st, 3));
 }
 
-/* Read rows of the directory: all, or the one of a key. */
-static void
+/* Read rows of the directory: all, or the one of a key. False when that cannot
+ * be done: what was not seen may be there all the same. */
+static bool
 sr_directory_read(struct sr *sr, const char *key)
 {
 	sqlite3 *db = reader_db(sr->directory.reader);
 	sqlite3_stmt *st;
+	int step;
+	bool all;
 
 	if (db == NULL)
-		return;
+		return true;
 	if (sqlite3_prepare_v2(db,
 		key != NULL ? SR_DOMAIN_SQL " WHERE domain = ?1"
 			    : SR_DOMAIN_SQL,
 		-1, &st, NULL) != SQLITE_OK) {
 		log_warnx("directory: %s", sqlite3_errmsg(db));
-		return;
+		return false;
 	}
 	if (key != NULL)
 		sqlite3_bind_text(st, 1, key, -1, SQLITE_STATIC);
-	while (sqlite3_step(st) == SQLITE_ROW)
+	while ((step = sqlite3_step(st)) == SQLITE_ROW)
 		sr_directory_take(sr, st);
+	all = sql_end(st, step, "stream domain/root", NULL) == 0;
 	sqlite3_finalize(st);
+	return all;
 }
 
 /* Read all anew; domains that are there no more go. */
@@ -288,12 +294,13 @@ sr_directory_reload(struct sr *sr)
 	struct sr_directory *dir = &sr->directory;
 	struct sr_domain *d;
 	size_t at = 0;
+	bool all;
 
 	while ((d = map_next(&dir->keys, &at, NULL, NULL)) != NULL)
 		d->seen = false;
-	sr_directory_read(sr, NULL);
+	all = sr_directory_read(sr, NULL);
 	for (at = 0; (d = map_next(&dir->keys, &at, NULL, NULL)) != NULL;) {
-		if (!d->seen)
+		if (!d->seen && all)
 			sr_domain_free(d);
 	}
 	/* Warm: the streams that will be asked for are open before. */
@@ -310,14 +317,15 @@ sr_directory_on_change(void *arg, const char *object, const char *key)
 {
 	struct sr *sr = arg;
 	struct sr_domain *d;
+	bool all;
 
 	if (strcmp(object, "domain") != 0)
 		return;
 	if ((d = map_str(&sr->directory.keys, key)) != NULL)
 		d->seen = false;
-	sr_directory_read(sr, key);
+	all = sr_directory_read(sr, key);
 	d = map_str(&sr->directory.keys, key);
-	if (d != NULL && !d->seen)
+	if (d != NULL && !d->seen && all)
 		sr_domain_free(d);
 	else if (d != NULL && sr->directory.nopen < SR_DOMAINS_OPEN)
 		sr_domain_use(d);

@@ -18,6 +18,8 @@
 
 static const struct sr_refusal sr_refusal_credentials = {
     .status = 403, .credentials = true};
+static const struct sr_refusal sr_refusal_unread = {
+    .status = 503, .phrase = "Service Unavailable"};
 
 void
 sr_register_init(struct sr *sr)
@@ -261,6 +263,10 @@ sr_register_judge(struct sr *sr, const sip_t *sip, const union addr *from,
 	if (!sr_register_digest(sip, d != NULL ? d->realm : NULL, &dg))
 		dg = none;
 	cause = sr_auth_check(sr, d, &dg, "REGISTER", user, &u);
+	if (cause == sr_auth_unread) {
+		sr_register_refuse(sr, sip, from, &sr_refusal_unread);
+		return;
+	}
 	if (cause == NULL && !d->on)
 		cause = "domain is suspended";
 	if (cause == NULL && !sr_register_own(sip, user))

@@ -106,6 +106,12 @@ sr_verify_judge(struct sr_verify *v, struct sr_domain *d)
 	}
 	cause = sr_auth_check(
 	    v->sr, d, &dg, sr_param(v->params, "method"), user, &u);
+	if (cause == sr_auth_unread) {
+		rpc_failf(v->request, ERR_BUSY, "%s", cause);
+		json_decref(v->params);
+		free(v);
+		return;
+	}
 	if (cause == NULL && !sr_verify_same_uri(dg.uri, uri))
 		cause = "credentials of another request";
 	if (cause == NULL) {

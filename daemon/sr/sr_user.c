@@ -13,6 +13,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/sql.h"
 #include "daemon/base/str.h"
 #include "sr.h"
 
@@ -181,20 +182,25 @@ sr_user_somewhere(struct sr *sr)
 	return d;
 }
 
-bool
+int
 sr_user_read(
     struct sr *sr, struct sr_domain *d, const char *user, struct sr_user *u)
 {
 	struct sr_directory *dir = &sr->directory;
 	struct sr_domain *at = d != NULL ? d : sr_user_somewhere(sr);
 	sqlite3_stmt *st = at != NULL ? sr_user_select(at) : NULL;
+	int step, failed = 0;
 	bool found = false;
 
 	if (st != NULL) {
 		sqlite3_bind_text(st, 1, user, -1, SQLITE_STATIC);
-		if (sqlite3_step(st) == SQLITE_ROW && d != NULL)
+		if ((step = sqlite3_step(st)) == SQLITE_ROW && d != NULL)
 			found = sr_user_row(sr, d, user, st, u);
+		if (d != NULL)
+			failed = sql_end(st, step, d->name, NULL);
 		sqlite3_reset(st);
+	} else if (d != NULL && d->state == SR_OPEN) {
+		failed = -ERR_IO; /* it is there, and cannot be read */
 	}
 	if (!found &&
 	    !sr_user_open(
@@ -202,5 +208,5 @@ sr_user_read(
 		fatalx("the digests of nobody do not open");
 	if (!found)
 		u->on = false;
-	return found;
+	return failed != 0 ? failed : found;
 }

@@ -38,12 +38,21 @@ sqlite3_stmt *st_sql(
 /* Prepare, bind, run to the end. */
 int st_sql_run(
     sqlite3 *, struct err *, const char *sql, const char *types, ...);
-/* The first value of a query without parameters; 0 when there is none. */
+/* The first value of a query without parameters, not negative; 0 when there is
+ * none; the negative error when it cannot be read. */
 int64_t st_sql_number(sqlite3 *, const char *sql);
+/* Whether a statement of st_sql gives a row (it is finalized): 1 or 0;
+ * negative when that cannot be told, which is no "no". */
+int st_sql_found(sqlite3_stmt *, struct err *);
+/* What a loop over its rows ended with: 0 after the last one. */
+int st_sql_end(sqlite3_stmt *, int step, struct err *);
+/* Words for an error of those that give none. */
+int st_sql_unread(int r, struct err *);
 /* Bind a kept statement anew and run it to the end. */
 int st_stmt_run(sqlite3_stmt *, struct err *, const char *types, ...);
 /* Bind a kept statement anew; rows follow with sqlite3_step. */
 void st_stmt_bind(sqlite3_stmt *, const char *types, ...);
+/* What SQLite says goes to the log; who asked is told of which stream. */
 int st_sql_fail(sqlite3 *, struct err *, const char *what);
 /* The first of several errors of a kind, and how many there are more. */
 int st_first(struct err *, const struct err *first, size_t count);
@@ -92,9 +101,13 @@ int st_cand_object(struct st_cand *, const char *session, const char *path,
 int st_cand_intend(struct st_cand *, const char *session, const char *path,
     enum st_intent, bool existed, int64_t rev, struct err *);
 /* The value wanted for a field: appended to out (may be NULL), *null tells a
- * cleared one. -ERR_ABSENT when the candidate says nothing of it. */
+ * cleared one. -ERR_ABSENT when the candidate says nothing of it. What cannot
+ * be read is seen by st_cand_sound, if not here. */
 int st_cand_value(struct st_cand *, const char *session, const char *path,
     const char *field, struct buf *out, bool *null);
+/* What was read of candidates since the last time was all there is; what was
+ * written after it was not is refused. */
+int st_cand_sound(struct st_cand *, struct err *);
 /* base counts the first time only. */
 int st_cand_put(struct st_cand *, const char *session, const char *path,
     const char *field, const char *base, const char *value, int64_t rev,
@@ -155,7 +168,7 @@ struct st_draft {
 	char txid[ST_TXID]; /* of the commit it waits for; "" = it does not */
 };
 
-/* -ERR_ABSENT without words: there is none. */
+/* -ERR_ABSENT without words: there is none. Others: st_sql_unread. */
 int st_draft_get(sqlite3 *commit, const char *session, struct st_draft *);
 /* The one that the operator left last; else one that waits for its time. */
 int st_draft_newest(sqlite3 *commit, const char *operator, struct st_draft *);
@@ -190,8 +203,8 @@ struct st_exclusive {
 	uint64_t since;
 };
 
-/* Whose it is; false: nobody's. */
-bool st_exclusive_get(sqlite3 *commit, struct st_exclusive *);
+/* 1, and whose it is; 0: nobody's; negative: st_sql_unread. */
+int st_exclusive_get(sqlite3 *commit, struct st_exclusive *);
 /* The session is over, or wants it no more. */
 int st_exclusive_leave(sqlite3 *commit, const char *session, struct err *);
 
@@ -217,15 +230,16 @@ struct st_place {
  * -ERR_ABSENT with words when there is none. */
 int st_view_domain(const struct st_view *, const char *session,
     const char *name, struct st_domain *, struct err *);
-/* Is there a stream of this id: of a domain there is, or was? */
-bool st_view_known(const struct st_view *, const char *id);
+/* Is there a stream of this id: of a domain there is, or was? 1, 0, or
+ * negative: st_sql_unread. */
+int st_view_known(const struct st_view *, const char *id);
 /* Of a domain there is? */
-bool st_view_runs(const struct st_view *, const char *id);
+int st_view_runs(const struct st_view *, const char *id);
 int st_view_locate(const struct st_view *, const char *session,
     const struct obj_path *, struct st_place *, struct err *);
-/* The running row; -ERR_ABSENT without words when there is none. */
-int st_view_row(
-    const struct st_place *, const struct obj_path *, struct obj_row *);
+/* The running row, if it is there. */
+int st_view_row(const struct st_place *, const struct obj_path *,
+    struct obj_row *, bool *there, struct err *);
 /* What the candidate deletes, or makes anew, takes with it what runs below it
  * in its stream: is the path there? by: the object above. A new domain has a
  * stream of its own, so this is not asked of it. */
@@ -381,8 +395,8 @@ int st_certificate_check(
 /* -ERR_PERMISSION when a step lies outside of what they may change. */
 int st_right_changes(const struct obj *const *objs, const struct op_who *,
     const struct st_changes *, struct err *);
-/* May they see the revision: all of it? */
-bool st_right_sees(const struct obj *const *objs, const struct op_who *,
+/* May they see the revision: all of it? 1, 0, or negative: st_sql_unread. */
+int st_right_sees(const struct obj *const *objs, const struct op_who *,
     sqlite3 *commit, int64_t rev);
 /* Warn who is about to lose their own rights. */
 void st_right_warn(const struct st_checker *);
@@ -405,12 +419,12 @@ struct st_revision {
 
 /* The layer of a word of obj_layer_words; any for NULL. */
 enum obj_layer st_layer(const char *word);
-int64_t st_revision_last(sqlite3 *commit); /* 0 = none yet */
+int64_t st_revision_last(sqlite3 *commit); /* as st_sql_number */
 /* The decision: one row, and the change set beside it. */
 int st_revision_add(sqlite3 *commit, const struct st_revision *,
     const struct st_changes *, struct err *);
 int st_revision_applied(sqlite3 *commit, int64_t rev, struct err *);
-/* -ERR_ABSENT when there is none. */
+/* -ERR_ABSENT when there is none. Others: st_sql_unread. */
 int st_revision_by_txid(
     sqlite3 *commit, const char *txid, struct st_revision *);
 int st_revision_get(
@@ -423,8 +437,9 @@ typedef int st_revision_fn(void *arg, const struct st_revision *);
 /* The last n, youngest first. */
 int st_revision_each(
     sqlite3 *commit, int64_t n, st_revision_fn *, void *arg, struct err *);
-/* Who touched a path (below: or anything below it) last, later than since. */
-bool st_revision_touch(sqlite3 *commit, const char *path, bool below,
+/* Who touched a path (below: or anything below it) last, later than since: 1;
+ * 0: nobody; negative: st_sql_unread. */
+int st_revision_touch(sqlite3 *commit, const char *path, bool below,
     int64_t since, struct st_touch *);
 
 /* ---- st_confirm.c: commits that await confirmation ----------------------- */
@@ -440,7 +455,7 @@ int st_confirm_add(sqlite3 *commit, const struct st_confirm *, struct err *);
 int st_confirm_end(sqlite3 *commit, int64_t rev, struct err *);
 int st_confirm_failed(sqlite3 *commit, int64_t rev, const char *words,
     uint64_t again, struct err *);
-/* -ERR_ABSENT without words: it awaits none. */
+/* -ERR_ABSENT without words: it awaits none. Others: st_sql_unread. */
 int st_confirm_get(sqlite3 *commit, int64_t rev, struct st_confirm *);
 /* The one that is undone first. */
 int st_confirm_due(sqlite3 *commit, struct st_confirm *);

@@ -60,6 +60,7 @@ struct st_cand {
 	char session[OP_SESSION];
 	char name[OBJ_KEY];
 	struct st_domain domain;
+	int lost; /* the error of a read, 0 = none */
 };
 
 struct st_cand *
@@ -135,6 +136,24 @@ st_cand_doubt(struct st_cand *c, const char *path)
 		c->session[0] = '\0';
 }
 
+/* Not everybody who asks hears of it. */
+static int
+cand_lost(struct st_cand *c, int r)
+{
+	if (r != 0)
+		c->lost = r;
+	return r;
+}
+
+int
+st_cand_sound(struct st_cand *c, struct err *e)
+{
+	int r = c->lost;
+
+	c->lost = 0;
+	return r != 0 ? st_sql_unread(r, e) : 0;
+}
+
 int
 st_cand_object(struct st_cand *c, const char *session, const char *path,
     struct st_object *o, struct err *e)
@@ -154,16 +173,19 @@ st_cand_object(struct st_cand *c, const char *session, const char *path,
 		o->existed = st_text(s, 0) != NULL;
 		o->rev = sqlite3_column_int64(s, 2);
 	}
+	r = st_sql_end(s, r, e);
 	sqlite3_reset(s);
-	return r == SQLITE_ROW || r == SQLITE_DONE
-	    ? 0
-	    : st_sql_fail(c->db, e, "candidate");
+	return cand_lost(c, r);
 }
 
 int
 st_cand_intend(struct st_cand *c, const char *session, const char *path,
     enum st_intent intent, bool existed, int64_t rev, struct err *e)
 {
+	int r;
+
+	if ((r = st_cand_sound(c, e)) != 0)
+		return r;
 	st_cand_doubt(c, path);
 	return st_stmt_run(c->stmt[CAND_PUT], e, "sssssi", session, path, "",
 	    existed ? "1" : NULL,
@@ -179,10 +201,12 @@ st_cand_value(struct st_cand *c, const char *session, const char *path,
 {
 	sqlite3_stmt *s = c->stmt[CAND_VALUE];
 	const char *value;
-	int r;
+	int step, r;
 
 	st_stmt_bind(s, "sss", session, path, field);
-	r = sqlite3_step(s) == SQLITE_ROW ? 0 : -ERR_ABSENT;
+	step = sqlite3_step(s);
+	r = step == SQLITE_DONE ? -ERR_ABSENT
+				: cand_lost(c, st_sql_end(s, step, NULL));
 	value = r == 0 ? st_text(s, 0) : NULL;
 	if (null != NULL)
 		*null = value == NULL;
@@ -197,6 +221,10 @@ st_cand_put(struct st_cand *c, const char *session, const char *path,
     const char *field, const char *base, const char *value, int64_t rev,
     struct err *e)
 {
+	int r;
+
+	if ((r = st_cand_sound(c, e)) != 0)
+		return r;
 	st_cand_doubt(c, path);
 	return st_stmt_run(c->stmt[CAND_PUT], e, "sssssi", session, path, field,
 	    base, value, rev);

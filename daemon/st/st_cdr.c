@@ -95,16 +95,22 @@ cdr_on_gathered(void *arg)
 		cdr_look(c);
 }
 
-/* How far the stream was taken over. */
+/* How far the stream was taken over; negative when that cannot be read. */
 static int64_t
 cdr_collected(const struct st_calls *c)
 {
 	sqlite3_stmt *s = st_sql(c->st->view.db(c->st, "commit"), NULL,
 	    "SELECT seq FROM collected WHERE stream = ?1", "s", c->name);
 	int64_t seq = 0;
+	int step;
 
-	if (s != NULL && sqlite3_step(s) == SQLITE_ROW)
+	if (s == NULL)
+		return -ERR_IO;
+	step = sqlite3_step(s);
+	if (step == SQLITE_ROW)
 		seq = sqlite3_column_int64(s, 0);
+	else
+		seq = st_sql_end(s, step, NULL);
 	sqlite3_finalize(s);
 	return seq;
 }
@@ -241,7 +247,7 @@ cdr_take(struct st_calls *c, sqlite3_stmt *s)
 		one->value[k] = sqlite3_value_dup(
 		    sqlite3_column_value(s, k + 1));
 	one->stream[0] = '\0';
-	if (id == NULL || !st_view_known(&c->st->view, id)) {
+	if (id == NULL || st_view_known(&c->st->view, id) == 0) {
 		log_warnx("stream=%s record=%lld of no domain: dropped",
 		    c->name, (long long)c->seq);
 		return;
@@ -258,22 +264,32 @@ cdr_look(struct st_calls *c)
 	sqlite3 *db = reader_db(c->reader);
 	sqlite3_stmt *s;
 	struct err e;
+	int64_t from;
+	int step = SQLITE_ROW;
 
 	c->again = c->busy || loop_timer_is_set(c->gather);
 	if (c->again || db == NULL)
 		return;
+	if ((from = cdr_collected(c)) < 0) {
+		log_warnx(
+		    "stream=%s waits: stream commit cannot be read", c->name);
+		return;
+	}
 	s = st_sql(db, &e,
 	    "SELECT seq, " CDR_COLS " FROM cdr WHERE seq > ?1 "
 	    "ORDER BY seq LIMIT 256",
-	    "i", cdr_collected(c));
+	    "i", from);
 	if (s == NULL) {
 		log_warnx("stream=%s %s", c->name, e.text);
 		return;
 	}
 	c->failed = false;
 	c->hold = st_hold_new(c->st, cdr_on_open, c);
-	while (c->n < CDR_BATCH && sqlite3_step(s) == SQLITE_ROW)
+	while (c->n < CDR_BATCH && (step = sqlite3_step(s)) == SQLITE_ROW)
 		cdr_take(c, s);
+	/* in their order: what did not come now comes with the next look */
+	if (st_sql_end(s, step, &e) != 0)
+		log_warnx("stream=%s %s", c->name, e.text);
 	sqlite3_finalize(s);
 	c->busy = c->n > 0;
 	if (c->busy)

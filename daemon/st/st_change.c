@@ -128,9 +128,10 @@ apply_bury(struct apply *a, struct err *e)
 	struct obj_row row;
 	int r;
 
-	if (a->path.obj->place != OBJ_ROOT ||
-	    obj_get(a->db, &a->path, &row, NULL) != 0)
+	if (a->path.obj->place != OBJ_ROOT)
 		return 0;
+	if ((r = obj_get(a->db, &a->path, &row, e)) != 0)
+		return r == -ERR_ABSENT ? 0 : r;
 	r = st_sql_run(a->db, e,
 	    "INSERT OR REPLACE INTO tombstone(id, name, time) "
 	    "VALUES(?1, ?2, ?3)",
@@ -176,8 +177,8 @@ apply_step(struct apply *a, const struct st_change *c, struct err *e)
 	if (!a->gone)
 		return obj_set(a->db, &a->path, NULL, NULL, e);
 	/* It may have gone with the object above it, in a step before. */
-	if (!obj_exists(a->db, &a->path))
-		return 0;
+	if ((r = obj_exists(a->db, &a->path, e)) <= 0)
+		return r;
 	if ((r = apply_bury(a, e)) == 0)
 		r = obj_delete(a->db, &a->path, e);
 	return r;
@@ -204,14 +205,12 @@ st_apply(const struct obj *const *objs, sqlite3 *db, const char *stream,
 static int
 apply_seen(sqlite3 *db, const char *txid, bool *seen, struct err *e)
 {
-	sqlite3_stmt *s = st_sql(
-	    db, e, "SELECT 1 FROM _applied WHERE txid = ?1", "s", txid);
+	int r = st_sql_found(
+	    st_sql(db, e, "SELECT 1 FROM _applied WHERE txid = ?1", "s", txid),
+	    e);
 
-	if (s == NULL)
-		return -ERR_IO;
-	*seen = sqlite3_step(s) == SQLITE_ROW;
-	sqlite3_finalize(s);
-	return 0;
+	*seen = r == 1;
+	return r < 0 ? r : 0;
 }
 
 int

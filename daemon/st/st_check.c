@@ -24,13 +24,13 @@ check_db(
 	return v->db(v->arg, stream);
 }
 
-static bool
-check_exists(
-    const struct st_checker *k, const struct obj_path *p, const char *stream)
+static int
+check_exists(const struct st_checker *k, const struct obj_path *p,
+    const char *stream, struct err *e)
 {
 	sqlite3 *db = check_db(k, p, stream);
 
-	return db != NULL && obj_exists(db, p);
+	return db != NULL ? obj_exists(db, p, e) : 0;
 }
 
 static int
@@ -39,9 +39,13 @@ check_parent(const struct st_checker *k, const struct obj_path *p,
 {
 	struct obj_path up;
 	char text[OBJ_PATH];
+	int r;
 
-	if (!st_path_parent(p, &up) || check_exists(k, &up, stream))
+	if (!st_path_parent(p, &up) ||
+	    (r = check_exists(k, &up, stream, e)) == 1)
 		return 0;
+	if (r < 0)
+		return r;
 	obj_path_text(&up, text, sizeof text);
 	return err_set(e, ERR_CHECK, "there is no %s", text);
 }
@@ -54,12 +58,13 @@ check_ref(const struct st_checker *k, const struct obj_path *p,
 {
 	struct obj_path to;
 	char text[OBJ_PATH];
+	int r;
 
 	if (obj_ref(k->view->objs, p, f, value, &to) != 0)
 		return err_set(
 		    e, ERR_CHECK, "%s: %s: refers to nothing", f->name, value);
-	if (check_exists(k, &to, stream))
-		return 0;
+	if ((r = check_exists(k, &to, stream, e)) != 0)
+		return r < 0 ? r : 0;
 	obj_path_text(&to, text, sizeof text);
 	return err_set(e, ERR_CHECK, "%s: there is no %s", f->name, text);
 }
@@ -95,9 +100,10 @@ check_clash(const struct st_checker *k, sqlite3 *db, const struct obj_path *p,
 {
 	struct obj_path other;
 	char text[OBJ_PATH];
+	int r = obj_clash(db, k->view->objs, p, &other, e);
 
-	if (!obj_clash(db, k->view->objs, p, &other))
-		return 0;
+	if (r <= 0)
+		return r;
 	obj_path_text(&other, text, sizeof text);
 	return err_set(e, ERR_CHECK, "%s has the same %s", text,
 	    p->obj->space != NULL ? p->obj->space : "name");
@@ -123,7 +129,7 @@ check_duty(const struct st_checker *k, const struct obj_path *p,
 	if (k->warnings == NULL || strcmp(p->obj->name, "role") != 0 ||
 	    (row != NULL && obj_value_int(row, "instances", 1) > 0) ||
 	    !st_path_parent(p, &server) ||
-	    !check_exists(k, &server, k->view->site))
+	    check_exists(k, &server, k->view->site, NULL) == 0)
 		return;
 	for (i = 0; i < sizeof lost / sizeof lost[0]; i++) {
 		if (strcmp(lost[i][0], p->key[1]) == 0)
@@ -213,9 +219,12 @@ check_referrer(const struct st_checker *k, const char *stream,
 	sqlite3 *db = k->view->db(k->view->arg, stream);
 	struct obj_path by;
 	char text[OBJ_PATH];
+	int r = 0;
 
-	if (db == NULL || !obj_referrer(db, k->view->objs, place, gone, &by))
-		return 0;
+	if (db != NULL)
+		r = obj_referrer(db, k->view->objs, place, gone, &by, e);
+	if (r <= 0)
+		return r;
 	/* The stream of a domain does not say whose it is. */
 	if (place == OBJ_DOMAIN)
 		memcpy(by.key[0], gone->key[0], OBJ_KEY);

@@ -21,25 +21,22 @@
 
 static void clock_on_timer(void *arg);
 
-/* The earliest time; false when nothing waits. */
+/* The earliest time; false when nothing waits. What cannot be read now may
+ * wait: it is looked for again. */
 static bool
 clock_next(struct st *st, uint64_t *at)
 {
 	sqlite3 *commit = st->view.db(st, "commit");
 	struct st_confirm c;
 	struct st_draft d;
-	bool any = false;
+	int confirm = st_confirm_due(commit, &c), draft;
 
 	*at = UINT64_MAX;
-	if (st_confirm_due(commit, &c) == 0) {
+	if (confirm == 0)
 		*at = c.until;
-		any = true;
-	}
-	if (st_draft_due(commit, &d) == 0 && d.at < *at) {
+	if ((draft = st_draft_due(commit, &d)) == 0 && d.at < *at)
 		*at = d.at;
-		any = true;
-	}
-	return any;
+	return confirm != -ERR_ABSENT || draft != -ERR_ABSENT;
 }
 
 void
@@ -311,12 +308,15 @@ clock_work(void *arg, const struct err *why)
 	struct st_confirm c;
 	struct st_draft d;
 	sqlite3 *commit;
+	int r;
 
 	if (why != NULL || !st->serving)
 		return;
 	commit = st->view.db(st, "commit");
-	if (st_revision_pending(commit, &pending) == 0)
+	if ((r = st_revision_pending(commit, &pending)) == 0)
 		clock_forward(st, &pending);
+	else if (r != -ERR_ABSENT)
+		st_clock_look(st);
 	else if (st_confirm_due(commit, &c) == 0 && c.until <= now)
 		clock_undo(st, &c);
 	else if (st_draft_due(commit, &d) == 0 && d.at <= now)

@@ -367,9 +367,15 @@ static void
 job_decide(struct st_job *j)
 {
 	struct stream *commit = st_stream_find(j->st, "commit")->stream;
+	int64_t last = st_revision_last(stream_db(commit));
 	struct err e;
 
-	j->rev.rev = st_revision_last(stream_db(commit)) + 1;
+	if (last < 0) {
+		st_sql_unread((int)last, &e);
+		job_finish(j, &e);
+		return;
+	}
+	j->rev.rev = last + 1;
 	j->rev.time = clock_real();
 	j->rev.changes = (int64_t)j->changes.n;
 	j->rev.layer = j->layer;

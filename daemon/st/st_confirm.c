@@ -73,12 +73,14 @@ st_confirm_get(sqlite3 *commit, int64_t rev, struct st_confirm *c)
 {
 	sqlite3_stmt *s = st_sql(
 	    commit, NULL, CONFIRM_COLS "WHERE rev = ?1", "i", rev);
-	int r = -ERR_ABSENT;
+	int step, r;
 
-	if (s != NULL && sqlite3_step(s) == SQLITE_ROW) {
+	if (s == NULL)
+		return -ERR_IO;
+	step = sqlite3_step(s);
+	r = step == SQLITE_DONE ? -ERR_ABSENT : st_sql_end(s, step, NULL);
+	if (r == 0)
 		confirm_read(s, c);
-		r = 0;
-	}
 	sqlite3_finalize(s);
 	return r;
 }
@@ -93,9 +95,9 @@ confirm_first(void *arg, const struct st_confirm *c)
 int
 st_confirm_due(sqlite3 *commit, struct st_confirm *c)
 {
-	return st_confirm_each(commit, confirm_first, c, NULL) == 1
-	    ? 0
-	    : -ERR_ABSENT;
+	int r = st_confirm_each(commit, confirm_first, c, NULL);
+
+	return r == 1 ? 0 : r == 0 ? -ERR_ABSENT : r;
 }
 
 /* ---- what others may not touch ------------------------------------------- */

@@ -47,12 +47,14 @@ draft_read(sqlite3_stmt *s, struct st_draft *d)
 static int
 draft_first(sqlite3_stmt *s, struct st_draft *d)
 {
-	int r = -ERR_ABSENT;
+	int step, r;
 
-	if (s != NULL && sqlite3_step(s) == SQLITE_ROW) {
+	if (s == NULL)
+		return -ERR_IO;
+	step = sqlite3_step(s);
+	r = step == SQLITE_DONE ? -ERR_ABSENT : st_sql_end(s, step, NULL);
+	if (r == 0)
 		draft_read(s, d);
-		r = 0;
-	}
 	sqlite3_finalize(s);
 	return r;
 }
@@ -126,7 +128,10 @@ st_draft_leave(
 
 	if (r != 0)
 		return r;
-	if (st_draft_get(db, session, &d) != 0 || d.changes == 0)
+	r = st_draft_get(db, session, &d);
+	if (r != 0 && r != -ERR_ABSENT)
+		return st_sql_unread(r, e);
+	if (r != 0 || d.changes == 0)
 		return st_cand_drop(c, session, NULL, e);
 	return st_sql_run(db, e,
 	    "UPDATE draft SET ended = ?2 WHERE session = ?1 AND ended IS NULL "
@@ -177,13 +182,15 @@ st_draft_sessions(struct st_cand *c, const char *server, json_t *sessions,
 	json_t *gone = json_array(), *v;
 	const char *name;
 	size_t i;
-	int r = s != NULL ? 0 : -ERR_IO;
+	int r = s != NULL ? 0 : -ERR_IO, step = SQLITE_DONE;
 
-	while (s != NULL && sqlite3_step(s) == SQLITE_ROW) {
+	while (s != NULL && (step = sqlite3_step(s)) == SQLITE_ROW) {
 		name = st_text(s, 0);
 		if (draft_is_of(name, server) && !draft_listed(sessions, name))
 			json_array_append_new(gone, json_string(name));
 	}
+	if (r == 0)
+		r = st_sql_end(s, step, e);
 	sqlite3_finalize(s);
 	json_array_foreach (gone, i, v) {
 		if (r == 0)

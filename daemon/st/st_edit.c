@@ -53,8 +53,9 @@ edit_begin(struct edit *ed, const struct st_editor *by,
 		    "%s: expected the name of one %s", ed->text, p->obj->name);
 	if ((r = st_view_locate(v, by->session, p, &ed->at, e)) != 0)
 		return r;
-	ed->exists = !st_view_lost(v, by->session, p, &above) &&
-	    st_view_row(&ed->at, p, &ed->row) == 0;
+	if (!st_view_lost(v, by->session, p, &above) &&
+	    (r = st_view_row(&ed->at, p, &ed->row, &ed->exists, e)) != 0)
+		return r;
 	r = st_cand_object(v->cand, by->session, ed->text, &ed->before, e);
 	ed->anew = ed->before.intent == ST_REPLACE ||
 	    ed->before.intent == ST_DELETE || !ed->exists;

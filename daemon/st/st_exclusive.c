@@ -12,22 +12,24 @@
 
 /* ---- the row ------------------------------------------------------------- */
 
-bool
+int
 st_exclusive_get(sqlite3 *commit, struct st_exclusive *x)
 {
 	sqlite3_stmt *s = st_sql(commit, NULL,
 	    "SELECT session, operator, source, since FROM exclusive", "");
-	bool is = s != NULL && sqlite3_step(s) == SQLITE_ROW;
+	int step = s != NULL ? sqlite3_step(s) : SQLITE_ERROR, r;
 
 	memset(x, 0, sizeof *x);
-	if (is) {
+	r = s != NULL ? st_sql_end(s, step, NULL) : -ERR_IO;
+	if (step == SQLITE_ROW) {
+		r = 1;
 		str_copy(x->session, sizeof x->session, st_text(s, 0));
 		str_copy(x->operator, sizeof x->operator, st_text(s, 1));
 		str_copy(x->source, sizeof x->source, st_text(s, 2));
 		x->since = (uint64_t)sqlite3_column_int64(s, 3);
 	}
 	sqlite3_finalize(s);
-	return is;
+	return r;
 }
 
 static int
@@ -86,9 +88,11 @@ st_exclusive_check(
     struct st *st, const char *session, const struct op_who *who, struct err *e)
 {
 	struct st_exclusive x;
+	int r = st_exclusive_get(stream_db(st_op_commit_stream(st)), &x);
 
-	if (!st_exclusive_get(stream_db(st_op_commit_stream(st)), &x) ||
-	    exclusive_is_own(&x, session, who) ||
+	if (r < 0)
+		return st_sql_unread(r, e);
+	if (r == 0 || exclusive_is_own(&x, session, who) ||
 	    st_session_is_orphan(st, x.session))
 		return 0;
 	return exclusive_told(&x, who, e);
@@ -131,13 +135,18 @@ private_work(void *arg, const struct err *why)
 	struct stream *commit;
 	struct st_exclusive x;
 	struct err e;
+	int r;
 
 	if (st_op_refuse(st, call, why))
 		return;
 	call->rev = st->rev;
 	commit = st_op_commit_stream(st);
-	if (!st_exclusive_get(stream_db(commit), &x) ||
-	    strcmp(x.session, call->who.session) != 0)
+	r = st_exclusive_get(stream_db(commit), &x);
+	if (r < 0)
+		st_sql_unread(r, &e);
+	if (r < 0)
+		op_finish(call, &e);
+	else if (r == 0 || strcmp(x.session, call->who.session) != 0)
 		op_failf(call, ERR_ABSENT,
 		    "this session does not hold the configuration");
 	else if (stream_join(commit, &e) != 0 ||

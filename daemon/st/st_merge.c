@@ -149,8 +149,9 @@ conflict_object(struct merge *m, const struct merge_group *g, const char *path,
 	conflict_add(m, &c, &e);
 }
 
-/* Has anybody touched the object or what is below it since? */
-static bool
+/* Has anybody touched the object or what is below it since? As
+ * st_revision_touch. */
+static int
 merge_touched(struct merge *m, const struct merge_group *g)
 {
 	struct st_touch by;
@@ -224,9 +225,15 @@ merge_delete(struct merge *m, struct merge_group *g, struct err *e)
 static int
 merge_removals(struct merge *m, struct merge_group *g, struct err *e)
 {
+	int r = 0;
+
 	if (!g->remove && !g->replace)
 		return 0;
-	if (m->conflicts != NULL && g->exists && merge_touched(m, g))
+	if (m->conflicts != NULL && g->exists)
+		r = merge_touched(m, g);
+	if (r < 0)
+		return st_sql_unread(r, e);
+	if (r == 1)
 		conflict_object(m, g, g->self->path, false);
 	return g->exists ? merge_delete(m, g, e) : 0;
 }
@@ -333,9 +340,8 @@ merge_look(struct merge *m, struct merge_group *g, struct err *e)
 	g->replace = !g->remove && g->self->value[0] == '=';
 	if (st_view_lost(m->view, m->session, &g->path, &above))
 		return merge_below(m, g, &above, e);
-	g->exists = st_view_row(&g->at, &g->path, &g->row) == 0;
 	g->existed = g->self->base != NULL;
-	return 0;
+	return st_view_row(&g->at, &g->path, &g->row, &g->exists, e);
 }
 
 /* The group that starts at list[at]; its length. Every group begins with the
@@ -391,6 +397,8 @@ st_merge(const struct st_view *v, const char *session, enum obj_layer layer,
 	m.again = true;
 	if (r == 0)
 		r = merge_walk(&m, list, n, merge_sets, e);
+	if (r == 0)
+		r = st_cand_sound(v->cand, e);
 	pool_free(&pool);
 	if (r != 0 || m.nconflicts == 0)
 		return r;

@@ -109,7 +109,7 @@ st_number(struct st *st, struct rpc_request *q, json_t *params)
 		rpc_failf(q, ERR_INVALID, "expected domain_id, user, number");
 		return;
 	}
-	if (!st_view_known(&st->view, id)) {
+	if (st_view_known(&st->view, id) == 0) {
 		rpc_failf(q, ERR_ABSENT, "no domain has this id");
 		return;
 	}

@@ -104,7 +104,8 @@ candidates_work(void *arg, const struct err *why)
 	if (st_op_refuse(st, call, why))
 		return;
 	call->rev = st->rev;
-	if (st_exclusive_get(stream_db(st_op_commit_stream(st)), &c.alone) &&
+	if (st_exclusive_get(stream_db(st_op_commit_stream(st)), &c.alone) ==
+		1 &&
 	    st_session_is_orphan(st, c.alone.session))
 		c.alone.session[0] = '\0';
 	if (st_exclusive_check(st, call->who.session, &call->who, &e) != 0)
@@ -134,15 +135,19 @@ resume_which(
 {
 	sqlite3 *commit = stream_db(st_op_commit_stream(st));
 	const char *session = op_arg(call, "session");
+	int r;
 
+	r = session != NULL ? st_draft_get(commit, session, d)
+			    : st_draft_newest(commit, call->who.name, d);
+	if (r != 0 && r != -ERR_ABSENT)
+		return st_sql_unread(r, e);
 	if (session == NULL) {
-		if (st_draft_newest(commit, call->who.name, d) == 0)
+		if (r == 0)
 			return 0;
 		return err_set(e, ERR_ABSENT,
 		    "you have left no candidate; show candidates lists all");
 	}
-	if (st_draft_get(commit, session, d) != 0 ||
-	    !candidate_is_seen(call, d))
+	if (r != 0 || !candidate_is_seen(call, d))
 		return err_set(
 		    e, ERR_ABSENT, "there is no candidate %s", session);
 	if (strcmp(session, call->who.session) != 0 &&

@@ -58,14 +58,18 @@ commit_row(struct op_call *call, const struct st_revision *r, uint64_t until)
 }
 
 /* The same for one that was decided before. */
-static void
-commit_row_again(
-    struct st *st, struct op_call *call, const struct st_revision *r)
+static int
+commit_row_again(struct st *st, struct op_call *call,
+    const struct st_revision *r, struct err *e)
 {
 	struct st_confirm c = {0};
+	int got;
 
-	st_confirm_get(stream_db(st_op_commit_stream(st)), r->rev, &c);
+	got = st_confirm_get(stream_db(st_op_commit_stream(st)), r->rev, &c);
+	if (got != 0 && got != -ERR_ABSENT)
+		return st_sql_unread(got, e);
 	commit_row(call, r, c.until);
+	return 0;
 }
 
 /* What stands, but should be looked at. */
@@ -345,14 +349,17 @@ commit_again(struct st *st, struct op_call *call)
 
 	if (txid == NULL)
 		return false;
-	if (st_revision_by_txid(commit, txid, &r) == 0) {
+	if ((got = st_revision_by_txid(commit, txid, &r)) == 0) {
 		if ((got = commit_is_same(call, &r, &e)) == 0)
-			commit_row_again(st, call, &r);
-	} else if (st_draft_by_txid(commit, txid, &d) == 0) {
+			got = commit_row_again(st, call, &r, &e);
+	} else if (got == -ERR_ABSENT &&
+	    (got = st_draft_by_txid(commit, txid, &d)) == 0) {
 		if ((got = commit_is_waiting(call, &d, &e)) == 0)
 			commit_row_later(call, &d);
-	} else {
+	} else if (got == -ERR_ABSENT) {
 		return false;
+	} else {
+		st_sql_unread(got, &e); /* known or not: nobody can tell */
 	}
 	if (got == 0)
 		st_answer_on_ack(st, st_op_commit_stream(st), call);
@@ -395,9 +402,15 @@ commit_forward(struct st *st, struct op_call *call)
 	struct st_revision r;
 	struct st_job *j;
 	struct err e;
+	int got = st_revision_pending(commit, &r);
 
-	if (st_revision_pending(commit, &r) != 0)
+	if (got == -ERR_ABSENT)
 		return false;
+	if (got != 0) {
+		st_sql_unread(got, &e);
+		op_finish(call, &e);
+		return true;
+	}
 	j = st_job_new(st, "", commit_on_forward, call);
 	j->rev = r;
 	if (st_revision_changes(commit, r.rev, &j->changes, &e) != 0) {

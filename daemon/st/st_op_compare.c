@@ -110,7 +110,8 @@ compare_ends_domain(const struct compare *c, const struct st_change *step)
 {
 	return strcmp(step->stream, ST_ROOT_STREAM) == 0 &&
 	    strcmp(step->field, "id") == 0 &&
-	    step->new == NULL &&st_view_known(&c->job->st->view, step->old);
+	    step->new == NULL &&st_view_known(&c->job->st->view, step->old) !=
+	    0;
 }
 
 /* The steps of one object; true when it is a domain that goes. */
@@ -193,7 +194,7 @@ compare_runs(struct op_call *call, const char *stream)
 
 	return !str_prefix(stream, front) ||
 	    strcmp(stream, ST_ROOT_STREAM) == 0 ||
-	    st_view_runs(&st_of(call)->view, stream + strlen(front));
+	    st_view_runs(&st_of(call)->view, stream + strlen(front)) != 0;
 }
 
 /* Of a domain that ended since then, or was made anew, one step tells. */

@@ -36,8 +36,9 @@ confirm_may(struct op_call *call, sqlite3 *commit, int64_t rev, struct err *e)
 	struct st_changes c;
 	int r;
 
-	if (!st_right_sees(st_of(call)->cfg.objs, &call->who, commit, rev))
-		return -ERR_ABSENT;
+	r = st_right_sees(st_of(call)->cfg.objs, &call->who, commit, rev);
+	if (r <= 0)
+		return r < 0 ? st_sql_unread(r, e) : -ERR_ABSENT;
 	st_changes_init(&c);
 	r = st_revision_changes(commit, rev, &c, e);
 	if (r == 0)
@@ -57,6 +58,8 @@ confirm_which(
 
 	if (rev != 0) {
 		r = st_confirm_get(commit, rev, c);
+		if (r != 0 && r != -ERR_ABSENT)
+			return st_sql_unread(r, e);
 		if (r == 0)
 			r = confirm_may(call, commit, rev, e);
 		return r != -ERR_ABSENT ? r
@@ -143,12 +146,18 @@ undo_work(void *arg, const struct err *why)
 	struct st_revision as = {0};
 	struct st_confirm c;
 	struct err e;
+	int r;
 
 	if (st_op_refuse(st, call, why))
 		return;
-	if (st_revision_pending(stream_db(st_op_commit_stream(st)), &as) == 0) {
-		op_failf(call, ERR_BUSY, "revision %lld is not finished",
-		    (long long)as.rev);
+	r = st_revision_pending(stream_db(st_op_commit_stream(st)), &as);
+	if (r != -ERR_ABSENT) {
+		if (r == 0)
+			err_set(&e, ERR_BUSY, "revision %lld is not finished",
+			    (long long)as.rev);
+		else
+			st_sql_unread(r, &e);
+		op_finish(call, &e);
 		return;
 	}
 	if (confirm_which(call, stream_db(st_op_commit_stream(st)), &c, &e) !=

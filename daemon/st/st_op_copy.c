@@ -270,10 +270,10 @@ copy_is_free(struct copy *c, struct err *e)
 	if (o.intent == ST_NONE &&
 	    !st_view_lost(v, c->call->who.session, &c->to, &above) &&
 	    st_view_locate(v, c->call->who.session, &c->to, &at, NULL) == 0 &&
-	    st_view_row(&at, &c->to, &row) == 0) {
+	    (r = st_view_row(&at, &c->to, &row, &there, e)) != 0)
+		return r;
+	if (there)
 		obj_row_fini(&row);
-		there = true;
-	}
 	if (!there && o.intent != ST_SET && o.intent != ST_REPLACE)
 		return 0;
 	return err_set(e, ERR_REFUSED, "%s: is there already", path);

@@ -75,11 +75,13 @@ static void
 restore_row(const struct restore *b)
 {
 	struct op_call *call = b->call;
+	int64_t rev;
 
 	op_row(call);
 	op_put(call, "domain", b->domain);
 	op_put_time(call, "time", b->past.time);
-	op_put_int(call, "rev", st_restore_rev(b->past.db));
+	if ((rev = st_restore_rev(b->past.db)) >= 0)
+		op_put_int(call, "rev", rev);
 	op_put_int(call, "changes", (int64_t)b->changes.n);
 	if (b->changes.n == 0)
 		op_warn(call, "nothing has changed since then");
@@ -121,9 +123,12 @@ restore_directory(struct restore *b, struct err *e)
 	struct st_place root = {
 	    .stream = ST_ROOT_STREAM, .db = st->view.db(st, ST_ROOT_STREAM)};
 	struct obj_row is;
+	bool there;
 	int r;
 
-	if (st_view_row(&root, &b->row.path, &is) != 0)
+	if ((r = st_view_row(&root, &b->row.path, &is, &there, e)) != 0)
+		return r;
+	if (!there)
 		return st_restore_domain(&b->changes, &b->row, NULL, e);
 	if (str_equal(obj_value(&is, "id"), obj_value(&b->row, "id")))
 		r = st_restore_domain(&b->changes, &b->row, &is, e);
@@ -212,17 +217,23 @@ restore_find(struct restore *b, sqlite3 *root, struct err *e)
 	struct obj_path path;
 	char text[CLOCK_TEXT];
 	const char *id;
+	int r;
 
 	if (restore_prepare(b, ST_ROOT, root, e) != 0)
 		return -(int)e->code;
 	st_domain_path(b->st->cfg.objs, b->domain, &path);
 	clock_text(text, b->time);
-	if (obj_get(root, &path, &b->row, NULL) != 0)
+	r = obj_get(root, &path, &b->row, e);
+	if (r != 0 && r != -ERR_ABSENT)
+		return r;
+	if (r != 0)
 		return err_set(e, ERR_ABSENT, "there was no domain %s at %s",
 		    b->domain, text);
 	b->has_row = true;
 	id = obj_value(&b->row, "id");
-	if (id == NULL || !st_view_known(&b->st->view, id))
+	if (id != NULL && (r = st_view_known(&b->st->view, id)) < 0)
+		return st_sql_unread(r, e);
+	if (id == NULL || r == 0)
 		return err_set(e, ERR_ABSENT,
 		    "nothing is left of domain %s as it was at %s", b->domain,
 		    text);

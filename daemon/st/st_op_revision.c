@@ -10,11 +10,13 @@ revision_row(void *arg, const struct st_revision *r)
 	struct op_call *call = arg;
 	struct st *st = st_of(call);
 	struct st_confirm c;
+	int got;
 
 	/* what lies elsewhere does not count */
-	if (!st_right_sees(st->cfg.objs, &call->who,
-		stream_db(st_op_commit_stream(st)), r->rev))
-		return 0;
+	got = st_right_sees(st->cfg.objs, &call->who,
+	    stream_db(st_op_commit_stream(st)), r->rev);
+	if (got <= 0)
+		return got;
 	if ((int64_t)json_array_size(call->rows) >=
 	    op_arg_int(call, "last", 20))
 		return 1;
@@ -26,10 +28,11 @@ revision_row(void *arg, const struct st_revision *r)
 	op_put_int(call, "changes", r->changes);
 	op_put(call, "comment", r->comment[0] != '\0' ? r->comment : NULL);
 	op_put_bool(call, "applied", r->applied);
-	if (st_confirm_get(
-		stream_db(st_op_commit_stream(st_of(call))), r->rev, &c) == 0)
+	got = st_confirm_get(
+	    stream_db(st_op_commit_stream(st_of(call))), r->rev, &c);
+	if (got == 0)
 		op_put_time(call, "until", c.until);
-	return 0;
+	return got == -ERR_ABSENT ? 0 : got;
 }
 
 /* Answered when what was read is acknowledged, as every answer from here. */
@@ -48,6 +51,8 @@ revisions_work(void *arg, const struct err *why)
 	    op_is_limited(&call->who) ? ST_REVISIONS
 				      : op_arg_int(call, "last", 20),
 	    revision_row, call, &e);
+	if (r < 0)
+		st_sql_unread(r, &e);
 	if (r < 0)
 		op_finish(call, &e);
 	else
@@ -78,9 +83,13 @@ changes_work(void *arg, const struct err *why)
 	call->rev = st->rev;
 	st_changes_init(&c);
 	r = st_revision_get(commit, op_arg_int(call, "rev", 0), &v, &e);
-	if (r == 0 && !st_right_sees(st->cfg.objs, &call->who, commit, v.rev))
-		r = err_set(&e, ERR_ABSENT, "there is no revision %lld",
-		    (long long)v.rev);
+	if (r == 0 &&
+	    (r = st_right_sees(st->cfg.objs, &call->who, commit, v.rev)) <= 0)
+		r = r < 0 ? st_sql_unread(r, &e)
+			  : err_set(&e, ERR_ABSENT, "there is no revision %lld",
+				(long long)v.rev);
+	if (r == 1)
+		r = 0;
 	if (r == 0)
 		r = st_revision_changes(commit, v.rev, &c, &e);
 	for (i = 0; r == 0 && i < c.n; i++)

@@ -93,8 +93,11 @@ show_database(struct show *s, sqlite3 *db, const char *stream,
 		r = st_apply(objs, db, stream, &s->job->changes, NULL, NULL, e);
 	if (r != 0)
 		return r;
-	if (show_target(s, &target) && target.obj->place == place)
-		s->found |= obj_exists(db, &target);
+	if (show_target(s, &target) && target.obj->place == place) {
+		if ((r = obj_exists(db, &target, e)) < 0)
+			return r;
+		s->found |= r == 1;
+	}
 	return st_export(objs, db, place, limit, domain, show_line, s, e);
 }
 
@@ -191,7 +194,7 @@ show_next(struct show *s)
 		return;
 	}
 	s->hold = st_hold_new(s->st, show_on_open, s);
-	if (st_view_known(&s->st->view, s->domains[s->at].id)) {
+	if (st_view_known(&s->st->view, s->domains[s->at].id) != 0) {
 		st_domain_stream(stream, s->domains[s->at].id);
 		st_hold_add(s->hold, stream, ST_DOMAIN);
 	}

@@ -174,11 +174,14 @@ owner_forward(struct st *st)
 	struct st_revision rev;
 	struct st_job *j;
 	struct err e;
+	int r = st_revision_pending(commit, &rev);
 
-	if (st_revision_pending(commit, &rev) != 0) {
+	if (r == -ERR_ABSENT) {
 		owner_boot(st);
 		return;
 	}
+	if (r != 0)
+		fatalx("what was decided last cannot be read");
 	j = st_job_new(st, "", owner_on_forward, st);
 	j->rev = rev;
 	if (st_revision_changes(commit, rev.rev, &j->changes, &e) != 0)
@@ -201,7 +204,8 @@ owner_on_open(void *arg, const struct err *why)
 	st->view.cand = st_cand_open(owner_db(st, "commit"), &e);
 	if (st->view.cand == NULL)
 		fatalx("%s", e.text);
-	st->rev = st_revision_last(owner_db(st, "commit"));
+	if ((st->rev = st_revision_last(owner_db(st, "commit"))) < 0)
+		fatalx("the last revision cannot be read");
 	owner_forward(st);
 }
 

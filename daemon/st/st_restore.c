@@ -51,6 +51,7 @@ st_restore_until(sqlite3 *commit, const char *stream, uint64_t time)
 	    "is", (int64_t)time, stream);
 	uint64_t first, next, until = time;
 
+	/* what cannot be read leaves the time as it was given */
 	if (s != NULL && sqlite3_step(s) == SQLITE_ROW) {
 		first = (uint64_t)sqlite3_column_int64(s, 0);
 		next = (uint64_t)sqlite3_column_int64(s, 1);
@@ -147,9 +148,11 @@ restore_is(void *arg, struct obj_row *is, struct err *e)
 {
 	struct st_restore_walk *w = arg;
 	char path[OBJ_PATH];
+	int r;
 
-	(void)e;
-	if (!obj_exists(w->was, &is->path)) {
+	if ((r = obj_exists(w->was, &is->path, e)) < 0)
+		return r;
+	if (r == 0) {
 		obj_path_text(&is->path, path, sizeof path);
 		st_changes_add(w->changes, w->stream, path, "", "1", NULL);
 	}

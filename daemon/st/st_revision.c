@@ -42,21 +42,18 @@ revision_read(sqlite3_stmt *s, struct st_revision *r)
 
 /* The first row of a query (finalized here). */
 static int
-revision_first(sqlite3_stmt *s, struct st_revision *r, struct err *e)
+revision_first(sqlite3_stmt *s, struct st_revision *v, struct err *e)
 {
-	int step;
+	int step, r;
 
 	if (s == NULL)
 		return -ERR_IO;
 	step = sqlite3_step(s);
-	if (step == SQLITE_ROW)
-		revision_read(s, r);
-	else if (step != SQLITE_DONE)
-		st_sql_fail(sqlite3_db_handle(s), e, "revision");
+	r = step == SQLITE_DONE ? -ERR_ABSENT : st_sql_end(s, step, e);
+	if (r == 0)
+		revision_read(s, v);
 	sqlite3_finalize(s);
-	return step == SQLITE_ROW ? 0
-	    : step == SQLITE_DONE ? -ERR_ABSENT
-				  : -ERR_IO;
+	return r;
 }
 
 int64_t
@@ -98,6 +95,8 @@ st_revision_add(sqlite3 *db, const struct st_revision *v,
 
 	/* what may have to be undone is known until then */
 	waits = st_sql_number(db, "SELECT min(rev) FROM unconfirmed");
+	if (waits < 0)
+		return st_sql_unread((int)waits, e);
 	if (waits != 0 && oldest >= waits)
 		oldest = waits - 1;
 
@@ -191,7 +190,7 @@ st_revision_each(
 	return step == SQLITE_DONE ? 0 : st_sql_fail(db, e, "revisions");
 }
 
-bool
+int
 st_revision_touch(sqlite3 *db, const char *path, bool below, int64_t since,
     struct st_touch *by)
 {
@@ -205,14 +204,16 @@ st_revision_touch(sqlite3 *db, const char *path, bool below, int64_t since,
 		    "JOIN revision r USING(rev) WHERE c.path = ?1 AND "
 		    "c.rev > ?2 ORDER BY r.rev DESC LIMIT 1",
 	    "si", path, since);
-	bool found = s != NULL && sqlite3_step(s) == SQLITE_ROW;
+	int step = s != NULL ? sqlite3_step(s) : SQLITE_ERROR, r;
 
 	memset(by, 0, sizeof *by);
-	if (found) {
+	r = s != NULL ? st_sql_end(s, step, NULL) : -ERR_IO;
+	if (step == SQLITE_ROW) {
+		r = 1;
 		by->rev = sqlite3_column_int64(s, 0);
 		by->time = (uint64_t)sqlite3_column_int64(s, 1);
 		str_copy(by->operator, sizeof by->operator, st_text(s, 2));
 	}
 	sqlite3_finalize(s);
-	return found;
+	return r;
 }

@@ -58,23 +58,27 @@ st_right_changes(const struct obj *const *objs, const struct op_who *who,
 	return 0;
 }
 
-bool
+int
 st_right_sees(const struct obj *const *objs, const struct op_who *who,
     sqlite3 *commit, int64_t rev)
 {
 	sqlite3_stmt *s;
 	struct obj_path p;
+	int step = SQLITE_ROW, r;
 	bool all = true;
 
 	if (!op_is_limited(who))
-		return true;
+		return 1;
 	s = st_sql(commit, NULL,
 	    "SELECT DISTINCT path FROM change WHERE rev = ?1", "i", rev);
-	while (all && s != NULL && sqlite3_step(s) == SQLITE_ROW)
+	if (s == NULL)
+		return -ERR_IO;
+	while (all && (step = sqlite3_step(s)) == SQLITE_ROW)
 		all = obj_path_parse(objs, st_text(s, 0), &p, NULL) == 0 &&
 		    op_sees_path(who, &p);
+	r = st_sql_end(s, step, NULL);
 	sqlite3_finalize(s);
-	return s != NULL && all;
+	return r != 0 ? r : all;
 }
 
 /* Did the change set touch an administrator? */

@@ -43,7 +43,7 @@ rollback_look(
 	if (got == 0)
 		got = st_view_locate(&st->view, b->session, &r->path, &at, e);
 	if (got == 0)
-		r->exists = st_view_row(&at, &r->path, &r->row) == 0;
+		got = st_view_row(&at, &r->path, &r->row, &r->exists, e);
 	return got;
 }
 
@@ -121,11 +121,11 @@ rollback_fill(void *arg, struct err *e)
 	    "ii", b->after, b->upto);
 	const char *path = NULL, *field, *old;
 	char gone[OBJ_PATH] = "";
-	int r = 0;
+	int step = SQLITE_ROW, r = 0;
 
 	if (s == NULL)
 		return -ERR_IO;
-	while (r == 0 && sqlite3_step(s) == SQLITE_ROW) {
+	while (r == 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
 		path = st_text(s, 0);
 		field = st_text(s, 1);
 		old = st_text(s, 2);
@@ -138,6 +138,8 @@ rollback_fill(void *arg, struct err *e)
 		if (r != 0)
 			err_wrap(e, "%s", path);
 	}
+	if (r == 0)
+		r = st_sql_end(s, step, e);
 	sqlite3_finalize(s);
 	return r;
 }
@@ -175,14 +177,18 @@ rollback_hold(struct rollback *b, struct err *e)
 	    "AND stream LIKE 'domain/%' AND stream <> '" ST_ROOT_STREAM "'",
 	    "ii", b->after, b->upto);
 
+	int step, r;
+
 	if (s == NULL)
 		return -ERR_IO;
-	while (sqlite3_step(s) == SQLITE_ROW) {
-		if (st_view_known(&st->view, st_text(s, 0) + strlen("domain/")))
+	while ((step = sqlite3_step(s)) == SQLITE_ROW) {
+		if (st_view_known(
+			&st->view, st_text(s, 0) + strlen("domain/")) != 0)
 			st_hold_add(b->hold, st_text(s, 0), ST_DOMAIN);
 	}
+	r = st_sql_end(s, step, e);
 	sqlite3_finalize(s);
-	return 0;
+	return r;
 }
 
 void

@@ -174,14 +174,18 @@ server_put_work(void *arg, const struct err *why)
 	struct st_revision pending;
 	struct st_job *j;
 	struct err e = {0};
+	int r;
 
 	if (why != NULL)
 		e = *why;
 	else if (commit == NULL)
 		err_set(&e, ERR_NOOWNER, "not the owner of the store");
-	else if (st_revision_pending(stream_db(commit->stream), &pending) == 0)
+	else if ((r = st_revision_pending(
+		      stream_db(commit->stream), &pending)) == 0)
 		err_set(&e, ERR_BUSY, "revision %lld is not finished",
 		    (long long)pending.rev);
+	else if (r != -ERR_ABSENT)
+		st_sql_unread(r, &e);
 	else if (stream_join(commit->stream, &e) == 0)
 		st_server_edits(st, &w->server, &e);
 	if (e.code != ERR_NONE) {

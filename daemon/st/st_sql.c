@@ -7,13 +7,31 @@
 #include <string.h>
 
 #include "st.h"
+#include "daemon/base/log.h"
+#include "daemon/base/sql.h"
+#include "daemon/base/str.h"
+
+/* The stream of a database, by the name of its file: .../domain/x~1.db. */
+static const char *
+st_sql_stream(sqlite3 *db, char out[STREAM_NAME])
+{
+	const char *file = sqlite3_db_filename(db, "main"), *from;
+
+	from = file != NULL ? strstr(file, "/streams/") : NULL;
+	if (from == NULL)
+		return "a database of the store";
+	from += strlen("/streams/");
+	str_ncopy(out, STREAM_NAME, from, strcspn(from, "~."));
+	return out;
+}
 
 int
 st_sql_fail(sqlite3 *db, struct err *e, const char *what)
 {
-	return err_set(e,
-	    sqlite3_errcode(db) == SQLITE_CORRUPT ? ERR_CORRUPT : ERR_IO,
-	    "%s: %s", what, sqlite3_errmsg(db));
+	char stream[STREAM_NAME];
+
+	log_warnx("%s", what);
+	return sql_fail(db, st_sql_stream(db, stream), e);
 }
 
 /* Bind the values of types from the first parameter on. */
@@ -42,10 +60,11 @@ st_sql_finish(sqlite3_stmt *s, struct err *e)
 	do
 		r = sqlite3_step(s);
 	while (r == SQLITE_ROW);
-	if (r != SQLITE_DONE)
-		st_sql_fail(sqlite3_db_handle(s), e, sqlite3_sql(s));
+	r = r == SQLITE_DONE
+	    ? 0
+	    : st_sql_fail(sqlite3_db_handle(s), e, sqlite3_sql(s));
 	sqlite3_reset(s);
-	return r == SQLITE_DONE ? 0 : -ERR_IO;
+	return r;
 }
 
 sqlite3_stmt *
@@ -86,11 +105,48 @@ st_sql_number(sqlite3 *db, const char *sql)
 {
 	sqlite3_stmt *s = st_sql(db, NULL, sql, "");
 	int64_t n = 0;
+	int step;
 
-	if (s != NULL && sqlite3_step(s) == SQLITE_ROW)
+	if (s == NULL)
+		return -ERR_IO;
+	step = sqlite3_step(s);
+	if (step == SQLITE_ROW)
 		n = sqlite3_column_int64(s, 0);
+	else if (step != SQLITE_DONE)
+		n = st_sql_fail(db, NULL, sql);
 	sqlite3_finalize(s);
 	return n;
+}
+
+int
+st_sql_found(sqlite3_stmt *s, struct err *e)
+{
+	int step, r;
+
+	if (s == NULL)
+		return -ERR_IO;
+	step = sqlite3_step(s);
+	r = step == SQLITE_ROW ? 1
+	    : step == SQLITE_DONE
+	    ? 0
+	    : st_sql_fail(sqlite3_db_handle(s), e, sqlite3_sql(s));
+	sqlite3_finalize(s);
+	return r;
+}
+
+int
+st_sql_end(sqlite3_stmt *s, int step, struct err *e)
+{
+	return step == SQLITE_DONE || step == SQLITE_ROW
+	    ? 0
+	    : st_sql_fail(sqlite3_db_handle(s), e, sqlite3_sql(s));
+}
+
+int
+st_sql_unread(int r, struct err *e)
+{
+	return err_set(e, (enum err_code) - r, "the store cannot be read%s",
+	    r == -ERR_BUSY ? " now" : "");
 }
 
 void

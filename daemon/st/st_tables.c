@@ -148,8 +148,8 @@ static int
 st_tables_grow(sqlite3 *db, enum st_kind kind, struct err *e)
 {
 	sqlite3_stmt *s;
-	bool there;
 	size_t i;
+	int there;
 
 	for (i = 0; i < sizeof tables_later / sizeof tables_later[0]; i++) {
 		if (tables_later[i].kind != kind)
@@ -157,10 +157,8 @@ st_tables_grow(sqlite3 *db, enum st_kind kind, struct err *e)
 		s = st_sql(db, e,
 		    "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2", "ss",
 		    tables_later[i].table, tables_later[i].column);
-		if (s == NULL)
-			return -ERR_IO;
-		there = sqlite3_step(s) == SQLITE_ROW;
-		sqlite3_finalize(s);
+		if ((there = st_sql_found(s, e)) < 0)
+			return there;
 		if (!there && st_sql_run(db, e, tables_later[i].sql, "") != 0)
 			return -ERR_IO;
 	}

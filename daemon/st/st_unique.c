@@ -218,9 +218,12 @@ unique_stay(const struct st_checker *k, sqlite3 *site, const struct obj *server,
 	struct obj_path p = {.obj = server, .nkeys = 1};
 	struct obj_row row;
 	int64_t n;
+	int r;
 
 	str_copy(p.key[0], OBJ_KEY, k->server);
-	if (!obj_exists(site, &p))
+	if ((r = obj_exists(site, &p, e)) < 0)
+		return r;
+	if (r == 0)
 		return err_set(e, ERR_CHECK,
 		    "server %s: runs this store and cannot be deleted",
 		    k->server);
@@ -229,9 +232,11 @@ unique_stay(const struct st_checker *k, sqlite3 *site, const struct obj *server,
 	str_copy(p.key[1], OBJ_KEY, "st");
 	if (p.obj == NULL)
 		return 0;
-	if (obj_get(site, &p, &row, NULL) != 0)
+	if ((r = obj_get(site, &p, &row, e)) == -ERR_ABSENT)
 		return err_set(e, ERR_CHECK,
 		    "server %s role st: cannot be deleted", k->server);
+	if (r != 0)
+		return r;
 	n = obj_value_int(&row, "instances", 1);
 	obj_row_fini(&row);
 	return n > 0

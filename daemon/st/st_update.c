@@ -24,22 +24,24 @@ struct update_object {
 	bool lost; /* its domain is gone */
 };
 
-static void
-update_look(
-    struct update *u, const struct st_entry *self, struct update_object *o)
+static int
+update_look(struct update *u, const struct st_entry *self,
+    struct update_object *o, struct err *e)
 {
 	struct obj_path above;
 	struct st_place at;
+	int r;
 
 	memset(o, 0, sizeof *o);
 	if (obj_path_parse(u->view->objs, self->path, &o->path, NULL) != 0)
-		return;
-	if (st_view_locate(u->view, u->session, &o->path, &at, NULL) != 0)
-		o->lost = true;
-	else
-		o->exists = !st_view_lost(
-				u->view, u->session, &o->path, &above) &&
-		    st_view_row(&at, &o->path, &o->row) == 0;
+		return 0;
+	r = st_view_locate(u->view, u->session, &o->path, &at, e);
+	o->lost = r == -ERR_ABSENT;
+	if (r != 0)
+		return o->lost ? 0 : r;
+	if (st_view_lost(u->view, u->session, &o->path, &above))
+		return 0;
+	return st_view_row(&at, &o->path, &o->row, &o->exists, e);
 }
 
 /* What runs for a row of the candidate; for the object itself '1'. */
@@ -56,8 +58,9 @@ update_running(const struct update_object *o, const struct st_entry *w)
 	return f != NULL ? o->row.value[f - o->path.obj->fields] : NULL;
 }
 
-/* Whole objects that go: whatever was changed in them counts. */
-static bool
+/* Whole objects that go: whatever was changed in them counts. As
+ * st_revision_touch. */
+static int
 update_touched(struct update *u, const struct st_entry *w)
 {
 	struct st_touch by;
@@ -67,14 +70,15 @@ update_touched(struct update *u, const struct st_entry *w)
 		st_cand_db(u->view->cand), w->path, true, w->rev, &by);
 }
 
-static bool
+static int
 update_wants(
     struct update *u, const struct update_object *o, const struct st_entry *w)
 {
 	const char *running = update_running(o, w);
+	int r;
 
-	if (update_touched(u, w))
-		return true;
+	if ((r = update_touched(u, w)) != 0)
+		return r;
 	if (w->field[0] == '\0')
 		return (w->base != NULL) != o->exists;
 	return !str_equal(running, w->base) && !str_equal(running, w->value);
@@ -134,18 +138,22 @@ update_object(
 {
 	struct update_object o;
 	size_t i;
-	int r = 0;
-
 	const char *why;
+	int r, wants;
 
-	update_look(u, &list[0], &o);
+	if ((r = update_look(u, &list[0], &o, e)) != 0)
+		return r;
 	if ((why = update_refuse(&o, &list[0])) != NULL) {
 		r = update_whole(u, &list[0], why, e);
 		n = 0;
 	}
 	for (i = 0; r == 0 && i < n; i++) {
-		if (!update_wants(u, &o, &list[i]))
+		if ((wants = update_wants(u, &o, &list[i])) == 0)
 			continue;
+		if (wants < 0) {
+			r = st_sql_unread(wants, e);
+			break;
+		}
 		u->n++;
 		r = u->mine ? update_mine(u, &o, &list[i], e)
 			    : update_theirs(u, &list[i], e);

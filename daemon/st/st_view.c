@@ -56,25 +56,23 @@ st_path_below(const char *path, const char *front)
 #define VIEW_RUNS "SELECT 1 FROM domain WHERE id = ?1"
 
 /* Does the directory have a row for the id? */
-static bool
+static int
 st_view_has(const struct st_view *v, const char *sql, const char *id)
 {
 	sqlite3 *root = v->db(v->arg, ST_ROOT_STREAM);
-	sqlite3_stmt *s = root != NULL ? st_sql(root, NULL, sql, "s", id)
-				       : NULL;
-	bool has = s != NULL && sqlite3_step(s) == SQLITE_ROW;
 
-	sqlite3_finalize(s);
-	return has;
+	if (root == NULL)
+		return 0;
+	return st_sql_found(st_sql(root, NULL, sql, "s", id), NULL);
 }
 
-bool
+int
 st_view_runs(const struct st_view *v, const char *id)
 {
 	return st_view_has(v, VIEW_RUNS, id);
 }
 
-bool
+int
 st_view_known(const struct st_view *v, const char *id)
 {
 	return st_view_has(v,
@@ -96,10 +94,13 @@ st_view_wanted(const struct st_view *v, const char *session, const char *path,
 }
 
 int
-st_view_row(
-    const struct st_place *at, const struct obj_path *p, struct obj_row *row)
+st_view_row(const struct st_place *at, const struct obj_path *p,
+    struct obj_row *row, bool *there, struct err *e)
 {
-	return at->db != NULL ? obj_get(at->db, p, row, NULL) : -ERR_ABSENT;
+	int r = at->db != NULL ? obj_get(at->db, p, row, e) : -ERR_ABSENT;
+
+	*there = r == 0;
+	return r == -ERR_ABSENT ? 0 : r;
 }
 
 bool
@@ -129,9 +130,13 @@ st_view_running(const struct st_view *v, const struct obj_path *p,
 	struct obj_row row;
 	int r = 0;
 
-	if (root == NULL || obj_get(root, p, &row, NULL) != 0)
+	if (root != NULL)
+		r = obj_get(root, p, &row, e);
+	if (root == NULL || r == -ERR_ABSENT)
 		return err_set(
 		    e, ERR_ABSENT, "there is no domain %s", p->key[0]);
+	if (r != 0)
+		return r;
 	id = obj_value(&row, "id");
 	realm = obj_value(&row, "realm");
 	if (id == NULL || realm == NULL || !str_copy(d->id, sizeof d->id, id) ||
@@ -165,7 +170,9 @@ st_view_candidate(const struct st_view *v, const char *session,
 		v, session, text, "realm", d->realm, sizeof d->realm) != 0)
 		return err_set(e, ERR_CORRUPT,
 		    "domain %s: candidate without id", p->key[0]);
-	d->fresh = !st_view_known(v, d->id);
+	if ((r = st_view_known(v, d->id)) < 0)
+		return st_sql_unread(r, e);
+	d->fresh = r == 0;
 	return 0;
 }
 

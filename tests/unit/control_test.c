@@ -1,4 +1,7 @@
 /* What control answers, and what it tells the roles of the server. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "control_fixture.h"
 #include "tests/lib/op_laws.h"
 
@@ -437,6 +440,56 @@ domains_are_shown(void **state)
 	world_free(w);
 }
 
+/* The last page of a stream's file that is a leaf of a table is nothing. */
+static void
+rot(struct world *w, const char *stream)
+{
+	char path[PATH_MAX + 128], zero[4096] = {0};
+	struct stat st;
+	int fd;
+
+	double_path(w->self.repl, stream, path, sizeof path);
+	fd = open(path, O_RDWR);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(st.st_size > 10 * 4096);
+	assert_int_equal(
+	    pwrite(fd, zero, sizeof zero, st.st_size - 4096), sizeof zero);
+	close(fd);
+}
+
+/* Some rows are not all: a list that cannot be read is an error that names
+ * the stream, and nobody is told of pages and tables. */
+static void
+unread_lists_are_errors(void **state)
+{
+	struct world *w = world_new();
+	struct console *c = connect_console(w, 0);
+	sqlite3 *location;
+	struct st_domain d;
+	char sql[700];
+
+	(void)state;
+	st_view_domain(&w->fix->view, NULL, "a.test", &d, NULL);
+	sqlite3_open(":memory:", &location);
+	snprintf(sql, sizeof sql,
+	    "CREATE TABLE binding(domain TEXT, user TEXT, contact TEXT, "
+	    "source TEXT, expires INTEGER, user_agent TEXT, updated INTEGER);"
+	    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+	    "WHERE i < 600) INSERT INTO binding SELECT '%s', i, 'sip:x@x', "
+	    "hex(zeroblob(200)), %lld, 'Phone', 5 FROM n",
+	    d.id, (long long)(clock_real() / CLOCK_SEC + 100));
+	assert_int_equal(
+	    sqlite3_exec(location, sql, NULL, NULL, NULL), SQLITE_OK);
+	map_str_put(&w->fix->dbs, "location", location);
+	publish(w, "location");
+	rot(w, "location");
+	settle(w);
+	assert_int_equal(call(c, "show registrations", NULL), -ERR_CORRUPT);
+	assert_non_null(strstr(c->err.text, "location"));
+	assert_null(strstr(c->err.text, "image"));
+	world_free(w);
+}
+
 /* What a call names must be there, whatever the operation and wherever it
  * runs; an empty list is none. */
 static void
@@ -552,6 +605,7 @@ main(void)
 	    cmocka_unit_test(names_are_completed),
 	    cmocka_unit_test(roles_are_shown),
 	    cmocka_unit_test(domains_are_shown),
+	    cmocka_unit_test(unread_lists_are_errors),
 	    cmocka_unit_test(absent_objects_are_refused),
 	    cmocka_unit_test(records_are_shown),
 	    cmocka_unit_test(processes_are_asked),

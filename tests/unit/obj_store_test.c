@@ -79,13 +79,13 @@ values_come_back(void **state)
 	struct err e;
 
 	(void)state;
-	assert_false(obj_exists(db, &p));
+	assert_int_equal(obj_exists(db, &p, NULL), 0);
 	assert_int_equal(obj_get(db, &p, &row, &e), -ERR_ABSENT);
 	set(db, "domain a.test user 101", NULL, NULL);
 	set(db, "domain a.test user 101", "name", "Al'ice; DROP TABLE user");
 	set(db, "domain a.test user 101", "ring-time", "45");
 	set(db, "domain a.test user 101", "password", "00ff10");
-	assert_true(obj_exists(db, &p));
+	assert_int_equal(obj_exists(db, &p, NULL), 1);
 	assert_int_equal(obj_get(db, &p, &row, &e), 0);
 	assert_string_equal(obj_value(&row, "name"), "Al'ice; DROP TABLE user");
 	assert_int_equal(obj_value_int(&row, "ring-time", 0), 45);
@@ -215,9 +215,9 @@ delete_takes_the_children(void **state)
 	set(db, "server a role mg", "instances", "2");
 	set(db, "server b role sg", "instances", "2");
 	assert_int_equal(obj_delete(db, &p, &e), 0);
-	assert_false(obj_exists(db, &p));
-	assert_false(obj_exists(db, &child));
-	assert_true(obj_exists(db, &other));
+	assert_int_equal(obj_exists(db, &p, NULL), 0);
+	assert_int_equal(obj_exists(db, &child, NULL), 0);
+	assert_int_equal(obj_exists(db, &other, NULL), 1);
 	assert_int_equal(obj_delete(db, &p, &e), -ERR_ABSENT);
 	sqlite3_close(db);
 }
@@ -262,17 +262,17 @@ one_number_one_owner(void **state)
 	char text[OBJ_PATH];
 
 	(void)state;
-	assert_false(obj_clash(db, obj_table, &p, &other));
+	assert_int_equal(obj_clash(db, obj_table, &p, &other, NULL), 0);
 	set(db, "domain a.test user 101", NULL, NULL);
-	assert_true(obj_clash(db, obj_table, &p, &other));
+	assert_int_equal(obj_clash(db, obj_table, &p, &other, NULL), 1);
 	obj_path_text(&other, text, sizeof text);
 	assert_string_equal(text, "domain a.test user 101");
 	/* unless the number leads to that very user */
 	set(db, "domain a.test number 101", "user", "102");
-	assert_true(obj_clash(db, obj_table, &p, &other));
+	assert_int_equal(obj_clash(db, obj_table, &p, &other, NULL), 1);
 	set(db, "domain a.test number 101", "user", "101");
-	assert_false(obj_clash(db, obj_table, &p, &other));
-	assert_false(obj_clash(db, obj_table, &other, &p));
+	assert_int_equal(obj_clash(db, obj_table, &p, &other, NULL), 0);
+	assert_int_equal(obj_clash(db, obj_table, &other, &p, NULL), 0);
 	sqlite3_close(db);
 }
 
@@ -291,11 +291,13 @@ references_are_followed_both_ways(void **state)
 	    obj_ref(obj_table, &p, obj_field(p.obj, "user"), "101", &to), 0);
 	obj_path_text(&to, text, sizeof text);
 	assert_string_equal(text, "domain a.test user 101");
-	assert_true(obj_referrer(db, obj_table, OBJ_DOMAIN, &to, &by));
+	assert_int_equal(
+	    obj_referrer(db, obj_table, OBJ_DOMAIN, &to, &by, NULL), 1);
 	obj_path_text(&by, text, sizeof text);
 	assert_string_equal(text, "domain a.test number 600");
 	to = path("domain a.test user 102");
-	assert_false(obj_referrer(db, obj_table, OBJ_DOMAIN, &to, &by));
+	assert_int_equal(
+	    obj_referrer(db, obj_table, OBJ_DOMAIN, &to, &by, NULL), 0);
 	sqlite3_close(db);
 }
 
@@ -314,7 +316,8 @@ references_cross_parents(void **state)
 	    0);
 	obj_path_text(&to, text, sizeof text);
 	assert_string_equal(text, "certificate edge");
-	assert_true(obj_referrer(db, obj_table, OBJ_SITE, &to, &by));
+	assert_int_equal(
+	    obj_referrer(db, obj_table, OBJ_SITE, &to, &by, NULL), 1);
 	obj_path_text(&by, text, sizeof text);
 	assert_string_equal(text, "server a listener tls");
 	sqlite3_close(db);

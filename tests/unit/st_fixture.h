@@ -226,10 +226,11 @@ fix_value(struct fix *f, const char *path, const char *field)
 	struct obj_path p = fix_path(path);
 	struct st_place at;
 	struct obj_row row;
+	bool there;
 	int i;
 
 	if (st_view_locate(&f->view, NULL, &p, &at, &f->err) != 0 ||
-	    st_view_row(&at, &p, &row) != 0)
+	    st_view_row(&at, &p, &row, &there, &f->err) != 0 || !there)
 		return "";
 	i = (int)(obj_field(p.obj, field) - p.obj->fields);
 	str_copy(out, sizeof out, row.value[i] != NULL ? row.value[i] : "-");

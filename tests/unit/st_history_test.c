@@ -144,6 +144,60 @@ old_revisions_are_dropped(void **state)
 	fix_free(f);
 }
 
+static int
+refuse_step(void *arg)
+{
+	(void)arg;
+	return 1;
+}
+
+/* Whether it is known cannot be told where the database cannot be read: that
+ * is an error everywhere, neither "no" nor the end of a list. */
+static void
+nothing_unread_is_a_no(void **state)
+{
+	struct fix *f = fix_site();
+	sqlite3 *root = fix_db(f, ST_ROOT_STREAM);
+	struct obj_path p = fix_path("domain a.test"), other;
+	struct st_revision r;
+	struct st_exclusive x;
+	struct st_confirm c;
+	struct st_draft d;
+	struct st_touch by;
+
+	(void)state;
+	sqlite3_progress_handler(f->commit, 1, refuse_step, NULL);
+	sqlite3_progress_handler(root, 1, refuse_step, NULL);
+	assert_int_equal(st_revision_pending(f->commit, &r), -ERR_IO);
+	assert_int_equal(st_revision_by_txid(f->commit, "x", &r), -ERR_IO);
+	assert_true(st_revision_last(f->commit) < 0);
+	assert_int_equal(
+	    st_revision_touch(f->commit, "domain a.test", true, 0, &by),
+	    -ERR_IO);
+	assert_int_equal(st_exclusive_get(f->commit, &x), -ERR_IO);
+	assert_int_equal(st_confirm_get(f->commit, 1, &c), -ERR_IO);
+	assert_int_equal(st_confirm_due(f->commit, &c), -ERR_IO);
+	assert_int_equal(st_draft_by_txid(f->commit, "x", &d), -ERR_IO);
+	/* a candidate is not thrown away because it was not found */
+	assert_true(st_draft_leave(f->view.cand, "s1", 1, &f->err) < 0);
+	assert_int_equal(st_cand_value(f->view.cand, "s1", "domain a.test",
+			     "description", NULL, NULL),
+	    -ERR_IO);
+	assert_int_equal(st_cand_sound(f->view.cand, &f->err), -ERR_IO);
+	assert_int_equal(st_cand_sound(f->view.cand, &f->err), 0);
+	assert_int_equal(st_view_known(&f->view, "x"), -ERR_IO);
+	assert_int_equal(obj_exists(root, &p, &f->err), -ERR_IO);
+	assert_int_equal(
+	    obj_clash(root, obj_table, &p, &other, &f->err), 0); /* no space */
+	assert_int_equal(
+	    obj_referrer(root, obj_table, OBJ_ROOT, &p, &other, &f->err),
+	    0); /* nothing there refers to a domain */
+	assert_null(strstr(f->err.text, "SELECT"));
+	sqlite3_progress_handler(f->commit, 0, NULL, NULL);
+	sqlite3_progress_handler(root, 0, NULL, NULL);
+	fix_free(f);
+}
+
 /* A decided revision is pending until it is applied, the oldest first. */
 static void
 pending_revisions_are_found(void **state)
@@ -340,6 +394,7 @@ main(void)
 	    cmocka_unit_test(readers_are_told_of_objects),
 	    cmocka_unit_test(revisions_are_kept),
 	    cmocka_unit_test(old_revisions_are_dropped),
+	    cmocka_unit_test(nothing_unread_is_a_no),
 	    cmocka_unit_test(pending_revisions_are_found),
 	    cmocka_unit_test(export_is_canonical),
 	    cmocka_unit_test(export_is_limited_by_a_path),
