@@ -72,9 +72,10 @@ list_objects_value(const struct op_field *f, json_t *value)
 	return v;
 }
 
-/* The row of a set line, NULL when it is of another kind. */
+/* The row of a set line, NULL when it is of another kind or, with words, not
+ * understood. */
 static json_t *
-list_objects_row(struct list *l, const char *line)
+list_objects_row(struct list *l, const char *line, struct err *e)
 {
 	const struct obj *o = l->kind.obj;
 	struct obj_path p;
@@ -83,6 +84,7 @@ list_objects_row(struct list *l, const char *line)
 	const char *name, *path;
 
 	if (op_walk(&l->page.s->session->table, line, 0, &w) != 0) {
+		err_set(e, ERR_INTERNAL, "%s: %s", line, w.err.text);
 		op_walk_fini(&w);
 		return NULL;
 	}
@@ -115,10 +117,12 @@ list_objects_defaults(const struct list *l, json_t *row)
 	}
 }
 
-/* All rows, so that marks can be put into them. */
+/* All rows, so that marks can be put into them; NULL where one is not
+ * understood: a list that lacks an object would be believed. */
 static json_t *
 list_objects_rows(struct list *l)
 {
+	struct err e = {0};
 	json_t *rows = json_array(), *in, *row;
 	size_t i;
 
@@ -126,8 +130,13 @@ list_objects_rows(struct list *l)
 		if (l->live)
 			row = json_copy(in);
 		else
-			row = list_objects_row(
-			    l, json_string_value(json_object_get(in, "line")));
+			row = list_objects_row(l,
+			    json_string_value(json_object_get(in, "line")), &e);
+		if (e.code != ERR_NONE) {
+			l->watch->err = e;
+			json_decref(rows);
+			return NULL;
+		}
 		if (row == NULL)
 			continue;
 		if (!l->live)
@@ -220,7 +229,8 @@ list_objects_take(struct list *l)
 
 	if (l->kind.obj == NULL)
 		return;
-	rows = list_objects_rows(l);
+	if ((rows = list_objects_rows(l)) == NULL)
+		return;
 	json_array_foreach (watch_rows(l->page.s->changes), i, step)
 		list_objects_mark(l, rows, step);
 	grid_take(&l->grid, rows);

@@ -43,26 +43,27 @@ form_add(struct form *x, const struct op_field *f)
 }
 
 /* Take the values out of the set line of the object. */
-static void
-form_take_line(struct form *x, const char *line)
+static int
+form_take_line(struct form *x, const char *line, struct err *e)
 {
 	struct form_field *field;
 	struct op_walk w;
 	json_t *values;
 	size_t i;
+	int r = 0;
 
-	if (op_walk(&x->page.s->session->table, line, 0, &w) == 0) {
-		values = json_object_get(w.args, "values");
-		for (i = 0; i < x->n; i++) {
-			field = &x->fields[i];
-			field->was = form_value_text(
-			    json_object_get(values, field->name));
-			if (field->was != NULL &&
-			    !form_value_is_opaque(field->f))
-				entry_set(&field->entry, field->was);
-		}
+	if (op_walk(&x->page.s->session->table, line, 0, &w) != 0)
+		r = err_set(e, ERR_INTERNAL, "%s: %s", line, w.err.text);
+	values = json_object_get(w.args, "values");
+	for (i = 0; r == 0 && i < x->n; i++) {
+		field = &x->fields[i];
+		field->was = form_value_text(
+		    json_object_get(values, field->name));
+		if (field->was != NULL && !form_value_is_opaque(field->f))
+			entry_set(&field->entry, field->was);
 	}
 	op_walk_fini(&w);
+	return r;
 }
 
 /* The values as the candidate has them; false: told why not. */
@@ -79,13 +80,13 @@ form_load(struct form *x)
 	    &reply);
 	line = json_string_value(json_object_get(
 	    json_array_get(json_object_get(reply.result, "data"), 0), "line"));
+	if (r == 0 && line != NULL)
+		r = form_take_line(x, line, &reply.err);
 	if (r != 0)
 		box_error(s, x->path_text,
 		    &(struct report){.at = REPORT_NOWHERE,
 			.err = &reply.err,
 			.data = reply.err_data});
-	else if (line != NULL)
-		form_take_line(x, line);
 	reply_fini(&reply);
 	return r == 0;
 }

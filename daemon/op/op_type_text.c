@@ -98,7 +98,8 @@ op_parse_lines(const struct op_field *f, const char *in, char *out, size_t size,
 }
 
 /* The mask that was shown in place of a secret is none: a line taken back
- * from the history must not set it. */
+ * from the history must not set it. The word that leaves one as it is is no
+ * secret that could be too short. */
 int
 op_parse_secret(const struct op_field *f, const char *in, char *out,
     size_t size, struct err *e)
@@ -106,6 +107,8 @@ op_parse_secret(const struct op_field *f, const char *in, char *out,
 	if (strcmp(in, OP_MASK) == 0)
 		return err_set(
 		    e, ERR_INVALID, "expected the secret itself, not its mask");
+	if (strcmp(in, OP_SEALED) == 0)
+		return op_copy(out, size, in, e);
 	return op_parse_lines(f, in, out, size, e);
 }
 

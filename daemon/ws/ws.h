@@ -89,8 +89,9 @@ struct ws_result {
 };
 /* The envelope of a step. */
 json_t *ws_answer_envelope(const struct ws_result *);
-/* The same of show configuration: rows {"path", "values"}. */
-json_t *ws_answer_config(const struct op_table *, const struct ws_result *);
+/* The same of show configuration: rows {"path", "values"}. A line that is not
+ * understood makes an error of the result. */
+json_t *ws_answer_config(const struct op_table *, struct ws_result *);
 json_t *ws_answer_rpc(const struct ws_result *);
 /* Rows of show statistics and show alarms as text of Prometheus. */
 void ws_answer_metrics(json_t *statistics, json_t *alarms, struct buf *);

@@ -35,15 +35,17 @@ answer_value(const struct op_field *f, json_t *value)
 	return o;
 }
 
-/* A set line as an object; NULL when it is none. */
+/* A set line as an object; NULL, with words, when it is none. */
 static json_t *
-answer_object(const struct op_table *table, const char *line)
+answer_object(const struct op_table *table, const char *line, struct err *e)
 {
 	json_t *o = NULL, *values = json_object(), *value;
 	const char *name;
 	struct op_walk w;
 
-	if (op_walk(table, line, 0, &w) == 0) {
+	if (op_walk(table, line, 0, &w) != 0) {
+		err_set(e, ERR_INTERNAL, "%s: %s", line, w.err.text);
+	} else {
 		json_object_foreach (
 		    json_object_get(w.args, "values"), name, value) {
 			json_object_set_new(values, name,
@@ -58,7 +60,7 @@ answer_object(const struct op_table *table, const char *line)
 }
 
 json_t *
-ws_answer_config(const struct op_table *table, const struct ws_result *r)
+ws_answer_config(const struct op_table *table, struct ws_result *r)
 {
 	json_t *rows = json_object_get(r->result, "data"), *row, *out, *o;
 	const char *line;
@@ -69,8 +71,14 @@ ws_answer_config(const struct op_table *table, const struct ws_result *r)
 	out = json_array();
 	json_array_foreach (rows, i, row) {
 		line = json_string_value(json_object_get(row, "line"));
-		if (line != NULL && (o = answer_object(table, line)) != NULL)
-			json_array_append_new(out, o);
+		o = answer_object(table, line != NULL ? line : "", &r->err);
+		/* Without one object of many the answer would be wrong. */
+		if (o == NULL) {
+			json_decref(out);
+			r->result = NULL;
+			return ws_answer_envelope(r);
+		}
+		json_array_append_new(out, o);
 	}
 	o = op_envelope(r->method, out, r->result);
 	json_decref(out);

@@ -196,19 +196,22 @@ exchange_metrics(struct ws_exchange *x, json_t *alarms)
 
 /* The last step is done, or one that failed: its answer is the request's. */
 static void
-exchange_answer(struct ws_exchange *x, const struct ws_result *r)
+exchange_answer(struct ws_exchange *x, struct ws_result *r)
 {
-	int status = r->result != NULL ? 200 : err_http(r->err.code);
+	json_t *answer;
 
+	if (r->result != NULL && x->plan.form == WS_METRICS) {
+		exchange_metrics(x, r->result);
+		exchange_over(x);
+		return;
+	}
+	answer = x->plan.form == WS_CONFIG
+	    ? ws_answer_config(x->ws->self->table, r)
+	    : ws_answer_envelope(r);
 	if (r->result == NULL)
 		x->ws->count.failed++;
-	if (r->result != NULL && x->plan.form == WS_METRICS)
-		exchange_metrics(x, r->result);
-	else if (x->plan.form == WS_CONFIG)
-		request_send_json(
-		    x->req, status, ws_answer_config(x->ws->self->table, r));
-	else
-		request_send_json(x->req, status, ws_answer_envelope(r));
+	request_send_json(
+	    x->req, r->result != NULL ? 200 : err_http(r->err.code), answer);
 	exchange_over(x);
 }
 

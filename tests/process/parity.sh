@@ -15,6 +15,8 @@ programs() {
 		set server srv1 role ws
 		set server srv1 listener api transport https instance ws/1 address 127.0.0.1 port $api certificate demo
 		set administrator daemon role viewer
+		set site default prefer consistency
+		set gate default ban-time 30m
 		set token root secret $secret role site-admin scope [read configure act] requests-per-second 10000
 		set token viewer secret $secret role viewer scope [read configure act] requests-per-second 10000
 		set token narrow secret $secret role domain-admin domain demo.test scope [read configure act] requests-per-second 10000
@@ -28,6 +30,52 @@ answers() {
 t "the listener answers" eventually answers
 
 "$bin/tandemd" -x ops > "$dir/ops.json"
+
+# Objects of every kind, sealed ones too: each on a line of export, in the
+# same order as an object over HTTPS, and what is exported is what runs.
+config() {
+	curl -sk -H "Authorization: Bearer root.$secret" "$@" \
+	    > "$dir/answer"
+}
+every_kind() {
+	config "https://127.0.0.1:$api/v1/config" &&
+	    jq -r '.data[].path' "$dir/answer" > "$dir/paths" &&
+	    tandem -c export > "$dir/site.tandem" || return 1
+	jq -r '.objs[].name' "$dir/ops.json" | while read -r kind; do
+		grep -qE "(^| )$kind [^ ]+\$" "$dir/paths" || {
+			echo "no object of kind $kind"
+			return 1
+		}
+	done
+}
+t "the site has objects of every kind" every_kind
+each_line() {
+	test "$(wc -l < "$dir/paths")" -eq "$(wc -l < "$dir/site.tandem")" &&
+	    paste -d '\t' "$dir/paths" "$dir/site.tandem" |
+	    awk -F '\t' 'index($2 " ", "set " $1 " ") != 1 { print; bad = 1 }
+		END { exit bad }'
+}
+t "each is a line of export and an object over HTTPS" each_line
+same_again() {
+	config "https://127.0.0.1:$api/v1/config/token/viewer" &&
+	    jq -e '.data[0].values.secret == "$SEALED$"' "$dir/answer" &&
+	    config -X PATCH -d "$(jq -c '.data[0].values' "$dir/answer")" \
+		"https://127.0.0.1:$api/v1/config/token/viewer" &&
+	    jq -e '.warn == ["nothing to commit"]' "$dir/answer"
+}
+t "a sealed object that was read can be written again" same_again
+applied() {
+	exits 0 tandem -c "apply $dir/site.tandem" 2> "$dir/words" &&
+	    says 'nothing differs' &&
+	    tandem -c 'show configuration token viewer | save '"$dir/token" &&
+	    exits 0 tandem -n -f "$dir/token"
+}
+t "what is exported, secrets sealed, is what runs" applied
+no_secret_to_keep() {
+	exits 2 tandem -c 'set token nobody secret $SEALED$' 2> "$dir/words" &&
+	    says 'no secret to keep'
+}
+t "where there is no secret the sealed word is refused" no_secret_to_keep
 # parity WHO TOKEN CONSOLE...; more names of WHO behind the first.
 parity() {
 	local who=$1 token=$2

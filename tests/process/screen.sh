@@ -422,3 +422,14 @@ edits() {
 	    '.data[0].comment == "by the screen"'
 }
 t "a user of a site is edited and committed" edits
+
+# Of a secret a list has the word for one; the row is there all the same.
+tokens() {
+	tandem -q -c 'set token eye secret 0123456789abcdef0123456789abcdef role auditor' \
+	    -c commit || return 1
+	open 80 24 "$bin/tandem -s $state/control.sock --screen"
+	eventually has Overview && press s && eventually has '[1 Servers]' && press 7 &&
+	    eventually has '[7 Tokens]' && eventually has auditor &&
+	    has '1 row' && has eye || { picture; return 1; }
+}
+t "sealed objects are in the lists of the site" tokens

@@ -184,6 +184,36 @@ set_lines_become_objects(void **state)
 	json_decref(result);
 }
 
+/* A secret is the word that leaves it as it is, however short that is; a line
+ * that is not understood is an error, and never an object less. */
+static void
+no_line_is_left_out(void **state)
+{
+	json_t *result = json_pack("{s:[{s:s}], s:i, s:[]}", "data", "line",
+	    "set token eye secret $SEALED$ role auditor", "rev", 4, "warn");
+	struct ws_result r = {.method = "show configuration", .result = result};
+	json_t *o = ws_answer_config(daemon_table(), &r);
+	char *text = json_dumps(
+	    json_object_get(o, "data"), JSON_COMPACT | JSON_SORT_KEYS);
+
+	(void)state;
+	assert_string_equal(text,
+	    "[{\"path\":\"token eye\",\"values\":{\"role\":\"auditor\","
+	    "\"secret\":\"$SEALED$\"}}]");
+	free(text);
+	json_decref(o);
+	json_array_append_new(json_object_get(result, "data"),
+	    json_pack("{s:s}", "line", "set wombat 3"));
+	o = ws_answer_config(daemon_table(), &r);
+	assert_null(r.result);
+	assert_int_equal(r.err.code, ERR_INTERNAL);
+	assert_true(json_is_false(json_object_get(o, "ok")));
+	assert_non_null(
+	    strstr(json_string_value(json_object_get(o, "message")), "wombat"));
+	json_decref(o);
+	json_decref(result);
+}
+
 static void
 metrics_stand_by_families(void **state)
 {
@@ -275,6 +305,7 @@ main(void)
 	    cmocka_unit_test(batches_are_steps),
 	    cmocka_unit_test(nonsense_is_refused),
 	    cmocka_unit_test(set_lines_become_objects),
+	    cmocka_unit_test(no_line_is_left_out),
 	    cmocka_unit_test(metrics_stand_by_families),
 	    cmocka_unit_test(a_token_has_its_rate),
 	    cmocka_unit_test(who_guesses_is_not_heard),
