@@ -442,6 +442,17 @@ int st_revision_each(
 int st_revision_touch(sqlite3 *commit, const char *path, bool below,
     int64_t since, struct st_touch *);
 
+/* ---- st_same.c: is a candidate what a commit was? -------------------------
+ */
+
+/* A map of what a commit made: begins zeroed. now NULL = cleared, deleted. */
+void st_same_add(
+    struct map *, const char *path, const char *field, const char *now);
+void st_same_fini(struct map *);
+/* Was this a part of it? */
+bool st_same_has(const struct obj *const *objs, const struct map *,
+    const char *path, const char *field, const char *now);
+
 /* ---- st_confirm.c: commits that await confirmation ----------------------- */
 
 struct st_confirm {

@@ -305,7 +305,7 @@ commit_part(enum obj_layer layer, char out[40])
 /* The same commit once more is answered; another one under its name would be
  * taken for done. */
 static int
-commit_is_same(
+commit_is_same_part(
     const struct op_call *call, const struct st_revision *r, struct err *e)
 {
 	enum obj_layer layer = st_op_layer(call);
@@ -320,20 +320,150 @@ commit_is_same(
 	    commit_part(layer, is));
 }
 
-/* The same for one that waits for its time. */
+/* Of a change set: the first that the revision did not make, or NULL. */
+static const struct st_change *
+commit_other(const struct st *st, const struct st_changes *was,
+    const struct st_changes *is)
+{
+	struct map made = {0};
+	const struct st_change *c = was->list, *other = NULL;
+	size_t i;
+
+	for (i = 0; i < was->n; i++)
+		st_same_add(&made, c[i].path, c[i].field, c[i].new);
+	c = is->list;
+	for (i = 0; other == NULL && i < is->n; i++) {
+		if (!st_same_has(
+			st->cfg.objs, &made, c[i].path, c[i].field, c[i].new))
+			other = &c[i];
+	}
+	st_same_fini(&made);
+	return other;
+}
+
+/* Would the candidate change what the revision did not? */
 static int
-commit_is_waiting(
-    const struct op_call *call, const struct st_draft *d, struct err *e)
+commit_is_same(struct st *st, const struct st_revision *r,
+    const struct st_changes *is, struct err *e)
+{
+	sqlite3 *commit = stream_db(st_op_commit_stream(st));
+	const struct st_change *other;
+	struct st_changes was;
+	int got;
+
+	st_changes_init(&was);
+	got = st_revision_changes(commit, r->rev, &was, e);
+	if (got == 0 && (other = commit_other(st, &was, is)) != NULL)
+		got = err_set(e, ERR_CONFLICT,
+		    "txid %s names revision %lld, and that is not what the "
+		    "candidate has: %s%s%s: use another",
+		    r->txid, (long long)r->rev, other->path,
+		    *other->field != '\0' ? ": " : "", other->field);
+	st_changes_fini(&was);
+	return got;
+}
+
+/* What the candidate would change now is known. */
+static void
+commit_on_compared(void *arg, struct st_job *j, const struct err *e)
+{
+	struct op_call *call = arg;
+	struct st *st = j->st;
+	struct stream *commit = st_op_commit_stream(st);
+	struct st_revision r;
+	struct err why;
+
+	if (e != NULL) {
+		op_finish(call, e);
+	} else if (st_revision_by_txid(
+		       stream_db(commit), op_arg(call, "txid"), &r) != 0) {
+		op_failf(call, ERR_IO, "the revision is gone");
+	} else if (commit_is_same(st, &r, &j->changes, &why) != 0) {
+		op_finish(call, &why);
+	} else if (commit_row_again(st, call, &r, &why) != 0) {
+		op_finish(call, &why);
+	} else {
+		if (j->changes.n != 0)
+			op_warn(call,
+			    "revision %lld: others have changed the same since",
+			    (long long)r.rev);
+		st_answer_on_ack(st, commit, call);
+	}
+	st_job_free(&j);
+}
+
+static void
+commit_compare(struct st *st, struct op_call *call, const struct st_revision *r)
+{
+	struct st_job *j;
+	struct err e;
+
+	if (commit_is_same_part(call, r, &e) != 0) {
+		op_finish(call, &e);
+		return;
+	}
+	j = st_job_new(st, call->who.session, commit_on_compared, call);
+	j->task = ST_TASK_COMPARE;
+	j->layer = r->layer;
+	st_job_start(j);
+}
+
+/* ---- asked again for a time ----------------------------------------------
+ */
+
+static int
+commit_waits_for(const struct st_draft *d, const char *words, struct err *e)
 {
 	char at[CLOCK_TEXT];
 
-	if (op_arg(call, "at") != NULL)
-		return 0;
 	clock_text(at, d->at);
 	return err_set(e, ERR_CONFLICT,
-	    "txid %s names the commit of candidate %s, which waits until %s: "
+	    "txid %s names the commit of candidate %s, which waits until %s%s: "
 	    "use another",
-	    d->txid, d->session, at);
+	    d->txid, d->session, at, words);
+}
+
+/* Has the candidate what the one that waits has not? */
+static int
+commit_is_draft(const struct st *st, const struct op_call *call,
+    const struct st_draft *d, struct err *e)
+{
+	struct st_cand *c = st->view.cand;
+	struct pool *pool = pool_new();
+	struct st_entry *list;
+	struct map made = {0};
+	size_t n, i;
+	int r = st_cand_list(c, d->session, pool, &list, &n, e);
+
+	for (i = 0; r == 0 && i < n; i++)
+		st_same_add(&made, list[i].path, list[i].field, list[i].value);
+	if (r == 0)
+		r = st_cand_list(c, call->who.session, pool, &list, &n, e);
+	for (i = 0; r == 0 && i < n; i++) {
+		if (!st_same_has(st->cfg.objs, &made, list[i].path,
+			list[i].field, list[i].value))
+			r = commit_waits_for(
+			    d, ", and has not what yours has", e);
+	}
+	st_same_fini(&made);
+	pool_free(&pool);
+	return r;
+}
+
+static void
+commit_answer_waiting(
+    struct st *st, struct op_call *call, const struct st_draft *d)
+{
+	struct err e;
+	int r = op_arg(call, "at") != NULL ? commit_is_draft(st, call, d, &e)
+					   : commit_waits_for(d, "", &e);
+
+	if (r != 0) {
+		op_finish(call, &e);
+		return;
+	}
+	commit_row_later(call, d);
+	st_answer_on_ack(st, st_op_commit_stream(st), call);
 }
 
 /* A name that is known is answered, or refused; false: it is not known. */
@@ -349,21 +479,14 @@ commit_again(struct st *st, struct op_call *call)
 
 	if (txid == NULL)
 		return false;
-	if ((got = st_revision_by_txid(commit, txid, &r)) == 0) {
-		if ((got = commit_is_same(call, &r, &e)) == 0)
-			got = commit_row_again(st, call, &r, &e);
-	} else if (got == -ERR_ABSENT &&
-	    (got = st_draft_by_txid(commit, txid, &d)) == 0) {
-		if ((got = commit_is_waiting(call, &d, &e)) == 0)
-			commit_row_later(call, &d);
-	} else if (got == -ERR_ABSENT) {
+	if ((got = st_revision_by_txid(commit, txid, &r)) == 0)
+		commit_compare(st, call, &r);
+	else if (got == -ERR_ABSENT &&
+	    (got = st_draft_by_txid(commit, txid, &d)) == 0)
+		commit_answer_waiting(st, call, &d);
+	else if (got == -ERR_ABSENT)
 		return false;
-	} else {
-		st_sql_unread(got, &e); /* known or not: nobody can tell */
-	}
-	if (got == 0)
-		st_answer_on_ack(st, st_op_commit_stream(st), call);
-	else
+	else if (st_sql_unread(got, &e) != 0) /* nobody can tell */
 		op_finish(call, &e);
 	return true;
 }
@@ -554,7 +677,8 @@ const struct op st_op_commit = {
 	"candidate has of that layer is committed, the rest stays in it; with "
 	"an object that is deleted goes all below it, of any layer. A txid "
 	"names one commit, at its time too: asked again it is answered and not "
-	"done again, and refused when the layer is another.",
+	"done again, and refused when the layer, or what the candidate has, is "
+	"another.",
     .example = "set domain demo.test user 104 name Dora\n"
 	       "commit comment \"new colleague\"",
     .args = commit_args,

@@ -145,6 +145,19 @@ later() {
 }
 t "a commit waits for its time, or is taken back before" later
 
+named() {
+	local rev
+	describe() {
+		tandem -q -c "set domain demo.test description $1" \
+		    -c 'commit txid abc1' 2> "$dir/words"
+	}
+	describe first && rev=$(rows 'show revisions last 1' '.data[0].rev') &&
+	    describe first && exits 4 describe second && says 'use another' &&
+	    line_runs 'domain demo.test' 'description first' &&
+	    [ "$(rows 'show revisions last 1' '.data[0].rev')" = "$rev" ]
+}
+t "a txid is not used for another change" named
+
 exported() {
 	tandem -c 'export domain demo.test' > "$dir/demo.conf" &&
 	revision=$(rows 'show revisions last 1' '.data[0].rev') &&

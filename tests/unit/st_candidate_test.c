@@ -609,7 +609,11 @@ what_waits_keeps_its_name(void **state)
 	assert_true(json_equal(first, rows(w)));
 	json_decref(first);
 	/* It is not free for another one meanwhile. */
+	set_ban(w, "s2", 5);
+	assert_int_equal(commit_named(w, "s2", "+1h", "night"), 0);
 	set_ban(w, "s2", 6);
+	assert_int_equal(commit_named(w, "s2", "+1h", "night"), -ERR_CONFLICT);
+	assert_non_null(strstr(w->err.text, "has not what yours has"));
 	assert_int_equal(commit_named(w, "s2", NULL, "night"), -ERR_CONFLICT);
 	assert_non_null(strstr(w->err.text, "which waits until"));
 	assert_int_equal(call(w, "s2", "discard", json_object()), 0);

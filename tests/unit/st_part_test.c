@@ -173,6 +173,50 @@ a_txid_names_a_commit_of_one_layer(void **state)
 	world_free(w);
 }
 
+static void
+call_101(struct world *w, const char *session, const char *name)
+{
+	set(w, session, "domain a.test user 101",
+	    json_pack("{s:s}", "name", name));
+}
+
+/* The name of a commit does not stand for one of other changes: these would be
+ * lost. The same changes once more are answered, also where somebody else has
+ * made others of them since. */
+static void
+a_txid_names_a_commit_of_its_changes(void **state)
+{
+	struct world *w = world_new();
+	json_t *first;
+
+	(void)state;
+	edit_all(w, "s1");
+	assert_int_equal(named(w, "t-0", NULL), 0);
+	call_101(w, "s1", "Ada");
+	assert_int_equal(named(w, "t-1", NULL), 0);
+	first = json_deep_copy(rows(w));
+	call_101(w, "s1", "Eve");
+	assert_int_equal(named(w, "t-1", NULL), -ERR_CONFLICT);
+	assert_non_null(strstr(w->err.text, "not what the candidate has"));
+	assert_non_null(strstr(w->err.text, "user 101: name"));
+	call_101(w, "s1", "Ada");
+	set(w, "s1", "domain a.test user 77", json_object());
+	assert_int_equal(named(w, "t-1", NULL), -ERR_CONFLICT);
+	assert_int_equal(call(w, "s1", "discard", json_object()), 0);
+	call_101(w, "s1", "Ada");
+	assert_int_equal(named(w, "t-1", NULL), 0);
+	assert_true(json_equal(first, rows(w)));
+	assert_int_equal(compared(w, "s1", json_object()), 0);
+	call_101(w, "s2", "Eve");
+	assert_int_equal(call(w, "s2", "commit", json_object()), 0);
+	call_101(w, "s1", "Ada");
+	assert_int_equal(named(w, "t-1", NULL), 0);
+	assert_true(json_equal(first, rows(w)));
+	assert_non_null(strstr(warned(w), "others have changed"));
+	json_decref(first);
+	world_free(w);
+}
+
 /* What waits for its time is a whole candidate. */
 static void
 a_layer_does_not_wait(void **state)
@@ -540,6 +584,7 @@ main(void)
 	    cmocka_unit_test(a_layer_does_not_wait),
 	    cmocka_unit_test(an_empty_layer_names_the_others),
 	    cmocka_unit_test(a_txid_names_a_commit_of_one_layer),
+	    cmocka_unit_test(a_txid_names_a_commit_of_its_changes),
 	    cmocka_unit_test(an_own_part_is_no_conflict),
 	    cmocka_unit_test(the_part_of_another_is_a_conflict),
 	    cmocka_unit_test(below_what_is_made_anew_all_is_new),
