@@ -282,8 +282,7 @@ command_run(struct session *s, const struct place *p, struct command *c)
 		    &e, ERR_REFUSED, "save: %s does not end", c->walk.op->name);
 		return report_err(s, &e);
 	}
-	conn_call(
-	    &s->conn, c->walk.op->name, json_incref(c->walk.args), &reply);
+	command_ask(s, c, &reply);
 	status = command_show(s, p, c, &reply);
 	if (status == 0 && op_is_monitor(c->walk.op))
 		status = monitor_follow(s, p, c, reply.result);

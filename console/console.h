@@ -292,6 +292,9 @@ typedef void command_sent_fn(
     void *arg, const struct place *, struct command *, struct reply *);
 void command_send(struct session *, const struct place *, struct command *,
     command_sent_fn *, void *arg);
+/* Ask and wait; where filters must see all of a list, until all has come
+ * (whole.c). */
+void command_ask(struct session *, const struct command *, struct reply *);
 /* Show a reply to it. */
 int command_show(
     struct session *, const struct place *, struct command *, struct reply *);
@@ -359,6 +362,9 @@ struct view {
 void view_init(struct view *, const struct op *, json_t *result, enum format);
 void view_fini(struct view *);
 int pipe_apply(const struct pipe_step *, struct view *, struct err *);
+/* How many rows it must see to be right, SIZE_MAX: all; 0: it is about each
+ * row by itself. */
+size_t pipe_wants(const struct pipe_step *);
 /* Does the filter write a file? */
 bool pipe_writes(const struct op *);
 

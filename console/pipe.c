@@ -396,6 +396,20 @@ pipe_display_as(const struct pipe_step *p, struct view *v)
 	return 0;
 }
 
+size_t
+pipe_wants(const struct pipe_step *p)
+{
+	const char *rows = pipe_arg(p, "rows");
+	size_t n = rows != NULL ? strtoul(rows, NULL, 10) : 10;
+
+	if (p->op == &pipe_columns || p->op == &pipe_display ||
+	    p->op == &pipe_no_more)
+		return 0;
+	if (p->op != &pipe_head)
+		return SIZE_MAX;
+	return n != 0 ? n : 1; /* behind it nothing else is wanted */
+}
+
 bool
 pipe_writes(const struct op *op)
 {

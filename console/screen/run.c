@@ -59,8 +59,7 @@ run_command(
 	bool changes = op->kind == OP_CONFIG;
 
 	s->waited = 1;
-	conn_call(
-	    &s->session->conn, op->name, json_incref(c->walk.args), reply);
+	command_ask(s->session, c, reply);
 	s->waited = 0;
 	if (reply->interrupted)
 		page_note(s, TONE_NOTICE,

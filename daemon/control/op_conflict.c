@@ -271,7 +271,7 @@ review_on_site(void *arg, sqlite3 *db, const struct err *why)
 	review_tables(v, v->given, true);
 	review_tables(v, v->site, false);
 	if (v->left == 0)
-		op_warn(v->call, "there are more rows: see limit");
+		op_cut(v->call);
 	review_end(v, NULL);
 }
 

@@ -135,8 +135,7 @@ registrations_on_location(void *arg, sqlite3 *db, const struct err *why)
 	failed = sql_end(s, step, "registrations (stream location)", &e) != 0;
 	sqlite3_finalize(s);
 	if (!failed && (int64_t)json_array_size(r->call->rows) == limit)
-		op_warn(r->call, "only the first %lld are shown: see limit",
-		    (long long)limit);
+		op_cut(r->call);
 	registrations_end(r, failed ? &e : NULL);
 }
 

@@ -349,6 +349,7 @@ struct op_call {
 	int64_t rev;	  /* configuration revision answered from; 0 = none */
 	char *match;	  /* what op_matches looks for, without case */
 	json_t *next;	  /* of a list that goes on; NULL = it does not */
+	bool cut;	  /* there are more rows, and next does not say where */
 	bool partial;	  /* not all have answered who were asked */
 	int64_t monitor;  /* number of one that was started; 0 = none */
 	json_t *err_data; /* members for error.data; NULL = none */
@@ -401,14 +402,17 @@ bool op_matches(struct op_call *, const struct op_text *, size_t n);
 		.brief = "only rows that hold it, in small or capital letters" \
 	}
 /* The list goes on behind what is shown: the same call with this `after` gives
- * the rest. */
+ * the rest. A warning ends in these words. */
+#define OP_NEXT_WORDS "more with after \"%s\""
 void op_next(struct op_call *, const char *after);
 /* The same where so many rows were looked through and the answer ends early:
  * perhaps with no row at all. */
 void op_next_looked(struct op_call *, const char *after, unsigned looked);
-/* {"data": rows, "rev": n, "warn": [..], "next": after}: the result on the
- * wire. Columns that were not put are null; those that who asks may not see
- * are masked. */
+/* It goes on, and only a greater limit gives more. */
+void op_cut(struct op_call *);
+/* {"data": rows, "rev": n, "warn": [..], "next": after, "cut": true}: the
+ * result on the wire. Columns that were not put are null; those that who asks
+ * may not see are masked. */
 json_t *op_result(const struct op_call *);
 /* A copy of args with secrets masked: for audit and log. */
 json_t *op_mask(const struct op *, json_t *args);

@@ -538,7 +538,7 @@ void
 op_next(struct op_call *c, const char *after)
 {
 	c->next = json_string(after);
-	op_warn(c, "only the first %zu are shown: more with after \"%s\"",
+	op_warn(c, "only the first %zu are shown: " OP_NEXT_WORDS,
 	    json_array_size(c->rows), after);
 }
 
@@ -546,8 +546,16 @@ void
 op_next_looked(struct op_call *c, const char *after, unsigned looked)
 {
 	c->next = json_string(after);
-	op_warn(c, "%u rows were looked through: more with after \"%s\"",
-	    looked, after);
+	op_warn(
+	    c, "%u rows were looked through: " OP_NEXT_WORDS, looked, after);
+}
+
+void
+op_cut(struct op_call *c)
+{
+	c->cut = true;
+	op_warn(c, "only the first %zu are shown: see limit",
+	    json_array_size(c->rows));
 }
 
 /* A column that is there, in every row. */
@@ -572,9 +580,10 @@ op_result(const struct op_call *c)
 		if (f->flags & OP_PERSONAL)
 			op_mask_column(c->rows, f->name);
 	}
-	return json_pack("{s:O, s:I, s:O, s:O*, s:o*, s:o*}", "data", c->rows,
-	    "rev", (json_int_t)c->rev, "warn", c->warn, "next", c->next,
-	    "partial", c->partial ? json_true() : NULL, "monitor",
+	return json_pack("{s:O, s:I, s:O, s:O*, s:o*, s:o*, s:o*}", "data",
+	    c->rows, "rev", (json_int_t)c->rev, "warn", c->warn, "next",
+	    c->next, "cut", c->cut ? json_true() : NULL, "partial",
+	    c->partial ? json_true() : NULL, "monitor",
 	    c->monitor != 0 ? json_integer(c->monitor) : NULL);
 }
 

@@ -15,9 +15,10 @@ op_envelope(const char *op, json_t *rows, json_t *result)
 	warn = warn != NULL ? json_incref(warn) : json_array();
 	rows = rows != NULL ? json_incref(rows) : json_array();
 	rev = json_integer_value(rev) != 0 ? json_incref(rev) : json_null();
-	return json_pack("{s:i, s:s?, s:b, s:o, s:o, s:O?, s:o}", "v", 1, "op",
-	    op, "ok", 1, "rev", rev, "data", rows, "next",
-	    json_object_get(result, "next"), "warn", warn);
+	return json_pack("{s:i, s:s?, s:b, s:o, s:o, s:O?, s:O*, s:o}", "v", 1,
+	    "op", op, "ok", 1, "rev", rev, "data", rows, "next",
+	    json_object_get(result, "next"), "cut",
+	    json_object_get(result, "cut"), "warn", warn);
 }
 
 json_t *

@@ -53,12 +53,32 @@ fail(struct server *s, json_t *id, enum err_code code, const char *words,
 
 /* ---- methods ------------------------------------------------------------ */
 
+/* A list that comes in parts, and one that does not say where it goes on. */
+static json_t *
+parts_op(const char *name, bool after)
+{
+	json_t *op = json_pack(
+	    "{s:s, s:s, s:s, s:[{s:s, s:s, s:i, s:i}], s:[{s:s, s:s}]}", "name",
+	    name, "kind", "read", "brief", "a long list", "args", "name",
+	    "limit", "type", "int", "min", 1, "max", 1000000, "cols", "name",
+	    "part", "type", "int");
+
+	if (after)
+		json_array_append_new(json_object_get(op, "args"),
+		    json_pack("{s:s, s:s}", "name", "after", "type", "text"));
+	return op;
+}
+
 static void
 describe(struct server *s, json_t *id, json_t *params)
 {
 	json_t *o = op_table_encode(&op_sample);
+	json_t *list = json_object_get(o, "ops");
 
 	(void)params;
+	json_array_append_new(list, parts_op("list parts", true));
+	json_array_append_new(list, parts_op("list endless", true));
+	json_array_append_new(list, parts_op("list cut", false));
 	json_object_set_new(o, "version", json_string("9.9"));
 	json_object_set_new(o, "server", json_string("srv1"));
 	json_object_set_new(o, "site", json_string("demo"));
@@ -82,6 +102,66 @@ show_calls(struct server *s, json_t *id, json_t *params)
 	json_array_append_new(rows,
 	    json_pack("{s:s, s:n, s:i}", "id", "c3", "caller", "seconds", 5));
 	result(s, id, rows);
+}
+
+/* Rows from one on; two to an answer unless more are asked for. */
+static json_t *
+parts_rows(json_t *params, json_int_t all, json_int_t *last)
+{
+	const char *after = json_string_value(json_object_get(params, "after"));
+	json_t *limit = json_object_get(params, "limit"), *rows = json_array();
+	json_int_t n = json_is_integer(limit) ? json_integer_value(limit) : 2;
+	int64_t from = 0, given;
+	json_int_t i;
+
+	if (json_is_string(limit) &&
+	    str_int(json_string_value(limit), 1, INT64_MAX, &given))
+		n = given; /* as it was typed */
+	if (after != NULL)
+		str_int(after, 0, INT64_MAX, &from);
+	for (i = from; i < all && i < from + n; i++)
+		json_array_append_new(rows, json_pack("{s:I}", "part", i + 1));
+	*last = i;
+	return rows;
+}
+
+static void
+parts(struct server *s, json_t *id, json_t *params, json_int_t all)
+{
+	char next[24], words[64];
+	json_int_t last;
+	json_t *rows = parts_rows(params, all, &last);
+
+	snprintf(next, sizeof next, "%lld", (long long)last);
+	snprintf(words, sizeof words, "only a few: " OP_NEXT_WORDS, next);
+	answer(s, id, "result",
+	    json_pack("{s:o, s:I, s:[s*], s:s*}", "data", rows, "rev", s->rev,
+		"warn", last < all ? words : NULL, "next",
+		last < all ? next : NULL));
+}
+
+static void
+list_parts(struct server *s, json_t *id, json_t *params)
+{
+	parts(s, id, params, 25000);
+}
+
+static void
+list_endless(struct server *s, json_t *id, json_t *params)
+{
+	parts(s, id, params, 1000000);
+}
+
+static void
+list_cut(struct server *s, json_t *id, json_t *params)
+{
+	json_int_t last;
+	json_t *rows = parts_rows(params, 7, &last);
+
+	answer(s, id, "result",
+	    json_pack("{s:o, s:I, s:[s*], s:o*}", "data", rows, "rev", s->rev,
+		"warn", last < 7 ? "see limit" : NULL, "cut",
+		last < 7 ? json_true() : NULL));
 }
 
 static void
@@ -260,6 +340,9 @@ static const struct {
     {"describe", describe},
     {"complete", complete},
     {"show calls", show_calls},
+    {"list parts", list_parts},
+    {"list endless", list_endless},
+    {"list cut", list_cut},
     {"show version", show_version},
     {"show configuration", show_configuration},
     {"request role restart", request_restart},

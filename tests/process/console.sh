@@ -29,6 +29,24 @@ same_number() {
 }
 t "a number is its user's or nobody's" same_number
 
+# Of a list that is longer than an answer filters see all.
+whole() {
+	{
+		echo 'set domain big.test'
+		seq 12001 14500 | sed 's/.*/set domain big.test user &/'
+	} > "$dir/big" && tandem -q --commit -f "$dir/big" &&
+	    [ "$(tandem -q -c 'show users domain big.test | count')" = 2500 ] &&
+	    [ "$(tandem -c 'show users domain big.test | match 14321 | columns user' \
+		2> "$dir/words")" = 14321 ] &&
+	    [ ! -s "$dir/words" ] &&
+	    rows 'show users domain big.test | last 1' \
+		'.data[0].user == "14500" and .next == null' &&
+	    [ "$(tandem -c 'show users domain big.test limit 9 | count' \
+		2> "$dir/words")" = 9 ] && says 'only the first 9' &&
+	    tandem -q --commit -c 'delete domain big.test'
+}
+t "a filter sees all of a long list" whole
+
 absent() {
 	local command
 	while read -r command; do

@@ -94,6 +94,52 @@ details_are_asked_for(void **state)
 	       "domain demo.test,state,on\n");
 }
 
+/* A filter sees all of a list that comes in parts; who gives limit, or shows it
+ * as it is, sees a part, and is told so. */
+static void
+filters_see_the_whole_list(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-q", "-c", "list parts | count"), 0);
+	out_is("25000\n");
+	assert_int_equal(RUN("-c", "list parts | match \"^24999$\""), 0);
+	out_is("24999\n");
+	assert_string_equal(got.err, "");
+	assert_int_equal(RUN("-c", "list parts | last 1"), 0);
+	out_is("25000\n");
+	assert_int_equal(
+	    RUN("-c", "list parts | columns part | sort part reverse | head 1"),
+	    0);
+	out_is("25000\n");
+	assert_int_equal(RUN("-c", "list parts | head 3"), 0);
+	out_is("1\n2\n3\n");
+	assert_int_equal(RUN("--json", "-c", "list parts | count"), 0);
+	assert_non_null(strstr(got.out, "\"next\":null,\"warn\":[]"));
+	assert_int_equal(RUN("-c", "list parts limit 7 | count"), 0);
+	out_is("7\n");
+	err_has("more with after");
+	assert_int_equal(RUN("-c", "list parts after 24000 | count"), 0);
+	out_is("1000\n");
+	assert_int_equal(RUN("-c", "list parts"), 0);
+	out_is("1\n2\n");
+	err_has("more with after");
+	assert_int_equal(RUN("-c", "list cut | count"), 0);
+	out_is("7\n");
+	assert_string_equal(got.err, "");
+}
+
+/* More than that is refused, and never counted as if it were all. */
+static void
+filters_refuse_what_is_too_long(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "list endless | count"), 2);
+	out_is("");
+	err_has("more than 100000 rows");
+	assert_int_equal(RUN("-c", "list endless | head 2"), 0);
+	out_is("1\n2\n");
+}
+
 static void
 filters_work_on_rows(void **state)
 {
@@ -588,6 +634,8 @@ main(void)
 	    TEST(json_has_one_shape),
 	    TEST(other_forms),
 	    TEST(details_are_asked_for),
+	    TEST(filters_see_the_whole_list),
+	    TEST(filters_refuse_what_is_too_long),
 	    TEST(filters_work_on_rows),
 	    TEST(rows_are_saved),
 	    TEST(statuses_tell_the_cause),
