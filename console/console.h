@@ -196,6 +196,8 @@ struct session {
 	char left[64];	/* session whose candidate is to be taken up again */
 	uint64_t until; /* a commit of ours is undone then, unless it is
 			 * confirmed; real clock, 0 = none */
+	int64_t unconfirmed;	 /* its revision */
+	struct loop_timer *look; /* for whether it still is */
 	bool quit;
 	/* The full screen (screen/screen.h), which the prompt leads to. */
 	int (*screen_run)(struct session *, struct err *);
@@ -220,6 +222,10 @@ long session_changes(struct session *, struct reply *);
 /* Note what a finished operation did to the candidate; result may be NULL. */
 void session_ran(
     struct session *, const struct op *, json_t *args, json_t *result);
+
+/* unconfirmed.c: tell when the commit that awaits confirmation does no more */
+void unconfirmed_watch(struct session *);
+void unconfirmed_end(struct session *);
 
 /* Where a command came from, for its errors. */
 struct place {

@@ -99,18 +99,6 @@ edit_on_end(void *arg)
 	loop_stop(e->s->conn.loop);
 }
 
-/* Words of another operator, above what is being typed. */
-static void
-edit_on_message(void *arg, const char *line)
-{
-	struct edit *e = arg;
-
-	printf("%s%s\n", e->typing ? "\r\033[K" : "", line);
-	fflush(stdout);
-	if (e->typing)
-		el_wset(e->el, EL_REFRESH);
-}
-
 /* Another size of the terminal. */
 static void
 edit_on_winch(void *arg)
@@ -158,6 +146,21 @@ edit_set_prompt(struct edit *e)
 	    e->s->dirty ? L"#" : L">");
 	free(user);
 	free(server);
+}
+
+/* Words that were not asked for, above what is being typed; what they tell may
+ * change the prompt. */
+static void
+edit_on_message(void *arg, const char *line)
+{
+	struct edit *e = arg;
+
+	printf("%s%s\n", e->typing ? "\r\033[K" : "", line);
+	fflush(stdout);
+	if (!e->typing)
+		return;
+	edit_set_prompt(e);
+	el_wset(e->el, EL_REFRESH);
 }
 
 /* ---- running ------------------------------------------------------------ */

@@ -169,6 +169,7 @@ session_left(struct session *s)
 void
 session_fini(struct session *s)
 {
+	unconfirmed_end(s);
 	session_forget(s);
 	conn_fini(&s->conn);
 }
@@ -196,15 +197,20 @@ session_changes(struct session *s, struct reply *reply)
 	return (long)json_array_size(json_object_get(reply->result, "data"));
 }
 
-/* Until when the commit must be confirmed; 0 = it need not. */
-static uint64_t
-session_until(json_t *result)
+/* A commit that must be confirmed; one that need not leaves those before it as
+ * they are. */
+static void
+session_committed(struct session *s, json_t *result)
 {
-	const char *text = json_string_value(json_object_get(
-	    json_array_get(json_object_get(result, "data"), 0), "until"));
+	json_t *row = json_array_get(json_object_get(result, "data"), 0);
+	const char *text = json_string_value(json_object_get(row, "until"));
 	uint64_t until;
 
-	return text != NULL && clock_parse(text, &until) ? until : 0;
+	if (text == NULL || !clock_parse(text, &until))
+		return;
+	s->until = until;
+	s->unconfirmed = json_integer_value(json_object_get(row, "rev"));
+	unconfirmed_watch(s);
 }
 
 void
@@ -212,7 +218,7 @@ session_ran(
     struct session *s, const struct op *op, json_t *args, json_t *result)
 {
 	if (op == s->set_commit)
-		s->until = session_until(result);
+		session_committed(s, result);
 	else if (op == s->set_confirm || op == s->set_undo)
 		s->until = 0;
 	if (op == s->set_exclusive || op == s->set_private)

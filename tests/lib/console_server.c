@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "console_server.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/err.h"
 #include "daemon/base/sock.h"
 #include "daemon/base/str.h"
@@ -17,6 +18,7 @@ struct server {
 	FILE *log;
 	json_t *candidate; /* array of {change, path, field, old, new} */
 	json_int_t rev;
+	uint64_t until; /* of a commit that is unsure */
 };
 
 /* ---- replies ------------------------------------------------------------ */
@@ -79,6 +81,7 @@ describe(struct server *s, json_t *id, json_t *params)
 	json_array_append_new(list, parts_op("list parts", true));
 	json_array_append_new(list, parts_op("list endless", true));
 	json_array_append_new(list, parts_op("list cut", false));
+	json_array_append_new(list, parts_op("show revisions", false));
 	json_object_set_new(o, "version", json_string("9.9"));
 	json_object_set_new(o, "server", json_string("srv1"));
 	json_object_set_new(o, "site", json_string("demo"));
@@ -293,13 +296,41 @@ commit(struct server *s, json_t *id, json_t *params)
 {
 	size_t n = json_array_size(s->candidate);
 
-	(void)params;
+	const char *comment = json_string_value(
+	    json_object_get(params, "comment"));
+	char until[CLOCK_TEXT];
+
 	if (is_bad(s, id))
 		return;
 	s->rev++;
+	if (str_equal(comment, "unsure")) {
+		s->until = clock_real() + CLOCK_SEC;
+		clock_text(until, s->until);
+	}
 	result(s, id,
-	    json_pack("[{s:I, s:I}]", "rev", s->rev, "changes", (json_int_t)n));
+	    json_pack("[{s:I, s:I, s:s*}]", "rev", s->rev, "changes",
+		(json_int_t)n, "until", s->until != 0 ? until : NULL));
 	json_array_clear(s->candidate);
+}
+
+/* The one that was unsure waits for its time, and then is undone. */
+static void
+show_revisions(struct server *s, json_t *id, json_t *params)
+{
+	json_t *rows = json_array();
+	char until[CLOCK_TEXT];
+
+	(void)params;
+	clock_text(until, s->until);
+	if (clock_real() >= s->until)
+		json_array_append_new(rows,
+		    json_pack("{s:I, s:s, s:s, s:s}", "rev", s->rev + 1, "time",
+			until, "operator", "tandem", "comment",
+			"revision 8 was not confirmed"));
+	json_array_append_new(rows,
+	    json_pack("{s:I, s:s*}", "rev", s->rev, "until",
+		clock_real() < s->until ? until : NULL));
+	result(s, id, rows);
 }
 
 static void
@@ -344,6 +375,7 @@ static const struct {
     {"list endless", list_endless},
     {"list cut", list_cut},
     {"show version", show_version},
+    {"show revisions", show_revisions},
     {"show configuration", show_configuration},
     {"request role restart", request_restart},
     {"set", set},

@@ -16,6 +16,7 @@
  *   domain slow.test      set is never answered
  *   domain gone.test      the server closes the connection
  *   domain interrupt.test set sends SIGINT to the console and no answer
+ * A commit with the comment unsure is undone a second later.
  * Methods and their params are written to a log, a line each.
  */
 struct console_server {

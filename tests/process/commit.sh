@@ -70,6 +70,20 @@ counts_down() {
 }
 t "the prompt counts down to the confirmation" counts_down
 
+# Undone by somebody else: the idle prompt says so.
+told_undone() {
+	prompt
+	say 'set domain demo.test description "for a moment"'
+	say 'commit confirmed 5'
+	eventually seen '(confirm: 4:5[0-9]) ' || return 1
+	tandem -q -c undo && eventually seen 'revision .* was undone at .* undo of'
+	local status=$?
+	say quit
+	prompt_ends
+	return $status
+}
+t "an idle prompt says that its commit was undone" told_undone
+
 # Control dies, then the owner of the store: the prompt goes on with its own.
 processes_die() {
 	prompt

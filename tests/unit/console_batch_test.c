@@ -232,7 +232,7 @@ carets_point_at_the_word(void **state)
 	    "\"calls\"?\n"
 	    "  show cals limit 5\n"
 	    "       ^~~~\n"
-	    "  expected: calls  version  configuration\n");
+	    "  expected: calls  version  configuration  revisions\n");
 	assert_int_equal(RUN_IN("# first\n\nset domain demo.test descripton "
 				"\xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd\n",
 			     "-f", "-"),
@@ -267,7 +267,7 @@ json_errors_have_the_shape(void **state)
 	    json_string_value(json_object_get(o, "code")), "unknown");
 	assert_int_equal(json_integer_value(json_object_get(o, "line")), 2);
 	assert_int_equal(json_integer_value(json_object_get(o, "column")), 6);
-	assert_int_equal(json_array_size(json_object_get(o, "expected")), 3);
+	assert_int_equal(json_array_size(json_object_get(o, "expected")), 4);
 	json_decref(o);
 	assert_int_equal(
 	    RUN("--json", "-c", "set domain conflict.test state on"), 4);

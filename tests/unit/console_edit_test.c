@@ -375,6 +375,26 @@ lost_servers_are_found_again(void **state)
 	expect("anna@srv1> ");
 }
 
+/* A commit that nobody confirms is told to be undone when it is, while nobody
+ * types, and what is being typed stays. */
+static void
+what_is_undone_is_told(void **state)
+{
+	(void)state;
+	keys("commit comment unsure\r");
+	expect("(confirm: 0:0");
+	expect("anna@srv1> ");
+	keys("show ver");
+	expect("show ver");
+	expect("revision 8 was undone at ");
+	expect("by tandem: revision 8 was not confirmed\r\n");
+	expect("anna@srv1> show ver");
+	assert_null(memmem(screen.data, screen.len, "(confirm", 8));
+	keys("sion\r");
+	expect("9.9");
+	expect("anna@srv1> ");
+}
+
 /* Somebody who looks is told that there is nothing. */
 static void
 empty_answers_say_so(void **state)
@@ -483,6 +503,7 @@ main(void)
 	    TEST(leaving_with_changes_is_asked),
 	    TEST(quit_leaves),
 	    TEST(lost_servers_are_found_again),
+	    TEST(what_is_undone_is_told),
 	    TEST(empty_answers_say_so),
 	    TEST(narrow_terminals_are_kept),
 	    TEST(long_output_is_paged),
