@@ -75,7 +75,8 @@ extern const struct op_type op_type_ref;	 /* key of an object: .ref */
  *                 "values": {"name": "Alice", "max-contacts": 3},
  *                 "fields": ["name"]}
  * values with OP_LIST are those of one field that is a list; named arguments
- * follow. One of type member is a value that this list has already.
+ * follow. One of type member is a value that this list has already. Where an
+ * operation has fields too, the values stand in their place, behind the one.
  */
 extern const struct op_type op_type_path;
 extern const struct op_type op_type_values;
@@ -95,6 +96,7 @@ extern const struct op_type op_type_member;
 	      */
 
 #define OP_PERSONAL 0x100 /* of a column: masked for who sees no persons */
+#define OP_GROWS 0x400	  /* of a column: only grows: no news for a monitor */
 #define OP_ONE 0x200 /* of arguments: exactly one of those with it is given */
 
 /* A named, typed value: argument of an operation, column of its reply, field

@@ -8,6 +8,8 @@
  *   values  := { field value }      after the whole path, to the end
  *   fields  := { field }            likewise
  * Where the values are those of one list, named arguments stand behind them.
+ * Where values and fields may stand, the values are behind the one field that
+ * is named, which is a list, and end the line.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -212,11 +214,25 @@ op_walk_in_fields(const struct op_walker *w)
 	    json_array_size(w->field_list) != 0;
 }
 
-/* The values are those of one field that is a list. */
+/* The values are those of one field that is a list, which must be named. */
 static bool
 op_walk_wants_list(const struct op_walker *w)
 {
-	return w->values != NULL && w->values->flags & OP_LIST;
+	return w->values != NULL && w->values->flags & OP_LIST &&
+	    w->fields == NULL;
+}
+
+/* The list behind which values of it may stand in place of further fields. */
+static const struct op_field *
+op_walk_open_list(const struct op_walker *w)
+{
+	const struct op_field *f;
+
+	if (w->values == NULL || json_array_size(w->field_list) != 1)
+		return NULL;
+	f = obj_field(
+	    w->p.obj, json_string_value(json_array_get(w->field_list, 0)));
+	return f->flags & OP_LIST ? f : NULL;
 }
 
 /* May the field of the object stand here? */
@@ -224,16 +240,47 @@ static bool
 op_walk_takes_field(const struct op_walker *w, const struct op_field *f)
 {
 	if (f == NULL || f->flags & OP_INTERNAL ||
-	    op_walk_has_field(w, f->name))
+	    op_walk_has_field(w, f->name) ||
+	    (w->fields != NULL && json_object_size(w->value_map) != 0))
 		return false;
 	return !op_walk_wants_list(w) ||
 	    (f->flags & OP_LIST && !op_walk_in_fields(w));
+}
+
+/* Does the path to a list lead through the object? */
+static bool
+op_leads_to_list(const struct op_walker *w, const struct obj *o)
+{
+	const struct obj *const *below;
+	const struct op_field *f;
+
+	for (f = o->fields; f->name != NULL; f++) {
+		if (f->flags & OP_LIST && !(f->flags & OP_INTERNAL))
+			return true;
+	}
+	for (below = w->table->objs; *below != NULL; below++) {
+		if ((*below)->parent == o && op_leads_to_list(w, *below))
+			return true;
+	}
+	return false;
+}
+
+/* May the object stand next in the path? Where a list is wanted only what has
+ * one, or something below it that has. */
+static bool
+op_path_goes_to(const struct op_walker *w, const struct obj *o)
+{
+	return o != NULL && o->parent == w->p.obj && !op_walk_in_fields(w) &&
+	    (!op_walk_wants_list(w) || op_leads_to_list(w, o));
 }
 
 /* Offer what continues the path: objects below, fields, or the key. */
 static void
 op_offer_path(struct op_walker *w)
 {
+	static const struct op_field taken = {.name = "value",
+	    .type = &op_type_member,
+	    .brief = "a value to take out of the list"};
 	const struct obj *const *o;
 	const struct op_field *f;
 
@@ -242,7 +289,7 @@ op_offer_path(struct op_walker *w)
 		return;
 	}
 	for (o = w->table->objs; o != NULL && *o != NULL; o++) {
-		if ((*o)->parent == w->p.obj && !op_walk_in_fields(w))
+		if (op_path_goes_to(w, *o))
 			op_offer_word(w, (*o)->name, (*o)->brief);
 	}
 	if (!op_path_is_whole(w) || (w->values == NULL && w->fields == NULL))
@@ -250,6 +297,10 @@ op_offer_path(struct op_walker *w)
 	for (f = w->p.obj->fields; f->name != NULL; f++) {
 		if (op_walk_takes_field(w, f))
 			op_offer_field(w, f);
+	}
+	if (op_walk_open_list(w) != NULL) {
+		op_offer_value(w, &taken, NULL);
+		op_offer_word(w, "[", "several values, up to ]");
 	}
 }
 
@@ -298,7 +349,7 @@ op_walk_path_word(struct op_walker *w, const char *word)
 		return OP_TAKEN;
 	}
 	f = obj_field(w->p.obj, word);
-	if (w->values != NULL)
+	if (w->fields == NULL)
 		return op_walk_value(w, f, NULL, w->value_map, f->name);
 	json_array_append_new(w->field_list, json_string(f->name));
 	return OP_TAKEN;
@@ -441,6 +492,16 @@ op_walk_positional(struct op_walker *w, const struct op_field *key)
 	return r;
 }
 
+/* Values of the list that was named as a field: it is these that go. */
+static int
+op_walk_taken_out(struct op_walker *w, const struct op_field *list)
+{
+	int r = op_walk_value(w, list, NULL, w->value_map, list->name);
+
+	json_array_clear(w->field_list);
+	return r;
+}
+
 /* A word that stood in the line already, and stands once. */
 static bool
 op_walk_is_twice(const struct op_walker *w, const struct op_word *word)
@@ -464,6 +525,10 @@ op_walk_misplaced(struct op_walker *w, const struct op_word *word)
 		    w, ERR_UNKNOWN, "%s: given twice", word->text);
 	if (!op_walk_wants_list(w) || word->quoted)
 		return 0;
+	if (w->in_path && obj_find(w->table->objs, w->p.obj, word->text) &&
+	    !op_walk_in_fields(w))
+		return op_walk_refuse(w, ERR_UNKNOWN,
+		    "%s: has no list, nor has anything below it", word->text);
 	f = op_path_is_whole(w) && !op_walk_in_fields(w)
 	    ? obj_field(w->p.obj, word->text)
 	    : NULL;
@@ -483,6 +548,7 @@ static int
 op_walk_arg(struct op_walker *w)
 {
 	const struct op_field *key = op_walk_next_key(w);
+	const struct op_field *list = op_walk_open_list(w);
 	bool value = (w->in_path && w->need_key) || (!w->in_path && key);
 	int i;
 
@@ -496,6 +562,8 @@ op_walk_arg(struct op_walker *w)
 	/* A word of ours goes before a value of the same spelling, unless
 	 * the value must come: then words are no offers. */
 	i = op_offer_find(w);
+	if (list != NULL && (i < 0 || w->offers[i].field == NULL))
+		return op_walk_taken_out(w, list);
 	if (i >= 0 && w->offers[i].value == NULL)
 		return op_walk_offered(w, w->offers[i].word);
 	if (value)

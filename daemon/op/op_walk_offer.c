@@ -250,6 +250,8 @@ op_offer_list(const struct op_walker *w)
 {
 	const char *name = json_object_iter_key(json_object_iter(w->value_map));
 
+	if (name == NULL)
+		name = json_string_value(json_array_get(w->field_list, 0));
 	return name != NULL ? obj_field(w->p.obj, name) : NULL;
 }
 

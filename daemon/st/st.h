@@ -282,6 +282,9 @@ enum st_side { ST_FIRST, ST_LAST, ST_BEFORE, ST_AFTER };
 int st_list_insert(const struct op_field *, const char *list,
     const char *values, enum st_side, const char *anchor, struct buf *out,
     struct err *);
+/* Without these values, each of which must be in it. -ERR_ABSENT. */
+int st_list_take(
+    const char *list, const char *values, struct buf *out, struct err *);
 
 /* ---- st_edit.c: one edit of a candidate ---------------------------------- */
 
@@ -302,6 +305,10 @@ int st_edit_set(const struct st_editor *, const struct obj_path *,
 int st_edit_insert(const struct st_editor *, const struct obj_path *,
     const struct op_field *, const char *values, enum st_side,
     const char *anchor, struct err *);
+/* The same without values of it; the last ones clear it, but for a field that
+ * has a default. */
+int st_edit_take(const struct st_editor *, const struct obj_path *,
+    const struct op_field *, const char *values, struct err *);
 /* fields: array of names; NULL or empty = the object and all below it. */
 int st_edit_delete(const struct st_editor *, const struct obj_path *,
     json_t *fields, struct err *);

@@ -255,6 +255,34 @@ edit_list(const struct edit *ed, const struct op_field *f, struct buf *out)
 	buf_str(out, "");
 }
 
+/* The list as it shall be, none where it is to be cleared. */
+static int
+edit_set_list(const struct st_editor *by, const struct obj_path *p,
+    const struct op_field *f, const struct buf *list, struct err *e)
+{
+	json_t *set = json_pack(
+	    "{s:s?}", f->name, list->len > 0 ? list->data : NULL);
+	int r = st_edit_set(by, p, set, e);
+
+	json_decref(set);
+	return r;
+}
+
+/* What has become of the list goes on to be set. */
+static int
+edit_list_done(const struct st_editor *by, struct edit *ed,
+    const struct op_field *f, const struct buf *list, int r, struct err *e)
+{
+	if (r == 0 && list->len == 0 && f->def != NULL)
+		r = err_set(e, ERR_REFUSED,
+		    "without a value it would be what it is by default: %s",
+		    f->def);
+	if (r != 0)
+		r = err_wrap(e, "%s: %s", ed->text, f->name);
+	edit_end(ed);
+	return r == 0 ? edit_set_list(by, ed->path, f, list, e) : r;
+}
+
 int
 st_edit_insert(const struct st_editor *as, const struct obj_path *p,
     const struct op_field *f, const char *values, enum st_side side,
@@ -263,23 +291,38 @@ st_edit_insert(const struct st_editor *as, const struct obj_path *p,
 	struct buf now = BUF_INIT, then = BUF_INIT;
 	struct st_editor by = *as;
 	struct edit ed;
-	json_t *set;
 	int r;
 
 	by.there = true;
-	r = edit_begin(&ed, &by, p, e);
-	if (r == 0) {
-		edit_list(&ed, f, &now);
-		r = st_list_insert(f, now.data, values, side, anchor, &then, e);
-		if (r != 0)
-			err_wrap(e, "%s: %s", ed.text, f->name);
+	if ((r = edit_begin(&ed, &by, p, e)) != 0) {
+		edit_end(&ed);
+		return r;
 	}
-	edit_end(&ed);
-	if (r == 0) {
-		set = json_pack("{s:s}", f->name, then.data);
-		r = st_edit_set(&by, p, set, e);
-		json_decref(set);
+	edit_list(&ed, f, &now);
+	r = st_list_insert(f, now.data, values, side, anchor, &then, e);
+	r = edit_list_done(&by, &ed, f, &then, r, e);
+	buf_fini(&now);
+	buf_fini(&then);
+	return r;
+}
+
+int
+st_edit_take(const struct st_editor *as, const struct obj_path *p,
+    const struct op_field *f, const char *values, struct err *e)
+{
+	struct buf now = BUF_INIT, then = BUF_INIT;
+	struct st_editor by = *as;
+	struct edit ed;
+	int r;
+
+	by.there = true;
+	if ((r = edit_begin(&ed, &by, p, e)) != 0) {
+		edit_end(&ed);
+		return r;
 	}
+	edit_list(&ed, f, &now);
+	r = st_list_take(now.data, values, &then, e);
+	r = edit_list_done(&by, &ed, f, &then, r, e);
 	buf_fini(&now);
 	buf_fini(&then);
 	return r;

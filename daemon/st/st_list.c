@@ -1,7 +1,7 @@
 /*
  * The order of a list as an operator sees it: values are put in front, behind,
- * or beside one that is there. A list holds each value once, so one that is
- * there already moves.
+ * or beside one that is there, or taken out. A list holds each value once, so
+ * one that is there already moves.
  */
 #include <string.h>
 
@@ -16,6 +16,18 @@ list_add(struct buf *b, const char *words, size_t n)
 	buf_add(b, words, n);
 }
 
+/* The value is one of the list. */
+static int
+list_expect(const char *list, const char *value, struct err *e)
+{
+	if (str_has_word(list, value, strlen(value)))
+		return 0;
+	return *list == '\0'
+	    ? err_set(
+		  e, ERR_ABSENT, "%s is not in the list: it is empty", value)
+	    : err_set(e, ERR_ABSENT, "%s is not in the list: %s", value, list);
+}
+
 /* The anchor as the list would hold it, and that it is there to stand by. */
 static int
 list_anchor(const struct op_field *f, const char *list, const char *values,
@@ -28,11 +40,7 @@ list_anchor(const struct op_field *f, const char *list, const char *values,
 	if (str_has_word(values, out, strlen(out)))
 		return err_set(
 		    e, ERR_INVALID, "%s cannot stand beside itself", out);
-	if (str_has_word(list, out, strlen(out)))
-		return 0;
-	return *list == '\0'
-	    ? err_set(e, ERR_ABSENT, "%s is not in the list: it is empty", out)
-	    : err_set(e, ERR_ABSENT, "%s is not in the list: %s", out, list);
+	return list_expect(list, out, e);
 }
 
 int
@@ -65,4 +73,26 @@ st_list_insert(const struct op_field *f, const char *list, const char *values,
 	    ? 0
 	    : err_set(e, ERR_TOOBIG, "expected at most %d bytes in a list",
 		  OP_VALUE - 1);
+}
+
+int
+st_list_take(
+    const char *list, const char *values, struct buf *out, struct err *e)
+{
+	char value[OP_VALUE];
+	const char *word;
+	size_t n;
+	int r;
+
+	buf_reset(out);
+	for (const char *at = values; (n = str_word(&at, &word)) > 0;) {
+		str_ncopy(value, sizeof value, word, n);
+		if ((r = list_expect(list, value, e)) != 0)
+			return r;
+	}
+	while ((n = str_word(&list, &word)) > 0) {
+		if (!str_has_word(values, word, n))
+			list_add(out, word, n);
+	}
+	return 0;
 }

@@ -71,6 +71,24 @@ edit_insert(const struct st_editor *by, const struct op_call *call,
 	    op_arg_flag(call, "first") ? ST_FIRST : ST_LAST, NULL, e);
 }
 
+/* The object, some of its fields, or values of one of them. */
+static int
+edit_delete(const struct st_editor *by, const struct op_call *call,
+    const struct obj_path *p, struct err *e)
+{
+	json_t *fields = op_arg_json(call, "fields");
+	void *values = json_object_iter(op_arg_json(call, "values"));
+
+	if (values == NULL)
+		return st_edit_delete(by, p, fields, e);
+	if (fields != NULL)
+		return err_set(e, ERR_INVALID,
+		    "expected fields or values of one, not both");
+	return st_edit_take(by, p,
+	    obj_field(p->obj, json_object_iter_key(values)),
+	    json_string_value(json_object_iter_value(values)), e);
+}
+
 /* Carry out the edit: all streams it needs are open. */
 static int
 edit_do(struct st *st, struct op_call *call, const struct obj_path *p,
@@ -90,7 +108,7 @@ edit_do(struct st *st, struct op_call *call, const struct obj_path *p,
 		return edit_insert(&by, call, p, e);
 	if (call->op == &st_op_set)
 		return st_edit_set(&by, p, op_arg_json(call, "values"), e);
-	return st_edit_delete(&by, p, op_arg_json(call, "fields"), e);
+	return edit_delete(&by, call, p, e);
 }
 
 static void
@@ -201,6 +219,10 @@ static const struct op_field delete_args[] = {
 	.type = &op_type_fields,
 	.flags = OP_LIST,
 	.brief = "fields to clear; none: the object itself"},
+    {.name = "values",
+	.type = &op_type_values,
+	.flags = OP_LIST,
+	.brief = "values to take out of one list"},
     {0},
 };
 
@@ -214,10 +236,14 @@ const struct op st_op_delete = {
     .about =
 	"Changes the candidate of this session; nothing runs until commit. "
 	"With an object goes all below it. A field that is cleared has its "
-	"default again. What is still referred to cannot be committed away: "
+	"default again. Behind a field that holds a list stand the values that "
+	"go, where not all shall; what is written is the new list, as by set. "
+	"A value that is spelled like a field is quoted. What is still referred to cannot be committed away: "
 	"the commit names both sides.",
     .example = "set domain demo.test user 105 name Eve password xyzzy\n"
-	       "delete domain demo.test user 105",
+	       "delete domain demo.test user 105\n"
+	       "set domain demo.test alias [a.demo.test b.demo.test]\n"
+	       "delete domain demo.test alias b.demo.test",
     .args = delete_args,
     .run = edit_run,
 };

@@ -173,6 +173,10 @@ static const struct op_field delete_args[] = {
 	.type = &op_type_fields,
 	.flags = OP_LIST,
 	.brief = "only these fields of it"},
+    {.name = "values",
+	.type = &op_type_values,
+	.flags = OP_LIST,
+	.brief = "values of a list"},
     {0},
 };
 static const struct op delete = {

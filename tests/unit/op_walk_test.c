@@ -120,6 +120,48 @@ paths_carry_values(void **state)
 	    "\"key\":\"@file:k.pem\"}}");
 }
 
+/* Behind a field that is a list values of it may stand: they go, and not the
+ * field. */
+static void
+lists_lose_values(void **state)
+{
+	struct op_walk w;
+
+	(void)state;
+	means("delete domain a.test alias", "delete",
+	    "{\"fields\":[\"alias\"],\"path\":\"domain a.test\"}");
+	means("delete domain a.test alias description", "delete",
+	    "{\"fields\":[\"alias\",\"description\"],"
+	    "\"path\":\"domain a.test\"}");
+	means("delete domain a.test alias X.test", "delete",
+	    "{\"path\":\"domain a.test\",\"values\":"
+	    "{\"alias\":[\"x.test\"]}}");
+	means("delete domain a.test alias [x.test y.test]", "delete",
+	    "{\"path\":\"domain a.test\",\"values\":"
+	    "{\"alias\":[\"x.test\",\"y.test\"]}}");
+	means("delete domain a.test alias \"description\"", "delete",
+	    "{\"path\":\"domain a.test\",\"values\":"
+	    "{\"alias\":[\"description\"]}}");
+	refused("delete domain a.test description x", ERR_UNKNOWN, 33,
+	    "unknown word");
+	refused("delete domain a.test description alias x.test", ERR_UNKNOWN,
+	    39, "unknown word");
+	refused("delete domain a.test alias x.test y.test", ERR_UNKNOWN, 34,
+	    "unknown word");
+	refused("delete domain a.test alias x.test state", ERR_UNKNOWN, 34,
+	    "unknown word");
+	refused("delete domain a.test alias b..x", ERR_INVALID, 27,
+	    "alias: expected");
+	refused("delete domain a.test alias [b.test", ERR_SYNTAX, 34,
+	    "value is expected");
+	offers("delete domain a.test alias x.test ", 0, "");
+	op_walk(
+	    &op_sample, "delete domain a.test alias c", OP_WALK_COMPLETE, &w);
+	assert_string_equal(w.next[w.nnext - 1].member->name, "alias");
+	assert_string_equal(w.next[w.nnext - 1].ref_path, "domain a.test");
+	op_walk_fini(&w);
+}
+
 /* Behind the values of one list stands where they go, once. */
 static void
 lists_have_places(void **state)
@@ -153,7 +195,10 @@ lists_have_places(void **state)
 	    40, "first: given twice");
 	refused("insert domain a.test alias b.test before", ERR_SYNTAX, 40,
 	    "value is expected");
-	offers("insert domain a.test ", 0, "user/number/alias");
+	/* what leads to no list is not offered, and says so */
+	offers("insert domain a.test ", 0, "alias");
+	refused("insert domain a.test user 101 name", ERR_UNKNOWN, 21,
+	    "user: has no list");
 	offers("insert domain a.test alias b.test ", 0, "before/first/last");
 	offers("insert domain a.test alias b.test first ", 0, "");
 	op_walk(&op_sample, "insert domain a.test alias b.test before c",
@@ -421,6 +466,7 @@ main(void)
 	    cmocka_unit_test(commands_are_understood),
 	    cmocka_unit_test(paths_carry_values),
 	    cmocka_unit_test(lists_have_places),
+	    cmocka_unit_test(lists_lose_values),
 	    cmocka_unit_test(paths_may_be_kinds),
 	    cmocka_unit_test(errors_point_at_the_word),
 	    cmocka_unit_test(lines_that_cannot_be_cut),

@@ -311,6 +311,47 @@ insert(struct fix *f, const char *session, const char *path, const char *values,
 	    &by, &p, obj_field(p.obj, "alias"), values, side, anchor, &f->err);
 }
 
+static int
+take_out(struct fix *f, const char *path, const char *field, const char *values)
+{
+	struct st_editor by = fix_editor(f, "s1");
+	struct obj_path p = fix_path(path);
+
+	return st_edit_take(&by, &p, obj_field(p.obj, field), values, &f->err);
+}
+
+/* Values are taken out of the list that the session sees; the last one clears
+ * it, unless that would mean another value. */
+static void
+values_are_taken_out_of_lists(void **state)
+{
+	struct fix *f = fix_site();
+
+	(void)state;
+	insert(f, "s1", "domain a.test", "x.test y.test z.test", ST_LAST, NULL);
+	assert_int_equal(
+	    take_out(f, "domain a.test", "alias", "z.test x.test"), 0);
+	assert_string_equal(aliases(f), "y.test");
+	assert_int_equal(
+	    take_out(f, "domain a.test", "alias", "x.test"), -ERR_ABSENT);
+	fix_says(f, "x.test is not in the list: y.test");
+	assert_int_equal(take_out(f, "domain a.test", "alias", "y.test q.test"),
+	    -ERR_ABSENT);
+	assert_string_equal(aliases(f), "y.test");
+	assert_int_equal(take_out(f, "domain a.test", "alias", "y.test"), 0);
+	assert_string_equal(aliases(f), "");
+	assert_int_equal(
+	    take_out(f, "domain a.test", "alias", "y.test"), -ERR_ABSENT);
+	fix_says(f, "it is empty");
+	assert_int_equal(
+	    take_out(f, "domain b.test", "alias", "y.test"), -ERR_ABSENT);
+	fix_set(f, "s1", "token t", "scope=read configure");
+	assert_int_equal(take_out(f, "token t", "scope", "configure"), 0);
+	assert_int_equal(take_out(f, "token t", "scope", "read"), -ERR_REFUSED);
+	fix_says(f, "by default: read");
+	fix_free(f);
+}
+
 /* Values go to a place of the list that the session sees, and move there when
  * they are in it. */
 static void
@@ -468,6 +509,7 @@ main(void)
 	    cmocka_unit_test(sealed_keeps_the_secret),
 	    cmocka_unit_test(a_field_can_be_cleared),
 	    cmocka_unit_test(values_are_put_into_lists),
+	    cmocka_unit_test(values_are_taken_out_of_lists),
 	    cmocka_unit_test(places_that_are_not_there),
 	    cmocka_unit_test(a_default_is_a_list_too),
 	    cmocka_unit_test(lists_conflict_as_a_whole),
