@@ -238,7 +238,10 @@ command_view(struct session *s, const struct place *p, struct command *c,
 	view_init(&v, c->walk.op, result, s->opt->format);
 	v.no_more = op_is_monitor(c->walk.op);
 	v.goes_on = goes_on;
+	v.headed = c->headed;
 	status = command_render(s, p, c, &v);
+	/* A list that began empty has no headings yet, but for csv. */
+	c->headed |= v.format == FORMAT_CSV || json_array_size(v.rows) != 0;
 	view_fini(&v);
 	return status;
 }

@@ -276,6 +276,7 @@ struct command {
 	size_t npipes;
 	struct op_walk wrong; /* its error, and what may stand there */
 	size_t wrong_at;      /* byte of the line, or REPORT_NOWHERE */
+	bool headed;	      /* headings were shown */
 };
 
 bool command_is_blank(const char *line);
@@ -334,6 +335,7 @@ extern const struct op *const local_ops[]; /* NULL-ended */
 const struct op **local_merge(const struct op_table *);
 int local_run(struct session *, const struct place *, struct command *);
 bool local_commits(const struct op *);
+bool local_prunes(const struct op *);
 /* Is this line a question to help? Its words, or NULL. */
 const char *local_help_words(const char *line);
 int local_help(struct session *, const char *words);
@@ -361,7 +363,8 @@ struct view {
 	enum format format;
 	bool chosen; /* columns by name: a format changes nothing about them */
 	bool no_more;
-	bool goes_on;	  /* below rows that were shown: no headings */
+	bool goes_on;	  /* what has changed of an answer before */
+	bool headed;	  /* below rows that were shown: no headings */
 	const char *save; /* file, or NULL */
 };
 

@@ -368,7 +368,7 @@ render_table(const struct view *v, unsigned width, struct buf *b)
 
 	if (t.nrows == 0 || v->ncols == 0)
 		return;
-	t.heads = !v->goes_on &&
+	t.heads = !v->headed &&
 	    (v->ncols > 1 ||
 		(v->op != NULL && v->op->kind != OP_READ && !v->chosen));
 	t.cells = xcalloc(t.nrows * v->ncols, sizeof *t.cells);
@@ -425,7 +425,7 @@ render_separated(const struct view *v, struct buf *b)
 	size_t row, col;
 	json_t *o;
 
-	for (col = 0; csv && !v->goes_on && col < v->ncols; col++)
+	for (col = 0; csv && !v->headed && col < v->ncols; col++)
 		buf_fmt(b, "%s%s%s", col != 0 ? "," : "", v->cols[col]->name,
 		    col + 1 == v->ncols ? "\n" : "");
 	json_array_foreach (v->rows, row, o) {

@@ -49,7 +49,7 @@ monitor_key(const struct op_field *cols, json_t *row)
 	char *text;
 
 	for (f = cols; f->name != NULL; f++) {
-		if (f->type == &op_type_duration)
+		if (f->type == &op_type_duration || f->flags & OP_GROWS)
 			json_object_del(copy, f->name);
 	}
 	text = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);

@@ -205,7 +205,7 @@ static const struct op_field registrations_cols[] = {
 	.brief = "what the phone calls itself"},
     {.name = "updated",
 	.type = &op_type_time,
-	.flags = OP_DETAIL,
+	.flags = OP_DETAIL | OP_GROWS,
 	.brief = "last registration"},
     {0},
 };

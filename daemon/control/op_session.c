@@ -72,7 +72,10 @@ static const struct op_field sessions_cols[] = {
     {.name = "idle",
 	.type = &op_type_duration,
 	.brief = "since its last operation"},
-    {.name = "operations", .type = &op_type_int, .brief = "it has asked for"},
+    {.name = "operations",
+	.type = &op_type_int,
+	.flags = OP_GROWS,
+	.brief = "it has asked for"},
     {.name = "own", .type = &op_type_bool, .brief = "this very session"},
     {0},
 };

@@ -47,6 +47,7 @@ static const struct {
     {"detail", OP_DETAIL},
     {"personal", OP_PERSONAL},
     {"one", OP_ONE},
+    {"grows", OP_GROWS},
 };
 #define OP_FLAGS (sizeof op_flags / sizeof op_flags[0])
 

@@ -264,6 +264,7 @@ static const struct op_field sg_ban_cols[] = {
     {.name = "left", .type = &op_type_duration, .brief = "how long it lasts"},
     {.name = "dropped",
 	.type = &op_type_int,
+	.flags = OP_GROWS,
 	.brief = "messages dropped since"},
     {0},
 };

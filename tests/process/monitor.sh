@@ -57,6 +57,49 @@ ends() {
 	    [ "$out" = $'CHANGE  SERVER\nis      srv1' ]
 }
 t "it ends by itself after the time that was asked for" ends
+# A list that begins empty has its heading with its first rows.
+heading() {
+	"$bin/tandem" -s "$state/control.sock" \
+	    -c 'monitor revisions | match later | columns change,comment' \
+	    > "$dir/seen" &
+	watcher=$!
+	watches() {
+		rows 'show sessions' '[.data[] | select(.own | not)] | length == 1'
+	}
+	eventually watches && note 'a later one' &&
+	    eventually grep -q 'later one' "$dir/seen" && note 'a later two' &&
+	    eventually grep -q 'later two' "$dir/seen" && stopped &&
+	    [ "$(tr -s ' ' < "$dir/seen")" = \
+		$'CHANGE COMMENT\nnew a later one\nnew a later two' ]
+}
+t "what begins empty has its heading with the first rows" heading
+# Who asks for one thing after another is not told anew: behind the news of
+# another session all that was to be told of it was told.
+quiet_sessions() {
+	local busy other
+	mkfifo "$dir/busy" "$dir/other"
+	"$bin/tandem" -s "$state/control.sock" -f "$dir/busy" > "$dir/t" &
+	busy=$!
+	exec {line}> "$dir/busy"
+	asked() {
+		rows 'show sessions' "any(.data[]; .pid == $busy and
+		    .operations >= $1)"
+	}
+	echo 'show version' >&$line
+	eventually asked 1 && begun 'monitor sessions' || return 1
+	printf 'show version\nshow version\n' >&$line
+	eventually asked 3 || return 1
+	"$bin/tandem" -s "$state/control.sock" -f "$dir/other" > "$dir/t" &
+	other=$!
+	exec {keep}> "$dir/other"
+	eventually seen "any(.change == \"new\" and .pid == $other)" &&
+	    stopped && seen "[.[] | select(.pid == $busy)] | length == 1"
+	local status=$?
+	exec {line}>&- {keep}>&-
+	wait $busy $other
+	return $status
+}
+t "who goes on asking is not told anew" quiet_sessions
 dies() {
 	begun 'monitor alarms' || return 1
 	kill -9 "$(pid_of control/1)"

@@ -12,6 +12,7 @@ static const struct op_field cols[] = {
     {.name = "key", .type = &op_type_text},
     {.name = "value", .type = &op_type_int},
     {.name = "age", .type = &op_type_duration},
+    {.name = "count", .type = &op_type_int, .flags = OP_GROWS},
     {0},
 };
 
@@ -42,6 +43,7 @@ look(json_t **seen, const char *rows, bool whole)
 
 #define ST "{\"key\":\"st\",\"value\":1,\"age\":1}"
 #define ST_OLDER "{\"age\":7,\"key\":\"st\",\"value\":1}"
+#define ST_COUNTED "{\"key\":\"st\",\"value\":1,\"age\":9,\"count\":4}"
 #define ST_OTHER "{\"key\":\"st\",\"value\":2,\"age\":1}"
 #define SR "{\"key\":\"sr\",\"value\":1,\"age\":null}"
 
@@ -71,6 +73,7 @@ only_time_is_not_compared(void **state)
 	(void)state;
 	look(&seen, "[" ST "]", true);
 	assert_string_equal(look(&seen, "[" ST_OLDER "]", true), "");
+	assert_string_equal(look(&seen, "[" ST_COUNTED "]", true), "");
 	assert_string_equal(
 	    look(&seen, "[" ST_OTHER "]", true), "gone st, new st");
 	json_decref(seen);
