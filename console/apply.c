@@ -1,7 +1,7 @@
 /*
  * `apply`: what a file of set lines says, and with `prune` nothing else below
- * a path, is made so by one commit. What runs already is not touched: a file
- * that says what runs makes no commit at all.
+ * a path, or at all, is made so by one commit. What runs already is not
+ * touched: a file that says what runs makes no commit at all.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,11 +18,13 @@ struct apply_run {
 	const struct op *op;
 	const struct op *set, *remove, *configuration;
 	const char *file;
-	const char *path; /* what else is below it goes; NULL: nothing does */
-	json_t *said;	  /* then: path -> values, of the file */
-	json_t *above;	  /* what lies above these stays as it is */
-	int status;	  /* exit status of the first error */
-	bool stop;	  /* there was one */
+	bool prune;		  /* what the file does not say goes */
+	const char *path;	  /* where it is below it; NULL: anywhere */
+	json_t *said;		  /* then: path -> values, of the file */
+	json_t *above;		  /* what lies above these stays as it is */
+	unsigned objects, fields; /* that go */
+	int status;		  /* exit status of the first error */
+	bool stop;		  /* there was one */
 };
 
 static int
@@ -120,7 +122,7 @@ apply_line(struct apply_run *a, const struct place *p)
 		err_set(&e, ERR_SYNTAX, "apply takes set lines only");
 		apply_refuse(a, &(struct report){.place = p, .err = &e});
 	} else {
-		if (a->path != NULL)
+		if (a->prune)
 			apply_say(a, c.walk.args);
 		command_send(a->s, p, &c, apply_on_reply, a);
 	}
@@ -198,12 +200,54 @@ apply_is_below(const char *path, const char *front)
 	return str_prefix(path, front) && path[strlen(front)] == ' ';
 }
 
-/* A line of what would be; gone: the last object that goes as a whole. */
+/* Whoever takes themselves away could not even undo it. */
+static bool
+apply_is_oneself(const struct apply_run *a, const char *path)
+{
+	char self[OBJ_PATH];
+
+	snprintf(self, sizeof self, "administrator %s", a->s->conn.user);
+	return strcmp(path, self) == 0;
+}
+
+/* Delete an object, NULL, or fields of it; the command is taken. */
+static void
+apply_remove(
+    struct apply_run *a, struct command *c, const char *path, json_t *fields)
+{
+	json_t *args = json_pack("{s:s, s:O*}", "path", path, "fields", fields);
+
+	json_decref(c->walk.args);
+	c->walk.args = args;
+	c->walk.op = a->remove;
+	command_send(a->s, a->place, c, apply_on_reply, a);
+}
+
+/* An object that the file does not name; gone: the last that goes as a whole,
+ * with all below it. */
+static void
+apply_prune_object(struct apply_run *a, struct command *c, const char *path,
+    char gone[OBJ_PATH])
+{
+	a->objects++;
+	if (gone[0] != '\0' && apply_is_below(path, gone))
+		return;
+	if (apply_is_oneself(a, path)) {
+		a->status = apply_fail(a, ERR_REFUSED,
+		    "the file does not have the administrator who applies it: "
+		    "nothing is deleted");
+		return;
+	}
+	str_copy(gone, OBJ_PATH, path);
+	apply_remove(a, c, gone, NULL);
+}
+
+/* A line of what would be. */
 static void
 apply_prune_line(struct apply_run *a, const char *text, char gone[OBJ_PATH])
 {
 	struct place p = {.text = text};
-	json_t *said, *fields, *args;
+	json_t *said, *fields;
 	struct command c;
 	const char *path;
 
@@ -215,26 +259,16 @@ apply_prune_line(struct apply_run *a, const char *text, char gone[OBJ_PATH])
 	}
 	path = json_string_value(json_object_get(c.walk.args, "path"));
 	said = json_object_get(a->said, path);
-	if (said == NULL && json_object_get(a->above, path) != NULL) {
-		command_fini(&c);
-		return;
+	if (said != NULL) {
+		fields = apply_unsaid(
+		    said, json_object_get(c.walk.args, "values"));
+		a->fields += (unsigned)json_array_size(fields);
+		if (json_array_size(fields) > 0)
+			apply_remove(a, &c, path, fields);
+		json_decref(fields);
+	} else if (json_object_get(a->above, path) == NULL) {
+		apply_prune_object(a, &c, path, gone);
 	}
-	fields = said != NULL
-	    ? apply_unsaid(said, json_object_get(c.walk.args, "values"))
-	    : json_array();
-	if ((gone[0] == '\0' || !apply_is_below(path, gone)) &&
-	    (said == NULL || json_array_size(fields) > 0)) {
-		if (said == NULL)
-			str_copy(gone, OBJ_PATH, path);
-		args = json_pack("{s:s}", "path", path);
-		if (said != NULL)
-			json_object_set(args, "fields", fields);
-		json_decref(c.walk.args);
-		c.walk.args = args;
-		c.walk.op = a->remove;
-		command_send(a->s, a->place, &c, apply_on_reply, a);
-	}
-	json_decref(fields);
 	command_fini(&c);
 }
 
@@ -245,6 +279,8 @@ apply_says_of(const struct apply_run *a)
 	const char *said;
 	json_t *values;
 
+	if (a->path == NULL)
+		return json_object_size(a->said) > 0;
 	json_object_foreach (a->said, said, values) {
 		if (strcmp(said, a->path) == 0 || apply_is_below(said, a->path))
 			return true;
@@ -263,12 +299,14 @@ apply_prune(struct apply_run *a)
 
 	if (!apply_says_of(a)) {
 		a->status = apply_fail(a, ERR_REFUSED,
-		    "the file says nothing of the path: to delete all of it, "
-		    "use delete");
+		    a->path == NULL
+			? "the file says nothing"
+			: "the file says nothing of the path: to delete all of "
+			  "it, use delete");
 		return;
 	}
 	r = conn_call(&a->s->conn, a->configuration->name,
-	    json_pack("{s:s, s:b}", "path", a->path, "candidate", 1), &reply);
+	    json_pack("{s:s*, s:b}", "path", a->path, "candidate", 1), &reply);
 	if (r != 0 && r != -ERR_ABSENT)
 		a->status = report_err(a->s, &reply.err);
 	json_array_foreach (json_object_get(reply.result, "data"), i, row) {
@@ -279,6 +317,12 @@ apply_prune(struct apply_run *a)
 	}
 	reply_fini(&reply);
 	conn_wait(&a->s->conn, 0);
+	if (a->status == 0)
+		report_note(a->s,
+		    "not in the file: %u object%s to delete, %u field%s to "
+		    "clear",
+		    a->objects, a->objects == 1 ? "" : "s", a->fields,
+		    a->fields == 1 ? "" : "s");
 }
 
 /* ---- the end ------------------------------------------------------------- */
@@ -382,6 +426,7 @@ apply_run(struct session *s, const struct place *p, struct command *c)
 	    .file = json_string_value(json_object_get(args, "from")),
 	    .path = json_string_value(json_object_get(args, "path"))};
 
+	a.prune = local_prunes(a.op);
 	if (s->opt->restricted && strcmp(a.file, "-") != 0)
 		return apply_fail(&a, ERR_PERMISSION,
 		    "a login shell reads no files: give it as standard input");
@@ -393,7 +438,7 @@ apply_run(struct session *s, const struct place *p, struct command *c)
 	a.said = json_object();
 	a.above = json_object();
 	apply_file(&a);
-	if (a.status == 0 && a.path != NULL)
+	if (a.status == 0 && a.prune)
 		apply_prune(&a);
 	if (s->conn.interrupted)
 		a.status = EXIT_INTERRUPTED;

@@ -76,8 +76,8 @@ static const struct op local_apply = {
 static const struct op_field local_prune_args[] = {
     {.name = "path",
 	.type = &op_type_path,
-	.flags = OP_KEY | OP_REQUIRED,
-	.brief = "below which nothing else shall be"},
+	.flags = OP_KEY,
+	.brief = "below which nothing else shall be; none: all"},
     {.name = "from",
 	.type = &op_type_text,
 	.flags = OP_REQUIRED,
@@ -93,9 +93,12 @@ static const struct op local_prune = {
     .about = "As apply; and every object at the path or below it that the "
 	     "file does not name is deleted, but not what holds something that "
 	     "the file names, and every field that it does not name is "
-	     "cleared. Elsewhere nothing is deleted. A file that says nothing "
-	     "of the path is refused.",
-    .example = "apply prune domain demo.test from demo.tandem",
+	     "cleared. Elsewhere nothing is deleted. Without a path all that "
+	     "export prints is made what the file says. How much goes is said. "
+	     "A file that says nothing of the path is refused, and so is one "
+	     "that would delete the administrator who applies it.",
+    .example = "apply prune domain demo.test from demo.tandem\n"
+	       "apply prune from site.tandem",
     .args = local_prune_args,
 };
 
@@ -151,6 +154,12 @@ bool
 local_commits(const struct op *op)
 {
 	return op == &local_apply || op == &local_prune;
+}
+
+bool
+local_prunes(const struct op *op)
+{
+	return op == &local_prune;
 }
 
 /* The prompt opens it once the line is done. */

@@ -178,6 +178,61 @@ help_filters(
 	return op != NULL;
 }
 
+/* The object that a path speaks of: its last keyword; keys stand between. An
+ * object inside others may also be named alone. NULL: there is none. */
+static const struct obj *
+help_path(const struct op_manual *m, const char *words, size_t n)
+{
+	const struct obj *const *objs = m->table->objs, *o, *found = NULL;
+	char word[OBJ_KEY];
+	size_t len;
+
+	for (; n > 0; words += len, n -= len) {
+		if (*words == ' ') {
+			len = 1;
+			continue;
+		}
+		len = strcspn(words, " ");
+		len = len < n ? len : n;
+		if (!str_ncopy(word, sizeof word, words, len))
+			continue;
+		o = obj_find(objs, found, word);
+		if (o == NULL && found == NULL)
+			o = obj_by_name(objs, word);
+		if (o != NULL)
+			found = o;
+	}
+	return found;
+}
+
+/* "set domain": an operation, and the object that it would work on. */
+static unsigned
+help_op_of_object(
+    const struct op_manual *m, const char *words, size_t n, struct buf *b)
+{
+	const struct op *const *op;
+	const struct op_field *f;
+	const struct obj *o;
+	size_t len;
+
+	for (op = m->table->ops; op != NULL && *op != NULL; op++) {
+		len = strlen((*op)->name);
+		for (f = (*op)->args; f != NULL && f->name != NULL; f++) {
+			if (f->type == &op_type_path)
+				break;
+		}
+		if (f == NULL || f->name == NULL || len >= n ||
+		    words[len] != ' ' || strncmp(words, (*op)->name, len) != 0)
+			continue;
+		if ((o = help_path(m, words + len, n - len)) == NULL)
+			continue;
+		op_page_op(&help_style, *op, !op_page_is_own(m, *op), b);
+		op_page_obj(&help_style, o, b);
+		return 1;
+	}
+	return 0;
+}
+
 int
 op_help(const struct op_manual *m, const char *words, size_t n, struct buf *b,
     struct err *e)
@@ -191,6 +246,8 @@ op_help(const struct op_manual *m, const char *words, size_t n, struct buf *b,
 		found += help_objs(m, words, n, b);
 		found += help_filters(m, words, n, b);
 		found += op_page_concepts(&help_style, words, n, b);
+		if (found == 0)
+			found = help_op_of_object(m, words, n, b);
 	}
 	return found != 0
 	    ? 0

@@ -201,6 +201,33 @@ applied() {
 }
 t "apply makes it so, prune deletes the rest" applied
 
+# Without a path all becomes what the file says, and how much goes is said.
+applied_whole() {
+	tandem -c export > "$dir/site.conf" &&
+	tandem -q --commit -c 'set domain extra.test description more' \
+	    -c 'set domain extra.test user 1' -c 'set gate default ban-after 9' &&
+	    tandem -c "apply prune from $dir/site.conf" 2> "$dir/words" &&
+	    says 'not in the file: 2 objects to delete, 1 field ' &&
+	    tandem -c export | cmp - "$dir/site.conf" &&
+	    tandem -c "apply prune from $dir/site.conf" 2> "$dir/words" &&
+	    says 'nothing differs' || return 1
+	: > "$dir/empty.conf"
+	exits 1 tandem -c "apply prune from $dir/empty.conf" 2> "$dir/words" &&
+	    says 'the file says nothing'
+}
+t "apply prune without a path is about all that is exported" applied_whole
+# Who applies a file does not delete themselves by it.
+keeps_oneself() {
+	tandem -q --commit -c "set administrator $(id -un) role site-admin" ||
+	    return 1
+	exits 1 tandem -c "apply prune from $dir/site.conf" 2> "$dir/words" &&
+	    says 'the administrator who applies it' &&
+	    tandem -c export > "$dir/self.conf" &&
+	    exits 0 tandem -c "apply prune from $dir/self.conf" 2> "$dir/words" &&
+	    tandem -q --commit -c "delete administrator $(id -un)"
+}
+t "apply prune does not delete who applies" keeps_oneself
+
 bad_file() {
 	printf 'set domain demo.test\nset domain demo.test usr 1\n' \
 	    > "$dir/bad.conf"

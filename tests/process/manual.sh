@@ -54,7 +54,8 @@ examples_run() (
 	    -keyout "$dir/run/tests/data/key.pem" \
 	    -out "$dir/run/tests/data/cert.pem" 2> /dev/null
 	cd "$dir/run" && tandem -c 'export domain demo.test | save demo.tandem' \
-	    -c 'export domain demo.test | save before' || return 1
+	    -c 'export domain demo.test | save before' \
+	    -c 'export | save site.tandem' || return 1
 	n=0 bad=0
 	for file in "$dir"/examples/*; do
 		{
@@ -77,4 +78,12 @@ examples_run() (
 )
 t "the site comes up with its demo domain" site_up
 t "the examples run" examples_run
+# Those of the grammar are one candidate that could be committed.
+grammar_runs() {
+	sed -n '/^\.Sh EXAMPLES/,/^\.Ed/p' man/tandem-grammar.7 |
+	    grep -v '^\.' > "$dir/grammar" &&
+	    grep -q ^insert "$dir/grammar" && grep -q ^delete "$dir/grammar" &&
+	    exits 10 tandem -n -f "$dir/grammar" 2> "$dir/words"
+}
+t "the examples of the grammar could be committed" grammar_runs
 t "what was installed is removed again" removed

@@ -265,6 +265,22 @@ help_names_everything(void **state)
 	buf_reset(&b);
 	assert_int_equal(op_help(&whole, "epoch", 5, &b, &e), 0);
 	assert_true(str_prefix(b.data, "  epoch  The number of an ownership."));
+	/* An operation and what it would work on: both are explained. */
+	buf_reset(&b);
+	assert_int_equal(op_help(&whole, "set token", 9, &b, &e), 0);
+	assert_true(str_prefix(b.data, "set <path> [<field> <value> ...]\n"));
+	assert_non_null(strstr(b.data, "requests-per-second"));
+	buf_reset(&b);
+	assert_int_equal(op_help(&whole, "delete user", 11, &b, &e), 0);
+	assert_non_null(strstr(b.data, "domain <domain> user <user>\n"));
+	buf_reset(&b);
+	assert_int_equal(
+	    op_help(&whole, "set domain demo.test user", 25, &b, &e), 0);
+	assert_non_null(strstr(b.data, "domain <domain> user <user>\n"));
+	assert_int_equal(
+	    op_help(&whole, "set wombat", 10, &b, &e), -ERR_UNKNOWN);
+	assert_int_equal(
+	    op_help(&whole, "show version user", 17, &b, &e), -ERR_UNKNOWN);
 	assert_int_equal(op_help(&whole, "wombat", 6, &b, &e), -ERR_UNKNOWN);
 	assert_int_equal(op_help(&whole, "sho", 3, &b, &e), -ERR_UNKNOWN);
 	buf_fini(&b);
