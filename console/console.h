@@ -215,6 +215,8 @@ int session_connect(struct session *, struct err *); /* also once more */
 #define SESSION_WORDS 320
 int session_reopen(struct session *, char words[SESSION_WORDS], struct err *);
 unsigned session_left(struct session *); /* candidates left before */
+/* May our role run it, as far as is known here? NULL: what is not there. */
+bool session_may(const struct session *, const struct op *);
 /* Forget the candidate, where there is a server. */
 void session_discard(struct session *);
 /* Rows of `compare`, or -1 with the error in the reply. */

@@ -166,6 +166,20 @@ session_left(struct session *s)
 	return n;
 }
 
+/* The server decides; this is for what need not be offered. */
+bool
+session_may(const struct session *s, const struct op *op)
+{
+	int role;
+
+	for (role = 0; op != NULL && admin_role_names[role] != NULL; role++) {
+		if (strcmp(admin_role_names[role], s->conn.role) == 0)
+			return op_allows(op, (enum admin_role)role,
+			    s->conn.domain[0] != '\0');
+	}
+	return op != NULL; /* a role that is not known here */
+}
+
 void
 session_fini(struct session *s)
 {

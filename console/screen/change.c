@@ -261,6 +261,19 @@ change_candidate(struct screen *s, const struct key *k)
 	}
 }
 
+/* What the role may not do begins no form; false: it was told. */
+static bool
+change_may(struct screen *s, const struct key *k)
+{
+	const struct op *op = op_find(
+	    &s->session->table, k->act == ACT_DELETE ? "delete" : "set");
+
+	if (session_may(s->session, op))
+		return true;
+	page_note(s, TONE_NOTICE, "not permitted to %s", s->session->conn.role);
+	return false;
+}
+
 bool
 change_act(struct screen *s, const struct key *k)
 {
@@ -271,6 +284,9 @@ change_act(struct screen *s, const struct key *k)
 		return true;
 	if (page->ops->path == NULL)
 		return false;
+	if ((k->act == ACT_NEW || k->act == ACT_EDIT || k->act == ACT_DELETE) &&
+	    !change_may(s, k))
+		return true;
 	switch (k->act) {
 	case ACT_NEW:
 		if (page->ops->path(page, true, &p))

@@ -14,6 +14,8 @@ struct list {
 	unsigned seen;	     /* replies taken */
 	unsigned rows;	     /* in sight */
 	json_t *parts;	     /* `after` of the parts before this one */
+	json_t *probed;	     /* list_more.c: what `next` it was asked of, ... */
+	bool more;	     /* ... and whether anything stands there */
 	bool frozen;
 	struct entry entry; /* of the filter */
 	/* objects of a kind */
@@ -29,5 +31,11 @@ void list_objects_open(struct list *, const struct obj_path *kind);
 bool list_objects_bind(struct list *);
 void list_objects_take(struct list *);
 bool list_objects_path(struct list *, bool kind, struct obj_path *);
+
+/* list_more.c: does anything stand where the server would look on? Look once
+ * for each such place; what is known; the end. */
+void list_more_look(struct list *, json_t *next);
+bool list_more_is(const struct list *, json_t *next);
+void list_more_end(struct list *);
 
 #endif

@@ -58,6 +58,15 @@ list_objects_op(struct screen *s, const struct obj *kind)
 	return op;
 }
 
+bool
+list_objects_may(struct screen *s, const struct obj *kind)
+{
+	const struct op *op = list_objects_op(s, kind);
+
+	return session_may(s->session,
+	    op != NULL ? op : op_find(&s->session->table, LIST_CONFIGURATION));
+}
+
 /* ---- rows --------------------------------------------------------------- */
 
 /* A value as the JSON that its column shows. */

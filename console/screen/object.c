@@ -86,7 +86,8 @@ object_add_ops(struct object *x, const struct op_table *t, bool required)
 
 	for (op = t->ops; *op != NULL; op++) {
 		f = object_argument(*op, x->path.obj);
-		if (f == NULL || ((f->flags & OP_REQUIRED) != 0) != required ||
+		if (f == NULL || !session_may(x->page.s->session, *op) ||
+		    ((f->flags & OP_REQUIRED) != 0) != required ||
 		    !str_prefix((*op)->name, "show "))
 			continue;
 		tab = object_add(x, (*op)->name + 5,
@@ -105,7 +106,8 @@ object_find_tabs(struct object *x)
 
 	x->ntabs = 0;
 	for (o = t->objs; *o != NULL; o++) {
-		if ((*o)->parent != x->path.obj)
+		if ((*o)->parent != x->path.obj ||
+		    !list_objects_may(x->page.s, *o))
 			continue;
 		if ((tab = object_add(x, (*o)->name, "s")) != NULL)
 			tab->kind = *o;

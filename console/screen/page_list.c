@@ -67,7 +67,8 @@ list_look(struct list *l)
 		return;
 	l->seen = l->watch->seen;
 	l->changes = changes;
-	list_looks_on(l);
+	if (!list_looks_on(l) && list_is_matched(l))
+		list_more_look(l, list_next(l));
 	if (l->objects)
 		list_objects_take(l);
 	else
@@ -114,6 +115,18 @@ list_next(const struct list *l)
 	return json_is_string(next) ? next : NULL;
 }
 
+/* The same where there are rows: of a list that the server filters there may
+ * be none left. */
+static json_t *
+list_more(const struct list *l)
+{
+	json_t *next = list_next(l);
+
+	if (next == NULL || !list_is_matched(l))
+		return next;
+	return list_more_is(l, next) ? next : NULL;
+}
+
 /* Ask for another part; after is taken, null = the first. */
 static void
 list_ask_part(struct list *l, json_t *after)
@@ -133,7 +146,7 @@ list_ask_part(struct list *l, json_t *after)
 static void
 list_next_part(struct list *l)
 {
-	json_t *next = list_next(l), *now;
+	json_t *next = list_more(l), *now;
 
 	if (next == NULL)
 		return;
@@ -179,7 +192,7 @@ list_say(const struct list *l, struct buf *b)
 	buf_fmt(b, "%zu row%s", all, all == 1 ? "" : "s");
 	if (json_array_size(l->parts) != 0)
 		buf_fmt(b, " of part %zu", json_array_size(l->parts) + 1);
-	if (list_next(l) != NULL)
+	if (list_more(l) != NULL)
 		buf_str(b, ", more: ]");
 }
 
@@ -399,6 +412,7 @@ list_free(struct page *p)
 {
 	struct list *l = (struct list *)p;
 
+	list_more_end(l);
 	watch_free(&l->watch);
 	grid_fini(&l->grid);
 	json_decref(l->params);

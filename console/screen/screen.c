@@ -11,6 +11,7 @@
 #include "screen_room.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
+#include "daemon/base/str.h"
 
 #define SCREEN_ROWS 15 /* below that it says what it needs */
 #define SCREEN_COLS 60
@@ -475,6 +476,22 @@ screen_turn(struct screen *s)
 		screen_draw(s);
 }
 
+/* The overview is of the whole site; who has a part of the tree of domains
+ * begins with that. */
+static struct page *
+screen_first(struct screen *s)
+{
+	const struct conn *c = &s->session->conn;
+	struct obj_path p = {
+	    .obj = obj_find(s->session->table.objs, NULL, "domain"),
+	    .nkeys = 1};
+
+	if (p.obj == NULL || c->domain[0] == '\0')
+		return overview_new(s);
+	str_copy(p.key[0], OBJ_KEY, c->domain);
+	return object_new(s, &p);
+}
+
 /* The first page, and what all pages need. */
 static struct screen *
 screen_new(struct session *session)
@@ -484,7 +501,7 @@ screen_new(struct session *session)
 	s->session = session;
 	s->alarms = watch_new(s, "show alarms", NULL, CLOCK_SEC);
 	s->changes = watch_new(s, "compare", NULL, CLOCK_SEC);
-	page_push(s, overview_new(s));
+	page_push(s, screen_first(s));
 	return s;
 }
 

@@ -376,6 +376,8 @@ struct page *list_new(struct screen *, const struct op *, json_t *params);
 struct page *list_of(struct screen *, const struct view *);
 /* Objects of a kind, as the candidate has them. */
 struct page *list_objects(struct screen *, const struct obj_path *kind);
+/* May our role see it? */
+bool list_objects_may(struct screen *, const struct obj *kind);
 /* A grid with a cursor: page_grid.c. A row says in GRID_CHANGE what the
  * candidate does to it. */
 #define GRID_CHANGE "!"
