@@ -69,6 +69,12 @@ mem_joined(void)
 	mallopt(M_MXFAST, 0);
 }
 
+void
+mem_trim(void)
+{
+	malloc_trim(0);
+}
+
 void *
 mem_object(void *ptr, unsigned magic, const char *type)
 {

@@ -19,6 +19,8 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* What is freed joins its neighbours at once. To be said at the start of a
  * process that lives long. */
 void mem_joined(void);
+/* What was freed goes back to the machine. */
+void mem_trim(void);
 
 /*
  * Magic words: the first member of every object that travels as a void *

@@ -27,6 +27,8 @@
 #define RPC_INVALID_PARAMS -32602
 #define RPC_SERVER_ERROR -32000
 
+#define RPC_KEPT (256u << 10) /* bytes of a buffer that is empty */
+
 struct rpc_call {
 	struct rpc *rpc;
 	json_int_t id;
@@ -55,7 +57,11 @@ struct rpc {
 	unsigned open; /* length of requests */
 	json_t *err_data;
 	struct loop_defer flush, end;
+	loop_fn *on_taken;
+	void *taken_arg;
 	struct err why;
+	bool full;     /* the socket takes no more now */
+	bool paused;   /* nothing is read */
 	bool dead;     /* on_closed is due or done */
 	bool closed;   /* rpc_close was called */
 	unsigned busy; /* depth of callbacks */
@@ -208,6 +214,47 @@ rpc_queued(const struct rpc *r)
 	return r->out.len - r->sent;
 }
 
+void
+rpc_on_taken(struct rpc *r, loop_fn *fn, void *arg)
+{
+	r->on_taken = fn;
+	r->taken_arg = arg;
+}
+
+static void
+rpc_want(struct rpc *r)
+{
+	if (!r->dead && !r->closed)
+		loop_fd_want(r->io,
+		    (r->paused ? 0 : LOOP_READ) | (r->full ? LOOP_WRITE : 0));
+}
+
+void
+rpc_pause(struct rpc *r, bool paused)
+{
+	r->paused = paused;
+	rpc_want(r);
+}
+
+/* The peer has all that there was. A buffer that has become large is not kept
+ * for the next time. */
+static void
+rpc_taken(struct rpc *r)
+{
+	bool was_full = r->full;
+
+	if (r->out.cap > RPC_KEPT) {
+		buf_fini(&r->out);
+		r->out.max = r->h.max_out;
+	}
+	buf_reset(&r->out);
+	r->sent = 0;
+	r->full = false;
+	rpc_want(r);
+	if (was_full && r->on_taken != NULL)
+		r->on_taken(r->taken_arg);
+}
+
 /* Write what the socket takes; ask for more when it is full. */
 static void
 rpc_flush(void *arg)
@@ -223,7 +270,8 @@ rpc_flush(void *arg)
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 			buf_eat(&r->out, r->sent);
 			r->sent = 0;
-			loop_fd_want(r->io, LOOP_READ | LOOP_WRITE);
+			r->full = true;
+			rpc_want(r);
 			return;
 		}
 		if (n < 0) {
@@ -232,11 +280,8 @@ rpc_flush(void *arg)
 		}
 		r->sent += (size_t)n;
 	}
-	if (!r->dead) {
-		buf_reset(&r->out);
-		r->sent = 0;
-		loop_fd_want(r->io, LOOP_READ);
-	}
+	if (!r->dead)
+		rpc_taken(r);
 }
 
 static int

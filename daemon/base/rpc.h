@@ -49,6 +49,10 @@ struct rpc *rpc_open(struct loop *, int fd, const struct rpc_handler *);
 void rpc_close(struct rpc **);
 int rpc_fd(const struct rpc *);
 size_t rpc_queued(const struct rpc *); /* bytes that the peer has not taken */
+/* Called when it has taken all, after it had not; starts nothing at once. */
+void rpc_on_taken(struct rpc *, loop_fn *, void *arg);
+/* No more is read of it, or again. What was read already still comes. */
+void rpc_pause(struct rpc *, bool);
 
 /* Ask. params is taken (may be NULL). timeout in us, 0 = none. fn is called
  * exactly once, never before rpc_call returns. */

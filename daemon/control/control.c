@@ -100,6 +100,8 @@ control_on_link(struct self *self, struct peer *p)
 	struct control *c = self->state_of_role;
 
 	site_feed(c, p);
+	if (p->role == ROLE_WS)
+		rpc_on_taken(p->rpc, turn_on_taken, c);
 	if (p->role == ROLE_ST)
 		control_owners_changed(c);
 	else
@@ -202,6 +204,7 @@ control_start(struct self *self, struct err *e)
 	TAILQ_INIT(&c->sessions);
 	TAILQ_INIT(&c->eaches);
 	TAILQ_INIT(&c->monitors);
+	turn_open(c);
 	drill_open(c);
 	audit_start(c);
 	if ((r = trace_open(c, e)) != 0)

@@ -126,38 +126,45 @@ const struct err *each_failed(
 /* ---- control_session.c: consoles ------------------------------------------
  */
 
-#define SESSIONS_MAX 64
-#define SESSIONS_EACH 16  /* of one user; not of who owns the machine ... */
-#define SESSIONS_KEPT 8	  /* ... for whom so many are kept free */
-#define SESSIONS_GATED 64 /* of programs, beside all these */
+#define SESSIONS_MAX 128   /* of consoles here */
+#define SESSIONS_GATED 128 /* by gates, beside all these */
+#define SESSIONS_EACH 16   /* of one user; not of who owns the machine */
+#define SESSIONS_KEPT 16   /* of either: for who administers the site */
+#define SESSIONS_TURNED 32 /* refused ones that are let hear why */
 #define SESSION_ANSWER (16u << 20) /* to a program */
 #define SESSION_GATE (40u << 20)   /* queued to all that come by a gate */
 #define SESSION_BYTES (16u << 20)  /* of arguments not yet answered */
 #define SESSION_OUT (48u << 20)	   /* queued to a slow console */
 #define SESSION_IN (1u << 20)	   /* of one message */
 
+TAILQ_HEAD(calls, call);
 struct session {
 	TAILQ_ENTRY(session) entry;
 	struct control *control;
 	struct op_who who;
 	uid_t uid;
 	pid_t pid;
-	bool entered;	      /* it was let in */
+	bool entered, turned; /* it was let in; it was not, and hears why */
 	bool edited;	      /* it may have a candidate */
 	bool known;	      /* its first request has come */
 	uint64_t since, last; /* real clock */
 	uint64_t calls;
-	int64_t monitors; /* so far */
-	size_t bytes;	  /* of arguments not yet answered */
-	struct rpc *rpc;  /* of the console, or of the gate ... */
-	bool gated;	  /* ... through which a program comes */
-	bool brief;	  /* of one request: its coming and going is no news */
+	int64_t monitors;	    /* so far */
+	size_t bytes;		    /* of arguments not yet answered */
+	struct share *share;	    /* NULL: it was not let in */
+	TAILQ_ENTRY(session) turn;  /* of its share */
+	struct calls waiting;	    /* for their turn */
+	unsigned nwaiting, looking; /* its own reads that run here */
+	bool full;	 /* its gate has answers that it does not take */
+	struct rpc *rpc; /* of the console, or of the gate ... */
+	bool gated;	 /* ... through which a program comes */
+	bool brief;	 /* of one request: its coming and going is no news */
 	struct obj_token_rights token; /* of a program */
 	char certificate[OP_PRINT];    /* of a console that comes by a gate;
 					* "" = it is none */
 	struct err refused; /* told at its first request, then closed */
 	struct loop_timer *patience; /* of one that is refused */
-	TAILQ_HEAD(call_list, call) open;
+	struct calls open;
 };
 TAILQ_HEAD(sessions, session);
 
@@ -166,11 +173,11 @@ int session_listen(struct control *, struct err *);
 void session_rights(struct control *);
 /* Of this name, or NULL. */
 struct session *session_find(struct control *, const char *session);
-/* A new one with a name; who and from where is the caller's to fill in. NULL:
- * there are too many. */
+/* A new one with a name; who and from where is the caller's to fill in. */
 struct session *session_new(struct control *, bool gated);
-/* Is there room for it among theirs? */
-bool session_has_room(const struct session *);
+/* Who it is is known: is there room for it among theirs? It counts then. */
+bool session_enter(struct session *);
+void session_leave(struct session *); /* what it took is free again */
 void session_close(struct session *);
 void session_notify(struct session *, const char *method, json_t *params);
 /* Show words on its console. */
@@ -183,6 +190,43 @@ void session_close_all(struct control *);
 
 /* What a console says without an answer: interrupt, keep. */
 void session_note(struct session *, const char *method);
+
+/* ---- control_turn.c: what each may take, and whose turn it is -------------
+ */
+
+/*
+ * One who works here, whatever their sessions are. What they may take of a
+ * bound that others share grows smaller the less of it is left: there is
+ * always some for the next one.
+ */
+struct share {
+	TAILQ_ENTRY(share) entry; /* whose turn was longest ago first */
+	char name[64];		  /* as theirs of struct op_who */
+	bool fixed;
+	unsigned sessions[2]; /* of consoles here; by gates */
+	unsigned monitors;
+	unsigned running, asking, looking; /* calls; reads; reads done here */
+	TAILQ_HEAD(, session) all;	   /* likewise */
+};
+TAILQ_HEAD(shares, share);
+/* May they take one more? own: what they have; all: what all have; kept: for
+ * those who administer the site. Pure. */
+bool share_allows(const struct op_who *, unsigned own, unsigned all,
+    unsigned max, unsigned kept);
+void share_join(struct session *); /* who it is is known */
+void share_leave(struct session *);
+
+void turn_open(struct control *);
+void turn_close(struct control *);
+/* A call waits for its turn; call_begin is called once, later. */
+void turn_take(struct call *);
+void turn_over(struct call *);	  /* it has ended */
+void turn_drop(struct session *); /* what waits is not begun any more */
+/* Answers of the session, or of a gate, have been taken. */
+void turn_wake(struct control *);
+void turn_on_taken(void *control);
+void turn_scan_wake(struct control *); /* a list waits for its next slice */
+void turn_long(struct control *);      /* an answer took memory */
 
 /* ---- control_certificate.c: consoles that come by a gate (ws) --------------
  */
@@ -211,17 +255,22 @@ void token_unlink(struct control *, struct rpc *);
 
 /* e NULL: it was done; otherwise there may be no result. */
 typedef void call_fn(void *arg, json_t *result, const struct err *e);
+typedef void call_plain_fn(
+    struct session *, struct rpc_request *, json_t *params);
 
-/* One operation on its way. */
+/* One request on its way. */
 struct call {
 	TAILQ_ENTRY(call) entry; /* of its session */
+	TAILQ_ENTRY(call) turn;
 	struct session *session; /* NULL once that ended */
+	struct share *share;	 /* while it runs */
 	struct control *control;
 	struct op_who who;
 	struct rpc_request *request; /* NULL: the answer is for fn */
 	call_fn *fn;
 	void *arg;
-	const struct op *op;
+	const struct op *op;  /* NULL: plain */
+	call_plain_fn *plain; /* answers the request soon */
 	json_t *args;
 	size_t bytes;
 	/* the answer, while the audit is written */
@@ -230,6 +279,10 @@ struct call {
 };
 void call_request(
     struct session *, struct rpc_request *, const char *method, json_t *params);
+/* Its turn has come. */
+void call_begin(struct call *);
+/* Its session has ended before that. */
+void call_drop(struct call *);
 /* Ask as the session would; fn is called once, now or later, also when the
  * session has ended meanwhile. */
 void call_look(
@@ -317,6 +370,9 @@ bool list_look(struct op_call *, const char *what, const char *key);
 bool list_goes_on(struct op_call *);
 void list_end(struct op_call *);
 void list_finish(struct op_call *, const struct err *); /* and op_finish */
+TAILQ_HEAD(list_scans, list_scan);
+/* Its turn: the next slice, if any waits. True: more of them do. */
+bool list_turn(struct list_scans *);
 
 /* ---- control_feed.c: what border roles are told (pure) --------------------
  */
@@ -455,8 +511,7 @@ void pcapng_packet(struct buf *, uint64_t time, const union addr *from,
  */
 
 /* Live names for the console's completion; answers the request. */
-void complete_request(struct control *, const struct op_who *,
-    struct rpc_request *, json_t *params);
+call_plain_fn complete_request;
 
 /* ---- drill.c: request drill ------------------------------------------------
  */
@@ -483,8 +538,13 @@ struct control {
 	int listen_fd;
 	struct admit_rules admit;
 	struct sessions sessions;
-	unsigned nsessions; /* of consoles */
-	unsigned ngated;    /* of programs */
+	unsigned entered[2]; /* let in: of consoles here; by gates */
+	unsigned nsessions,
+	    nturned; /* of consoles here, and of these refused */
+	struct shares shares;
+	struct list_scans scans; /* long lists, whose turn is next first */
+	struct loop_defer begin; /* calls that wait */
+	struct loop_timer *turn, *scan, *idle;
 	struct route *route;
 	struct eaches eaches;
 	struct mesh *mesh; /* NULL: a lone server */

@@ -12,6 +12,8 @@
 #include "daemon/base/str.h"
 #include "daemon/role/role_wire.h"
 
+#define CALL_LONG 500 /* rows of an answer that took much memory */
+
 /* The answer, if there is still somebody to hear it. */
 static void
 call_reply(struct call *c)
@@ -22,10 +24,13 @@ call_reply(struct call *c)
 		token_bound(c->session, c->result, &bound);
 		e = bound.code != ERR_NONE ? &bound : NULL;
 	}
+	turn_over(c);
 	if (c->session != NULL) {
 		TAILQ_REMOVE(&c->session->open, c, entry);
 		c->session->bytes -= c->bytes;
 	}
+	if (json_array_size(json_object_get(c->result, "data")) > CALL_LONG)
+		turn_long(c->control);
 	if (c->fn != NULL)
 		c->fn(c->arg, c->result, e);
 	else if (e == NULL)
@@ -347,13 +352,37 @@ call_on_refs(void *arg, const struct err *e)
 	}
 }
 
+void
+call_begin(struct call *call)
+{
+	if (call->op != NULL) {
+		refs_check(
+		    call->control, call->op, call->args, call_on_refs, call);
+		return;
+	}
+	TAILQ_REMOVE(&call->session->open, call, entry);
+	call->session->bytes -= call->bytes;
+	call->plain(call->session, call->request, call->args);
+	json_decref(call->args);
+	free(call);
+}
+
+void
+call_drop(struct call *call)
+{
+	call->err = xcalloc(1, sizeof *call->err);
+	err_set(call->err, ERR_CLOSED, "the session has ended");
+	call_reply(call);
+}
+
 /* What a console learns when it connects. */
-static json_t *
-call_describe(struct session *s)
+static void
+call_describe(struct session *s, struct rpc_request *q, json_t *params)
 {
 	struct control *c = s->control;
 	json_t *o;
 
+	(void)params;
 	if (c->described == NULL)
 		c->described = op_table_encode(c->self->table);
 	o = json_copy(c->described);
@@ -365,7 +394,7 @@ call_describe(struct session *s)
 	json_object_set_new(
 	    o, "role", json_string(admin_role_names[s->who.role]));
 	json_object_set_new(o, "domain", json_string(s->who.domain));
-	return o;
+	rpc_reply(q, o);
 }
 
 /* It belongs to its session until it is answered or the session ends. */
@@ -401,7 +430,38 @@ call_look(struct session *s, const struct op *op, json_t *args, call_fn *fn,
 	call = call_new(s, op, args, 0);
 	call->fn = fn;
 	call->arg = arg;
-	refs_check(s->control, op, args, call_on_refs, call);
+	turn_take(call);
+}
+
+/* One of a session's requests, whatever it is; NULL when it holds too
+ * much already, which is told. */
+static struct call *
+call_accept(struct session *s, struct rpc_request *q, const struct op *op,
+    json_t *params)
+{
+	size_t bytes = params != NULL ? rpc_size(params) : 0;
+	struct call *call;
+
+	if (s->bytes + bytes > SESSION_BYTES) {
+		rpc_failf(q, ERR_BUSY, "too much at once: wait for answers");
+		return NULL;
+	}
+	call = call_new(s, op, params, bytes);
+	call->request = q;
+	return call;
+}
+
+/* What is no operation and is answered at once, in its turn. */
+static void
+call_plainly(struct session *s, struct rpc_request *q, json_t *params,
+    call_plain_fn *plain)
+{
+	struct call *call = call_accept(s, q, NULL, params);
+
+	if (call == NULL)
+		return;
+	call->plain = plain;
+	turn_take(call);
 }
 
 /* Rights and bounds first. */
@@ -412,7 +472,6 @@ call_operation(struct session *s, struct rpc_request *q, const char *method,
 	const struct err *broken;
 	const struct op *op;
 	struct call *call;
-	size_t bytes;
 	struct err e;
 
 	if (call_admit(s->control->self->table, &s->who, method, params, &op,
@@ -429,15 +488,10 @@ call_operation(struct session *s, struct rpc_request *q, const char *method,
 		    q, broken->code, "%s: so nothing is changed", broken->text);
 		return;
 	}
-	bytes = params != NULL ? rpc_size(params) : 0;
-	if (s->bytes + bytes > SESSION_BYTES) {
-		rpc_failf(q, ERR_BUSY, "too much at once: wait for answers");
+	if ((call = call_accept(s, q, op, params)) == NULL)
 		return;
-	}
 	s->edited |= op->kind == OP_CONFIG;
-	call = call_new(s, op, params, bytes);
-	call->request = q;
-	refs_check(s->control, op, params, call_on_refs, call);
+	turn_take(call);
 }
 
 static void
@@ -460,11 +514,11 @@ call_request(struct session *s, struct rpc_request *q, const char *method,
 {
 	s->control->count.calls++;
 	if (strcmp(method, "describe") == 0)
-		rpc_reply(q, call_describe(s));
+		call_plainly(s, q, params, call_describe);
 	else if (strcmp(method, "monitor-stop") == 0)
 		call_monitor_stop(s, q, params);
 	else if (strcmp(method, "complete") == 0)
-		complete_request(s->control, &s->who, q, params);
+		call_plainly(s, q, params, complete_request);
 	else
 		call_operation(s, q, method, params);
 }

@@ -50,7 +50,7 @@ certificate_admit(struct session *s, json_t *params, struct err *e)
 	r = obj_certificate_role(c->self->table->objs, site, print, &s->who, e);
 	if (r == 0)
 		r = certificate_dates(s, json_object_get(params, "valid"), e);
-	if (r == 0 && !session_has_room(s))
+	if (r == 0 && !session_enter(s))
 		r = err_set(e, ERR_FULL,
 		    "there are too many sessions already: close one");
 	return r;

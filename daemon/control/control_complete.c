@@ -178,9 +178,10 @@ complete_start(struct control *c, struct complete *w)
 }
 
 void
-complete_request(struct control *c, const struct op_who *who,
-    struct rpc_request *q, json_t *params)
+complete_request(struct session *s, struct rpc_request *q, json_t *params)
 {
+	struct control *c = s->control;
+	const struct op_who *who = &s->who;
 	struct complete *w = xcalloc(1, sizeof *w);
 	const char *ref = json_string_value(json_object_get(params, "ref"));
 	const char *list = json_string_value(json_object_get(params, "list"));

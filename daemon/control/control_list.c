@@ -1,9 +1,10 @@
 /*
  * Long lists, read a slice at a time so that nobody waits long for the loop,
- * each slice behind the key at which the one before ended. An answer ends when
- * it has as many rows as were asked for; one that looks for a part of the rows
- * (argument "match") also when so many were looked through that a person would
- * wait for it: then it says where the list goes on, with few rows or none.
+ * one slice of all of them in a turn, each slice behind the key at which the
+ * one before ended. An answer ends when it has as many rows as were asked for;
+ * one that looks for a part of the rows (argument "match") also when so many
+ * were looked through that a person would wait for it: then it says where the
+ * list goes on, with few rows or none.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,8 @@
 #define LIST_LOOKS 32768 /* rows looked through for one answer */
 
 struct list_scan {
+	TAILQ_ENTRY(list_scan) entry; /* while paused */
 	struct op_call *call;
-	struct loop_timer *timer;
 	list_fn *read;
 	char at[OBJ_KEY + 16]; /* the row looked at last, as `after` has it */
 	int64_t limit;
@@ -25,16 +26,6 @@ struct list_scan {
 	unsigned slice, looks;
 	bool paused;
 };
-
-static void
-list_on_turn(void *arg)
-{
-	struct list_scan *s = arg;
-
-	s->slice = 0;
-	s->paused = false;
-	s->read(s->call);
-}
 
 void
 list_start(struct op_call *call, list_fn *read)
@@ -45,8 +36,6 @@ list_start(struct op_call *call, list_fn *read)
 	s->read = read;
 	s->limit = op_arg_int(call, "limit", 1);
 	s->matches = op_arg(call, "match") != NULL;
-	s->timer = loop_timer_new(
-	    control_of(call)->self->loop, list_on_turn, s);
 	call->state = s;
 	read(call);
 }
@@ -92,14 +81,45 @@ list_look(struct op_call *call, const char *what, const char *key)
 	return true;
 }
 
+/* Behind the others; who owns the machine before all who do not. */
+static void
+list_pause(struct control *c, struct list_scan *s)
+{
+	struct list_scan *at;
+
+	TAILQ_FOREACH (at, &c->scans, entry) {
+		if (s->call->who.fixed && !at->call->who.fixed) {
+			TAILQ_INSERT_BEFORE(at, s, entry);
+			break;
+		}
+	}
+	if (at == NULL)
+		TAILQ_INSERT_TAIL(&c->scans, s, entry);
+	turn_scan_wake(c);
+}
+
 bool
 list_goes_on(struct op_call *call)
 {
 	struct list_scan *s = call->state;
 
 	if (s->paused)
-		loop_timer_set(s->timer, 0);
+		list_pause(control_of(call), s);
 	return s->paused;
+}
+
+bool
+list_turn(struct list_scans *scans)
+{
+	struct list_scan *s = TAILQ_FIRST(scans);
+
+	if (s != NULL) {
+		TAILQ_REMOVE(scans, s, entry);
+		s->slice = 0;
+		s->paused = false;
+		s->read(s->call);
+	}
+	return !TAILQ_EMPTY(scans);
 }
 
 void
@@ -108,7 +128,8 @@ list_end(struct op_call *call)
 	struct list_scan *s = call->state;
 
 	call->state = NULL;
-	loop_timer_free(&s->timer);
+	if (s->paused)
+		TAILQ_REMOVE(&control_of(call)->scans, s, entry);
 	free(s);
 }
 

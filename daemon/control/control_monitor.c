@@ -18,8 +18,9 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 
-#define MONITORS 64	/* of all sessions */
-#define MONITORS_EACH 8 /* of one */
+#define MONITORS 256	 /* of all sessions */
+#define MONITORS_KEPT 32 /* of these for who administers the site */
+#define MONITORS_EACH 8	 /* of one */
 #define MONITOR_ROWS 10000
 #define MONITOR_QUEUED (1u << 20) /* bytes that wait for the session */
 
@@ -139,6 +140,16 @@ monitor_diff(
 
 /* ---- the end ------------------------------------------------------------- */
 
+/* It is of no session any more. */
+static void
+monitor_leave(struct monitor *m)
+{
+	if (m->session != NULL)
+		m->session->share->monitors--;
+	m->session = NULL;
+	loop_timer_cancel(m->tick);
+}
+
 /* Nobody is told. An answer that is on its way finds it over. */
 static void
 monitor_free(struct monitor *m)
@@ -164,8 +175,7 @@ monitor_end(struct monitor *m, const struct err *e)
 		    json_pack("{s:s, s:s}", "code", err_name(e->code),
 			"message", e->text));
 	session_notify(m->session, "changes", params);
-	m->session = NULL;
-	loop_timer_cancel(m->tick);
+	monitor_leave(m);
 	monitor_free(m);
 }
 
@@ -179,8 +189,7 @@ monitor_forget(struct control *c, const struct session *s)
 		next = TAILQ_NEXT(m, entry);
 		if (m->session != s)
 			continue;
-		m->session = NULL;
-		loop_timer_cancel(m->tick);
+		monitor_leave(m);
 		call = m->call;
 		m->call = NULL;
 		monitor_free(m);
@@ -299,7 +308,7 @@ monitor_on_look(void *arg, json_t *result, const struct err *why)
 		else
 			monitor_tell(m, result);
 	} else if (call != NULL) {
-		m->session = NULL;
+		monitor_leave(m);
 		monitor_free(m);
 		op_finish(call, &e);
 	} else {
@@ -322,7 +331,8 @@ monitor_on_tick(void *arg)
 
 	if (m->end != 0 && clock_mono() >= m->end)
 		monitor_end(m, NULL);
-	else if (rpc_queued(m->session->rpc) > MONITOR_QUEUED)
+	else if (m->session->full ||
+	    rpc_queued(m->session->rpc) > MONITOR_QUEUED)
 		monitor_wait(m);
 	else
 		monitor_look(m);
@@ -333,24 +343,26 @@ monitor_on_tick(void *arg)
 static bool
 monitor_has_room(struct op_call *call, const struct session *s)
 {
+	unsigned all = 0, same = 0, own = s->share->monitors;
 	const struct monitor *m;
-	unsigned all = 0, same = 0;
+	bool room;
 
 	TAILQ_FOREACH (m, &s->control->monitors, entry) {
-		all++;
+		all += m->session != NULL;
 		same += m->session == s;
 	}
+	room = share_allows(&call->who, own, all, MONITORS, MONITORS_KEPT);
 	if (same >= MONITORS_EACH)
 		op_failf(call, ERR_FULL,
 		    "%d monitors of one session are the "
 		    "most: stop one",
 		    MONITORS_EACH);
-	else if (all >= MONITORS)
+	else if (!room)
 		op_failf(call, ERR_FULL,
-		    "%d monitors are the most that one "
-		    "server carries",
-		    MONITORS);
-	return same < MONITORS_EACH && all < MONITORS;
+		    "%u monitors of %s are the most that this server carries "
+		    "now",
+		    own, call->who.name);
+	return same < MONITORS_EACH && room;
 }
 
 /* The arguments of the list alone. */
@@ -385,6 +397,7 @@ monitor_run(struct op_call *call)
 	m = xcalloc(1, sizeof *m);
 	m->control = c;
 	m->session = s;
+	s->share->monitors++;
 	m->number = ++s->monitors;
 	m->op = call->op;
 	m->call = call;

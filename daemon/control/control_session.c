@@ -2,10 +2,10 @@
  * Sessions of consoles. A connection is a session; its candidate lives as
  * long as it does, or is kept where the console wants that. Who it is the
  * kernel says, what they may do the administrators of the site, now and
- * whenever these change. A console that is
- * not permitted hears why at its first request and is closed; one that does not
- * read its answers is closed when SESSION_OUT bytes wait for it; nobody waits
- * for a console.
+ * whenever these change. A console that is not permitted hears why at its
+ * first request and is closed; one that does not read its answers gets no more
+ * of them, and is closed when one that was on its way makes SESSION_OUT bytes
+ * of them; nobody waits for a console.
  */
 #include <errno.h>
 #include <grp.h>
@@ -36,11 +36,14 @@ session_notify(struct session *s, const char *method, json_t *params)
 	rpc_notify(s->rpc, method, params);
 }
 
-/* Programs have a budget of their own. */
-static unsigned *
-session_counter(struct control *c, bool gated)
+void
+session_leave(struct session *s)
 {
-	return gated ? &c->ngated : &c->nsessions;
+	if (s->share == NULL)
+		return;
+	s->share->sessions[s->gated]--;
+	s->control->entered[s->gated]--;
+	share_leave(s);
 }
 
 /* The end of a session: its calls go on, their answers have no reader. */
@@ -55,12 +58,16 @@ session_close(struct session *s)
 		call->session = NULL;
 	}
 	TAILQ_REMOVE(&c->sessions, s, entry);
-	(*session_counter(c, s->gated))--;
 	c->count.sessions--;
+	c->nturned -= s->turned;
 	loop_timer_free(&s->patience);
-	if (!s->gated)
+	if (!s->gated) {
+		c->nsessions--;
 		rpc_close(&s->rpc);
+	}
 	monitor_forget(c, s);
+	turn_drop(s);
+	session_leave(s);
 	drill_interrupt(c, s->who.session, true);
 	if (s->edited)
 		control_session_over(c, s->who.session);
@@ -153,22 +160,24 @@ session_on_patience(void *arg)
 	session_close(s);
 }
 
-/* Nobody keeps others out by coming again and again, least of all root. The
- * session itself is counted. */
+/* Nobody keeps others out by coming again and again, least of all root. */
 bool
-session_has_room(const struct session *s)
+session_enter(struct session *s)
 {
-	const struct control *c = s->control;
-	const struct session *other;
-	unsigned same = 0;
+	struct control *c = s->control;
+	unsigned *own, *all = &c->entered[s->gated];
 
-	if (s->who.fixed)
-		return c->nsessions <= SESSIONS_MAX;
-	TAILQ_FOREACH (other, &c->sessions, entry)
-		same += strcmp(other->who.name, s->who.name) == 0;
-	return same <= SESSIONS_EACH &&
-	    (s->gated ? c->ngated <= SESSIONS_GATED
-		      : c->nsessions <= SESSIONS_MAX - SESSIONS_KEPT);
+	share_join(s);
+	own = &s->share->sessions[s->gated];
+	if ((s->who.fixed || *own < SESSIONS_EACH) &&
+	    share_allows(&s->who, *own, *all,
+		s->gated ? SESSIONS_GATED : SESSIONS_MAX, SESSIONS_KEPT)) {
+		++*own;
+		++*all;
+		return true;
+	}
+	share_leave(s);
+	return false;
 }
 
 /* Ask the kernel who is there. */
@@ -198,21 +207,11 @@ session_identify(struct session *s, int fd)
 		    s->who.name,
 		    c->admit.grouped ? ", and the members of its control group"
 				     : "");
-	else if (!session_has_room(s))
+	else if (admit_role(c->self->table->objs, site_db(c), &s->who,
+		     &s->refused) == 0 &&
+	    !(s->entered = session_enter(s)))
 		err_set(&s->refused, ERR_FULL,
 		    "there are too many sessions already: close one");
-	else
-		s->entered = admit_role(c->self->table->objs, site_db(c),
-				 &s->who, &s->refused) == 0;
-}
-
-/* What is refused is held to, too: half as many again, no more. */
-static bool
-session_crowded(struct control *c, bool gated)
-{
-	unsigned max = gated ? SESSIONS_GATED : SESSIONS_MAX;
-
-	return *session_counter(c, gated) >= max + max / 2;
 }
 
 /* One that no other here has. Programs come and go by the thousand: theirs
@@ -232,23 +231,41 @@ session_name(struct session *s)
 struct session *
 session_new(struct control *c, bool gated)
 {
-	struct session *s;
+	struct session *s = xcalloc(1, sizeof *s);
 
-	if (session_crowded(c, gated))
-		return NULL;
-	s = xcalloc(1, sizeof *s);
 	s->control = c;
 	s->uid = (uid_t)-1;
 	s->gated = gated;
 	TAILQ_INIT(&s->open);
+	TAILQ_INIT(&s->waiting);
 	session_name(s);
 	s->since = s->last = clock_real();
 	s->patience = loop_timer_new(c->self->loop, session_on_patience, s);
 	TAILQ_INSERT_TAIL(&c->sessions, s, entry);
-	(*session_counter(c, gated))++;
+	c->nsessions += !gated;
 	c->count.sessions++;
 	c->count.sessions_all++;
 	return s;
+}
+
+/* One that is refused hears why, unless too many do already: false, and it is
+ * closed. */
+static bool
+session_turn_away(struct session *s)
+{
+	struct control *c = s->control;
+
+	c->count.refused++;
+	if (c->nturned >= SESSIONS_TURNED) {
+		session_close(s);
+		return false;
+	}
+	log_info("uid=%u pid=%d refused: %s", (unsigned)s->uid, (int)s->pid,
+	    s->refused.text);
+	s->turned = true;
+	c->nturned++;
+	loop_timer_set(s->patience, SESSION_PATIENCE);
+	return true;
 }
 
 void
@@ -260,19 +277,12 @@ session_open(struct control *c, int fd)
 	    .max_out = SESSION_OUT};
 	struct session *s = session_new(c, false);
 
-	if (s == NULL) {
-		close(fd);
-		return;
-	}
 	session_identify(s, fd);
-	if (s->refused.code != ERR_NONE) {
-		c->count.refused++;
-		log_info("uid=%u pid=%d refused: %s", (unsigned)s->uid,
-		    (int)s->pid, s->refused.text);
-		loop_timer_set(s->patience, SESSION_PATIENCE);
-	}
 	h.arg = s;
 	s->rpc = rpc_open(c->self->loop, fd, &h);
+	rpc_on_taken(s->rpc, turn_on_taken, c);
+	if (s->refused.code != ERR_NONE && !session_turn_away(s))
+		return;
 	log_debug("session=%s operator=%s pid=%d", s->who.session, s->who.name,
 	    (int)s->pid);
 }
@@ -391,4 +401,5 @@ session_close_all(struct control *c)
 	c->listen_fd = -1;
 	while (!TAILQ_EMPTY(&c->sessions))
 		session_close(TAILQ_FIRST(&c->sessions));
+	turn_close(c);
 }

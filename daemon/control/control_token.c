@@ -11,6 +11,8 @@
  *                 rate 0: none
  *   session-call {"session", "method", "params"} -> what the operation gives
  *   session-note {"session", "method"}, a notification: interrupt, keep
+ *   session-full {"session", "full"}, a notification: the program does not
+ *                take the answers that there are, or does again
  *   session-close {"session"}, a notification
  * and to the gate:
  *   session-tell {"session", "method", "params"}: message, progress, closed
@@ -70,9 +72,11 @@ token_admit(struct session *s, const char *token, struct err *e)
 	if (obj_token_role(
 		c->self->table->objs, site, secret, &s->who, &rights, e) != 0)
 		return -(int)e->code;
-	if (!session_has_room(s))
+	if (!session_enter(s))
 		return err_set(e, ERR_FULL,
-		    "%s has too many requests under way", s->who.name);
+		    "there are too many sessions already, or %s has too many "
+		    "requests under way",
+		    s->who.name);
 	token_take(s, &rights);
 	return 0;
 }
@@ -135,10 +139,6 @@ token_open(
 	const char *from = json_string_value(json_object_get(params, "from"));
 	struct err e;
 
-	if (s == NULL) {
-		rpc_failf(q, ERR_FULL, "there are too many sessions already");
-		return;
-	}
 	s->brief = true;
 	s->rpc = gate->rpc;
 	str_copy(s->who.name, sizeof s->who.name, "token");
@@ -212,6 +212,23 @@ token_session(struct control *c, struct peer *gate, json_t *params)
 	return s != NULL && s->gated && s->rpc == gate->rpc ? s : NULL;
 }
 
+/* What has no answer. */
+static void
+token_note(struct session *s, const char *method, json_t *params)
+{
+	const char *name = json_string_value(json_object_get(params, "method"));
+
+	if (strcmp(method, "session-close") == 0) {
+		session_close(s);
+	} else if (strcmp(method, "session-full") == 0) {
+		s->full = json_is_true(json_object_get(params, "full"));
+		turn_wake(s->control);
+	} else if (strcmp(method, "session-note") == 0 && name != NULL &&
+	    s->certificate[0] != '\0') {
+		session_note(s, name);
+	}
+}
+
 void
 token_request(struct control *c, struct peer *gate, struct rpc_request *q,
     const char *method, json_t *params)
@@ -220,12 +237,8 @@ token_request(struct control *c, struct peer *gate, struct rpc_request *q,
 	const char *name = json_string_value(json_object_get(params, "method"));
 
 	if (q == NULL) {
-		if (s != NULL && strcmp(method, "session-close") == 0)
-			session_close(s);
-		else if (s != NULL && name != NULL &&
-		    strcmp(method, "session-note") == 0 &&
-		    s->certificate[0] != '\0')
-			session_note(s, name);
+		if (s != NULL)
+			token_note(s, method, params);
 	} else if (strcmp(method, "session-open") == 0) {
 		token_open(c, gate, q, params);
 	} else if (strcmp(method, "session-call") != 0 || name == NULL) {

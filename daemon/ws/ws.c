@@ -31,6 +31,9 @@ ws_on_tick(void *arg)
 		fatalx("without control");
 	ws_http_tick(ws);
 	ws_sockets_tick(ws, clock_mono());
+	if (ws->grown)
+		mem_trim();
+	ws->grown = false;
 	role_listeners_retry(&ws->listeners);
 }
 

@@ -27,6 +27,7 @@ struct ws;
 
 #define WS_CONNS 512	   /* connections of one instance */
 #define WS_CONNS_SOURCE 64 /* of one address (IPv6: of one /64) */
+#define WS_CONNS_NEW 64	   /* beside these: of one turn, or that end */
 #define WS_BODY (1u << 20) /* bytes of a request */
 #define WS_HEAD 16384	   /* bytes of its head */
 #define WS_INPUT (WS_BODY + WS_HEAD + 4096) /* bytes not yet understood */
@@ -38,13 +39,13 @@ struct ws;
 #define WS_ASKED (24u << 20)	    /* bytes of requests not yet answered */
 #define WS_ALONE (10 * CLOCK_SEC)   /* without control: start anew */
 #define WS_LAST (500 * CLOCK_MS)    /* for last words at the end */
-#define WS_OPEN 64		    /* unanswered requests of one WebSocket */
-#define WS_AHEAD 32		    /* of a console: no more is read then ... */
-#define WS_PIECE 1024		    /* ... than the rest of so many bytes */
-#define WS_OUT (24u << 20)	    /* bytes queued to one that does not read */
-#define WS_FAILURES 20		    /* bad tokens of one address, then ... */
-#define WS_BAN (60 * CLOCK_SEC)	    /* ... it is not heard for so long */
-#define WS_FLOOD 1000		    /* failures of who is not even let in */
+#define WS_AHEAD 64		/* unanswered requests of a WebSocket: ... */
+#define WS_PIECE 1024		/* ... then only the rest of so many bytes */
+#define WS_FULL (1u << 20)	/* bytes it has not taken: nothing is begun */
+#define WS_OUT (24u << 20)	/* the same, by what was begun: it is ended */
+#define WS_FAILURES 20		/* bad tokens of one address, then ... */
+#define WS_BAN (60 * CLOCK_SEC) /* ... it is not heard for so long */
+#define WS_FLOOD 1000		/* failures of who is not even let in */
 
 /* ---- ws_route.c: what a request means (pure, fuzzed) --------------------- */
 
@@ -138,6 +139,8 @@ typedef void ws_told_fn(void *arg, const char *method, json_t *params);
 struct ws_work *ws_work_open(struct ws *, json_t *proof, const union addr *peer,
     bool brief, ws_opened_fn *, ws_told_fn *, void *arg, struct err *);
 bool ws_proof_is_console(json_t *proof);
+/* It does not take its answers: nothing more shall be begun; or again. */
+void ws_work_full(struct ws_work *, bool full);
 /* Of a console: what has no answer. */
 void ws_work_note(struct ws_work *, const char *method);
 /* params and id are borrowed and may be NULL. The reply may come at once when
@@ -171,6 +174,7 @@ struct ws_conn {
 	uint64_t since; /* of what it is given time for; monotonic */
 	size_t left;	/* bytes of its answer that it has not taken */
 	bool fresh;	/* not looked at yet */
+	bool ended;	/* turned out: it is about to be freed */
 	bool busy;	/* a request is served, or it is a WebSocket: no time
 			 * is kept */
 };
@@ -237,6 +241,7 @@ struct ws {
 	struct map works;	 /* session -> struct ws_work */
 	struct rpc *control;	 /* NULL: not linked */
 	size_t asked;		 /* bytes that control has not answered */
+	bool grown;		 /* answers took memory that is free again */
 	uint64_t alone;		 /* since when without control; monotonic */
 	struct loop_timer *last; /* the end, when last words have left */
 	json_t *openapi;

@@ -80,7 +80,7 @@ http_open_doors(struct ws *ws)
 	struct role_listener *l;
 
 	for (l = ws->listeners.first; l != NULL; l = l->next) {
-		if (l->open && ws->nconns < WS_CONNS)
+		if (l->open && ws->nconns < WS_CONNS + WS_CONNS_NEW)
 			evconnlistener_enable(http_door(l));
 	}
 }
@@ -122,7 +122,7 @@ http_on_accept(struct event_base *base, void *arg)
 		fatalx("out of memory");
 	/* No line or part of a body is longer; libevent sets no bound. */
 	bufferevent_setwatermark(c->bev, EV_READ, 0, WS_INPUT);
-	if (ws->nconns >= WS_CONNS)
+	if (ws->nconns >= WS_CONNS + WS_CONNS_NEW)
 		ws_http_shut(ws);
 	loop_defer(ws->self->loop, &ws->admit);
 	return c->bev;
@@ -164,19 +164,59 @@ http_floods(const struct ws_conn *c)
 	return evbuffer_get_length(bufferevent_get_input(c->bev)) >= WS_INPUT;
 }
 
-/* Of the same address, those that were let in. */
-static unsigned
-http_same_source(struct ws *ws, const struct ws_conn *c)
+/* Is it of this address? addr NULL: any is. */
+static bool
+http_is_of(const struct ws_conn *c, const union addr *addr)
 {
 	uint8_t key[SIP_SOURCE], other[SIP_SOURCE];
-	size_t n = sip_source_key(key, &c->peer);
-	struct ws_conn *o;
-	unsigned same = 0;
+	size_t n;
 
-	LIST_FOREACH (o, &ws->conns, entry)
-		same += !o->fresh && sip_source_key(other, &o->peer) == n &&
-		    memcmp(key, other, n) == 0;
-	return same;
+	if (addr == NULL)
+		return true;
+	n = sip_source_key(key, addr);
+	return sip_source_key(other, &c->peer) == n &&
+	    memcmp(key, other, n) == 0;
+}
+
+/* Of an address (NULL: of all), those that were let in. */
+static unsigned
+http_count(struct ws *ws, const union addr *addr)
+{
+	struct ws_conn *c;
+	unsigned n = 0;
+
+	LIST_FOREACH (c, &ws->conns, entry)
+		n += !c->fresh && !c->ended && http_is_of(c, addr);
+	return n;
+}
+
+/* It counts no more from here on; its memory is freed a turn later. */
+static void
+http_turn_out(struct ws_conn *c)
+{
+	c->ws->count.refused++;
+	c->fresh = false;
+	c->ended = true;
+	http_hang_up(c);
+}
+
+/* Room for one more: whoever asks nothing for longest makes it, so nobody
+ * keeps others out by being there. False: all are served just now. */
+static bool
+http_make_room(struct ws *ws, const union addr *addr, unsigned most)
+{
+	struct ws_conn *c, *idlest = NULL;
+
+	if (http_count(ws, addr) < most)
+		return true;
+	LIST_FOREACH (c, &ws->conns, entry) {
+		if (!c->fresh && !c->ended && !c->busy && http_is_of(c, addr) &&
+		    (idlest == NULL || c->since <= idlest->since))
+			idlest = c;
+	}
+	if (idlest != NULL)
+		http_turn_out(idlest);
+	return idlest != NULL;
 }
 
 static bool
@@ -185,9 +225,9 @@ http_is_welcome(struct ws *ws, struct ws_conn *c)
 	socklen_t n = sizeof c->peer;
 
 	return getpeername(bufferevent_getfd(c->bev), &c->peer.sa, &n) == 0 &&
-	    ws->nconns <= WS_CONNS &&
-	    http_same_source(ws, c) < WS_CONNS_SOURCE &&
-	    !ws_guard_shuns(&ws->guard, &c->peer, clock_mono());
+	    !ws_guard_shuns(&ws->guard, &c->peer, clock_mono()) &&
+	    http_make_room(ws, &c->peer, WS_CONNS_SOURCE) &&
+	    http_make_room(ws, NULL, WS_CONNS);
 }
 
 void
@@ -200,13 +240,10 @@ ws_http_admit(void *arg)
 		next = LIST_NEXT(c, entry);
 		if (!c->fresh)
 			continue;
-		if (http_is_welcome(ws, c)) {
+		if (http_is_welcome(ws, c))
 			c->fresh = false;
-			continue;
-		}
-		ws->count.refused++;
-		c->fresh = false;
-		http_hang_up(c);
+		else
+			http_turn_out(c);
 	}
 }
 
@@ -232,7 +269,7 @@ ws_http_tick(struct ws *ws)
 	http_open_doors(ws);
 	for (c = LIST_FIRST(&ws->conns); c != NULL; c = next) {
 		next = LIST_NEXT(c, entry);
-		if (c->busy)
+		if (c->busy || c->ended)
 			continue; /* or it is a WebSocket */
 		http_look_at_answer(c, now);
 		if (http_floods(c))

@@ -2,12 +2,14 @@
  * JSON-RPC 2.0 over WebSocket (RFC 6455), a message in a text frame. One socket
  * is one session, as a console's is: its candidate lives as long as it does,
  * and what control says unasked (message, progress) comes as notifications.
- * Answers come in the order in which they are there.
+ * Answers come in the order in which they are there. It may send ahead, and is
+ * then read no faster than it is answered, and answered no faster than it takes
+ * the answers.
  *
- * A console's, who has shown a certificate, is that of tandem(1): it may send
- * ahead, and is then read no faster than it is answered; its notifications are
- * control's. It may be silent for as long as it likes, in the hands of somebody
- * who reads or sleeps: the kernel asks its machine for signs of life.
+ * A console's, who has shown a certificate, is that of tandem(1): its
+ * notifications are control's. It may be silent for as long as it likes, in the
+ * hands of somebody who reads or sleeps: the kernel asks its machine for signs
+ * of life.
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -45,7 +47,8 @@ struct ws_socket {
 	unsigned open;	       /* requests without an answer */
 	uint64_t last, pinged; /* monotonic */
 	uint64_t over; /* since when: what is queued leaves, then it ends */
-	struct loop_defer more; /* of a console: there is room again */
+	struct loop_defer more; /* there is room again */
+	bool full;		/* it does not take its answers */
 	bool feeding;		/* inside websocket_feed: not to be freed now */
 };
 
@@ -102,23 +105,40 @@ socket_on_written(struct bufferevent *bev, void *arg)
 	struct ws_socket *s = arg;
 
 	(void)bev;
-	if (s->over != 0)
+	if (s->over != 0) {
 		socket_hang_up(s);
+		return;
+	}
+	s->last = clock_mono();
+	if (!s->full)
+		return;
+	s->full = false;
+	ws_work_full(s->work, false);
+	loop_defer(s->ws->self->loop, &s->more);
 }
 
 /* ---- what leaves -----------------------------------------------------------
  */
 
-/* Frames into the connection; one that does not read is ended. */
+/* Frames into the connection. For one that does not read nothing more is
+ * begun; when what was is too much already, it is ended. */
 static void
 socket_flush(struct ws_socket *s)
 {
 	struct bufferevent *bev = evhttp_connection_get_bufferevent(s->conn);
+	size_t left;
 
 	if (s->out.len > 0)
 		bufferevent_write(bev, s->out.data, s->out.len);
+	if (s->out.cap > WS_FULL)
+		buf_fini(&s->out);
 	buf_reset(&s->out);
-	if (evbuffer_get_length(bufferevent_get_output(bev)) > WS_OUT) {
+	left = evbuffer_get_length(bufferevent_get_output(bev));
+	if (left > WS_FULL && !s->full && s->over == 0) {
+		s->full = true;
+		ws_work_full(s->work, true);
+	}
+	if (left > WS_OUT) {
 		s->over = clock_mono(); /* the tick ends it */
 		bufferevent_disable(bev, EV_READ);
 	}
@@ -168,7 +188,7 @@ socket_on_reply(
 		r.err = *e;
 	if (id != NULL)
 		socket_send(s, ws_answer_rpc(&r));
-	if (s->console && s->over == 0)
+	if (s->over == 0)
 		loop_defer(s->ws->self->loop, &s->more);
 }
 
@@ -187,12 +207,7 @@ socket_admit(struct ws_socket *s, struct err *e)
 {
 	unsigned wait;
 
-	if (s->console)
-		return true;
-	if (s->open < WS_OPEN)
-		return ws_is_within(s->ws, s->token, s->rate, &wait, e);
-	err_set(e, ERR_BUSY, "%d requests wait for an answer already", WS_OPEN);
-	return false;
+	return s->console || ws_is_within(s->ws, s->token, s->rate, &wait, e);
 }
 
 static void
@@ -227,15 +242,16 @@ socket_on_message(void *arg, char *text, size_t n)
 	json_decref(m.root);
 }
 
-/* All that has come; of a console no more than it may have under way. */
+/* Of what has come no more than may be under way. */
 static int
 socket_feed(struct ws_socket *s, struct evbuffer *in)
 {
 	size_t n = evbuffer_get_length(in);
 	int r = 0;
 
-	while (r == 0 && n > 0 && !(s->console && s->open >= WS_AHEAD)) {
-		if (s->console && n > WS_PIECE)
+	while (
+	    r == 0 && n > 0 && s->over == 0 && !s->full && s->open < WS_AHEAD) {
+		if (n > WS_PIECE)
 			n = WS_PIECE;
 		r = websocket_feed(
 		    s->frames, evbuffer_pullup(in, (ev_ssize_t)n), n);

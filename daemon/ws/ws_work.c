@@ -10,6 +10,8 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
+#define WORK_LONG 500 /* rows of an answer that took much memory */
+
 struct ws_work {
 	struct ws *ws;
 	bool console;
@@ -138,6 +140,8 @@ work_on_reply(void *arg, json_t *result, const struct err *e)
 
 	w->open--;
 	w->ws->asked -= c->bytes;
+	if (json_array_size(json_object_get(result, "data")) > WORK_LONG)
+		w->ws->grown = true;
 	if (!w->closed) {
 		if (e != NULL && w->ws->control != NULL)
 			data = rpc_err_data(w->ws->control);
@@ -178,6 +182,15 @@ ws_work_call(struct ws_work *w, const char *method, json_t *params, json_t *id,
 	w->open++;
 	rpc_call(w->ws->control, "session-call", ask,
 	    w->console ? 0 : WS_TIMEOUT, work_on_reply, c);
+}
+
+void
+ws_work_full(struct ws_work *w, bool full)
+{
+	if (w->ws->control != NULL)
+		rpc_notify(w->ws->control, "session-full",
+		    json_pack("{s:s, s:b}", "session", w->session, "full",
+			(int)full));
 }
 
 void

@@ -388,6 +388,49 @@ garbage() {
 	as root "$url/v1/show/version" && gives 200 .ok
 }
 t "garbage does no harm" garbage
+# Users enough for lists that are long.
+crowded() {
+	{
+		echo 'set domain big.test'
+		seq -f 'set domain big.test user %.0f name "Somebody of a crowd"' \
+		    10001 12500
+		echo 'commit'
+	} | tandem -q -f - &&
+	    tandem -q -c 'set token viv secret '"$secret"' role viewer requests-per-second 1000' \
+		-c commit
+}
+t "a domain is large" crowded
+size() {
+	awk -v what="^$2:" '$0 ~ what { print $2 }' "/proc/$(pid_of "$1")/status"
+}
+# Nobody takes the answers of a program that does not read.
+unread() {
+	local before after
+	before=$(size control/1 VmRSS)
+	mkfifo "$dir/go"
+	python3 tests/lib/flood.py "$api" "viv.$secret" 16 6 'show users' \
+	    '{"domain": "big.test", "limit": 2500}' \
+	    < "$dir/go" > "$dir/flood" 2> "$dir/trouble" &
+	local pid=$!
+	exec 7> "$dir/go"
+	eventually grep -q asked "$dir/flood" &&
+	    as root "$url/v1/show/users?domain=big.test&limit=2500" &&
+	    gives 200 '(.data | length) == 2500' &&
+	    rows 'show roles' 'all(.data[]; .state == "ready")' || return 1
+	after=$(size control/1 VmHWM)
+	echo "control/1: $before kB, $after at most, ws/1: $(size ws/1 VmHWM)"
+	[ "$after" -lt $((before + 60000)) ] &&
+	    [ "$(size ws/1 VmHWM)" -lt 160000 ] || return 1
+	echo go >&7
+	exec 7>&-
+	wait $pid && grep -qx "good 96" "$dir/flood"
+}
+t "who asks much and reads nothing costs little, and gets it all later" unread
+given_back() {
+	[ "$(size control/1 VmRSS)" -lt 60000 ] &&
+	    [ "$(size ws/1 VmRSS)" -lt 60000 ]
+}
+t "memory is given back" eventually given_back
 # limit PID SOFT: descriptors, as its own user.
 limit() {
 	local uid gid as=()
@@ -422,14 +465,15 @@ many() {
 		pids+=($!)
 	done
 	eventually rows 'show statistics instance ws/1' '[.data[] |
-	    select(.counter == "refused" and .value > 0)] | length == 1'
+	    select(.counter == "refused" and .value > 0)] | length == 1' &&
+	    as root "$url/v1/show/version" && gives 200 .ok
 	local status=$?
 	kill "${pids[@]}" 2> /dev/null
 	wait "${pids[@]}" 2> /dev/null
 	[ $status -eq 0 ] && [ "$(pid_of ws/1)" = "$before" ] &&
 	    eventually listens
 }
-t "one address has a bounded number of connections" many
+t "one address has a bounded number of connections, of which idle ones make room" many
 guesses() {
 	local i
 	for i in $(seq 25); do

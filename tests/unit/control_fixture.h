@@ -216,6 +216,33 @@ publish(struct world *w, const char *stream)
 	}
 }
 
+static inline const char *
+stream_of(struct world *w, char out[STREAM_NAME])
+{
+	struct st_domain d;
+
+	st_view_domain(&w->fix->view, NULL, "a.test", &d, NULL);
+	st_domain_stream(out, d.id);
+	return out;
+}
+
+/* Many users of a.test, whose numbers begin at 1000000. */
+static inline void
+crowd(struct world *w, int n)
+{
+	char stream[STREAM_NAME], sql[512];
+
+	snprintf(sql, sizeof sql,
+	    "INSERT INTO user(user, name) WITH RECURSIVE i(n) AS (SELECT 0 "
+	    "UNION ALL SELECT n + 1 FROM i WHERE n < %d) "
+	    "SELECT printf('%%d', 1000000 + n), 'Number ' || n FROM i",
+	    n - 1);
+	assert_int_equal(sqlite3_exec(fix_db(w->fix, stream_of(w, stream)), sql,
+			     NULL, NULL, NULL),
+	    SQLITE_OK);
+	publish(w, stream);
+}
+
 /* An operation of other processes, of which none runs here. */
 static const struct op_field far_args[] = {
     {.name = "domain", .type = &op_type_ref, .ref = "domain"},

@@ -11,16 +11,6 @@ user(struct world *w, const char *number, const char *values)
 	fix_set(w->fix, ST_SYSTEM, path, values);
 }
 
-static const char *
-stream_of(struct world *w, char out[STREAM_NAME])
-{
-	struct st_domain d;
-
-	st_view_domain(&w->fix->view, NULL, "a.test", &d, NULL);
-	st_domain_stream(out, d.id);
-	return out;
-}
-
 static void
 publish_users(struct world *w)
 {
@@ -157,23 +147,6 @@ masked_columns_are_not_matched(void **state)
 	/* 9 leads to 103, which is masked: it is not found by it */
 	assert_string_equal(found(c, "show numbers", match("103")), "103");
 	world_free(w);
-}
-
-/* Many users, whose numbers begin at 1000000. */
-static void
-crowd(struct world *w, int n)
-{
-	char stream[STREAM_NAME], sql[512];
-
-	snprintf(sql, sizeof sql,
-	    "INSERT INTO user(user, name) WITH RECURSIVE i(n) AS (SELECT 0 "
-	    "UNION ALL SELECT n + 1 FROM i WHERE n < %d) "
-	    "SELECT printf('%%d', 1000000 + n), 'Number ' || n FROM i",
-	    n - 1);
-	assert_int_equal(sqlite3_exec(fix_db(w->fix, stream_of(w, stream)), sql,
-			     NULL, NULL, NULL),
-	    SQLITE_OK);
-	publish(w, stream);
 }
 
 /* One answer looks through so many rows; it says where the list goes on, and
