@@ -230,7 +230,7 @@ control_on_stop(struct self *self)
 	session_close_all(c);
 	far_close(c);
 	recorder_close(&c->recorder);
-	audit_close(&c->audit);
+	audit_stop(c);
 	join_door_close(&c->joins);
 	streams_free(&c->streams);
 	role_stopped(self);

@@ -464,9 +464,13 @@ void far_unlink(struct control *, struct rpc *);
  */
 
 void audit_start(struct control *);
+void audit_stop(struct control *);
+/* Has the operator done so much that others' entries are in danger? */
+bool audit_is_spent(struct control *, const struct op_who *);
 /* Does its end belong there, whatever it is? */
 bool audit_wants(const struct op *);
-/* An operation has ended; fn is called when that is on disk. */
+/* An operation has ended; fn is called when that is on disk, or at once where
+ * it is only counted. */
 void audit_done(struct control *, const struct op_who *, const struct op *,
     json_t *args, json_t *result, const struct err *, audit_fn *, void *arg);
 /* Somebody was not permitted. */
@@ -560,6 +564,8 @@ struct control {
 	uint64_t cheap_at; /* entries that cost nothing, see control_audit.c */
 	unsigned cheap;
 	uint64_t omitted;
+	struct map purses; /* operator -> struct audit_purse */
+	struct loop_timer *purse_timer;
 	struct join_door *joins;  /* NULL: no identity */
 	struct map status;	  /* instance -> struct role_status */
 	int placed[ROLE_MAX];	  /* told to the supervisor; -1 = nothing yet */

@@ -488,6 +488,12 @@ call_operation(struct session *s, struct rpc_request *q, const char *method,
 		    q, broken->code, "%s: so nothing is changed", broken->text);
 		return;
 	}
+	if (audit_wants(op) && audit_is_spent(s->control, &s->who)) {
+		rpc_failf(q, ERR_BUSY,
+		    "%s has done more than the audit can hold of one: wait",
+		    s->who.name);
+		return;
+	}
 	if ((call = call_accept(s, q, op, params)) == NULL)
 		return;
 	s->edited |= op->kind == OP_CONFIG;

@@ -66,7 +66,8 @@ audit_row(struct op_call *call, json_t *o)
 	static const char *const texts[] = {"time", "operator", "role",
 	    "domain", "from", "session", "op", "args", "result", "words"};
 	json_t *rev = json_object_get(o, "rev"),
-	       *omitted = json_object_get(o, "omitted");
+	       *omitted = json_object_get(o, "omitted"),
+	       *edits = json_object_get(o, "edits");
 	size_t i;
 
 	op_row(call);
@@ -79,6 +80,8 @@ audit_row(struct op_call *call, json_t *o)
 		op_put_int(call, "rev", json_integer_value(rev));
 	if (json_is_integer(omitted))
 		op_put_int(call, "omitted", json_integer_value(omitted));
+	if (json_is_integer(edits))
+		op_put_int(call, "edits", json_integer_value(edits));
 }
 
 static void
@@ -143,6 +146,10 @@ static const struct op_field audit_cols[] = {
 	.type = &op_type_int,
 	.flags = OP_DETAIL,
 	.brief = "refusals and logins before it that are not kept"},
+    {.name = "edits",
+	.type = &op_type_int,
+	.flags = OP_DETAIL,
+	.brief = "edits of this operator before it that are not kept"},
     {0},
 };
 

@@ -466,6 +466,77 @@ a_flood_is_counted(void **state)
 	world_free(w);
 }
 
+/* Edits of one operator are kept so far, then counted, however many sessions
+ * they come in; a commit is always kept, and says how many there were. */
+static void
+edits_are_counted(void **state)
+{
+	static const struct op_field args[] = {
+	    {.name = "path", .type = &op_type_text}, {0}};
+	static const struct op_field txid[] = {
+	    {.name = "txid", .type = &op_type_text}, {0}};
+	static const struct op sets = {.name = "set",
+				   .kind = OP_CONFIG,
+				   .where = OP_OWNER,
+				   .role = ROLE_ST,
+				   .args = args},
+			       commits = {.name = "commit",
+				   .kind = OP_CONFIG,
+				   .where = OP_OWNER,
+				   .role = ROLE_ST,
+				   .args = txid};
+	struct world *w = world_new();
+	const struct op **ops = (const struct op **)w->table.ops;
+	struct control *c = w->self.state_of_role;
+	struct audit_head before, after;
+	struct console *con;
+	unsigned n, i;
+
+	(void)state;
+	for (n = 0; ops[n] != NULL; n++)
+		;
+	ops[n] = &sets;
+	ops[n + 1] = &commits;
+	administrators(w, all);
+	link_role(w, ROLE_ST, 1);
+	own_store(w, "st/1@srv1", 5);
+	settle(w);
+	audit_tell(c->audit, &before);
+	for (i = 0; i < 4; i++) {
+		con = connect_console(w, i);
+		assert_int_equal(call(con, "show version", NULL), 0);
+		become(w, "chef");
+		for (n = 0; n < 1000; n++)
+			send_call(con, "set",
+			    json_pack("{s:s}", "path", "domain a.test"));
+		while (con->open > 0)
+			run(w);
+		assert_int_equal(con->err.code, ERR_NONE);
+	}
+	settle(w);
+	audit_tell(c->audit, &after);
+	assert_in_range(after.last - before.last, 500, 1500);
+	assert_int_equal(call(con, "commit", NULL), 0);
+	audit_says(w, "op", "commit");
+	assert_int_equal(
+	    call(con, "show audit", json_pack("{s:i}", "last", 1)), 0);
+	assert_in_range(
+	    json_integer_value(json_object_get(row(con, 0), "edits")), 500,
+	    3500);
+	/* who does too much of what is always kept has to wait */
+	for (n = 0; n < 40000 && con->err.code == ERR_NONE; n += 500) {
+		for (i = 0; i < 500; i++)
+			send_call(con, "commit", NULL);
+		while (con->open > 0)
+			run(w);
+	}
+	assert_int_equal(con->err.code, ERR_BUSY);
+	for (n = 0; ops[n] != &sets; n++)
+		;
+	ops[n] = NULL;
+	world_free(w);
+}
+
 /* Without an audit nothing is changed; what reads goes on, and says so. */
 static void
 without_audit_nothing_changes(void **state)
@@ -550,6 +621,7 @@ main(void)
 	    cmocka_unit_test(logins_are_written),
 	    cmocka_unit_test(operations_are_written),
 	    cmocka_unit_test(a_flood_is_counted),
+	    cmocka_unit_test(edits_are_counted),
 	    cmocka_unit_test(without_audit_nothing_changes),
 	    cmocka_unit_test(the_audit_is_shown),
 	};
