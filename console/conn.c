@@ -310,6 +310,16 @@ conn_dial(struct conn *c, struct err *e)
 	return remote_open(c->remote, e);
 }
 
+/* A server that has no room for us now, or is not ready, is one that we cannot
+ * connect to: nothing was asked yet that it could refuse. */
+static int
+conn_refused(struct err *e)
+{
+	if (e->code == ERR_FULL || e->code == ERR_BUSY)
+		e->code = ERR_CONNECT;
+	return -(int)e->code;
+}
+
 int
 conn_open(struct conn *c, struct err *e)
 {
@@ -320,12 +330,12 @@ conn_open(struct conn *c, struct err *e)
 	int fd, r;
 
 	if ((fd = conn_dial(c, e)) < 0)
-		return fd;
+		return conn_refused(e);
 	c->rpc = rpc_open(c->loop, fd, &h);
 	op_table_fini(&c->table);
 	if ((r = conn_describe(c, e)) != 0)
 		rpc_close(&c->rpc);
-	return r;
+	return r != 0 ? conn_refused(e) : 0;
 }
 
 /* Deferred: the loop has nothing more to do. */

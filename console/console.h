@@ -94,8 +94,8 @@ struct bridge *bridge_open(struct loop *, int wire, int lines, const void *came,
 void bridge_close(struct bridge **);
 
 /* keyfile.c: who we are */
-/* A file of ours, below ~/.tandem. */
-void remote_path(char *out, size_t size, const char *name);
+/* A file of ours, below ~/.tandem; -ERR_CONNECT: nobody says where that is. */
+int remote_path(char *out, size_t size, const char *name, struct err *);
 /* The folder of the file, when it is not there. */
 int remote_make_folder(const char *file, struct err *);
 void remote_fingerprint(char out[OP_PRINT], const uint8_t print[CA_PRINT]);
@@ -104,8 +104,10 @@ int keyfile_make(const char *path, char fingerprint[OP_PRINT], struct err *);
 int keyfile_open(const char *path, struct tls_id **, struct err *);
 
 /* known.c: servers that were looked at once; server is "host:port" */
-void known_path(char *out, size_t size);
-bool known_find(const char *server, char fingerprint[OP_PRINT]);
+int known_path(char *out, size_t size, struct err *);
+/* fingerprint "": it is not known. -ERR_CONNECT: the file is not to be
+ * trusted. */
+int known_find(const char *server, char fingerprint[OP_PRINT], struct err *);
 int known_add(const char *server, const char *fingerprint, struct err *);
 /* Ask at the terminal; true = yes. */
 bool known_ask(const char *server, const char *fingerprint);

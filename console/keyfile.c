@@ -19,12 +19,25 @@
 #define KEYFILE_MAX 65536
 #define KEYFILE_NAME 64 /* of a certificate: X.520, ub-common-name */
 
-void
-remote_path(char *out, size_t size, const char *name)
+/* Where we are at home: the environment may not say so, but the current
+ * directory, which may be anybody's, never is. */
+int
+remote_path(char *out, size_t size, const char *name, struct err *e)
 {
 	const char *home = getenv("HOME");
+	const struct passwd *pw;
 
-	snprintf(out, size, "%s/.tandem/%s", home != NULL ? home : ".", name);
+	if (home == NULL || home[0] != '/') {
+		pw = getpwuid(geteuid());
+		home = pw != NULL ? pw->pw_dir : NULL;
+	}
+	if (home == NULL || home[0] != '/')
+		return err_set(e, ERR_CONNECT,
+		    "there is no home directory, where .tandem/%s would be: "
+		    "HOME says none, and passwd(5) neither",
+		    name);
+	snprintf(out, size, "%s/.tandem/%s", home, name);
+	return 0;
 }
 
 int
@@ -125,6 +138,10 @@ keyfile_text(int fd, struct err *e)
 		err_errno(e, ERR_IO, "cannot be read");
 		return NULL;
 	}
+	if (!S_ISREG(st.st_mode)) {
+		err_set(e, ERR_REFUSED, "is no regular file");
+		return NULL;
+	}
 	if (st.st_mode & 077) {
 		err_set(e, ERR_REFUSED,
 		    "others may read this key: chmod 600 takes that away");
@@ -142,7 +159,8 @@ keyfile_text(int fd, struct err *e)
 int
 keyfile_open(const char *path, struct tls_id **id, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
+	/* what is no file must not make us wait for it */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), r;
 	char *text;
 
 	*id = NULL;

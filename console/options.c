@@ -206,10 +206,8 @@ options_make(const struct options *opt, const char *path)
 
 /* What prints and leaves. */
 static int
-options_print(const struct options *opt, int c)
+options_print(int c)
 {
-	if (c == OPTION_MAKE)
-		return options_make(opt, optarg);
 	if (c == OPTION_VERSION)
 		printf("tandem %s\n", TANDEM_VERSION);
 	else
@@ -314,6 +312,8 @@ int
 options_parse(int argc, char **argv, struct options *opt)
 {
 	struct err e = {.code = ERR_NONE}, one;
+	const char *make = NULL;
+	bool others = false;
 	int c;
 
 	*opt = (struct options){.timeout = 60};
@@ -321,11 +321,14 @@ options_parse(int argc, char **argv, struct options *opt)
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":c:ef:H:i:no:qs:tT:", options_long,
 		    NULL)) != -1) {
-		if (c == OPTION_VERSION || c == OPTION_HELP || c == OPTION_MAKE)
-			return options_print(opt, c);
+		if (c == OPTION_VERSION || c == OPTION_HELP)
+			return options_print(c);
 		one.code = ERR_NONE;
+		others |= c != OPTION_MAKE || make != NULL;
 		if (c == '?' || c == ':')
 			options_wrong(c, argv[optind - 1], &one);
+		else if (c == OPTION_MAKE)
+			make = optarg;
 		else
 			options_take(opt, c, &one);
 		if (e.code == ERR_NONE)
@@ -333,6 +336,11 @@ options_parse(int argc, char **argv, struct options *opt)
 	}
 	options_check(opt, optind < argc ? argv[optind] : NULL, &e);
 	options_socket(opt);
+	if (make != NULL && others && e.code == ERR_NONE)
+		err_set(&e, ERR_SYNTAX,
+		    "--make-certificate excludes all other options");
+	if (make != NULL && e.code == ERR_NONE)
+		return options_make(opt, make);
 	return e.code != ERR_NONE ? options_refuse(opt, &e) : 0;
 }
 

@@ -2,8 +2,8 @@
  * A console's way to a server that is elsewhere: TLS to the listener of its ws
  * (tandem-api(7)), a WebSocket inside, and a socket on which rpc speaks as it
  * does to the server beside it. Who we are our certificate says, see
- * keyfile.c. Who the server is must be known before anything is sent: what the
- * system vouches for, what was remembered, or what somebody says yes to.
+ * keyfile.c. Who the server is must be known before anything is sent: what was
+ * remembered, else what the system vouches for, or what somebody says yes to.
  *
  * It is waited for, as for any answer; Ctrl-C ends that. The addresses of a
  * name are looked up once, before there is a prompt: getaddrinfo(3) waits for
@@ -29,6 +29,11 @@
 #define REMOTE_ADDRESSES 8
 #define REMOTE_REFUSAL 65536 /* bytes of why it was refused */
 
+/* Nothing was said before: what is known of it. */
+#define REMOTE_SHUT                                                         \
+	"the server ended the connection at once: it has too many of this " \
+	"address, does not hear it now, or is none for consoles"
+
 struct remote {
 	struct conn *conn;
 	char server[OPTIONS_HOST + 16]; /* "host:port" */
@@ -46,6 +51,7 @@ struct remote {
 	int lines; /* of the user; -1 = not there yet */
 	bool done;
 	bool distrusted;
+	bool refused; /* it was reached, and says why it does not let us in */
 	uint8_t shown[CA_PRINT];
 	struct err why;
 };
@@ -104,11 +110,12 @@ static void
 remote_on_tls_end(void *arg, struct tls *t, const struct err *why)
 {
 	struct remote *r = arg;
+	bool shut = why->code == ERR_CLOSED && !tls_is_dialling(t);
 
 	r->distrusted = tls_distrusts(t, r->shown);
 	tls_close(&r->tls);
 	if (r->wire < 0 && r->bridge == NULL)
-		remote_fail(r, ERR_CONNECT, why->text);
+		remote_fail(r, ERR_CONNECT, shut ? REMOTE_SHUT : why->text);
 }
 
 /* It speaks WebSocket from here on. */
@@ -143,6 +150,7 @@ remote_refused(struct remote *r, const struct websocket_answer *a)
 
 	if (code != NULL && words != NULL) {
 		str_escape(safe, sizeof safe, words, strlen(words));
+		r->refused = true;
 		remote_fail(r, err_by_name(code), safe);
 	} else {
 		snprintf(safe, sizeof safe,
@@ -240,13 +248,13 @@ remote_try(struct remote *r, const union addr *to, const uint8_t *pin)
 	struct tls_config config = {.loop = r->conn->loop,
 	    .id = r->id,
 	    .side = TLS_CONSOLE,
-	    .host = r->conn->opt->server[0] == '\0' ? r->conn->opt->host : NULL,
+	    .host = pin == NULL ? r->conn->opt->host : NULL,
 	    .pinned = pin != NULL,
 	    .on_up = remote_on_up,
 	    .on_end = remote_on_tls_end,
 	    .arg = r};
 
-	r->done = r->distrusted = false;
+	r->done = r->distrusted = r->refused = false;
 	r->lines = -1;
 	if (pin != NULL)
 		memcpy(config.print, pin, CA_PRINT);
@@ -290,7 +298,8 @@ remote_is_another(
 {
 	char path[4096];
 
-	known_path(path, sizeof path);
+	if (known_path(path, sizeof path, e) != 0)
+		return -(int)e->code;
 	return err_set(e, ERR_CONNECT,
 	    "THE CERTIFICATE OF %s HAS CHANGED: it had the fingerprint %s, and "
 	    "has %s now. Somebody may be listening in. If it was changed on "
@@ -368,8 +377,10 @@ remote_new(struct conn *c, struct remote **out, struct err *e)
 	snprintf(r->server, sizeof r->server,
 	    strchr(opt->host, ':') != NULL ? "[%s]:%u" : "%s:%u", opt->host,
 	    opt->port);
-	remote_path(path, sizeof path, "console.pem");
-	if ((code = keyfile_open(opt->identity != NULL ? opt->identity : path,
+	if ((opt->identity == NULL &&
+		(code = remote_path(path, sizeof path, "console.pem", e)) !=
+		    0) ||
+	    (code = keyfile_open(opt->identity != NULL ? opt->identity : path,
 		 &r->id, e)) != 0 ||
 	    (code = remote_resolve(r, e)) != 0)
 		remote_free(&r);
@@ -399,8 +410,8 @@ remote_open(struct remote *r, struct err *e)
 	remote_drop(r);
 	if (r->conn->opt->server[0] != '\0')
 		str_copy(known, sizeof known, r->conn->opt->server);
-	else
-		known_find(r->server, known);
+	else if ((code = known_find(r->server, known, e)) != 0)
+		return code;
 	fd = remote_dial(r, known);
 	if (fd < 0 && r->distrusted) {
 		if ((code = remote_judge(r, known, e)) != 0)
@@ -410,5 +421,6 @@ remote_open(struct remote *r, struct err *e)
 	if (fd >= 0)
 		return fd;
 	*e = r->why;
-	return err_wrap(e, "cannot connect to %s", r->server);
+	return err_wrap(e,
+	    r->refused ? "refused by %s" : "cannot connect to %s", r->server);
 }

@@ -344,7 +344,8 @@ tls_words(const struct tls *t, int error, int saved, struct err *e)
 	if (verify != X509_V_OK)
 		err_set(e, ERR_REFUSED, "certificate: %s",
 		    tls_verify_words(verify));
-	else if (code != 0)
+	else if (code != 0 &&
+	    ERR_GET_REASON(code) != SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		err_set(e, ERR_REFUSED, "%s",
 		    reason != NULL ? reason : "protocol broken");
 	else if (error == SSL_ERROR_SYSCALL && saved != 0)

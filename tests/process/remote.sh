@@ -91,6 +91,7 @@ t "a certificate is of one administrator" only_one
 
 unknown() {
 	exits 5 remote emil --server "$pin" -c 'show version' &&
+	    says "refused by 127.0.0.1:$api" && ! says 'cannot connect' &&
 	    says "no administrator has the certificate $(small \
 		"$(print "$dir/emil.pem")")" &&
 	    rows 'show audit last 20' '[.data[] | select(.op == "login" and
@@ -118,7 +119,12 @@ unusable() {
 	    says 'tandem --make-certificate' || return 1
 	cp "$dir/anna.pem" "$dir/open.pem" && chmod 644 "$dir/open.pem"
 	exits 7 remote open --server "$pin" -c 'show version' &&
-	    says 'others may read this key'
+	    says 'others may read this key' || return 1
+	rm -f "$dir/pipe.pem" && mkfifo "$dir/pipe.pem" &&
+	    chmod 600 "$dir/pipe.pem" &&
+	    exits 7 timeout 20 "$bin/tandem" -H "127.0.0.1:$api" \
+		-i "$dir/pipe.pem" --server "$pin" -c 'show version' \
+		2> "$dir/words" && says 'no regular file'
 }
 t "without a key, or with one that others read, nothing is asked" unusable
 words_only() {
@@ -127,6 +133,8 @@ words_only() {
 		2> "$dir/words" && says 'want -H' &&
 	    exits 2 "$bin/tandem" -H 'a:b:c' -c 'show version' \
 		2> "$dir/words" &&
+	    exits 2 "$bin/tandem" --make-certificate "$dir/made.pem" -c bogus \
+		2> "$dir/words" && says 'excludes' && [ ! -e "$dir/made.pem" ] &&
 	    exits 2 "$bin/tandem" -H x --server sha256:0 -c 'show version' \
 		2> "$dir/words" && says 'hexadecimal'
 }
@@ -228,6 +236,28 @@ watches() {
 }
 t "a list is watched from there too" watches
 
+# One who opens all the sessions that there are for them.
+full() {
+	local i pids=()
+	mkfifo "$dir/held"
+	for i in $(seq 16); do
+		"$bin/tandem" -H "127.0.0.1:$api" -i "$dir/boris.pem" \
+		    --server "$pin" < "$dir/held" > /dev/null 2>&1 &
+		pids+=($!)
+	done
+	exec 8> "$dir/held"
+	eventually rows 'show sessions' '[.data[] |
+	    select(.operator == "boris")] | length == 16' &&
+	    exits 7 remote boris --server "$pin" -c 'show version' &&
+	    says 'too many sessions' &&
+	    remote anna --server "$pin" -c 'show version'
+	local status=$?
+	exec 8>&-
+	wait "${pids[@]}"
+	return $status
+}
+t "one has so many sessions and no more, others find room" full
+
 # ---- who the server is ------------------------------------------------------------
 
 no_pin() {
@@ -269,7 +299,7 @@ asked() {
 	tmux -L "tandem$$" -f /dev/null new-session -d -x 120 -y 40 \
 	    "$bin/tandem -H 127.0.0.1:$api -i $dir/anna.pem; echo left \$?; cat"
 	eventually on_screen '(yes, no)?' && on_screen "$(small "$pin")" &&
-	    type_in no && eventually on_screen 'left 7' && [ ! -e "$known" ] &&
+	    type_in y && eventually on_screen 'yes or no' && type_in no && eventually on_screen 'left 7' && [ ! -e "$known" ] &&
 	    tmux -L "tandem$$" respawn-pane -k &&
 	    eventually on_screen '(yes, no)?' && type_in yes &&
 	    eventually on_screen 'anna@srv1>' &&
@@ -282,6 +312,26 @@ remembered() {
 	    "$bin/tandem" -H "127.0.0.1:$api" -c 'show version'
 }
 t "and remembered then, for scripts too; the key has a usual place" remembered
+
+writable() {
+	chmod 666 "$known" && exits 7 remote anna -c 'show version' &&
+	    says 'others may write it'
+	local status=$?
+	chmod 600 "$known"
+	return $status
+}
+t "what others may have written into it is not believed" writable
+homeless() {
+	local here=$dir/elsewhere
+	mkdir -p "$here/.tandem" && cp "$known" "$here/.tandem" &&
+	    cp "$dir/anna.pem" "$here/.tandem/console.pem" && cd "$here" || return 1
+	env -u HOME "$bin/tandem" -H "127.0.0.1:$api" -i "$dir/anna.pem" \
+	    -c 'show version' > "$dir/out" 2> "$dir/words"
+	local status=$?
+	cd "$OLDPWD" || return 1
+	[ $status -eq 7 ] && says 'is not known here'
+}
+t "without HOME the current directory is not home" homeless
 
 # ---- a terminal ---------------------------------------------------------------------
 
@@ -370,7 +420,8 @@ t "no browser and no request of HTTP comes in by a certificate" no_console
 # Last, for the server is another then.
 changed() {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
-	    -nodes -days 365 -subj /CN=demo.test -keyout "$dir/other.key" \
+	    -nodes -days 365 -subj /CN=demo.test \
+	    -addext subjectAltName=IP:127.0.0.1 -keyout "$dir/other.key" \
 	    -out "$dir/other.crt" 2> "$dir/words" || return 1
 	tandem -q -c "set certificate demo chain @file:$dir/other.crt key @file:$dir/other.key" \
 	    -c commit && eventually is_changed && says 'fingerprint' &&
@@ -380,3 +431,37 @@ is_changed() {
 	exits 7 remote anna -c 'show version' && says 'HAS CHANGED'
 }
 t "a server whose certificate has changed is refused loudly" changed
+still_changed() {
+	local SSL_CERT_FILE=$dir/other.crt
+	export SSL_CERT_FILE
+	is_changed && remote anna --server "$(print "$dir/other.crt")" \
+	    -c 'show version' && mv "$known" "$dir/known" &&
+	    remote anna -c 'show version'
+}
+t "also when somebody vouches for the other one" still_changed
+ends_at_once() {
+	# One that hangs up on whoever comes.
+	python3 -c 'import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.listen(8)
+print("up", flush=True)
+while True:
+    c = s.accept()[0]
+    c.recv(10)
+    c.shutdown(socket.SHUT_WR)
+    while c.recv(1000):
+        pass
+    c.close()' $((api + 1)) > "$dir/up" &
+	local pid=$!
+	eventually grep -q up "$dir/up" &&
+	    exits 7 "$bin/tandem" -H "127.0.0.1:$((api + 1))" \
+		-i "$dir/anna.pem" -c 'show version' 2> "$dir/words" &&
+	    says 'ended the connection at once' && says 'too many'
+	local status=$?
+	kill $pid
+	wait $pid 2> /dev/null
+	return $status
+}
+t "that a server hangs up is told in words" ends_at_once

@@ -3,6 +3,7 @@
  * of it, files of keys and of known servers, lines that become messages.
  */
 #include <errno.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,7 +80,38 @@ hosts_have_ports(void **state)
 	assert_string_equal(host_of(":443"), "!");
 }
 
+/* A key is made alone: what would stand beside it was meant to be done. */
+static void
+a_key_is_made_alone(void **state)
+{
+	char name[] = "tandem", make[] = "--make-certificate", c[] = "-c",
+	     word[] = "bogus", path[128];
+	char *before[] = {name, c, word, make, path, NULL},
+	     *behind[] = {name, make, path, c, word, NULL},
+	     *rest[] = {name, make, path, word, NULL};
+	struct options opt;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/alone.pem", home);
+	assert_int_equal(options_parse(5, before, &opt), EXIT_USAGE + 1);
+	options_fini(&opt);
+	assert_int_equal(options_parse(5, behind, &opt), EXIT_USAGE + 1);
+	options_fini(&opt);
+	assert_int_equal(options_parse(4, rest, &opt), EXIT_USAGE + 1);
+	options_fini(&opt);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 /* ---- files --------------------------------------------------------------- */
+
+static bool
+is_known(const char *server, char print[OP_PRINT])
+{
+	struct err e;
+
+	assert_int_equal(known_find(server, print, &e), 0);
+	return print[0] != '\0';
+}
 
 /* A server is known by its own line and no other, and what is no line of ours
  * is passed over. */
@@ -91,23 +123,54 @@ servers_are_remembered(void **state)
 	FILE *f;
 
 	(void)state;
-	assert_false(known_find("srv1:443", print));
+	assert_false(is_known("srv1:443", print));
 	assert_int_equal(known_add("srv1:443", "sha256:" HALF HALF, &e), 0);
-	known_path(path, sizeof path);
+	assert_int_equal(known_path(path, sizeof path, &e), 0);
 	f = fopen(path, "a");
 	assert_non_null(f);
 	fputs("# words\n\nsrv2:443\nsrv3:443 sha256:12\n"
 	      "srv4:443\tSHA256:" HALF HALF " a comment\n",
 	    f);
 	fclose(f);
-	assert_true(known_find("SRV1:443", print));
+	assert_true(is_known("SRV1:443", print));
 	assert_string_equal(print, "sha256:" HALF HALF);
-	assert_true(known_find("srv4:443", print));
+	assert_true(is_known("srv4:443", print));
 	assert_string_equal(print, "sha256:" HALF HALF);
-	assert_false(known_find("srv1:44", print));
-	assert_false(known_find("srv2:443", print));
-	assert_false(known_find("srv3:443", print));
-	assert_false(known_find("", print));
+	assert_false(is_known("srv1:44", print));
+	assert_false(is_known("srv2:443", print));
+	assert_false(is_known("srv3:443", print));
+	assert_false(is_known("", print));
+	assert_int_equal(chmod(path, 0620), 0);
+	assert_int_equal(known_find("srv1:443", print, &e), -ERR_CONNECT);
+	assert_non_null(strstr(e.text, "others may write it"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(known_find("srv1:443", print, &e), -ERR_CONNECT);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* Home is where the environment says, else where passwd(5) does, and never the
+ * current directory. */
+static void
+home_is_nowhere_else(void **state)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+	char path[4096], want[4096];
+	struct err e;
+
+	(void)state;
+	snprintf(want, sizeof want, "%s/.tandem/x", home);
+	assert_int_equal(remote_path(path, sizeof path, "x", &e), 0);
+	assert_string_equal(path, want);
+	assert_non_null(pw);
+	snprintf(want, sizeof want, "%s/.tandem/x", pw->pw_dir);
+	assert_int_equal(unsetenv("HOME"), 0);
+	assert_int_equal(remote_path(path, sizeof path, "x", &e), 0);
+	assert_string_equal(path, want);
+	assert_int_equal(setenv("HOME", ".", 1), 0);
+	assert_int_equal(remote_path(path, sizeof path, "x", &e), 0);
+	assert_string_equal(path, want);
+	assert_int_equal(setenv("HOME", home, 1), 0);
 }
 
 /* A key is for its owner; it is made once, and only whole. */
@@ -137,6 +200,11 @@ keys_are_their_owners(void **state)
 	assert_int_equal(truncate(path, 60), 0);
 	assert_int_equal(keyfile_open(path, &id, &e), -ERR_CONNECT);
 	assert_null(id);
+	/* what is no file is not waited for */
+	snprintf(path, sizeof path, "%s/pipe.pem", home);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(keyfile_open(path, &id, &e), -ERR_CONNECT);
+	assert_non_null(strstr(e.text, "no regular file"));
 	snprintf(path, sizeof path, "%s/none.pem", home);
 	assert_int_equal(keyfile_open(path, &id, &e), -ERR_CONNECT);
 	assert_non_null(strstr(e.text, "--make-certificate"));
@@ -339,7 +407,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(hosts_have_ports),
 	    cmocka_unit_test_setup_teardown(
+		a_key_is_made_alone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
 		servers_are_remembered, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		home_is_nowhere_else, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		keys_are_their_owners, setup, teardown),
 	    cmocka_unit_test(lines_are_messages),
