@@ -83,10 +83,13 @@ conn_message(struct conn *c, json_t *params)
 		return;
 	buf_fmt(&words, "message of %s: %s", from, text);
 	text_safe(&safe, words.data != NULL ? words.data : "");
-	if (c->on_message != NULL)
+	if (c->on_message != NULL) {
 		c->on_message(c->message_arg, safe.data);
-	else
-		fprintf(stderr, "tandem: %s\n", safe.data);
+	} else {
+		fputs("tandem: ", stderr);
+		text_put(stderr, safe.data);
+		fputs("\n", stderr);
+	}
 	buf_fini(&words);
 	buf_fini(&safe);
 }

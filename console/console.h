@@ -392,6 +392,12 @@ void render_cell(const struct op_field *, json_t *, enum format, struct buf *);
 
 /* text.c: columns on a terminal */
 void text_locale(void); /* a UTF-8 LC_CTYPE, whatever the environment says */
+bool text_is_foreign(void); /* ... and it says that terminals show no UTF-8 */
+/* Append s with \xHH in place of each byte that is no ASCII. */
+void text_plain(struct buf *, const char *s, size_t n);
+/* To a file or a terminal, in what that shows; s is safe. */
+void text_write(FILE *, const char *s, size_t n);
+void text_put(FILE *, const char *s); /* s may be NULL */
 unsigned text_width(const char *utf8);
 unsigned text_width_n(const char *utf8, size_t n);
 /* s cut to width columns, the last of them '~' when something is gone. */

@@ -125,13 +125,29 @@ edit_prompt(EditLine *el)
 	return edit_of(el)->prompt;
 }
 
+/* To be freed; what the terminal does not show is bytes in hexadecimal. */
+static wchar_t *
+edit_wide(const char *s)
+{
+	struct buf plain = BUF_INIT;
+	wchar_t *wide;
+
+	if (!text_is_foreign())
+		return text_wide(s);
+	buf_str(&plain, "");
+	text_plain(&plain, s, strlen(s));
+	wide = text_wide(plain.data);
+	buf_fini(&plain);
+	return wide;
+}
+
 /* user@server> , with # while the candidate has changes; in front the time
  * that is left to confirm a commit. */
 static void
 edit_set_prompt(struct edit *e)
 {
 	const struct conn *c = &e->s->conn;
-	wchar_t *user = text_wide(c->user), *server = text_wide(c->server);
+	wchar_t *user = edit_wide(c->user), *server = edit_wide(c->server);
 	uint64_t now = clock_real(), left = 0;
 	wchar_t confirm[48] = L"";
 
@@ -155,7 +171,9 @@ edit_on_message(void *arg, const char *line)
 {
 	struct edit *e = arg;
 
-	printf("%s%s\n", e->typing ? "\r\033[K" : "", line);
+	fputs(e->typing ? "\r\033[K" : "", stdout);
+	text_put(stdout, line);
+	fputs("\n", stdout);
 	fflush(stdout);
 	if (!e->typing)
 		return;

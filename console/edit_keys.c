@@ -84,7 +84,7 @@ edit_list(const struct choices *c)
 	if (c->n == 0 && !c->done_ok)
 		buf_str(&b, "  nothing that I know may stand here\n");
 	text_safe(&safe, b.data);
-	fputs(safe.data, stdout);
+	text_put(stdout, safe.data);
 	fflush(stdout);
 	buf_fini(&b);
 	buf_fini(&safe);
@@ -259,7 +259,7 @@ edit_preview(const char *text)
 		buf_char(&b, '\n');
 	}
 	text_safe(&safe, b.data);
-	fputs(safe.data, stdout);
+	text_put(stdout, safe.data);
 	buf_fini(&b);
 	buf_fini(&safe);
 }

@@ -66,7 +66,7 @@ pager_ask(void)
 
 	text_fit(&b, "-- more: space, Enter, a all, q enough --",
 	    text_terminal(1) - 1);
-	fwrite(b.data, 1, b.len, stdout);
+	text_write(stdout, b.data, b.len);
 	fflush(stdout);
 	buf_fini(&b);
 	key = pager_key();
@@ -91,7 +91,7 @@ pager_page(const struct buf *b)
 	char key;
 
 	for (;;) {
-		fwrite(b->data + at, 1, end - at, stdout);
+		text_write(stdout, b->data + at, end - at);
 		fflush(stdout);
 		if ((at = end) >= b->len)
 			return;
@@ -116,6 +116,6 @@ pager_show(struct session *s, const struct view *v, const struct buf *b)
 	if (rows > 2 && pager_lines(b, 0, rows - 1) < b->len)
 		pager_page(b);
 	else
-		fwrite(b->data, 1, b->len, stdout);
+		text_write(stdout, b->data, b->len);
 	fflush(stdout);
 }

@@ -43,8 +43,10 @@ progress_show(const struct options *opt, json_t *params)
 	if (width < 2 || opt->format == FORMAT_JSON || opt->quiet)
 		return;
 	progress_line(params, width, &b);
-	if (b.len != 0 && !b.failed)
-		fprintf(stderr, "\r\033[K%s", b.data);
+	if (b.len != 0 && !b.failed) {
+		fputs("\r\033[K", stderr);
+		text_put(stderr, b.data);
+	}
 	buf_fini(&b);
 }
 

@@ -176,8 +176,8 @@ report_words(struct session *s, const struct report *r)
 	if (!b.failed) {
 		text_safe(&safe, b.data);
 		fflush(stdout);
-		fprintf(stderr, "%s%s", s->interactive ? "" : "tandem: ",
-		    safe.data != NULL ? safe.data : "");
+		fputs(s->interactive ? "" : "tandem: ", stderr);
+		text_put(stderr, safe.data);
 	}
 	buf_fini(&b);
 	buf_fini(&safe);
@@ -211,7 +211,7 @@ report_envelope(const struct report *r)
 		    json_string(r->next[i].text));
 	op_envelope_add(o, r->data);
 	render_json(o, &b);
-	fwrite(b.data, 1, b.len, stdout);
+	text_write(stdout, b.data, b.len);
 	fflush(stdout);
 	buf_fini(&b);
 	json_decref(o);
@@ -247,7 +247,8 @@ report_note(struct session *s, const char *fmt, ...)
 	va_end(ap);
 	text_safe(&safe, words);
 	fflush(stdout);
-	fprintf(stderr, "%s%s\n", s->interactive ? "" : "tandem: ",
-	    safe.data != NULL ? safe.data : "");
+	fputs(s->interactive ? "" : "tandem: ", stderr);
+	text_put(stderr, safe.data);
+	fputs("\n", stderr);
 	buf_fini(&safe);
 }

@@ -1,7 +1,10 @@
 /*
  * Text on a terminal: what a string is wide, cut and padded to columns, and
  * made safe. Strings are UTF-8 whatever the environment's locale is: that is
- * what the server sends and what terminals show.
+ * what the server sends, and what goes into files and to programs. A terminal
+ * that does not show UTF-8 would take bytes of it for commands (C1, ISO 6429):
+ * there all that is no ASCII is shown as bytes in hexadecimal, as what cannot
+ * be printed is everywhere, and is as wide as that.
  */
 #include <langinfo.h>
 #include <limits.h>
@@ -16,12 +19,78 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
+#define TEXT_PLAIN 4 /* columns of a byte in hexadecimal */
+
+static struct {
+	bool foreign; /* the environment's terminals do not show UTF-8 */
+	bool here;    /* and standard output is one */
+} terminal;
+
+/* The environment is asked: the locale itself may be missing here. */
+static bool
+text_says_utf8(void)
+{
+	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+	const char *value;
+	size_t i;
+
+	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+		value = getenv(names[i]);
+		if (value != NULL && *value != '\0')
+			return strcasestr(value, "utf-8") != NULL ||
+			    strcasestr(value, "utf8") != NULL;
+	}
+	return false;
+}
+
 void
 text_locale(void)
 {
+	terminal.foreign = !text_says_utf8();
+	terminal.here = terminal.foreign && isatty(STDOUT_FILENO);
 	if (setlocale(LC_CTYPE, "") == NULL ||
 	    strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
 		setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+bool
+text_is_foreign(void)
+{
+	return terminal.foreign;
+}
+
+void
+text_plain(struct buf *b, const char *s, size_t n)
+{
+	for (; n > 0; s++, n--) {
+		if ((unsigned char)*s < 0x80)
+			buf_char(b, *s);
+		else
+			buf_fmt(b, "\\x%02x", (unsigned char)*s);
+	}
+}
+
+void
+text_write(FILE *f, const char *s, size_t n)
+{
+	struct buf plain = BUF_INIT;
+
+	if (n == 0)
+		return;
+	if (terminal.foreign && isatty(fileno(f))) {
+		text_plain(&plain, s, n);
+		s = plain.data;
+		n = plain.len;
+	}
+	fwrite(s, 1, n, f);
+	buf_fini(&plain);
+}
+
+void
+text_put(FILE *f, const char *s)
+{
+	if (s != NULL)
+		text_write(f, s, strlen(s));
 }
 
 /* Columns of the character at s, and its bytes. */
@@ -40,6 +109,8 @@ text_one(const char *s, size_t n, size_t *bytes)
 	if (got == (size_t)-1 || got == (size_t)-2 || got == 0)
 		return 1;
 	*bytes = got;
+	if (terminal.here)
+		return TEXT_PLAIN * (unsigned)got;
 	columns = wcwidth(wc);
 	return columns < 0 ? 1 : (unsigned)columns;
 }

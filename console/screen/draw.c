@@ -27,24 +27,6 @@ static struct {
 	unsigned cursor_row, cursor_col;
 } draw;
 
-/* Does the environment say that the terminal shows UTF-8? The locale itself
- * may be missing here, and text_locale has set another. */
-static bool
-draw_is_utf8(void)
-{
-	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-	const char *value;
-	size_t i;
-
-	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-		value = getenv(names[i]);
-		if (value != NULL && *value != '\0')
-			return strcasestr(value, "utf-8") != NULL ||
-			    strcasestr(value, "utf8") != NULL;
-	}
-	return false;
-}
-
 /* The colours: those that can be read on dark and on light. */
 static void
 draw_colours(void)
@@ -127,7 +109,7 @@ draw_open(struct err *e)
 		    "this terminal has no full screen (TERM=%.40s)",
 		    getenv("TERM") != NULL ? getenv("TERM") : "");
 	set_escdelay(DRAW_ESCAPE);
-	draw.utf8 = draw_is_utf8();
+	draw.utf8 = !text_is_foreign();
 	draw_modes();
 	draw_colours();
 	keypad(stdscr, TRUE);
@@ -312,7 +294,7 @@ draw_text(unsigned row, unsigned col, unsigned width, enum tone tone,
     const char *utf8)
 {
 	size_t n = strlen(utf8);
-	struct buf safe = BUF_INIT, fit = BUF_INIT;
+	struct buf safe = BUF_INIT, fit = BUF_INIT, plain = BUF_INIT;
 	char *at = buf_reserve(&safe, 4 * n + 1);
 
 	if (at == NULL || row >= draw_rows() || col >= draw_cols())
@@ -324,11 +306,14 @@ draw_text(unsigned row, unsigned col, unsigned width, enum tone tone,
 	text_fit(&fit, safe.data, width);
 	text_pad(&fit, width - text_width(fit.data));
 	attrset(draw_attributes(tone));
-	mvaddstr((int)row, (int)col, fit.data);
+	if (!draw.utf8)
+		text_plain(&plain, fit.data, fit.len);
+	mvaddstr((int)row, (int)col, draw.utf8 ? fit.data : plain.data);
 	attrset(A_NORMAL);
 out:
 	buf_fini(&safe);
 	buf_fini(&fit);
+	buf_fini(&plain);
 }
 
 /* A piece of a line, in what the terminal has. */

@@ -113,10 +113,10 @@ page_changed(struct screen *s)
 struct area
 page_head(const struct area *a, const char *left, const char *right)
 {
-	unsigned width = text_width(right);
+	unsigned width = text_width(right), used = text_width(left) + 3;
 
-	if (width + 1 > a->cols)
-		width = 0;
+	if (width + 1 > a->cols) /* what of it fits beside the left */
+		width = used < a->cols ? a->cols - used : 0;
 	draw_text(a->row, a->col + 1, a->cols - width - 2, TONE_PLAIN, left);
 	if (width != 0)
 		draw_text(a->row, a->col + a->cols - width - 1, width,

@@ -152,3 +152,38 @@ silent() {
 	[ $status -eq 9 ]
 }
 t "a silent server is exit status 9" silent
+
+# ---- terminals that show no UTF-8 -----------------------------------------------
+
+# at_terminal LOCALE ARGS...: the bytes that a terminal gets are in $dir/bytes.
+at_terminal() {
+	local locale=$1
+	shift
+	LC_ALL=$locale TANDEM_HISTORY=$dir/history python3 -c 'import os, pty, sys
+with open(sys.argv[1], "wb") as f:
+    def keep(fd):
+        data = os.read(fd, 65536)
+        f.write(data)
+        return data
+    pty.spawn(sys.argv[2:], keep)' "$dir/bytes" "$bin/tandem" \
+	    -s "$state/control.sock" "$@" < /dev/null > "$dir/out" 2>&1
+}
+# Not a byte beyond ASCII.
+ascii() {
+	! LC_ALL=C grep -q '[^ -~[:space:]]' <(tr -d '\033' < "$dir/bytes")
+}
+c1() {
+	local name='Л31mRED Н0;pwnedМ'
+	tandem -q -c "set domain demo.test user 177 name \"$name\"" -c commit &&
+	    at_terminal C -c 'show users domain demo.test match 177' && ascii &&
+	    grep -qF '\xd0\x9b31mRED \xd0\x9d0;pwned\xd0\x9c' "$dir/bytes" &&
+	    at_terminal C --json -c 'show users domain demo.test match 177' &&
+	    ascii || return 1
+	at_terminal C -c "show users domain \"$name\""
+	ascii && grep -qF '\xd0\x9b31mRED' "$dir/bytes" &&
+	    at_terminal C.UTF-8 -c 'show users domain demo.test match 177' &&
+	    grep -qF "$name" "$dir/bytes" &&
+	    LC_ALL=C tandem -c 'show users domain demo.test match 177' |
+	    grep -qF "$name"
+}
+t "what a terminal without UTF-8 could obey is shown in hexadecimal; files get it all" c1
