@@ -22,13 +22,15 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-#define CHEAP_BURST 200		/* entries of refusals and logins at once ... */
-#define CHEAP_RATE 10		/* ... and a second */
-#define EDITS_BURST (512 << 10) /* bytes of one operator's edits at once ... \
-				 */
-#define EDITS_RATE (2 << 10)	/* ... and a second */
-#define EDITS_TOLD (60 * CLOCK_SEC) /* how many are not kept */
-#define DONE_BURST (16 << 20) /* bytes of what an operator did, likewise */
+#define CHEAP_BURST 200 /* entries of refusals and logins at once ... */
+#define CHEAP_RATE 10	/* ... and a second */
+/* bytes of one operator's edits at once, and a second; when those that are not
+ * kept are told */
+#define EDITS_BURST (512 << 10)
+#define EDITS_RATE (2 << 10)
+#define EDITS_TOLD (60 * CLOCK_SEC)
+/* the same of what an operator did */
+#define DONE_BURST (16 << 20)
 #define DONE_RATE (32 << 10)
 #define ENTRY_FRAME 512 /* bytes of an entry beside its arguments, about */
 #define ENTRY_TEXT 256	/* bytes of one text of the arguments */
