@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "console.h"
+#include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
 /* Characters before the byte: columns are counted as people count. */
@@ -166,19 +167,41 @@ report_text(const struct session *s, const struct report *r, struct buf *b)
 	report_details(r, b);
 }
 
+/* The first line, which is words, in as many as the terminal wants; those
+ * below it, with the caret, have a form of their own. */
+static void
+report_wrap(struct buf *out, const char *text, const char *front)
+{
+	unsigned width = text_terminal(2);
+	char *words = xstrndup(text, strcspn(text, "\n"));
+	const char *at = words;
+
+	buf_str(out, front);
+	while (width > 20 && text_width(at) + strlen(front) > width) {
+		text_take(out, &at, width - (unsigned)strlen(front));
+		buf_char(out, '\n');
+		front = "";
+	}
+	buf_fmt(out, "%s%s", at, text + strlen(words));
+	free(words);
+}
+
 /* The error for people, on standard error, after what stdout holds. */
 static void
 report_words(struct session *s, const struct report *r)
 {
-	struct buf b = BUF_INIT, safe = BUF_INIT;
+	struct buf b = BUF_INIT, safe = BUF_INIT, lines = BUF_INIT;
 
 	report_text(s, r, &b);
 	if (!b.failed) {
 		text_safe(&safe, b.data);
+		report_wrap(&lines, safe.data != NULL ? safe.data : "",
+		    s->interactive ? "" : "tandem: ");
 		fflush(stdout);
-		fputs(s->interactive ? "" : "tandem: ", stderr);
-		text_put(stderr, safe.data);
+		if (lines.data != NULL)
+			text_put(stderr, lines.data);
 	}
+	buf_fini(&lines);
 	buf_fini(&b);
 	buf_fini(&safe);
 }

@@ -3,11 +3,13 @@
  * close, request session message; and on what each of them may, show rights.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "control.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
 /* ---- show sessions --------------------------------------------------------
@@ -197,21 +199,43 @@ const struct op control_op_session_message = {
 /* ---- show rights ----------------------------------------------------------
  */
 
+static int
+rights_order(const void *a, const void *b)
+{
+	const struct op *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static void
+rights_row(struct op_call *call, const struct op *op)
+{
+	int role;
+
+	op_row(call);
+	op_put(call, "operation", op->name);
+	for (role = ADMIN_NOBODY + 1; role < ADMIN_ROLES; role++)
+		op_put_bool(call, admin_role_names[role],
+		    op_allows(op, (enum admin_role)role, false));
+	op_put_bool(call, "within-domain", op_allows(op, ADMIN_DOMAIN, true));
+}
+
+/* By their names: the table has them as the roles bring them. */
 static void
 rights_run(struct op_call *call)
 {
-	const struct op *const *op = control_of(call)->self->table->ops;
-	int role;
+	const struct op *const *ops = control_of(call)->self->table->ops;
+	const struct op **list;
+	size_t n = 0, i;
 
-	for (; *op != NULL; op++) {
-		op_row(call);
-		op_put(call, "operation", (*op)->name);
-		for (role = ADMIN_NOBODY + 1; role < ADMIN_ROLES; role++)
-			op_put_bool(call, admin_role_names[role],
-			    op_allows(*op, (enum admin_role)role, false));
-		op_put_bool(
-		    call, "within-domain", op_allows(*op, ADMIN_DOMAIN, true));
-	}
+	while (ops[n] != NULL)
+		n++;
+	list = xcalloc(n + 1, sizeof(*list));
+	memcpy(list, ops, n * sizeof(*list));
+	qsort(list, n, sizeof(*list), rights_order);
+	for (i = 0; i < n; i++)
+		rights_row(call, list[i]);
+	free(list);
 	op_finish(call, NULL);
 }
 

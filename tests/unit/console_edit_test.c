@@ -395,6 +395,18 @@ what_is_undone_is_told(void **state)
 	expect("anna@srv1> ");
 }
 
+/* Words that are longer than the terminal is wide are broken between words. */
+static void
+long_errors_are_wrapped(void **state)
+{
+	(void)state;
+	keys("help aaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbb ccccccccccccccccccc "
+	     "dddddddddddddddd eeeee\r");
+	expect("aaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbb ccccccccccccccccccc "
+	       "dddddddddddddddd\r\neeeee: there is no help for that\r\n");
+	expect("anna@srv1> ");
+}
+
 /* Somebody who looks is told that there is nothing. */
 static void
 empty_answers_say_so(void **state)
@@ -504,6 +516,7 @@ main(void)
 	    TEST(quit_leaves),
 	    TEST(lost_servers_are_found_again),
 	    TEST(what_is_undone_is_told),
+	    TEST(long_errors_are_wrapped),
 	    TEST(empty_answers_say_so),
 	    TEST(narrow_terminals_are_kept),
 	    TEST(long_output_is_paged),

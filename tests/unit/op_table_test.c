@@ -211,7 +211,8 @@ usage_is_computed(void **state)
 	static const char *const want[] = {
 	    ("show calls [domain <domain>] [user <user>] [state <state>...] "
 	     "[limit <limit>] [all]"),
-	    "set <path> [<field> <value> ...]", "delete <path> [<field> ...] [<field> <value> ...]",
+	    "set <path> [<field> <value> ...]",
+	    "delete <path> [<field> ...] [<field> <value> ...]",
 	    "request role restart <instance> [reason <reason>]",
 	    ("insert <path> <field> <value> ... before <before> | first | "
 	     "last")};
