@@ -306,6 +306,13 @@ options_socket(struct options *opt)
 		opt->socket = SOCKET_DEFAULT;
 }
 
+/* How answers look, and where from: this goes with everything. */
+static bool
+options_is_form(int c)
+{
+	return c == OPTION_JSON || (c < OPTION_JSON && strchr("oqstT", c));
+}
+
 /* All options are read before an error is told: the last may say in which
  * form. */
 int
@@ -324,7 +331,7 @@ options_parse(int argc, char **argv, struct options *opt)
 		if (c == OPTION_VERSION || c == OPTION_HELP)
 			return options_print(c);
 		one.code = ERR_NONE;
-		others |= c != OPTION_MAKE || make != NULL;
+		others |= c == OPTION_MAKE ? make != NULL : !options_is_form(c);
 		if (c == '?' || c == ':')
 			options_wrong(c, argv[optind - 1], &one);
 		else if (c == OPTION_MAKE)
@@ -338,7 +345,7 @@ options_parse(int argc, char **argv, struct options *opt)
 	options_socket(opt);
 	if (make != NULL && others && e.code == ERR_NONE)
 		err_set(&e, ERR_SYNTAX,
-		    "--make-certificate excludes all other options");
+		    "--make-certificate excludes options for what is run");
 	if (make != NULL && e.code == ERR_NONE)
 		return options_make(opt, make);
 	return e.code != ERR_NONE ? options_refuse(opt, &e) : 0;
