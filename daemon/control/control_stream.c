@@ -4,6 +4,8 @@
  * open a while, the longest unused goes first. A stream that does not open
  * in time is an answer too.
  */
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "replication/stream_path.h"
 
 struct stream_wait {
 	TAILQ_ENTRY(stream_wait) entry;
@@ -48,6 +51,70 @@ streams_new(struct control *c)
 	return s;
 }
 
+/* The ownership under which a stream is written. */
+static void
+replica_key(const char *stream, char key[OWNER_KEY])
+{
+	bool own = str_prefix(stream, "calls/");
+
+	str_copy(key, OWNER_KEY,
+	    own					? stream
+		: str_equal(stream, "location") ? "sr"
+		: str_equal(stream, "media")	? "mgc"
+						: "st");
+}
+
+/* Is there a database of it here, of any number? */
+static bool
+replica_has_file(const struct replica *r)
+{
+	char path[STREAM_PATH], *base;
+	struct dirent *one;
+	bool has = false;
+	size_t n;
+	DIR *d;
+
+	snprintf(path, sizeof path, "%s/%s", r->streams->control->self->root,
+	    r->name);
+	base = strrchr(path, '/');
+	*base++ = '\0';
+	n = strlen(base);
+	if ((d = opendir(path)) == NULL)
+		return errno != ENOENT;
+	while (!has && (one = readdir(d)) != NULL)
+		has = strncmp(one->d_name, base, n) == 0 &&
+		    (one->d_name[n] == '.' || one->d_name[n] == '~');
+	closedir(d);
+	return has;
+}
+
+/*
+ * Why there is none to read. A replicator that has just started, or whose
+ * server has just come back, says so too, of what it does not know yet: only
+ * where this server holds all that the site acknowledges, and never had a
+ * database of it, nothing was ever written.
+ */
+static void
+replica_why(const struct replica *r, struct err *e)
+{
+	const struct self *self = r->streams->control->self;
+	char key[OWNER_KEY];
+	struct owner o;
+
+	replica_key(r->name, key);
+	if (!owner_map_find(self->owners, key, &o) ||
+	    (o.state == OWNER_SERVING &&
+		(o.members[0] == '\0' ||
+		    owner_is_member(o.members, self->server))))
+		err_set(e, ERR_ABSENT, "there is no stream %s", r->name);
+	else
+		err_set(
+		    e, ERR_BUSY, "stream %s cannot be read here now", r->name);
+	if (e->code == ERR_ABSENT && replica_has_file(r))
+		err_set(
+		    e, ERR_BUSY, "stream %s cannot be read here now", r->name);
+}
+
 /* Tell all who wait. A callee may ask for the next stream. */
 static void
 replica_tell(struct replica *r, const struct err *e)
@@ -57,7 +124,7 @@ replica_tell(struct replica *r, const struct err *e)
 	sqlite3 *db = reader_db(r->reader);
 
 	if (e == NULL && db == NULL) {
-		err_set(&absent, ERR_ABSENT, "there is no stream %s", r->name);
+		replica_why(r, &absent);
 		e = &absent;
 	}
 	loop_timer_cancel(r->patience);
@@ -247,6 +314,7 @@ streams_read_domain(
 	struct obj_path p;
 	struct obj_row row;
 	struct err e;
+	int r;
 
 	if (root == NULL) {
 		streams_unread(s, "the directory", &e);
@@ -256,8 +324,10 @@ streams_read_domain(
 	p = (struct obj_path){.nkeys = 1};
 	p.obj = obj_find(s->control->self->table->objs, NULL, "domain");
 	str_copy(p.key[0], sizeof p.key[0], domain);
-	if (obj_get(root, &p, &row, NULL) != 0) {
-		err_set(&e, ERR_ABSENT, "there is no domain %s", domain);
+	if ((r = obj_get(root, &p, &row, &e)) != 0) {
+		if (r == -ERR_ABSENT)
+			err_set(
+			    &e, ERR_ABSENT, "there is no domain %s", domain);
 		fn(arg, NULL, &e);
 		return;
 	}

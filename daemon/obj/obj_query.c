@@ -163,11 +163,13 @@ obj_points_at(sqlite3 *db, const struct obj_path *from,
 	const char *key = to->key[to->nkeys - 1];
 	struct obj_row row;
 	bool points = false;
+	struct err why;
 	size_t i;
-	int r;
 
-	if ((r = obj_get(db, from, &row, e)) != 0)
-		return r == -ERR_ABSENT ? 0 : r;
+	if (obj_get(db, from, &row, &why) != 0)
+		return why.code == ERR_ABSENT
+		    ? 0
+		    : err_set(e, why.code, "%s", why.text);
 	for (i = 0; f[i].name != NULL && !points; i++)
 		points = str_equal(f[i].ref, to->obj->name) &&
 		    str_equal(row.value[i], key);

@@ -126,12 +126,15 @@ static int
 apply_bury(struct apply *a, struct err *e)
 {
 	struct obj_row row;
+	struct err why;
 	int r;
 
 	if (a->path.obj->place != OBJ_ROOT)
 		return 0;
-	if ((r = obj_get(a->db, &a->path, &row, e)) != 0)
-		return r == -ERR_ABSENT ? 0 : r;
+	if (obj_get(a->db, &a->path, &row, &why) != 0)
+		return why.code == ERR_ABSENT
+		    ? 0
+		    : err_set(e, why.code, "%s", why.text);
 	r = st_sql_run(a->db, e,
 	    "INSERT OR REPLACE INTO tombstone(id, name, time) "
 	    "VALUES(?1, ?2, ?3)",

@@ -30,15 +30,16 @@ update_look(struct update *u, const struct st_entry *self,
 {
 	struct obj_path above;
 	struct st_place at;
+	struct err why;
 	int r;
 
 	memset(o, 0, sizeof *o);
 	if (obj_path_parse(u->view->objs, self->path, &o->path, NULL) != 0)
 		return 0;
-	r = st_view_locate(u->view, u->session, &o->path, &at, e);
+	r = st_view_locate(u->view, u->session, &o->path, &at, &why);
 	o->lost = r == -ERR_ABSENT;
 	if (r != 0)
-		return o->lost ? 0 : r;
+		return o->lost ? 0 : err_set(e, why.code, "%s", why.text);
 	if (st_view_lost(u->view, u->session, &o->path, &above))
 		return 0;
 	return st_view_row(&at, &o->path, &o->row, &o->exists, e);

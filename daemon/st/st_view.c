@@ -97,10 +97,13 @@ int
 st_view_row(const struct st_place *at, const struct obj_path *p,
     struct obj_row *row, bool *there, struct err *e)
 {
-	int r = at->db != NULL ? obj_get(at->db, p, row, e) : -ERR_ABSENT;
+	struct err why;
+	int r = at->db != NULL ? obj_get(at->db, p, row, &why) : -ERR_ABSENT;
 
 	*there = r == 0;
-	return r == -ERR_ABSENT ? 0 : r;
+	return r == 0 || r == -ERR_ABSENT
+	    ? 0
+	    : err_set(e, why.code, "%s", why.text);
 }
 
 bool
