@@ -398,7 +398,7 @@ draw_tone_of(const char *state)
 	    "full", "backing-off", "away", NULL};
 	static const char *const notice[] = {"behind", "copying", "joining",
 	    "waiting", "claiming", "starting", "draining", "suspended",
-	    "candidate", "apart", NULL};
+	    "candidate", "apart", "unheard", NULL};
 	size_t i;
 
 	for (i = 0; bad[i] != NULL; i++) {

@@ -440,6 +440,11 @@ TAILQ_HEAD(fars, far);
 TAILQ_HEAD(far_relays, far_relay);
 TAILQ_HEAD(drill_faults, drill_fault);
 
+/* There is a connection to the server, or none is needed. */
+bool far_is_linked(struct control *, const char *server);
+/* Warn that there is none to half of the site or more: others may have decided
+ * what nobody has heard here. */
+void far_warn(struct op_call *);
 int far_open(struct control *, struct err *); /* nothing on a lone server */
 void far_close(struct control *);
 bool far_is_several(struct control *); /* there are other servers */

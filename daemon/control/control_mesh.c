@@ -52,6 +52,35 @@ far_find(struct control *c, const char *server)
 	return NULL;
 }
 
+bool
+far_is_linked(struct control *c, const char *server)
+{
+	return c->mesh == NULL || far_find(c, server) != NULL;
+}
+
+void
+far_warn(struct op_call *call)
+{
+	struct control *c = control_of(call);
+	unsigned at = 0, all = 0, heard = 0;
+	struct owner o;
+
+	if (owner_map_server(c->self->owners, c->self->server, &o) && o.apart)
+		return; /* it decides without them */
+	while (owner_map_next(c->self->owners, &at, &o)) {
+		if (!str_prefix(o.key, "server/"))
+			continue;
+		all++;
+		heard += strcmp(o.key + 7, c->self->server) == 0 ||
+		    far_is_linked(c, o.key + 7);
+	}
+	if (all > 1 && heard * 2 <= all)
+		op_warn(call,
+		    "server %s has a connection to %u of %u others: what it "
+		    "knows may be old",
+		    c->self->server, heard - 1, all - 1);
+}
+
 size_t
 far_targets(struct control *c, struct each_target *to, size_t room)
 {

@@ -258,6 +258,7 @@ ownership_run(struct op_call *call)
 			op_put(call, "inside", address);
 		}
 	}
+	far_warn(call);
 	op_finish(call, NULL);
 }
 
@@ -301,7 +302,9 @@ const struct op control_op_ownership = {
     .brief = "who owns what, and since which epoch",
     .about =
 	"The owner map: one owner for each key, st, sr, mgc and the "
-	"calls of each b2bua. Any member may become the owner. An epoch that grows by itself means that "
+	"calls of each b2bua. Any member may become the owner. A "
+	"server that has no connection to half of the site or more warns that "
+	"what it knows may be old. An epoch that grows by itself means that "
 	"owners die.",
     .example = "show ownership",
     .args = ownership_args,

@@ -42,17 +42,22 @@ site_each(struct op_call *call, const struct obj *o, obj_each_fn *fn)
 /* ---- show servers
  * ------------------------------------------------------------- */
 
-/* "up" or "down" as quorum says; we know of ourselves. One that quorum does
+/* "up" or "down" as quorum says; we know of ourselves. Who is up as far as was
+ * heard, but has no connection to us, may be down since: without a majority
+ * nobody decides so, and who is cut off does not hear it. One that quorum does
  * not know, though it has told of us, is configured and no more. */
 static const char *
-servers_state(const struct self *self, const char *server)
+servers_state(struct control *c, const char *server)
 {
+	const struct self *self = c->self;
 	struct owner o;
 
 	if (strcmp(server, self->server) == 0)
 		return "up";
 	if (owner_map_server(self->owners, server, &o))
-		return o.state == OWNER_SERVING ? "up" : "down";
+		return o.state != OWNER_SERVING ? "down"
+		    : far_is_linked(c, server)	? "up"
+						: "unheard";
 	return owner_map_server(self->owners, self->server, &o) ? "outside"
 								: "down";
 }
@@ -95,7 +100,7 @@ servers_put(
 	op_row(call);
 	op_put(call, "server", server);
 	op_put_bool(call, "here", strcmp(server, self->server) == 0);
-	op_put(call, "state", servers_state(self, server));
+	op_put(call, "state", servers_state(control_of(call), server));
 	op_put_bool(call, "witness", witness);
 	op_put(call, "version", servers_version(control_of(call), server));
 	op_put(call, "inside", inside);
@@ -111,7 +116,7 @@ servers_row(void *arg, struct obj_row *row, struct err *e)
 	const char *server = row->path.key[0];
 
 	(void)e;
-	if (strcmp(servers_state(call->self, server), "outside") == 0)
+	if (strcmp(servers_state(control_of(call), server), "outside") == 0)
 		op_warn(call,
 		    "server %s is not of the site: it was removed, or never "
 		    "joined; \"delete server %s\" and commit forget it",
@@ -158,7 +163,8 @@ servers_run(struct op_call *call)
 		op_finish(call, NULL);
 }
 
-static const char *const servers_states[] = {"up", "down", "outside", NULL};
+static const char *const servers_states[] = {
+    "up", "down", "unheard", "outside", NULL};
 static const char *const links_states[] = {"up", "down", NULL};
 
 static const struct op_field servers_cols[] = {
@@ -167,7 +173,7 @@ static const struct op_field servers_cols[] = {
     {.name = "state",
 	.type = &op_type_choice,
 	.choices = servers_states,
-	.brief = "as the site sees it; outside: not of the site"},
+	.brief = "as the site sees it; unheard: up, but not connected"},
     {.name = "witness",
 	.type = &op_type_bool,
 	.brief = "it votes and holds no data"},
@@ -205,6 +211,10 @@ const struct op control_op_servers = {
     .about = "Inside address and port base come from the boot file of each "
 	     "server, state and roles from the owner map, the rest is "
 	     "configuration, which a witness that is asked does not have. "
+	     "A server that the site has last called up is unheard when the "
+	     "one that answers has no connection to it: it may be down, or a "
+	     "link, or this server is the one that is cut off; show server "
+	     "links on each tells. "
 	     "A server that is configured and not of the site, because it "
 	     "was removed or recovered from, is outside; delete it from the "
 	     "configuration when it shall not come back.",

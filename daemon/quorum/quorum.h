@@ -362,6 +362,8 @@ void quorum_on_part(
 
 /* May this server answer for what it alone holds? */
 bool quorum_lease(struct quorum *, uint64_t now);
+/* Is there a leader, and heard? */
+bool quorum_is_led(struct quorum *, uint64_t now);
 
 /* ---- quorum_lead.c: what the leader does at each tick ------------------- */
 

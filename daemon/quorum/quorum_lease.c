@@ -23,6 +23,15 @@ lease_heard(struct quorum *q, const char *server, uint64_t now)
 	    now - p->heard < quorum_patience(q) * 3 / 5;
 }
 
+bool
+quorum_is_led(struct quorum *q, uint64_t now)
+{
+	const char *leader = engine_leader(q->engine);
+
+	return engine_state(q->engine) == ENGINE_LEADER ||
+	    (leader[0] != '\0' && lease_heard(q, leader, now));
+}
+
 /* Is a server the only member of something that it owns? */
 static bool
 lease_alone(const struct quorum *q)

@@ -130,6 +130,11 @@ quorum_run(struct op_call *call)
 	op_put_int(call, "round-trip-us", (int64_t)q->pace.rtt);
 	op_put_int(
 	    call, "election-ms", (int64_t)(quorum_patience(q) / CLOCK_MS));
+	if (!quorum_is_led(q, clock_mono()))
+		op_warn(call,
+		    "server %s hears no leader: what it says of the others "
+		    "may be old",
+		    q->server);
 	op_finish(call, NULL);
 }
 

@@ -32,6 +32,14 @@ tells() {
 	    index("unreached srv1") != null'
 }
 t "that nobody decides any more is told" eventually tells
+unheard() {
+	rows 2 'show servers' '[.data[] | select(.server == "srv1") | .state] ==
+	    ["unheard"]' && rows 2 'show ownership' '.warn | tostring |
+	    contains("may be old")' && rows 2 'show quorum' '.warn | tostring |
+	    contains("hears no leader")'
+}
+t "the other is not called up, and lists warn that they may be old" \
+    eventually unheard
 lab kill 2
 t "a name that is unknown is refused" says 'srv3 is not of this site' srv1 srv3
 t "its own name is refused" says 'srv2 is this server' srv1 srv2
