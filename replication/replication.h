@@ -280,9 +280,10 @@ struct replicator_config {
 	replicator_propose_fn *propose;
 	replicator_give_fn *give;
 	void *propose_arg; /* of both */
-	/* The ship log is kept for a stream that nobody writes or follows here:
-	 * who owns it should open it, which puts what its -wal holds into the
-	 * file. Told again and again while it is so. May be NULL. */
+	/* The ship log is kept for a stream that nobody writes or follows here,
+	 * or somebody waits to read it: who owns it should open it, which puts
+	 * what its -wal holds into the file and tells what counts. Told again
+	 * and again while it is so. May be NULL. */
 	void (*stranded)(void *arg, const char *stream);
 	void *stranded_arg;
 };

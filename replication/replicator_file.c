@@ -171,15 +171,26 @@ replicator_drop_file(void *arg, int fd)
 		disk_give_back(fd);
 }
 
+/* Somebody reads it here, and it is not known which of its commits count. */
+static bool
+tick_is_awaited(const struct log_stream *s)
+{
+	const struct live *v = s->live;
+
+	return v != NULL && v->watches != NULL && v->acked == 0 &&
+	    s->last.lsn > 0;
+}
+
 /* Its owner died before the file had all of it, and whoever came after had no
- * reason to open it: so it keeps the log. */
+ * reason to open it: so it keeps the log, or readers wait for it. */
 static void
 tick_stranded(struct replicator *r, const struct log_stream *s)
 {
 	const struct live *v = s->live;
 
 	if (r->stranded != NULL &&
-	    log_stream_need(s) < ship_log_segment(r->log) &&
+	    (log_stream_need(s) < ship_log_segment(r->log) ||
+		tick_is_awaited(s)) &&
 	    (v == NULL || (v->writer == NULL && v->file.apply == NULL)))
 		r->stranded(r->stranded_arg, s->name);
 }
@@ -207,7 +218,8 @@ replicator_on_tick(void *arg)
 	size_t at = 0;
 
 	while ((s = log_index_next(&r->index, &at)) != NULL) {
-		if (s->live != NULL && tick_stream(r, s->live, now))
+		if (s->live != NULL &&
+		    (tick_stream(r, s->live, now) || tick_is_awaited(s)))
 			more = true;
 		tick_stranded(r, s);
 	}
