@@ -219,11 +219,13 @@ link_on_open(struct link *l, const struct ship_msg *m, struct err *e)
 	struct slot *s = link_slot_take(l, m->handle);
 	struct live *v;
 	struct err why;
+	bool claims;
 
 	if (s == NULL)
 		return err_set(e, ERR_CORRUPT, "OPEN of handle %u", m->handle);
 	if ((v = replicator_live(l->r, o->name)) == NULL)
 		return err_set(e, ERR_NOMEM, "replicator");
+	claims = o->epoch != v->log->epoch;
 	if (open_check(v, o->epoch, &why) != 0 ||
 	    open_claim(l->r, v, o->epoch, &why) != 0) {
 		if (l->r->paused)
@@ -240,6 +242,7 @@ link_on_open(struct link *l, const struct ship_msg *m, struct err *e)
 	v->writer = l;
 	v->handle = m->handle;
 	v->welcome = true;
+	v->claims = claims;
 	replicator_touch(l->r, v);
 	return 0;
 }

@@ -85,6 +85,8 @@ struct live {
 	struct link *writer;
 	uint32_t handle; /* of the writer */
 	bool welcome;	 /* the claim waits for its sync */
+	bool claims; /* the writer came with an epoch of its own: it has not had
+		      * the file open before */
 	uint64_t synced; /* LSN of the last record on disk */
 	uint64_t acked;	 /* LSN of the last commit on disk */
 	uint64_t generation;
