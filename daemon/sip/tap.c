@@ -8,6 +8,8 @@
  * Masked, each byte by a '*' so that lengths stay: of credentials everything
  * but who, where and how (username, realm, uri, algorithm, qop, nc); keys of
  * SRTP, ICE and k= in session descriptions; digits that are sent by INFO.
+ * Parsers disagree about odd messages, so what only credentials have (response=
+ * and its like) is masked wherever in the head it stands.
  */
 #include <string.h>
 
@@ -19,7 +21,11 @@ struct tap_walk {
 	struct trace_record *r;
 	char *text, *end;
 	bool secret; /* the line before was one of credentials */
+	bool bare;   /* and had no scheme yet */
+	bool other;  /* and had another scheme than Digest */
+	bool type;   /* the line before was a content type */
 	bool digits; /* the body is DTMF */
+	bool parts;  /* it is of several parts, each with a head */
 };
 
 static void
@@ -72,13 +78,11 @@ tap_start(struct tap_walk *w, const char *p, const char *end)
 static const char *
 tap_quote(const char *p, const char *end)
 {
-	const char *at;
-
-	for (; (at = tap_find(p, end, '"')) != NULL; p = at + 1) {
-		if (at == p || at[-1] != '\\')
-			return at;
+	for (; p < end && *p != '"'; p++) {
+		if (*p == '\\' && p + 1 < end)
+			p++; /* whatever follows is no end: RFC 3261 25.1 */
 	}
-	return end;
+	return p;
 }
 
 /* The user of the URI in a From or To. */
@@ -148,6 +152,18 @@ tap_is(const char *p, size_t n, const char *name)
 	return true;
 }
 
+static bool
+tap_is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool
+tap_is_letter(char c)
+{
+	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
 /* What of credentials may be read. */
 static bool
 tap_is_open(const char *p, size_t n)
@@ -204,11 +220,15 @@ tap_credentials(struct tap_walk *w, char *p, char *end, bool scheme)
 {
 	char *space;
 
-	while (p < end && (*p == ' ' || *p == '\t'))
+	while (p < end && (*p == ' ' || *p == '\t' || *p == ':'))
 		p++;
-	if (scheme && (space = tap_find(p, end, ' ')) != NULL) {
+	w->bare = scheme && p == end;
+	for (space = p; space < end && *space != ' ' && *space != '\t';)
+		space++;
+	if (scheme && p < end) {
 		if (!str_iequal(p, (size_t)(space - p), "Digest")) {
-			tap_cover(w, space + 1, end);
+			tap_cover(w, space < end ? space + 1 : end, end);
+			w->other = true;
 			return;
 		}
 		p = space;
@@ -216,13 +236,82 @@ tap_credentials(struct tap_walk *w, char *p, char *end, bool scheme)
 	tap_parameters(w, p, end);
 }
 
+/* A line that goes on from one of credentials. */
+static void
+tap_more(struct tap_walk *w, char *p, char *end)
+{
+	if (w->other)
+		tap_cover(w, p + 1, end);
+	else
+		tap_credentials(w, p, end, w->bare);
+}
+
+/* Does the name that ends at the place say that a secret follows? */
+static bool
+tap_names_secret(const char *from, const char *end)
+{
+	static const char *const names[] = {"response", "nonce", "cnonce",
+	    "nextnonce", "opaque", "rspauth", "auts"};
+	const char *p;
+	size_t i;
+
+	while (end > from && tap_is_blank(end[-1]))
+		end--;
+	for (p = end; p > from && end - p < 12 && tap_is_letter(p[-1]);)
+		p--;
+	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (strlen(names[i]) == (size_t)(end - p) &&
+		    tap_is(p, (size_t)(end - p), names[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Wherever it stands, and across lines. */
+static void
+tap_sweep(struct tap_walk *w, char *from, char *end)
+{
+	char *p, *stop;
+
+	for (p = from; (p = tap_find(p, end, '=')) != NULL;) {
+		if (!tap_names_secret(from, p++))
+			continue;
+		while (p < end && tap_is_blank(*p))
+			p++;
+		if (p < end && *p == '"') {
+			stop = (char *)tap_quote(++p, end);
+		} else {
+			for (stop = p; stop < end && !tap_is_blank(*stop) &&
+			     *stop != ',' && *stop != ';';)
+				stop++;
+		}
+		tap_cover(w, p, stop);
+		p = stop;
+	}
+}
+
 /* ---- header fields ------------------------------------------------------- */
 
-/* Does the body hold digits that somebody has pressed? */
+static bool
+tap_has(const char *p, const char *end, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (; (size_t)(end - p) >= n; p++) {
+		if (tap_is(p, n, word))
+			return true;
+	}
+	return false;
+}
+
+/* Does the body hold digits that somebody has pressed? Several parts are taken
+ * to hold some each. */
 static void
 tap_type(struct tap_walk *w, const char *p, const char *end)
 {
-	w->digits = memmem(p, (size_t)(end - p), "dtmf", 4) != NULL;
+	w->type = true;
+	w->digits |= tap_has(p, end, "dtmf");
+	w->parts |= tap_has(p, end, "multipart");
 }
 
 static void
@@ -243,6 +332,16 @@ tap_value(char *p, char *end, const char *name, size_t n)
 		p++;
 	return p < end && *p == ':' ? p + 1 : NULL;
 }
+/* The line is the name and nothing else. */
+static bool
+tap_is_name(const char *p, const char *end, const char *name)
+{
+	while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	return (size_t)(end - p) == strlen(name) &&
+	    tap_is(p, (size_t)(end - p), name);
+}
+
 #define VALUE(name) (v = tap_value(p, end, name, sizeof name - 1))
 
 /* Fields that begin with a, or p: credentials. */
@@ -257,6 +356,9 @@ tap_secret(struct tap_walk *w, char *p, char *end)
 	else if (VALUE("authentication-info") ||
 	    VALUE("proxy-authentication-info"))
 		scheme = false;
+	else if (tap_is_name(p, end, "authorization") ||
+	    tap_is_name(p, end, "proxy-authorization"))
+		scheme = true, v = end; /* the colon is on the next line */
 	else
 		return;
 	w->secret = true;
@@ -318,10 +420,12 @@ tap_head(struct tap_walk *w, char *p)
 			return next;
 		if (*p == ' ' || *p == '\t') {
 			if (w->secret)
-				tap_credentials(w, p, end, false);
+				tap_more(w, p, end);
+			if (w->type)
+				tap_type(w, p, end);
 			continue;
 		}
-		w->secret = false;
+		w->secret = w->bare = w->other = w->type = false;
 		tap_field(w, p, end);
 	}
 	return w->end;
@@ -333,7 +437,7 @@ tap_head(struct tap_walk *w, char *p)
 static char *
 tap_behind(char *p, char *end, const char *front, size_t n)
 {
-	return (size_t)(end - p) > n && memcmp(p, front, n) == 0 ? p + n : NULL;
+	return (size_t)(end - p) > n && tap_is(p, n, front) ? p + n : NULL;
 }
 #define BEHIND(front) tap_behind(p, end, front, sizeof front - 1)
 
@@ -343,13 +447,13 @@ tap_body_line(struct tap_walk *w, char *p, char *end)
 {
 	char *at = NULL, *key;
 
-	if (p[0] == 'k')
+	if ((p[0] | 0x20) == 'k')
 		at = p + 2;
-	else if (p[2] == 'c')
+	else if ((p[2] | 0x20) == 'c')
 		at = BEHIND("a=crypto:");
-	else if (p[2] == 'i')
+	else if ((p[2] | 0x20) == 'i')
 		at = BEHIND("a=ice-pwd:");
-	else if (p[2] == 'k')
+	else if ((p[2] | 0x20) == 'k')
 		at = BEHIND("a=key-mgmt:");
 	if (at == NULL)
 		return;
@@ -360,19 +464,23 @@ tap_body_line(struct tap_walk *w, char *p, char *end)
 static void
 tap_body(struct tap_walk *w, char *p)
 {
-	char *next, *end, *equal;
+	char *next, *end, *equal, *v;
 
 	for (; p < w->end; p = next) {
 		end = tap_find(p, w->end, '\n');
 		next = end != NULL ? end + 1 : w->end;
 		end = end != NULL ? end : w->end;
-		if (w->digits) {
+		while (p < end && (*p == ' ' || *p == '\t'))
+			p++;
+		if (w->parts && VALUE("content-type"))
+			tap_type(w, v, end);
+		else if (w->digits && !(w->parts && p < end && *p == '-')) {
 			if (end > p && end[-1] == '\r')
 				end--;
 			equal = tap_find(p, end, '=');
 			tap_cover(w, equal != NULL ? equal + 1 : p, end);
 		} else if (end - p > 2 && p[1] == '=' &&
-		    (p[0] == 'a' || p[0] == 'k')) {
+		    ((p[0] | 0x20) == 'a' || (p[0] | 0x20) == 'k')) {
 			if (end[-1] == '\r')
 				end--;
 			tap_body_line(w, p, end);
@@ -391,7 +499,7 @@ tap_message(
 	    .local = *way->local,
 	    .peer = *way->peer};
 	struct tap_walk w = {.r = &r};
-	char *line;
+	char *first, *line, *body;
 	uint8_t *out;
 
 	if (n > UINT16_MAX) {
@@ -402,10 +510,15 @@ tap_message(
 	w.text = (char *)out + TRACE_HEAD;
 	w.end = w.text + n;
 	memcpy(w.text, msg, n);
-	line = memchr(w.text, '\n', n);
+	/* Empty lines in front are passed over: RFC 3261 7.5. */
+	for (first = w.text; first < w.end && tap_is_blank(*first);)
+		first++;
+	line = tap_find(first, w.end, '\n');
 	if (line != NULL) {
-		tap_start(&w, w.text, line);
-		tap_body(&w, tap_head(&w, line + 1));
+		tap_start(&w, first, line);
+		body = tap_head(&w, line + 1);
+		tap_sweep(&w, line + 1, body);
+		tap_body(&w, body);
 	}
 	if (r.key[TRACE_CALL_ID].n == 0)
 		r.flags |= TRACE_ODD;

@@ -163,6 +163,45 @@ credentials_are_masked(void **state)
 	    "Proxy-Authentication-Info: nextnonce=\"*\", qop=auth\r\n\r\n");
 }
 
+/* However it is written; parsers of the world take more than the grammar. */
+static void
+odd_spellings_are_masked_too(void **state)
+{
+	static const char *const odd[] = {
+	    "\r\n\r\n" HEAD "Authorization: Digest response=\"SECRET\"\r\n\r\n",
+	    HEAD "Authorization\r\n : Digest response=\"SECRET\"\r\n\r\n",
+	    HEAD "Authorization\r\n : Basic SECRET==\r\n\r\n",
+	    HEAD "Authorization: Digest\tresponse=\"SECRET\"\r\n\r\n",
+	    HEAD "Authorization: Digest username=\"1\\\\\", "
+		 "response=\"SECRET\"\r\n\r\n",
+	    HEAD "Authorization:\r\n Basic SECRET==\r\n\r\n",
+	    HEAD "Authorization: Basic\r\n SECRET==\r\n\r\n",
+	    HEAD "AUTHORIZATION:\tBasic\tSECRET\r\n\r\n",
+	    HEAD "Authorization:\r\n\tBearer SECRET==\r\n\r\n",
+	    HEAD "Authorization: Digest response=\"x\r\n SECRET\"\r\n\r\n",
+	    HEAD "X-A: b\rAuthorization: Digest response=\"SECRET\"\r\n\r\n",
+	    HEAD "X-A: Digest Response = SECRET\r\n\r\n",
+	    HEAD "Content-Type: application/DTMF-Relay\r\n\r\nSignal=SECRET",
+	    HEAD "Content-Type:\r\n application/dtmf\r\n\r\nSECRET",
+	    HEAD "c: multipart/mixed;boundary=x\r\n\r\n--x\r\n"
+		 "Content-Type: application/dtmf-relay\r\n\r\n"
+		 "Signal=SECRET\r\n--x--\r\n",
+	    HEAD "c: application/sdp\r\n\r\nA=CRYPTO:1 A INLINE:SECRET\r\n",
+	    HEAD "c: application/sdp\r\n\r\n a=crypto:1 A inline:SECRET\r\n",
+	    HEAD "c: application/sdp\r\n\r\nK=clear:SECRET\r\n",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+		says(odd[i]);
+		key_is(TRACE_CALL_ID, "1");
+		if (strstr(text, "SECRET") != NULL)
+			fail_msg("%zu: %s", i, text);
+		assert_true(r.flags & TRACE_MASKED);
+	}
+}
+
 static void
 keys_of_media_and_digits_are_masked(void **state)
 {
@@ -260,6 +299,7 @@ main(void)
 	    T(a_request_is_found_by_its_keys),
 	    T(a_reply_and_short_names_too),
 	    T(credentials_are_masked),
+	    T(odd_spellings_are_masked_too),
 	    T(keys_of_media_and_digits_are_masked),
 	    T(garbage_is_recorded_as_such),
 	    T(off_is_nothing),
