@@ -267,26 +267,48 @@ tap_names_secret(const char *from, const char *end)
 	return false;
 }
 
-/* Wherever it stands, and across lines. */
+/* The end of the field that goes on here, with the lines that continue it. */
+static char *
+tap_field_end(char *p, char *end)
+{
+	char *at;
+
+	for (; (at = tap_find(p, end, '\n')) != NULL; p = at + 1) {
+		if (at + 1 == end || (at[1] != ' ' && at[1] != '\t'))
+			break;
+	}
+	at = at != NULL ? at : end;
+	return at > p && at[-1] == '\r' ? at - 1 : at;
+}
+
+/* The value behind a name. */
+static char *
+tap_sweep_value(struct tap_walk *w, char *p, char *end)
+{
+	char *stop;
+
+	while (p < end && tap_is_blank(*p))
+		p++;
+	if (p < end && *p == '"') {
+		stop = (char *)tap_quote(++p, end);
+	} else {
+		for (stop = p; stop < end && !tap_is_blank(*stop) &&
+		     *stop != ',' && *stop != ';';)
+			stop++;
+	}
+	tap_cover(w, p, stop);
+	return stop;
+}
+
+/* Wherever it stands in the head. */
 static void
 tap_sweep(struct tap_walk *w, char *from, char *end)
 {
-	char *p, *stop;
+	char *p = from;
 
-	for (p = from; (p = tap_find(p, end, '=')) != NULL;) {
-		if (!tap_names_secret(from, p++))
-			continue;
-		while (p < end && tap_is_blank(*p))
-			p++;
-		if (p < end && *p == '"') {
-			stop = (char *)tap_quote(++p, end);
-		} else {
-			for (stop = p; stop < end && !tap_is_blank(*stop) &&
-			     *stop != ',' && *stop != ';';)
-				stop++;
-		}
-		tap_cover(w, p, stop);
-		p = stop;
+	while ((p = tap_find(p, end, '=')) != NULL) {
+		if (tap_names_secret(from, p++))
+			p = tap_sweep_value(w, p, tap_field_end(p, end));
 	}
 }
 
