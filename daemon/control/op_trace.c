@@ -236,6 +236,7 @@ const struct op control_op_trace_calls = {
 struct trace_show {
 	struct op_call *call;
 	json_t *legs; /* Call-ID -> its fact */
+	json_t *ask;  /* for its messages */
 	char domain[OBJ_KEY];
 	void (*put)(struct trace_show *, json_t *rows);
 	bool raw;	/* bytes are wanted, not lines */
@@ -248,6 +249,7 @@ show_end(struct trace_show *s, const struct err *e)
 	struct op_call *call = s->call;
 
 	json_decref(s->legs);
+	json_decref(s->ask);
 	free(s);
 	op_finish(call, e);
 }
@@ -391,6 +393,63 @@ show_legs(struct trace_show *s, json_t *rows, uint64_t span[2])
 	return true;
 }
 
+/* The messages of a Call-ID are those of all who used it: they are for nobody's
+ * eyes who may not see them all. */
+static void
+show_drop_id(struct trace_show *s, const char *id)
+{
+	json_t *ids = json_object_get(s->ask, "call-ids"), *v;
+	size_t i;
+
+	json_array_foreach (ids, i, v) {
+		if (strcmp(json_string_value(v), id) != 0)
+			continue;
+		json_array_remove(ids, i);
+		op_warn(s->call,
+		    "%s is a Call-ID of calls of others, too: messages with "
+		    "it are not shown",
+		    id);
+		return;
+	}
+}
+
+static void
+show_on_users(void *arg, json_t *rows, json_t *warn, bool partial)
+{
+	struct trace_show *s = arg;
+	const char *call = op_arg(s->call, "id"), *id;
+	json_t *said = json_object(), *row, *ask;
+	struct err e;
+	size_t i;
+
+	(void)warn;
+	(void)partial; /* said again with the messages */
+	json_array_foreach (rows, i, row) {
+		id = trace_text(row, "call-id");
+		if (strcmp(trace_text(row, "call"), call) == 0 ||
+		    json_object_get(s->legs, id) == NULL)
+			continue;
+		if (!op_sees(&s->call->who, trace_text(row, "domain"))) {
+			show_drop_id(s, id);
+		} else if (json_object_get(said, id) == NULL) {
+			json_object_set_new(said, id, json_true());
+			op_warn(s->call,
+			    "call %s has the same Call-ID %s: its messages of "
+			    "that time are among these",
+			    trace_text(row, "call"), id);
+		}
+	}
+	json_decref(said);
+	if (json_array_size(json_object_get(s->ask, "call-ids")) == 0) {
+		err_set(&e, ERR_PERMISSION,
+		    "its messages cannot be told from those of others");
+		show_end(s, &e);
+		return;
+	}
+	ask = json_incref(s->ask);
+	trace_ask(control_of(s->call), ask, show_on_messages, s);
+}
+
 /*
  * The legs of the call are known; a name of which no B2BUA knows a call is
  * perhaps a Call-ID, of a request that never came so far: for those who may
@@ -424,7 +483,10 @@ show_on_legs(void *arg, json_t *rows, json_t *warn, bool partial)
 	if (span[1] != 0)
 		json_object_set_new(q, "until",
 		    json_integer((json_int_t)(span[1] + TRACE_AROUND)));
-	trace_ask(control_of(s->call), q, show_on_messages, s);
+	s->ask = q;
+	trace_ask(control_of(s->call),
+	    json_pack("{s:s, s:O}", "want", "users", "call-ids", ids),
+	    show_on_users, s);
 }
 
 static void

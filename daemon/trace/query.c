@@ -13,6 +13,7 @@
 #include "daemon/base/str.h"
 
 #define QUERY_IDS 64	  /* Call-IDs of one call */
+#define QUERY_USERS 512	  /* legs with one of them */
 #define QUERY_HELD 200000 /* calls looked at */
 
 struct query;
@@ -188,6 +189,26 @@ query_take_leg(struct query *q, const struct trace_record *r, uint64_t number)
 	json_array_append_new(q->rows, row);
 }
 
+/* Whose legs the Call-IDs are: a phone may use one again, or another's. */
+static void
+query_take_user(struct query *q, const struct trace_record *r, uint64_t number)
+{
+	json_t *row;
+
+	(void)number;
+	if (r->kind != TRACE_LEG || !query_has_id(q, r))
+		return;
+	if (json_array_size(q->rows) >= QUERY_USERS) {
+		q->more = true;
+		return;
+	}
+	row = json_object();
+	query_put_key(row, "call", r, TRACE_CALL);
+	query_put_key(row, "domain", r, TRACE_DOMAIN);
+	query_put_key(row, "call-id", r, TRACE_CALL_ID);
+	json_array_append_new(q->rows, row);
+}
+
 /* ---- calls --------------------------------------------------------------- */
 
 struct query_call {
@@ -325,6 +346,7 @@ query_put_calls(struct query *q)
 static const struct query_want query_wants[] = {
     {"calls", true, query_take_call},
     {"legs", true, query_take_leg},
+    {"users", true, query_take_user},
     {"messages", false, query_take_message},
 };
 
@@ -427,7 +449,9 @@ query_read(struct query *q, json_t *o, struct err *e)
 	query_read_ids(q, json_object_get(o, "call-ids"));
 	if (q->want->take == query_take_leg && q->call == NULL)
 		return err_set(e, ERR_INVALID, "trace: of which call?");
-	if (q->want->take == query_take_message && q->nids == 0)
+	if ((q->want->take == query_take_message ||
+		q->want->take == query_take_user) &&
+	    q->nids == 0)
 		return err_set(e, ERR_INVALID, "trace: of which Call-IDs?");
 	n = q->number != NULL ? strlen(q->number) : 0;
 	if (q->call != NULL)

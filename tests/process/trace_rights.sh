@@ -51,6 +51,66 @@ t "nor what is no call" sees "show call messages $register" 3 \
     '.code == "absent"'
 t "of its own domain" may domain-admin domain demo.test
 t "they see it" sees "show call ladder $id" 0 '.data | length > 10'
+
+# A caller of the other domain uses the Call-ID of the first call's leg.
+leg=$(tandem --json -c "show call messages $id" | jq -r '[.data[].line |
+    select(test("^Call-ID:"))][0] | split(" ")[1]')
+reuses() {
+	tandem -q -c 'set domain other.test user 201 password secret201x' \
+	    -c commit && python3 - "$sip" "$leg" <<- 'PY'
+		import hashlib, re, socket, sys
+		port, leg = int(sys.argv[1]), sys.argv[2]
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		s.settimeout(10)
+		s.connect(("127.0.0.1", port))
+		me = "127.0.0.1:%d" % s.getsockname()[1]
+		md5 = lambda t: hashlib.md5(t.encode()).hexdigest()
+		uri = "sip:999@other.test"
+		def say(n, method, more=""):
+		    s.send(("%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKr%d"
+		        "\r\nMax-Forwards: 70\r\nFrom: <sip:201@other.test>;tag=r\r\n"
+		        "To: <%s>\r\nCall-ID: %s\r\nCSeq: %d %s\r\nContact: "
+		        "<sip:201@%s>\r\n%sContent-Length: 0\r\n\r\n" % (method, uri,
+		        me, n, uri, leg, n, method, me, more)).encode())
+		def final():
+		    while True:
+		        got = s.recv(9000).decode()
+		        code = int(got.split()[1])
+		        if code >= 200:
+		            return code, got
+		say(1, "INVITE")
+		code, got = final()
+		say(1, "ACK")
+		realm = re.search('realm="([^"]*)"', got).group(1)
+		nonce = re.search('nonce="([^"]*)"', got).group(1)
+		ha = md5("201:%s:secret201x" % realm)
+		r = md5("%s:%s:00000001:c:auth:%s" % (ha, nonce, md5("INVITE:" + uri)))
+		name = "Proxy-Authorization" if code == 407 else "Authorization"
+		say(2, "INVITE", '%s: Digest username="201", realm="%s", nonce="%s", '
+		    'uri="%s", qop=auth, nc=00000001, cnonce="c", response="%s"\r\n'
+		    % (name, realm, nonce, uri, r))
+		code, got = final()
+		say(2, "ACK")
+		print(code)
+	PY
+}
+t "a caller of the other domain uses its Call-ID again" reuses
+other() {
+	[ "$(rows 'trace calls domain other.test' '.data | length')" -ge 1 ]
+}
+t "which is a call of that domain" eventually other
+theirs=$(rows 'trace calls domain other.test' '.data[0].id' | tr -d '"')
+t "somebody is administrator of that one" may domain-admin domain other.test
+for what in messages ladder capture; do
+	t "whose $what have nothing of the first call" \
+	    sees "show call $what $theirs" 5 \
+	    '.code == "permission" and (.message | test("those of others"))'
+done
+t "who may see both is told" eval "rows 'show call messages $theirs' \
+    'any(.warn[]; test(\"has the same Call-ID\"))'"
+t "and the first one's administrator" may domain-admin domain demo.test
+t "sees no message of the other" sees "show call messages $id" 0 \
+    'all(.data[]; .line | test("201@other.test") | not)'
 tandem -q -c 'delete administrator daemon domain' \
     -c 'set administrator daemon role support' -c commit
 t "support lists it, numbers masked" sees 'trace calls' 0 \
