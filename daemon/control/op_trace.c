@@ -463,11 +463,10 @@ show_on_legs(void *arg, json_t *rows, json_t *warn, bool partial)
 	uint64_t span[2];
 	const char *id;
 
-	(void)warn;
-	(void)partial; /* said again with the messages */
 	if (!show_legs(s, rows, span) ||
 	    (json_array_size(rows) == 0 && op_is_limited(&s->call->who))) {
 		json_decref(ids);
+		trace_warn(s->call, warn, partial); /* who did not answer */
 		show_absent(s);
 		return;
 	}

@@ -283,7 +283,7 @@ ring_skip(struct ring_reader *r, uint64_t head)
 int
 ring_attach(struct ring_reader *r, const char *path, struct err *e)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st = {0};
 	size_t size;
 
@@ -391,7 +391,7 @@ uint64_t
 ring_birth(const char *path)
 {
 	struct ring_file f;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	ssize_t n = fd >= 0 ? pread(fd, &f, 24, 0) : -1;
 
 	if (fd >= 0)
