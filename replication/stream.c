@@ -84,8 +84,12 @@ stream_set_lost(struct stream *s, const struct err *e)
 /* Somebody removed the -wal: others open another one, or none. What was
  * shipped is in the ship log, from which the next owner's file is made good. */
 static int
-stream_unlinked(struct stream *s, struct err *e)
+stream_check_wal(struct stream *s, struct err *e)
 {
+	struct stat st;
+
+	if (fstat(s->wal_fd, &st) != 0 || st.st_nlink != 0)
+		return 0;
 	err_set(e, ERR_CORRUPT, "%s: its -wal was removed", s->config.name);
 	stream_set_lost(s, e);
 	return -(int)e->code;
@@ -93,10 +97,9 @@ stream_unlinked(struct stream *s, struct err *e)
 
 /* Why nothing can be written now. */
 static int
-stream_check(struct stream *s, struct err *e)
+stream_check(const struct stream *s, struct err *e)
 {
 	uint64_t behind;
-	struct stat st;
 
 	if (s->state == STREAM_LOST) {
 		*e = s->why;
@@ -105,8 +108,6 @@ stream_check(struct stream *s, struct err *e)
 	if (s->state != STREAM_READY)
 		return err_set(
 		    e, ERR_NOOWNER, "%s: not open yet", s->config.name);
-	if (fstat(s->wal_fd, &st) == 0 && st.st_nlink == 0)
-		return stream_unlinked(s, e);
 	behind = (uint64_t)(s->frames - s->ship_frame) * s->page_size;
 	if (behind > STREAM_BEHIND)
 		return err_set(e, ERR_BUSY,
@@ -137,6 +138,8 @@ stream_join(struct stream *s, struct err *e)
 	if (s->group && s->joins >= STREAM_GROUP_MAX)
 		stream_commit(s, NULL);
 	if (!s->group) {
+		if ((r = stream_check_wal(s, e)) != 0)
+			return r;
 		stream_checkpoint_joining(s);
 		if ((r = stream_run(s, SQL_BEGIN, e)) != 0)
 			return r;
