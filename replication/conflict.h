@@ -10,10 +10,9 @@
 /*
  * What was acknowledged and is of no stream any more: by one of two servers
  * that had parted (SEMANTICS D29), since the other one goes on; or on a site
- * whose owner has lost it. When the database
- * is about to be replaced by the other's, a note is left in
- * <root>/.conflict; when nobody has the old file open any more it goes there
- * too, whole, to be looked at by an operator.
+ * whose owner has lost it. When the database is about to be replaced by the
+ * other's, a note is left in <root>/.conflict; when nobody has the old file
+ * open any more it goes there too, whole, to be looked at by an operator.
  */
 #define CONFLICT_DIR ".conflict"
 

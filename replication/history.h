@@ -52,12 +52,11 @@ struct history_job {
 	struct ship_log log;	       /* a view: dir, id, segments, end */
 	struct history_stream *stream; /* by name */
 	size_t n;
-	uint64_t to;		/* KEEP: the segments before this position */
-	uint64_t time;		/* BUILD: everything up to it, microseconds */
-	uint64_t now;		/* real clock */
-	char path[STREAM_PATH]; /* BUILD, MEND: the file to make; COPY: the
-				 * stream's
-				 */
+	uint64_t to;   /* KEEP: the segments before this position */
+	uint64_t time; /* BUILD: everything up to it, microseconds */
+	uint64_t now;  /* real clock */
+	/* BUILD, MEND: the file to make; COPY: the stream's. */
+	char path[STREAM_PATH];
 	/* BUILD, MEND: the last commit in it. */
 	uint64_t lsn, at;
 	char target[STREAM_PATH]; /* MEND: the stream's file */

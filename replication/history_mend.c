@@ -18,7 +18,6 @@
 #include "history.h"
 #include "page_sum.h"
 #include "wal_index.h"
-#include "daemon/base/log.h"
 
 #define MEND_PIECE (1u << 20)
 #define MEND_WAIT 100000 /* us for a checkpoint to end */

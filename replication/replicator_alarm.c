@@ -191,9 +191,9 @@ alarm_degraded(struct alarms *a, const struct site *t, const struct site_key *k)
 /* ---- streams ------------------------------------------------------------ */
 
 static void
-alarm_behind(struct alarms *a, const struct site *t, const struct live *v)
+alarm_behind(
+    struct alarms *a, const struct site *t, const struct live *v, uint64_t now)
 {
-	uint64_t now = clock_mono();
 	char subject[sizeof a->list[0].subject];
 	unsigned i;
 
@@ -259,13 +259,14 @@ alarm_ill(struct alarms *a, const struct live *v, uint64_t now)
 static void
 alarm_streams(struct alarms *a, const struct site *t)
 {
+	uint64_t now = clock_mono();
 	uint32_t i;
 
 	for (i = 0; i < t->nlives; i++) {
 		const struct live *v = t->live[i];
 
-		alarm_ill(a, v, clock_mono());
-		alarm_behind(a, t, v);
+		alarm_ill(a, v, now);
+		alarm_behind(a, t, v, now);
 		alarm_wal(a, t->r, v);
 	}
 }

@@ -28,11 +28,10 @@
 
 #define SCRUB_SLICE (1u << 20)
 #define SCRUB_REST (20 * CLOCK_MS) /* between two slices */
-#define SCRUB_AGAIN                                                       \
-	(3600 * CLOCK_SEC)	    /* between the end and the next begin \
-				     */
+/* Between the end and the next begin, and while there is damage. */
+#define SCRUB_AGAIN (3600 * CLOCK_SEC)
+#define SCRUB_ILL (10 * CLOCK_SEC)
 #define MEND_AGAIN (60 * CLOCK_SEC) /* after the history was asked */
-#define SCRUB_ILL (10 * CLOCK_SEC)  /* the same while there is damage */
 
 /* ---- what becomes of it ------------------------------------------------- */
 
@@ -230,11 +229,8 @@ scrub_slice(void *arg)
 static void
 scrub_expect(struct scrub *s, const struct live *v)
 {
-	uint64_t held = v->written > v->log->checkpoint ? v->written
-							: v->log->checkpoint;
-
 	s->lsn = v->log->commit.lsn;
-	s->pages = held >= s->lsn ? v->log->db_pages : 0;
+	s->pages = replicator_written(v) >= s->lsn ? v->log->db_pages : 0;
 }
 
 /* The stream whose turn it is has a file that is worth reading. */
@@ -294,17 +290,6 @@ scrub_on_timer(void *arg)
 		loop_timer_set(s->timer, SCRUB_REST);
 }
 
-/* What was read is the stream's still? */
-static bool
-scrub_is_of(const struct scrub *s, const struct live *v)
-{
-	char path[STREAM_PATH];
-
-	return stream_path(path, v->key->site->r->root, v->log->name,
-		   v->log->file, NULL) == 0 &&
-	    str_equal(path, s->path);
-}
-
 void
 scrub_on_job(struct replicator *r)
 {
@@ -317,7 +302,7 @@ scrub_on_job(struct replicator *r)
 	s->busy = false;
 	loop_timer_set(s->timer, SCRUB_REST);
 	v = t->live[s->live];
-	if (!scrub_is_of(s, v)) {
+	if (!replicator_has_file(r, v->log, s->path)) {
 		s->page = 1;
 		return;
 	}

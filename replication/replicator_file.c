@@ -29,6 +29,23 @@ replicator_note_checkpoint(struct replicator *r, struct live *v, uint64_t lsn)
 		log_warnx("%s", e.text);
 }
 
+uint64_t
+replicator_written(const struct live *v)
+{
+	return v->written > v->log->checkpoint ? v->written
+					       : v->log->checkpoint;
+}
+
+bool
+replicator_has_file(
+    const struct replicator *r, const struct log_stream *s, const char *path)
+{
+	char now[STREAM_PATH];
+
+	return stream_path(now, r->root, s->name, s->file, NULL) == 0 &&
+	    str_equal(now, path);
+}
+
 void
 replicator_tick_soon(struct replicator *r)
 {
@@ -62,12 +79,10 @@ replicator_on_file(struct replicator *r, const struct sync_job *job)
 {
 	struct log_stream *s = log_index_find(&r->index, job->name);
 	struct live *v = s->live;
-	char path[STREAM_PATH];
 
 	v->syncing = false;
-	if (stream_path(path, r->root, s->name, s->file, NULL) != 0 ||
-	    !str_equal(path, job->path))
-		return; /* another file is the stream's now */
+	if (!replicator_has_file(r, s, job->path))
+		return;
 	if (job->result != 0) {
 		v->sync_failed = true;
 		log_warnx("stream=%s database cannot be synced: its ship log "
@@ -84,23 +99,25 @@ replicator_on_job(void *arg, const struct sync_job *job)
 {
 	struct replicator *r = OBJ(arg, replicator, REPLICATOR_MAGIC);
 
-	if (job->what == SYNC_DATABASE) {
+	switch (job->what) {
+	case SYNC_DATABASE:
 		replicator_on_file(r, job);
-		return;
-	}
-	if (job->what == SYNC_COPY) {
+		break;
+	case SYNC_COPY:
 		copy_on_synced(r, job);
-		return;
-	}
-	if (job->what == SYNC_CALL) {
+		break;
+	case SYNC_CALL:
 		scrub_on_job(r);
-		return;
+		break;
+	case SYNC_SEGMENT:
+		r->making = false;
+		if (job->result == 0)
+			ship_log_spare_take(r->log, job->path);
+		break;
+	case SYNC_BEGIN:
+	case SYNC_DROP:
+		break;
 	}
-	if (job->what == SYNC_BEGIN || job->what == SYNC_DROP)
-		return;
-	r->making = false;
-	if (job->result == 0)
-		ship_log_spare_take(r->log, job->path);
 }
 
 /* A file that was there before the log: it is on disk before any record of

@@ -211,6 +211,12 @@ void replicator_on_tell(void *);
 void replicator_on_again(void *);
 
 /* replicator_file.c */
+/* LSN of a commit that the database file certainly holds, as the kernel has
+ * it. */
+uint64_t replicator_written(const struct live *);
+/* Is the file at the path still the stream's? It may have got another one. */
+bool replicator_has_file(
+    const struct replicator *, const struct log_stream *, const char *path);
 void replicator_sync_file(struct replicator *, struct live *);
 void replicator_base(struct replicator *, struct live *);
 void replicator_tick_soon(struct replicator *);
@@ -463,6 +469,9 @@ void scrub_on_job(struct replicator *);
 
 /* replicator_site_apply.c */
 uint64_t file_applied(const struct live *);
+/* The stream's record of an LSN, out of the ship log; it is there until the
+ * next one is read. -ERR_CORRUPT: the log has it no more. */
+int file_read(struct live *, uint64_t lsn, struct ship_record *, struct err *);
 void file_soon(struct live *); /* there may be something to apply */
 void file_work(struct site *); /* a turn's worth of it */
 void file_close(struct live *);

@@ -188,14 +188,13 @@ file_look(struct live *v)
 
 /* ---- applying ----------------------------------------------------------- */
 
-/* The record behind the last one that was fed. */
-static int
-file_read(struct live *v, struct ship_record *rec, struct err *e)
+int
+file_read(struct live *v, uint64_t lsn, struct ship_record *rec, struct err *e)
 {
 	struct site *t = v->key->site;
-	uint64_t lsn = v->file.fed + 1, pos;
 	const struct log_at *at = log_stream_at(v->log, lsn);
 	const uint8_t *bytes;
+	uint64_t pos;
 	int n;
 
 	if (at == NULL || at->pos == 0)
@@ -240,7 +239,7 @@ file_run(struct live *v, size_t *budget)
 	if (file_open(v) != 0)
 		return false;
 	while (v->file.fed<target && * budget> 0) {
-		if ((r = file_read(v, &rec, &e)) != 0 ||
+		if ((r = file_read(v, v->file.fed + 1, &rec, &e)) != 0 ||
 		    (r = apply_pages(v->file.apply, &rec, &e)) != 0)
 			break;
 		v->file.fed = rec.lsn;

@@ -53,7 +53,7 @@ static bool
 copy_mark(const struct live *v, struct log_mark *mark)
 {
 	const struct log_stream *s = v->log;
-	uint64_t lsn = v->written > s->checkpoint ? v->written : s->checkpoint;
+	uint64_t lsn = replicator_written(v);
 	const struct log_at *at = log_stream_at(s, lsn);
 
 	*mark = (struct log_mark){0};

@@ -38,76 +38,38 @@ wal_reaches(const char *path, const struct ship_wal *wal, uint32_t page_size)
 	return has;
 }
 
-/* What the file certainly has, as the kernel shows it. */
-static uint64_t
-wal_behind(const struct live *v)
-{
-	return v->written > v->log->checkpoint ? v->written
-					       : v->log->checkpoint;
-}
-
 bool
 wal_is_there(struct replicator *r, const struct live *v)
 {
 	const struct log_stream *s = v->log;
 	char path[STREAM_PATH];
 
-	return s->own.wal.count == 0 || wal_behind(v) >= s->last.lsn ||
+	return s->own.wal.count == 0 || replicator_written(v) >= s->last.lsn ||
 	    stream_path(path, r->root, s->name, s->file, NULL) != 0 ||
 	    wal_reaches(path, &s->own.wal, s->page_size);
 }
 
 /* The records behind what the file has. */
 static int
-wal_redo(struct replicator *r, const struct live *v, int fd, struct err *e)
+wal_redo(struct live *v, int fd, struct err *e)
 {
 	const struct log_stream *s = v->log;
-	struct ship_cursor c;
 	struct ship_record rec;
-	const struct log_at *at;
-	const uint8_t *bytes;
-	uint64_t lsn, pos;
-	int ret = 0;
+	uint64_t lsn;
+	int r = 0;
 
-	ship_cursor_init(&c);
-	for (lsn = wal_behind(v) + 1; ret == 0 && lsn <= s->last.lsn; lsn++) {
-		at = log_stream_at(s, lsn);
-		if (at == NULL || at->pos == 0) {
-			ret = err_set(e, ERR_CORRUPT,
-			    "LSN %llu is not in the ship log",
-			    (unsigned long long)lsn);
-			break;
-		}
-		ship_cursor_seek(&c, at->pos);
-		if (ship_cursor_next(r->log, &c, &rec, &bytes, &pos, e) != 1 ||
-		    rec.kind != SHIP_PAGES || rec.lsn != lsn)
-			ret = err_set(e, ERR_CORRUPT,
-			    "LSN %llu is not where it was in the ship log",
-			    (unsigned long long)lsn);
-		else if (disk_write_pages(fd, &rec) != 0)
-			ret = err_errno(e, disk_code(), "%s", s->name);
+	for (lsn = replicator_written(v) + 1; r == 0 && lsn <= s->last.lsn;
+	     lsn++) {
+		if ((r = file_read(v, lsn, &rec, e)) == 0 &&
+		    disk_write_pages(fd, &rec) != 0)
+			r = err_errno(e, disk_code(), "%s", s->name);
 	}
-	ship_cursor_fini(&c);
-	if (ret == 0 &&
+	if (r == 0 &&
 	    (page_truncate(
 		 fd, s->db_pages, s->page_size, page_sum_marked(fd)) != 0 ||
 		fsync(fd) != 0))
-		ret = err_errno(e, ERR_IO, "%s", s->name);
-	return ret;
-}
-
-/* What is left of it belongs to no file any more. */
-static void
-wal_remove(const char *path)
-{
-	static const char *const ends[] = {"-wal", "-shm", APPLY_SIDECAR};
-	char beside[STREAM_PATH + 8];
-	size_t i;
-
-	for (i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-		snprintf(beside, sizeof beside, "%s%s", path, ends[i]);
-		unlink(beside);
-	}
+		r = err_errno(e, ERR_IO, "%s", s->name);
+	return r;
 }
 
 /* The file is alone from here on; readers open it anew. */
@@ -144,14 +106,14 @@ wal_make_good(struct replicator *r, struct live *v, struct err *e)
 		return ret;
 	if ((fd = open(path, O_RDWR | O_CLOEXEC)) < 0)
 		return err_set(e, ERR_CORRUPT, "the database is gone");
-	ret = wal_redo(r, v, fd, e);
+	ret = wal_redo(v, fd, e);
 	close(fd);
 	if (ret != 0)
 		return ret;
 	log_warnx("stream=%s its -wal was gone: the ship log brought the "
 		  "database from LSN %llu to %llu",
-	    s->name, (unsigned long long)wal_behind(v),
+	    s->name, (unsigned long long)replicator_written(v),
 	    (unsigned long long)s->last.lsn);
-	wal_remove(path);
+	stream_path_remove_beside(path); /* of no file any more */
 	return wal_note(r, v, e);
 }

@@ -52,12 +52,20 @@ path_is_ours(int fd)
 }
 
 static void
-path_remove_beside(const char *path, const char *end)
+path_remove_one(const char *path, const char *end)
 {
 	char beside[STREAM_PATH];
 
 	snprintf(beside, sizeof beside, "%.390s%s", path, end);
 	unlink(beside);
+}
+
+void
+stream_path_remove_beside(const char *path)
+{
+	path_remove_one(path, "-wal");
+	path_remove_one(path, "-shm");
+	path_remove_one(path, "-lsn");
 }
 
 int
@@ -70,9 +78,7 @@ stream_path_remove(const char *path)
 	if (!path_is_ours(fd) || ftruncate(fd, 0) != 0 || unlink(path) != 0) {
 		r = -ERR_BUSY;
 	} else {
-		path_remove_beside(path, "-wal");
-		path_remove_beside(path, "-shm");
-		path_remove_beside(path, "-lsn");
+		stream_path_remove_beside(path);
 	}
 	close(fd);
 	return r;
@@ -105,8 +111,8 @@ stream_path_move(const char *path, const char *to)
 	if (r == 0 && rename(path, to) != 0)
 		r = -ERR_IO;
 	if (r == 0) {
-		path_remove_beside(path, "-shm");
-		path_remove_beside(path, "-lsn");
+		path_remove_one(path, "-shm");
+		path_remove_one(path, "-lsn");
 	}
 	close(fd);
 	return r;

@@ -28,6 +28,8 @@ int stream_path_past(
  * also when there is none; -ERR_BUSY while a connection of SQLite has it.
  */
 int stream_path_remove(const char *path);
+/* Its -wal, -shm and -lsn alone, which nobody uses any more. */
+void stream_path_remove_beside(const char *path);
 /* Give it another name instead, with its -wal, which is synced: the same
  * answers; -ERR_IO when it cannot be. Nothing to move is 0. */
 int stream_path_move(const char *path, const char *to);
