@@ -334,6 +334,16 @@ recorder_thread(void *arg)
 
 /* ---- of the loop --------------------------------------------------------- */
 
+/* Who asked is told, and it is over. */
+static void
+recorder_job_end(struct recorder_job *j, const struct err *e)
+{
+	j->fn(j->arg, e == NULL ? j->result : NULL, e);
+	json_decref(j->result);
+	json_decref(j->query);
+	free(j);
+}
+
 static void
 recorder_on_told(void *arg, int fd, int events)
 {
@@ -349,10 +359,7 @@ recorder_on_told(void *arg, int fd, int events)
 		pthread_mutex_unlock(&r->lock);
 		if (j == NULL)
 			return;
-		j->fn(j->arg, j->result, j->result == NULL ? &j->err : NULL);
-		json_decref(j->result);
-		json_decref(j->query);
-		free(j);
+		recorder_job_end(j, j->result == NULL ? &j->err : NULL);
 	}
 }
 
@@ -410,7 +417,7 @@ recorder_open(
 
 /* What nobody waits for any more. */
 static void
-recorder_forget(struct recorder *r, struct recorder_jobs *jobs)
+recorder_forget(struct recorder_jobs *jobs)
 {
 	struct recorder_job *j;
 	struct err e;
@@ -418,12 +425,8 @@ recorder_forget(struct recorder *r, struct recorder_jobs *jobs)
 	err_set(&e, ERR_CLOSED, "the recorder stops");
 	while ((j = TAILQ_FIRST(jobs)) != NULL) {
 		TAILQ_REMOVE(jobs, j, entry);
-		j->fn(j->arg, NULL, &e);
-		json_decref(j->result);
-		json_decref(j->query);
-		free(j);
+		recorder_job_end(j, &e);
 	}
-	(void)r;
 }
 
 void
@@ -441,8 +444,8 @@ recorder_close(struct recorder **rp)
 	recorder_give(r->ask);
 	pthread_join(r->thread, NULL);
 	loop_fd_close(&r->io);
-	recorder_forget(r, &r->asked);
-	recorder_forget(r, &r->answered);
+	recorder_forget(&r->asked);
+	recorder_forget(&r->answered);
 	for (i = 0; i < r->nrings; i++)
 		recorder_ring_close(r->ring[i]);
 	shelf_fini(&r->shelf);

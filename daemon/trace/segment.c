@@ -26,13 +26,13 @@
  * Everything is looked at before it is believed: a file may have been cut off
  * by a crash or a full disk, or be somebody else's.
  */
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 
 #include "segment.h"
 #include "daemon/base/str.h"
+#include "replication/ship_record.h"
 
 #define BLOCK_WORD "TTB1"
 #define BLOCK_RECORD 12 /* bytes in front of a record */
@@ -40,39 +40,6 @@
 #define BLOCK_LEVEL 1	/* of zstd: several times what a ring can be filled */
 
 static const uint8_t segment_key[17] = "tandem trace key";
-
-static void
-put32(uint8_t *p, size_t v)
-{
-	uint32_t le = htole32((uint32_t)v);
-
-	memcpy(p, &le, sizeof le);
-}
-
-static void
-put64(uint8_t *p, uint64_t v)
-{
-	v = htole64(v);
-	memcpy(p, &v, sizeof v);
-}
-
-static uint32_t
-get32(const uint8_t *p)
-{
-	uint32_t le;
-
-	memcpy(&le, p, sizeof le);
-	return le32toh(le);
-}
-
-static uint64_t
-get64(const uint8_t *p)
-{
-	uint64_t le;
-
-	memcpy(&le, p, sizeof le);
-	return le64toh(le);
-}
 
 uint32_t
 segment_hash(enum segment_kind kind, const char *text, size_t n)
@@ -91,16 +58,16 @@ segment_file_put(
 {
 	memset(out, 0, SEGMENT_FILE);
 	memcpy(out, SEGMENT_WORD, 8);
-	put64(out + 8, created);
+	ship_put64(out + 8, created);
 	str_copy((char *)out + 16, 40, server);
-	put64(out + 56, str_hash_key(segment_key, out, 56));
+	ship_put64(out + 56, str_hash_key(segment_key, out, 56));
 }
 
 int
 segment_file_get(const uint8_t *p, size_t n, struct err *e)
 {
 	if (n < SEGMENT_FILE || memcmp(p, SEGMENT_WORD, 8) != 0 ||
-	    get64(p + 56) != str_hash_key(segment_key, p, 56))
+	    ship_get64(p + 56) != str_hash_key(segment_key, p, 56))
 		return err_set(e, ERR_CORRUPT, "no file of the recorder");
 	return 0;
 }
@@ -160,8 +127,8 @@ segment_block_add(
 	if (n + BLOCK_RECORD > SEGMENT_RAW - b->n ||
 	    b->nhash > SEGMENT_INDEX - BLOCK_KEYS)
 		return false;
-	put32(b->raw + b->n, n);
-	put64(b->raw + b->n + 4, number);
+	ship_put32(b->raw + b->n, n);
+	ship_put64(b->raw + b->n + 4, number);
 	memcpy(b->raw + b->n + BLOCK_RECORD, p, n);
 	b->n += n + BLOCK_RECORD;
 	block_key(b, SEGMENT_CALL_ID, &r, TRACE_CALL_ID);
@@ -194,7 +161,7 @@ block_index(struct segment_block *b, uint8_t *out)
 	for (i = 0; i < b->nhash; i++) {
 		if (i > 0 && b->hash[i] == b->hash[i - 1])
 			continue;
-		put32(out + n, b->hash[i]);
+		ship_put32(out + n, b->hash[i]);
 		n += 4;
 	}
 	return n;
@@ -206,17 +173,17 @@ block_head(
 {
 	memset(head, 0, SEGMENT_HEAD);
 	memcpy(head, BLOCK_WORD, 4);
-	put32(head + 4, index);
-	put32(head + 8, stored);
-	put32(head + 12, b->n);
-	put32(head + 16, b->records);
-	put32(head + 20, b->lost);
-	put64(head + 24, b->first);
-	put64(head + 32, b->last);
+	ship_put32(head + 4, index);
+	ship_put32(head + 8, stored);
+	ship_put32(head + 12, b->n);
+	ship_put32(head + 16, b->records);
+	ship_put32(head + 20, b->lost);
+	ship_put64(head + 24, b->first);
+	ship_put64(head + 32, b->last);
 	memcpy(head + 40, b->instance, strlen(b->instance));
-	put64(head + 72,
+	ship_put64(head + 72,
 	    str_hash_key(segment_key, head + SEGMENT_HEAD, index + stored));
-	put64(head + 80, str_hash_key(segment_key, head, 80));
+	ship_put64(head + 80, str_hash_key(segment_key, head, 80));
 }
 
 int
@@ -248,16 +215,16 @@ segment_head_get(
 {
 	memset(h, 0, sizeof *h);
 	if (memcmp(p, BLOCK_WORD, 4) != 0 ||
-	    get64(p + 80) != str_hash_key(segment_key, p, 80))
+	    ship_get64(p + 80) != str_hash_key(segment_key, p, 80))
 		return err_set(e, ERR_CORRUPT, "no block of the recorder");
-	h->index = get32(p + 4);
-	h->stored = get32(p + 8);
-	h->raw = get32(p + 12);
-	h->records = get32(p + 16);
-	h->lost = get32(p + 20);
-	h->first = get64(p + 24);
-	h->last = get64(p + 32);
-	h->sum = get64(p + 72);
+	h->index = ship_get32(p + 4);
+	h->stored = ship_get32(p + 8);
+	h->raw = ship_get32(p + 12);
+	h->records = ship_get32(p + 16);
+	h->lost = ship_get32(p + 20);
+	h->first = ship_get64(p + 24);
+	h->last = ship_get64(p + 32);
+	h->sum = ship_get64(p + 72);
 	memcpy(h->instance, p + 40, SEGMENT_NAME);
 	h->instance[SEGMENT_NAME - 1] = '\0';
 	if (h->index % 4 != 0 || h->index > SEGMENT_INDEX * 4 ||
@@ -274,7 +241,7 @@ segment_has(const struct segment_head *h, const uint8_t *index, uint32_t hash)
 
 	while (low < high) {
 		mid = (low + high) / 2;
-		if ((v = get32(index + 4 * mid)) == hash)
+		if ((v = ship_get32(index + 4 * mid)) == hash)
 			return true;
 		if (v < hash)
 			low = mid + 1;
@@ -308,8 +275,8 @@ segment_next(const uint8_t *raw, size_t n, size_t *at, struct trace_record *r,
 		return 0;
 	if (n - *at < BLOCK_RECORD)
 		return err_set(e, ERR_CORRUPT, "record cut off");
-	length = get32(raw + *at);
-	*number = get64(raw + *at + 4);
+	length = ship_get32(raw + *at);
+	*number = ship_get64(raw + *at + 4);
 	if (length > n - *at - BLOCK_RECORD)
 		return err_set(e, ERR_CORRUPT, "record cut off");
 	if (trace_record_decode(r, raw + *at + BLOCK_RECORD, length, e) != 0)

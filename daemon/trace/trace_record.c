@@ -23,6 +23,7 @@
 #include "trace.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/str.h"
+#include "replication/ship_record.h"
 
 static_assert(64 + TRACE_KEYS * 4 <= TRACE_HEAD, "room for the keys");
 
@@ -34,13 +35,6 @@ record_put16(uint8_t *p, unsigned v)
 	memcpy(p, &le, sizeof le);
 }
 
-static void
-record_put32(uint8_t *p, uint32_t v)
-{
-	v = htole32(v);
-	memcpy(p, &v, sizeof v);
-}
-
 static unsigned
 record_get16(const uint8_t *p)
 {
@@ -48,15 +42,6 @@ record_get16(const uint8_t *p)
 
 	memcpy(&le, p, sizeof le);
 	return le16toh(le);
-}
-
-static uint32_t
-record_get32(const uint8_t *p)
-{
-	uint32_t le;
-
-	memcpy(&le, p, sizeof le);
-	return le32toh(le);
 }
 
 static void
@@ -100,7 +85,6 @@ record_get_addr(union addr *a, const uint8_t p[20])
 void
 trace_record_head(uint8_t out[TRACE_HEAD], const struct trace_record *r)
 {
-	uint64_t time = htole64(r->time);
 	size_t i;
 
 	out[0] = (uint8_t)r->kind;
@@ -109,27 +93,26 @@ trace_record_head(uint8_t out[TRACE_HEAD], const struct trace_record *r)
 	out[3] = 0;
 	record_put16(out + 4, r->status);
 	record_put16(out + 6, 0);
-	memcpy(out + 8, &time, sizeof time);
-	record_put32(out + 16, r->cseq);
-	record_put32(out + 20, r->n);
+	ship_put64(out + 8, r->time);
+	ship_put32(out + 16, r->cseq);
+	ship_put32(out + 20, r->n);
 	record_put_addr(out + 24, &r->local);
 	record_put_addr(out + 44, &r->peer);
 	for (i = 0; i < TRACE_KEYS; i++) {
 		record_put16(out + 64 + 4 * i, r->key[i].at);
 		record_put16(out + 66 + 4 * i, r->key[i].n);
 	}
-	record_put32(out + 64 + 4 * TRACE_KEYS, 0);
+	ship_put32(out + 64 + 4 * TRACE_KEYS, 0);
 }
 
 int
 trace_record_decode(
     struct trace_record *r, const uint8_t *p, size_t n, struct err *e)
 {
-	uint64_t time;
 	size_t i;
 
 	memset(r, 0, sizeof *r);
-	if (n < TRACE_HEAD || record_get32(p + 20) != n - TRACE_HEAD)
+	if (n < TRACE_HEAD || ship_get32(p + 20) != n - TRACE_HEAD)
 		return err_set(e, ERR_CORRUPT, "record of a wrong length");
 	if (p[0] < TRACE_MESSAGE || p[0] > TRACE_END)
 		return err_set(e, ERR_CORRUPT, "record of kind %u", p[0]);
@@ -137,10 +120,9 @@ trace_record_decode(
 	r->flags = p[1];
 	r->proto = p[2];
 	r->status = record_get16(p + 4);
-	memcpy(&time, p + 8, sizeof time);
-	r->time = le64toh(time);
-	r->cseq = record_get32(p + 16);
-	r->n = record_get32(p + 20);
+	r->time = ship_get64(p + 8);
+	r->cseq = ship_get32(p + 16);
+	r->n = ship_get32(p + 20);
 	r->text = (const char *)p + TRACE_HEAD;
 	if (!record_get_addr(&r->local, p + 24) ||
 	    !record_get_addr(&r->peer, p + 44))
