@@ -7,9 +7,13 @@
 
 #include "disk.h"
 #include "page_sum.h"
+#include "ship_log.h"
 #include "daemon/base/clock.h"
 
 #define GIVE_BACK_PIECE (1u << 20)
+#define LOW_PART 20
+#define LOW_LEAST (2 * SHIP_SEGMENT)
+#define LOW_MOST (UINT64_C(4) << 30)
 
 int
 disk_write(int fd, const void *bytes, size_t n, uint64_t off)
@@ -108,6 +112,16 @@ disk_remove(const char *path)
 	if (fd >= 0)
 		disk_give_back(fd);
 	return r;
+}
+
+uint64_t
+disk_low(uint64_t all)
+{
+	uint64_t part = all / LOW_PART;
+
+	if (part < LOW_LEAST)
+		return LOW_LEAST;
+	return part < LOW_MOST ? part : LOW_MOST;
 }
 
 enum err_code

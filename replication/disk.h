@@ -27,6 +27,10 @@ void disk_give_back(int fd);
 int disk_remove(const char *path);
 /* Leave the disk to others for as long as it was used, monotonic clock, us. */
 void disk_yield(uint64_t since);
+/* Of a disk with so many bytes, so few are left that something must be done: a
+ * twentieth; at least those with which a server would not begin
+ * (quorum_disk.c), at most 4 GiB. */
+uint64_t disk_low(uint64_t all);
 /* What errno says of a disk: ERR_FULL when there is no room, which may pass,
  * else ERR_IO. */
 enum err_code disk_code(void);

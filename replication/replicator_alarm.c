@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 
 #include "conflict.h"
+#include "disk.h"
 #include "ownership.h"
 #include "replicator_room.h"
 #include "stream_path.h"
@@ -26,11 +27,6 @@
 #define ALARM_LAG (2 * CLOCK_SEC)   /* without an answer */
 #define ALARM_ILL (600 * CLOCK_SEC) /* it is told of what was mended */
 #define ALARM_WAL (64u << 20)	    /* bytes that no checkpoint could move */
-/* Of the disk less than a twentieth is left: at least so many bytes, with which
- * a server would not begin (quorum_disk.c), at most so many. */
-#define ALARM_DISK_PART 20
-#define ALARM_DISK_LEAST (2 * SHIP_SEGMENT)
-#define ALARM_DISK_MOST (UINT64_C(4) << 30)
 
 struct alarms {
 	struct replicator *r;
@@ -286,17 +282,13 @@ static void
 alarm_disk(struct alarms *a, const struct replicator *r)
 {
 	struct statvfs v;
-	uint64_t left, all, low;
+	uint64_t left, all;
 
 	if (statvfs(r->root, &v) != 0)
 		return;
 	left = (uint64_t)v.f_bavail * v.f_frsize;
 	all = (uint64_t)v.f_blocks * v.f_frsize;
-	low = all / ALARM_DISK_PART;
-	low = low < ALARM_DISK_LEAST ? ALARM_DISK_LEAST
-	    : low > ALARM_DISK_MOST  ? ALARM_DISK_MOST
-				     : low;
-	if (left < low)
+	if (left < disk_low(all))
 		alarm_put(a, "disk", r->root,
 		    "%llu MB of %llu MB are left: what does not fit is refused",
 		    (unsigned long long)left >> 20,

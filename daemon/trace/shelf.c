@@ -4,7 +4,7 @@
  * lies in the directory is left alone. A file that a crash cut off is read as
  * far as it is whole, and never written to again: every start begins a new one.
  * History gives way to everything else on the disk: with less than a twentieth
- * of it left (shelf_floor) the oldest file goes, and when there is no older one
+ * of it left (disk_low) the oldest file goes, and when there is no older one
  * nothing is written until there is room again.
  */
 #include <dirent.h>
@@ -21,6 +21,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
+#include "replication/disk.h"
 
 #define SHELF_PARTS 32 /* files of a full shelf */
 #define SHELF_FILE_MIN (1u << 20)
@@ -28,18 +29,6 @@
 #define SHELF_LOOK 4096 /* bytes of a block that are read at once */
 /* A record may be older than the block before it: rings are read in turn. */
 #define SHELF_SLACK (600 * CLOCK_SEC)
-#define SHELF_ROOM_MIN (UINT64_C(128) << 20)
-#define SHELF_ROOM_MAX (UINT64_C(4) << 30)
-
-uint64_t
-shelf_floor(uint64_t disk)
-{
-	uint64_t part = disk / 20;
-
-	if (part < SHELF_ROOM_MIN)
-		return SHELF_ROOM_MIN;
-	return part < SHELF_ROOM_MAX ? part : SHELF_ROOM_MAX;
-}
 
 /* ---- names --------------------------------------------------------------- */
 
@@ -168,7 +157,7 @@ shelf_fits(const struct shelf *s, size_t n)
 
 	return statvfs(s->dir, &v) != 0 ||
 	    (uint64_t)v.f_bavail * v.f_frsize >
-	    n + shelf_floor((uint64_t)v.f_blocks * v.f_frsize);
+	    n + disk_low((uint64_t)v.f_blocks * v.f_frsize);
 }
 
 /* The shelf shall be as small as it was made, and the disk not full. */

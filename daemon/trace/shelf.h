@@ -41,7 +41,4 @@ bool shelf_each(
 int shelf_unpack(const struct segment_head *, const uint8_t *index, int fd,
     uint64_t off, uint8_t *raw, struct err *);
 
-/* Bytes of a disk that are left to others. Pure. */
-uint64_t shelf_floor(uint64_t disk);
-
 #endif

@@ -15,6 +15,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
 #include "daemon/trace/recorder.h"
+#include "replication/disk.h"
 #include "tests/lib/scratch.h"
 
 static char dir[64], files[100], rings[100];
@@ -227,9 +228,9 @@ static void
 the_disk_is_left_to_others(void **state)
 {
 	(void)state;
-	assert_int_equal(shelf_floor(UINT64_C(1) << 30), UINT64_C(128) << 20);
-	assert_int_equal(shelf_floor(UINT64_C(20) << 30), UINT64_C(1) << 30);
-	assert_int_equal(shelf_floor(UINT64_C(1) << 44), UINT64_C(4) << 30);
+	assert_int_equal(disk_low(UINT64_C(1) << 30), UINT64_C(128) << 20);
+	assert_int_equal(disk_low(UINT64_C(20) << 30), UINT64_C(1) << 30);
+	assert_int_equal(disk_low(UINT64_C(1) << 44), UINT64_C(4) << 30);
 }
 
 /* A file that was cut off is read as far as it is whole. */
