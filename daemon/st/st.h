@@ -44,6 +44,9 @@ int64_t st_sql_number(sqlite3 *, const char *sql);
 /* Whether a statement of st_sql gives a row (it is finalized): 1 or 0;
  * negative when that cannot be told, which is no "no". */
 int st_sql_found(sqlite3_stmt *, struct err *);
+/* The first row of a statement that st_sql gave, which may be NULL: 0 and it
+ * is there, -ERR_ABSENT without words; the caller finalizes. */
+int st_sql_first(sqlite3_stmt *, struct err *);
 /* What a loop over its rows ended with: 0 after the last one. */
 int st_sql_end(sqlite3_stmt *, int step, struct err *);
 /* Words for an error of those that give none. */

@@ -73,12 +73,8 @@ st_confirm_get(sqlite3 *commit, int64_t rev, struct st_confirm *c)
 {
 	sqlite3_stmt *s = st_sql(
 	    commit, NULL, CONFIRM_COLS "WHERE rev = ?1", "i", rev);
-	int step, r;
+	int r = st_sql_first(s, NULL);
 
-	if (s == NULL)
-		return -ERR_IO;
-	step = sqlite3_step(s);
-	r = step == SQLITE_DONE ? -ERR_ABSENT : st_sql_end(s, step, NULL);
 	if (r == 0)
 		confirm_read(s, c);
 	sqlite3_finalize(s);

@@ -47,12 +47,8 @@ draft_read(sqlite3_stmt *s, struct st_draft *d)
 static int
 draft_first(sqlite3_stmt *s, struct st_draft *d)
 {
-	int step, r;
+	int r = st_sql_first(s, NULL);
 
-	if (s == NULL)
-		return -ERR_IO;
-	step = sqlite3_step(s);
-	r = step == SQLITE_DONE ? -ERR_ABSENT : st_sql_end(s, step, NULL);
 	if (r == 0)
 		draft_read(s, d);
 	sqlite3_finalize(s);

@@ -283,10 +283,17 @@ edit_list_done(const struct st_editor *by, struct edit *ed,
 	return r == 0 ? edit_set_list(by, ed->path, f, list, e) : r;
 }
 
-int
-st_edit_insert(const struct st_editor *as, const struct obj_path *p,
-    const struct op_field *f, const char *values, enum st_side side,
-    const char *anchor, struct err *e)
+/* What a list becomes, of a text to another. */
+struct edit_members {
+	const char *values;
+	bool take; /* away; else they are inserted: */
+	enum st_side side;
+	const char *anchor;
+};
+
+static int
+edit_members(const struct st_editor *as, const struct obj_path *p,
+    const struct op_field *f, const struct edit_members *m, struct err *e)
 {
 	struct buf now = BUF_INIT, then = BUF_INIT;
 	struct st_editor by = *as;
@@ -299,7 +306,11 @@ st_edit_insert(const struct st_editor *as, const struct obj_path *p,
 		return r;
 	}
 	edit_list(&ed, f, &now);
-	r = st_list_insert(f, now.data, values, side, anchor, &then, e);
+	if (m->take)
+		r = st_list_take(now.data, m->values, &then, e);
+	else
+		r = st_list_insert(
+		    f, now.data, m->values, m->side, m->anchor, &then, e);
 	r = edit_list_done(&by, &ed, f, &then, r, e);
 	buf_fini(&now);
 	buf_fini(&then);
@@ -307,25 +318,23 @@ st_edit_insert(const struct st_editor *as, const struct obj_path *p,
 }
 
 int
+st_edit_insert(const struct st_editor *as, const struct obj_path *p,
+    const struct op_field *f, const char *values, enum st_side side,
+    const char *anchor, struct err *e)
+{
+	struct edit_members m = {
+	    .values = values, .side = side, .anchor = anchor};
+
+	return edit_members(as, p, f, &m, e);
+}
+
+int
 st_edit_take(const struct st_editor *as, const struct obj_path *p,
     const struct op_field *f, const char *values, struct err *e)
 {
-	struct buf now = BUF_INIT, then = BUF_INIT;
-	struct st_editor by = *as;
-	struct edit ed;
-	int r;
+	struct edit_members m = {.values = values, .take = true};
 
-	by.there = true;
-	if ((r = edit_begin(&ed, &by, p, e)) != 0) {
-		edit_end(&ed);
-		return r;
-	}
-	edit_list(&ed, f, &now);
-	r = st_list_take(now.data, values, &then, e);
-	r = edit_list_done(&by, &ed, f, &then, r, e);
-	buf_fini(&now);
-	buf_fini(&then);
-	return r;
+	return edit_members(as, p, f, &m, e);
 }
 
 /* The object and all below it. Made by this candidate only: it is forgotten. */

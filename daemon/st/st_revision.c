@@ -44,12 +44,8 @@ revision_read(sqlite3_stmt *s, struct st_revision *r)
 static int
 revision_first(sqlite3_stmt *s, struct st_revision *v, struct err *e)
 {
-	int step, r;
+	int r = st_sql_first(s, e);
 
-	if (s == NULL)
-		return -ERR_IO;
-	step = sqlite3_step(s);
-	r = step == SQLITE_DONE ? -ERR_ABSENT : st_sql_end(s, step, e);
 	if (r == 0)
 		revision_read(s, v);
 	sqlite3_finalize(s);

@@ -100,6 +100,17 @@ st_sql_run(sqlite3 *db, struct err *e, const char *sql, const char *types, ...)
 	return r;
 }
 
+int
+st_sql_first(sqlite3_stmt *s, struct err *e)
+{
+	int step;
+
+	if (s == NULL)
+		return -ERR_IO;
+	step = sqlite3_step(s);
+	return step == SQLITE_DONE ? -ERR_ABSENT : st_sql_end(s, step, e);
+}
+
 int64_t
 st_sql_number(sqlite3 *db, const char *sql)
 {
