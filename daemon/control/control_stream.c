@@ -51,19 +51,6 @@ streams_new(struct control *c)
 	return s;
 }
 
-/* The ownership under which a stream is written. */
-static void
-replica_key(const char *stream, char key[OWNER_KEY])
-{
-	bool own = str_prefix(stream, "calls/");
-
-	str_copy(key, OWNER_KEY,
-	    own					? stream
-		: str_equal(stream, "location") ? "sr"
-		: str_equal(stream, "media")	? "mgc"
-						: "st");
-}
-
 /* Is there a database of it here, of any number? */
 static bool
 replica_has_file(const struct replica *r)
@@ -100,17 +87,16 @@ replica_why(const struct replica *r, struct err *e)
 	const struct self *self = r->streams->control->self;
 	char key[OWNER_KEY];
 	struct owner o;
+	bool knows;
 
-	replica_key(r->name, key);
-	if (!owner_map_find(self->owners, key, &o) ||
+	replicator_key(r->name, key);
+	knows = !owner_map_find(self->owners, key, &o) ||
 	    (o.state == OWNER_SERVING &&
 		(o.members[0] == '\0' ||
-		    owner_is_member(o.members, self->server))))
+		    owner_is_member(o.members, self->server)));
+	if (knows && !replica_has_file(r))
 		err_set(e, ERR_ABSENT, "there is no stream %s", r->name);
 	else
-		err_set(
-		    e, ERR_BUSY, "stream %s cannot be read here now", r->name);
-	if (e->code == ERR_ABSENT && replica_has_file(r))
 		err_set(
 		    e, ERR_BUSY, "stream %s cannot be read here now", r->name);
 }
