@@ -14,14 +14,6 @@
 #define UNCONFIRMED_SOON (300 * CLOCK_MS) /* what an undo itself takes */
 #define UNCONFIRMED_ROWS 50		  /* revisions looked at */
 
-static const char *
-unconfirmed_text(json_t *row, const char *name)
-{
-	const char *text = json_string_value(json_object_get(row, name));
-
-	return text != NULL ? text : "";
-}
-
 /* Ask again: soon after its time, else in a while. */
 static void
 unconfirmed_wait(struct session *s)
@@ -52,7 +44,7 @@ unconfirmed_undo(const struct session *s, json_t *rows, json_t **own)
 			*own = row;
 			return undo;
 		}
-		if (strstr(unconfirmed_text(row, "comment"), name) != NULL)
+		if (strstr(op_row_text(row, "comment"), name) != NULL)
 			undo = row;
 	}
 	return undo;
@@ -68,9 +60,8 @@ unconfirmed_over(struct session *s, json_t *undo)
 	buf_fmt(&words, "revision %lld ", (long long)s->unconfirmed);
 	if (undo != NULL)
 		buf_fmt(&words, "was undone at %s by %s: %s",
-		    unconfirmed_text(undo, "time"),
-		    unconfirmed_text(undo, "operator"),
-		    unconfirmed_text(undo, "comment"));
+		    op_row_text(undo, "time"), op_row_text(undo, "operator"),
+		    op_row_text(undo, "comment"));
 	else
 		buf_str(&words, "was confirmed");
 	text_safe(&safe, words.data);
@@ -90,7 +81,7 @@ unconfirmed_on_reply(void *arg, struct reply *r)
 	if (s->until == 0)
 		return;
 	undo = unconfirmed_undo(s, json_object_get(r->result, "data"), &own);
-	if (own != NULL && clock_parse(unconfirmed_text(own, "until"), &until))
+	if (own != NULL && clock_parse(op_row_text(own, "until"), &until))
 		s->until = until;
 	else if (own != NULL) {
 		unconfirmed_over(s, undo);

@@ -55,14 +55,6 @@ struct overview {
 
 /* ---- the table of servers ----------------------------------------------- */
 
-static const char *
-overview_text(json_t *row, const char *name)
-{
-	const char *text = json_string_value(json_object_get(row, name));
-
-	return text != NULL ? text : "";
-}
-
 /* Is "st/1@srv2" an instance of this server? Without a name it is of the only
  * one there is. */
 static bool
@@ -111,8 +103,8 @@ overview_roles(const char *list, struct buf *b)
 static bool
 overview_is_worse(json_t *row, json_t *than)
 {
-	bool a = strcmp(overview_text(row, "state"), "in-sync") != 0;
-	bool b = strcmp(overview_text(than, "state"), "in-sync") != 0;
+	bool a = strcmp(op_row_text(row, "state"), "in-sync") != 0;
+	bool b = strcmp(op_row_text(than, "state"), "in-sync") != 0;
 
 	if (than == NULL || a != b)
 		return than == NULL || a;
@@ -129,14 +121,14 @@ overview_lag(const struct overview *o, const char *server, struct buf *b)
 	size_t i;
 
 	json_array_foreach (watch_rows(o->watch[VIEW_REPLICATION]), i, row) {
-		if (strcmp(overview_text(row, "follower"), server) == 0 &&
+		if (strcmp(op_row_text(row, "follower"), server) == 0 &&
 		    overview_is_worse(row, worst))
 			worst = row;
 	}
 	if (worst == NULL)
 		return;
 	records = json_integer_value(json_object_get(worst, "lag-records"));
-	buf_str(b, overview_text(worst, "state"));
+	buf_str(b, op_row_text(worst, "state"));
 	if (records > 0)
 		buf_fmt(b, " %" JSON_INTEGER_FORMAT, records);
 }
@@ -150,7 +142,7 @@ overview_calls(const struct overview *o, const char *server, bool alone)
 
 	json_array_foreach (watch_rows(o->watch[VIEW_CALLS]), i, row)
 		n += overview_is_of(
-		    overview_text(row, "instance"), server, alone);
+		    op_row_text(row, "instance"), server, alone);
 	return n;
 }
 
@@ -158,13 +150,13 @@ overview_calls(const struct overview *o, const char *server, bool alone)
 static json_t *
 overview_row(const struct overview *o, json_t *in, bool alone)
 {
-	const char *server = overview_text(in, "server");
+	const char *server = op_row_text(in, "server");
 	struct buf lag = BUF_INIT, roles = BUF_INIT;
 	json_t *row;
 
 	buf_str(&lag, "");
 	overview_lag(o, server, &lag);
-	overview_roles(overview_text(in, "roles"), &roles);
+	overview_roles(op_row_text(in, "roles"), &roles);
 	row = json_pack("{s:s, s:O?, s:I, s:s, s:O?, s:s}", "server", server,
 	    "state", json_object_get(in, "state"), "calls",
 	    overview_calls(o, server, alone), "lag", lag.data, "version",
@@ -213,7 +205,7 @@ static void
 overview_say(const struct overview *o, struct buf *left, struct buf *right)
 {
 	json_t *row = json_array_get(watch_rows(o->watch[VIEW_REVISIONS]), 0);
-	const char *time = overview_text(row, "time");
+	const char *time = op_row_text(row, "time");
 
 	buf_str(left, "");
 	buf_str(right, "");
@@ -223,7 +215,7 @@ overview_say(const struct overview *o, struct buf *left, struct buf *right)
 		buf_fmt(right,
 		    "Config rev %" JSON_INTEGER_FORMAT " by %s %.10s %.5s",
 		    json_integer_value(json_object_get(row, "rev")),
-		    overview_text(row, "operator"), time,
+		    op_row_text(row, "operator"), time,
 		    strlen(time) > 11 ? time + 11 : "");
 }
 
@@ -242,10 +234,10 @@ typedef void overview_put_fn(json_t *row, struct buf *);
 static void
 overview_put_owner(json_t *row, struct buf *b)
 {
-	const char *state = overview_text(row, "state");
+	const char *state = op_row_text(row, "state");
 
 	buf_fmt(b, "%s%s: %s", draw_mark(draw_tone_of(state)),
-	    overview_text(row, "key"), overview_text(row, "instance"));
+	    op_row_text(row, "key"), op_row_text(row, "instance"));
 	if (strcmp(state, "serving") != 0)
 		buf_fmt(b, " %s", state);
 }
@@ -253,12 +245,12 @@ overview_put_owner(json_t *row, struct buf *b)
 static void
 overview_put_process(json_t *row, struct buf *b)
 {
-	const char *state = overview_text(row, "state");
+	const char *state = op_row_text(row, "state");
 	json_int_t restarts = json_integer_value(
 	    json_object_get(row, "restarts"));
 
 	buf_fmt(b, "%s%s %s", draw_mark(draw_tone_of(state)),
-	    overview_text(row, "instance"), state);
+	    op_row_text(row, "instance"), state);
 	if (restarts > 0)
 		buf_fmt(b, ", restarted %" JSON_INTEGER_FORMAT, restarts);
 }
@@ -306,8 +298,7 @@ overview_part(const struct area *a, unsigned row, unsigned end,
 		buf_reset(&b);
 		put(one, &b);
 		draw_text(row + line, a->col + 1 + (unsigned)i % across * wide,
-		    wide - 2, draw_tone_of(overview_text(one, "state")),
-		    b.data);
+		    wide - 2, draw_tone_of(op_row_text(one, "state")), b.data);
 	}
 	buf_fini(&b);
 	return row + lines;
@@ -317,11 +308,11 @@ overview_part(const struct area *a, unsigned row, unsigned end,
 static void
 overview_put_alarm(json_t *row, struct buf *b)
 {
-	const char *since = overview_text(row, "since");
+	const char *since = op_row_text(row, "since");
 
 	buf_fmt(b, "! %.8s %s %s: %s", strlen(since) > 11 ? since + 11 : "",
-	    overview_text(row, "alarm"), overview_text(row, "subject"),
-	    overview_text(row, "text"));
+	    op_row_text(row, "alarm"), op_row_text(row, "subject"),
+	    op_row_text(row, "text"));
 }
 
 /* Active alarms, in half of the room at most. Returns the row behind them. */

@@ -16,14 +16,6 @@
 
 #define TRACE_AROUND (120 * CLOCK_SEC) /* of a call's messages to its facts */
 
-static const char *
-trace_text(json_t *row, const char *name)
-{
-	const char *text = json_string_value(json_object_get(row, name));
-
-	return text != NULL ? text : "";
-}
-
 static uint64_t
 trace_int(json_t *row, const char *name)
 {
@@ -81,10 +73,10 @@ calls_put(struct op_call *call, json_t *row)
 
 	op_row(call);
 	op_put_time(call, "start", trace_int(row, "start"));
-	op_put(call, "id", trace_text(row, "call"));
-	op_put(call, "domain", trace_text(row, "domain"));
-	op_put(call, "from", trace_text(row, "from"));
-	op_put(call, "to", trace_text(row, "to"));
+	op_put(call, "id", op_row_text(row, "call"));
+	op_put(call, "domain", op_row_text(row, "domain"));
+	op_put(call, "from", op_row_text(row, "from"));
+	op_put(call, "to", op_row_text(row, "to"));
 	if (trace_int(row, "ring") != 0)
 		op_put_time(call, "ring", trace_int(row, "ring"));
 	if (answer != 0)
@@ -93,7 +85,7 @@ calls_put(struct op_call *call, json_t *row)
 		return;
 	op_put_time(call, "end", end);
 	op_put_int(call, "code", (int64_t)trace_int(row, "status"));
-	op_put(call, "reason", trace_text(row, "reason"));
+	op_put(call, "reason", op_row_text(row, "reason"));
 	if (answer != 0 && end > answer)
 		op_put_int(call, "talk", (int64_t)((end - answer) / CLOCK_SEC));
 }
@@ -108,10 +100,10 @@ calls_on_rows(void *arg, json_t *rows, json_t *warn, bool partial)
 	json_t **list;
 
 	json_array_foreach (rows, i, row) {
-		id = trace_text(row, "call");
+		id = op_row_text(row, "call");
 		if ((same = json_object_get(seen, id)) != NULL)
 			calls_merge(same, row);
-		else if (op_sees(&call->who, trace_text(row, "domain")))
+		else if (op_sees(&call->who, op_row_text(row, "domain")))
 			json_object_set(seen, id, row);
 	}
 	list = xcalloc(json_object_size(seen) + 1, sizeof(*list));
@@ -270,11 +262,11 @@ static void
 show_gate(struct trace_show *s, json_t *row)
 {
 	struct control *c = control_of(s->call);
-	const char *instance = trace_text(row, "instance");
+	const char *instance = op_row_text(row, "instance");
 
 	json_object_set_new(row, "gate",
 	    far_is_several(c)
-		? json_sprintf("%s@%s", instance, trace_text(row, "server"))
+		? json_sprintf("%s@%s", instance, op_row_text(row, "server"))
 		: json_string(instance));
 }
 
@@ -303,11 +295,11 @@ show_instance(struct control *c, const char *address)
 static void
 show_other(struct trace_show *s, json_t *row)
 {
-	json_t *leg = json_object_get(s->legs, trace_text(row, "call-id"));
-	const char *peer = trace_text(row, "peer");
-	const char *party = trace_text(leg, "party");
+	json_t *leg = json_object_get(s->legs, op_row_text(row, "call-id"));
+	const char *peer = op_row_text(row, "peer");
+	const char *party = op_row_text(leg, "party");
 
-	json_object_set_new(row, "leg", json_string(trace_text(leg, "label")));
+	json_object_set_new(row, "leg", json_string(op_row_text(leg, "label")));
 	if (json_is_true(json_object_get(row, "inside")))
 		json_object_set_new(
 		    row, "other", show_instance(control_of(s->call), peer));
@@ -315,7 +307,7 @@ show_other(struct trace_show *s, json_t *row)
 		json_object_set_new(row, "other", json_string(party));
 	else if (leg != NULL)
 		json_object_set_new(row, "other",
-		    json_sprintf("leg %s", trace_text(leg, "label")));
+		    json_sprintf("leg %s", op_row_text(leg, "label")));
 	else
 		json_object_set_new(row, "other", json_string(peer));
 }
@@ -330,7 +322,7 @@ show_clocks(struct trace_show *s, json_t *rows)
 	size_t i;
 
 	json_array_foreach (rows, i, row) {
-		server = trace_text(row, "server");
+		server = op_row_text(row, "server");
 		off = (int64_t)(trace_int(row, "corrected") -
 		    trace_int(row, "time"));
 		if (off == 0 || json_object_get(said, server) != NULL)
@@ -380,9 +372,9 @@ show_legs(struct trace_show *s, json_t *rows, uint64_t span[2])
 	span[0] = UINT64_MAX;
 	span[1] = 0;
 	json_array_foreach (rows, i, row) {
-		if (!op_sees(&s->call->who, trace_text(row, "domain")))
+		if (!op_sees(&s->call->who, op_row_text(row, "domain")))
 			return false;
-		id = trace_text(row, "call-id");
+		id = op_row_text(row, "call-id");
 		if (id[0] != '\0')
 			json_object_set(s->legs, id, row);
 		else if (trace_int(row, "time") > span[1])
@@ -425,18 +417,18 @@ show_on_users(void *arg, json_t *rows, json_t *warn, bool partial)
 	(void)warn;
 	(void)partial; /* said again with the messages */
 	json_array_foreach (rows, i, row) {
-		id = trace_text(row, "call-id");
-		if (strcmp(trace_text(row, "call"), call) == 0 ||
+		id = op_row_text(row, "call-id");
+		if (strcmp(op_row_text(row, "call"), call) == 0 ||
 		    json_object_get(s->legs, id) == NULL)
 			continue;
-		if (!op_sees(&s->call->who, trace_text(row, "domain"))) {
+		if (!op_sees(&s->call->who, op_row_text(row, "domain"))) {
 			show_drop_id(s, id);
 		} else if (json_object_get(said, id) == NULL) {
 			json_object_set_new(said, id, json_true());
 			op_warn(s->call,
 			    "call %s has the same Call-ID %s: its messages of "
 			    "that time are among these",
-			    trace_text(row, "call"), id);
+			    op_row_text(row, "call"), id);
 		}
 	}
 	json_decref(said);
@@ -528,8 +520,8 @@ show_word(json_t *row, char *out, size_t size)
 	if (json_is_true(json_object_get(row, "reply")) && line != NULL &&
 	    strlen(line) > 8)
 		str_copy(out, size, line + 8);
-	else if (trace_text(row, "method")[0] != '\0')
-		str_copy(out, size, trace_text(row, "method"));
+	else if (op_row_text(row, "method")[0] != '\0')
+		str_copy(out, size, op_row_text(row, "method"));
 	else
 		str_copy(out, size, "?");
 }
@@ -541,14 +533,14 @@ show_put_hop(struct trace_show *s, json_t *row)
 	struct op_call *call = s->call;
 
 	op_put_time(call, "time", trace_int(row, "time"));
-	op_put(call, "leg", trace_text(row, "leg"));
-	op_put(call, "source", trace_text(row, out ? "gate" : "other"));
-	op_put(call, "target", trace_text(row, out ? "other" : "gate"));
+	op_put(call, "leg", op_row_text(row, "leg"));
+	op_put(call, "source", op_row_text(row, out ? "gate" : "other"));
+	op_put(call, "target", op_row_text(row, out ? "other" : "gate"));
 	op_put(call, "transport",
 	    sip_proto_name(
 		(enum sip_proto)(trace_int(row, "proto") % SIP_PROTOS)));
-	op_put(call, "address", trace_text(row, "peer"));
-	op_put(call, "call-id", trace_text(row, "call-id"));
+	op_put(call, "address", op_row_text(row, "peer"));
+	op_put(call, "call-id", op_row_text(row, "call-id"));
 	op_put_bool(
 	    call, "masked", json_is_true(json_object_get(row, "masked")));
 }
@@ -791,7 +783,7 @@ static void
 capture_put_one(struct trace_show *s, json_t *row, struct buf *b)
 {
 	bool out = json_is_true(json_object_get(row, "out"));
-	const char *raw = trace_text(row, "raw");
+	const char *raw = op_row_text(row, "raw");
 	size_t size = strlen(raw);
 	char *text = xmalloc(size + 1), comment[512];
 	long n = str_unb64(text, size + 1, raw, size);
@@ -799,11 +791,11 @@ capture_put_one(struct trace_show *s, json_t *row, struct buf *b)
 
 	if (n >= 0 && !op_sees_persons(&s->call->who))
 		trace_mask_persons(text, (size_t)n);
-	capture_address(&local, trace_text(row, "local"));
-	capture_address(&peer, trace_text(row, "peer"));
+	capture_address(&local, op_row_text(row, "local"));
+	capture_address(&peer, op_row_text(row, "peer"));
 	snprintf(comment, sizeof comment, "call %.40s leg %s, %s %s by %s%s",
-	    op_arg(s->call, "id"), trace_text(row, "leg"),
-	    out ? "sent" : "received", trace_text(row, "gate"),
+	    op_arg(s->call, "id"), op_row_text(row, "leg"),
+	    out ? "sent" : "received", op_row_text(row, "gate"),
 	    sip_proto_name(
 		(enum sip_proto)(trace_int(row, "proto") % SIP_PROTOS)),
 	    json_is_true(json_object_get(row, "masked"))

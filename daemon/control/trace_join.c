@@ -30,14 +30,6 @@ struct join {
 	size_t n;
 };
 
-static const char *
-join_text(json_t *row, const char *name)
-{
-	const char *text = json_string_value(json_object_get(row, name));
-
-	return text != NULL ? text : "";
-}
-
 static void
 join_read(struct join_hop *h, json_t *row)
 {
@@ -47,10 +39,10 @@ join_read(struct join_hop *h, json_t *row)
 	    json_object_get(row, "number"));
 	h->status = (unsigned)json_integer_value(
 	    json_object_get(row, "status"));
-	h->server = join_text(row, "server");
-	h->instance = join_text(row, "instance");
-	h->method = join_text(row, "method");
-	h->leg = join_text(row, "leg");
+	h->server = op_row_text(row, "server");
+	h->instance = op_row_text(row, "instance");
+	h->method = op_row_text(row, "method");
+	h->leg = op_row_text(row, "leg");
 	h->reply = json_is_true(json_object_get(row, "reply"));
 	h->out = json_is_true(json_object_get(row, "out"));
 	h->inside = json_is_true(json_object_get(row, "inside"));

@@ -32,14 +32,6 @@ struct ladder {
 	size_t n;
 };
 
-static const char *
-ladder_text(json_t *row, const char *name)
-{
-	const char *text = json_string_value(json_object_get(row, name));
-
-	return text != NULL ? text : "";
-}
-
 struct ladder *
 ladder_new(void)
 {
@@ -83,15 +75,15 @@ ladder_ends(struct ladder *l, json_t *row, size_t *from, size_t *to)
 {
 	bool inside = json_is_true(json_object_get(row, "inside"));
 	bool out = json_is_true(json_object_get(row, "out"));
-	const char *gate = ladder_text(row, "gate");
-	const char *other = ladder_text(row, "other");
+	const char *gate = op_row_text(row, "gate");
+	const char *other = op_row_text(row, "other");
 	char own[400], far[400];
 	size_t a, b;
 
 	snprintf(
-	    own, sizeof own, "%.90s %.300s", gate, ladder_text(row, "call-id"));
+	    own, sizeof own, "%.90s %.300s", gate, op_row_text(row, "call-id"));
 	snprintf(far, sizeof far, "%.90s %.300s", other,
-	    inside ? "" : ladder_text(row, "call-id"));
+	    inside ? "" : op_row_text(row, "call-id"));
 	/* Who is on the left is seen first. */
 	if (out) {
 		a = ladder_column(l, own, gate);

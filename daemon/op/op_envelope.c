@@ -49,3 +49,11 @@ op_envelope_add(json_t *o, json_t *data)
 			json_object_set(o, name, value);
 	}
 }
+
+const char *
+op_row_text(json_t *row, const char *name)
+{
+	const char *text = json_string_value(json_object_get(row, name));
+
+	return text != NULL ? text : "";
+}
