@@ -3,11 +3,11 @@
  * database as of the last commit is built beside it, every byte of which is
  * verified, and has those pages whole.
  *
- * A page that has a frame in the -wal is left alone: readers of older commits
- * look for it in the file, and the next checkpoint writes it anyway. Of any
- * other page the file had the last version, and a later one can only come to
- * it by a checkpoint: so that is held up, by SQLite's own lock, while the page
- * is looked at again and written.
+ * A page that has a frame in the -wal which is not in the file yet is left
+ * alone: readers of older commits look for it in the file, and the next
+ * checkpoint writes it anyway. Of any other page the file had the last version,
+ * and a later one can only come to it by a checkpoint: so that is held up, by
+ * SQLite's own lock, while the page is looked at again and written.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 
 struct mend {
 	struct history_job *job;
-	struct wal_index index; /* for its lock alone */
+	struct wal_index index; /* for its lock, and how much is done */
 	int db, wal, built;	/* wal -1: there is none */
 	uint32_t size;
 	bool sums; /* the database has them */
@@ -33,12 +33,15 @@ struct mend {
 
 /* ---- the -wal ------------------------------------------------------------ */
 
-/* A frame of the page, of the -wal as it began last (walformat.html 1). */
+/* A frame of the page, of the -wal as it began last (walformat.html 1), that no
+ * checkpoint has copied yet (2.3.1). */
 static bool
 mend_has_frame(const struct mend *m, uint32_t number)
 {
 	uint8_t head[WAL_HEAD], frame[SHIP_FRAME];
-	off_t at = WAL_HEAD;
+	off_t at = WAL_HEAD +
+	    (off_t)wal_index_peek_done(m->index.fd) *
+		(off_t)wal_frame_size(m->size);
 
 	if (m->wal < 0 || pread(m->wal, head, sizeof head, 0) != sizeof head)
 		return false;

@@ -86,7 +86,8 @@ damage_mend(struct live *v, uint64_t now)
 {
 	struct replicator *r = v->key->site->r;
 
-	if (v->mends || now < v->mends_again)
+	/* All that the file may hold is on disk in the log, to be read. */
+	if (v->mends || now < v->mends_again || v->synced < v->log->commit.lsn)
 		return;
 	v->mends_again = now + MEND_AGAIN;
 	v->mends = true;

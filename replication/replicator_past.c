@@ -203,7 +203,9 @@ past_build_job(struct replicator *r, struct past_want *w, struct err *e)
 		err_set(e, ERR_NOMEM, "history");
 		return NULL;
 	}
-	job->stream->upto = past_upto(r, s->live);
+	/* A damaged file may hold whatever the log has. */
+	if (!w->mend)
+		job->stream->upto = past_upto(r, s->live);
 	job->time = w->time;
 	if (stream_path_past(job->path, r->root, ++r->past->file, e) != 0 ||
 	    stream_path(job->target, r->root, s->name, s->file, e) != 0)

@@ -341,6 +341,15 @@ wal_index_done(const struct wal_index *ix)
 	return __atomic_load_n(index_word(ix, AT_DONE), __ATOMIC_SEQ_CST);
 }
 
+uint32_t
+wal_index_peek_done(int fd)
+{
+	uint32_t frame;
+
+	return pread(fd, &frame, sizeof frame, AT_DONE) == sizeof frame ? frame
+									: 0;
+}
+
 void
 wal_index_set_done(struct wal_index *ix, uint32_t frame)
 {

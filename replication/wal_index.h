@@ -70,6 +70,8 @@ void wal_index_put(struct wal_index *, struct wal_index_head *);
 /* nBackfill: frames that are in the database file; the one tried; and the
  * read marks, each under its lock. */
 uint32_t wal_index_done(const struct wal_index *);
+/* The first of these, of a file that is only looked at; 0 when it has none. */
+uint32_t wal_index_peek_done(int fd);
 void wal_index_set_done(struct wal_index *, uint32_t);
 void wal_index_set_attempted(struct wal_index *, uint32_t);
 uint32_t wal_index_mark(const struct wal_index *, unsigned i);

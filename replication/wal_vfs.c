@@ -25,7 +25,6 @@
 
 #include "page_sum.h"
 #include "wal_vfs.h"
-#include "daemon/base/log.h"
 
 #define WAL_VFS_NAME "tandem-wal"
 #define WAL_VFS_ROOM 65536 /* bytes gathered at most */
@@ -41,8 +40,7 @@ struct wal_vfs_file {
 	sqlite3_int64 window_at, window_end;
 
 	/* of a database */
-	const char *name; /* SQLite's */
-	int page_size;	  /* 0 = not known */
+	int page_size; /* 0 = not known */
 	bool sums;
 	unsigned char *page; /* one, on its way to the file */
 	wal_vfs_damage_fn *on_damage;
@@ -178,7 +176,6 @@ db_read(sqlite3_file *file, void *p, int n, sqlite3_int64 at)
 	if (number == 0 || at % n != 0 ||
 	    page_is_good(number, p, (size_t)n, f->sums))
 		return SQLITE_OK;
-	log_warnx("%s: page %u does not fit its sum", f->name, number);
 	if (f->on_damage != NULL)
 		f->on_damage(f->on_damage_arg, number);
 	return SQLITE_IOERR_DATA;
@@ -423,7 +420,6 @@ vfs_open(
 		return real->xOpen(real, name, file, flags, out);
 	memset(f, 0, sizeof *f);
 	f->real = (sqlite3_file *)(f + 1);
-	f->name = name;
 	rc = real->xOpen(real, name, f->real, flags, out);
 	if (f->real->pMethods != NULL)
 		f->base.pMethods = flags & SQLITE_OPEN_WAL ? &wal_methods

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "replication/conflict.h"
+#include "replication/page_sum.h"
 #include "site_fixture.h"
 #include "tests/lib/replay.h"
 
@@ -88,6 +89,23 @@ wait_checkpoint(unsigned server, uint64_t lsn)
 		world_pass(loop, 100000);
 		replay_stream(site.w[server].log, name, UINT64_MAX, &r);
 		free(r.pages);
+	}
+}
+
+/* Every page of the file is what was written. */
+static void
+wait_good(unsigned server)
+{
+	static uint8_t pages[1024 * PAGE];
+	uint32_t bad = 1;
+	int fd;
+
+	while (bad != 0) {
+		world_pass(loop, 10000);
+		fd = open(db_path(server, 0), O_RDONLY);
+		assert_true(page_read(fd, 1, 1024, pages, PAGE,
+				page_sum_marked(fd), &bad) > 100);
+		close(fd);
 	}
 }
 
@@ -313,6 +331,47 @@ one_that_is_alone_mends_from_its_history(void **state)
 	name = "location";
 }
 
+/* Also a page whose last version stands in the -wal still, from where a
+ * checkpoint has copied it and will not do so again. */
+static void
+so_is_a_page_that_a_checkpoint_has_copied(void **state)
+{
+	struct seen seen;
+	struct stream *s;
+	char *is, *want;
+
+	(void)state;
+	name = "domain/aa";
+	world_site_stop(&site, 1, SIGKILL);
+	world_site_stop(&site, 0, SIGKILL);
+	site.w[0].past_keep = 86400 * CLOCK_SEC;
+	site.w[0].past_bytes = 1 << 30;
+	world_site_start(&site, 0);
+	link_to(0);
+	s = world_stream(repl[0], loop, name,
+	    world_site_own(&site, "st", 0, "srv1"), KV_SCHEMA, PAGE);
+	fill(s);
+	wait_written(0);
+	wait_checkpoint(0, lsn_of(s));
+	fill(s); /* other bytes, which the log does not know to be there */
+	wait_written(0);
+	world_pass(loop, 500000);
+	rot(0);
+	world_site_stop(&site, 0, SIGKILL); /* the owner goes on */
+	world_site_start(&site, 0);
+	link_to(0);
+	wait_good(0);
+	reading(&seen, 0, name);
+	is = dump(reader_db(seen.rd));
+	want = dump(stream_db(s));
+	assert_string_equal(is, want);
+	free(is);
+	free(want);
+	reader_close(&seen.rd);
+	stream_close(&s);
+	name = "location";
+}
+
 /* Two are damaged: the replica is set aside, and is not sent what is damaged
  * too; the owner goes on alone with what is good. */
 static void
@@ -438,6 +497,7 @@ main(void)
 	    T2(a_damaged_owner_gives_its_key_away),
 	    T2(one_that_is_alone_keeps_what_it_has),
 	    T2(one_that_is_alone_mends_from_its_history),
+	    T2(so_is_a_page_that_a_checkpoint_has_copied),
 	    T2(damage_is_not_copied),
 	    T2(a_page_of_zeros_is_damage),
 	    T2(a_removed_wal_is_made_good),
