@@ -521,8 +521,7 @@ edits_are_counted(void **state)
 	assert_int_equal(
 	    call(con, "show audit", json_pack("{s:i}", "last", 1)), 0);
 	assert_in_range(
-	    json_integer_value(json_object_get(row(con, 0), "edits")), 1,
-	    3500);
+	    json_integer_value(json_object_get(row(con, 0), "edits")), 1, 3500);
 	/* who does too much of what is always kept has to wait */
 	for (n = 0; n < 40000 && con->err.code == ERR_NONE; n += 500) {
 		for (i = 0; i < 500; i++)
