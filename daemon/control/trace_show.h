@@ -1,0 +1,73 @@
+#ifndef CONTROL_TRACE_SHOW_H
+#define CONTROL_TRACE_SHOW_H
+
+#include "control.h"
+
+/*
+ * What operations on recorded calls share: rows of the recorders, and one call
+ * with all its messages.
+ */
+
+uint64_t trace_int(json_t *row, const char *name);
+/* What the servers have to say beside the rows. */
+void trace_warn(struct op_call *, json_t *warn, bool partial);
+
+struct trace_show {
+	struct op_call *call;
+	json_t *legs; /* Call-ID -> its fact */
+	json_t *ask;  /* for its messages */
+	char domain[OBJ_KEY];
+	void (*put)(struct trace_show *, json_t *rows);
+	bool raw;	/* bytes are wanted, not lines */
+	uint64_t start; /* of the first message */
+};
+
+/* The call that the operation names; put is called with its messages, at most
+ * once, and the operation is finished. */
+void show_start(
+    struct op_call *, void (*put)(struct trace_show *, json_t *), bool raw);
+
+/* "at" of the row, and what its message is and where it went. */
+void show_put_offset(struct trace_show *, json_t *row);
+void show_put_hop(struct trace_show *, json_t *row);
+/* "INVITE", "180 Ringing". */
+void show_word(json_t *row, char *out, size_t size);
+
+extern const struct op_field show_args[];
+
+/* What a message is, and where it went: columns of show_put_hop. */
+#define HOP_COLS                                                             \
+	{.name = "time",                                                     \
+	    .type = &op_type_time,                                           \
+	    .flags = OP_DETAIL,                                              \
+	    .brief = "when it passed, by the clock of its server"},          \
+	    {.name = "leg",                                                  \
+		.type = &op_type_text,                                       \
+		.flags = OP_DETAIL,                                          \
+		.brief = "a: caller; b1, b2: called"},                       \
+	    {.name = "source",                                               \
+		.type = &op_type_text,                                       \
+		.flags = OP_DETAIL,                                          \
+		.brief = "who sent it"},                                     \
+	    {.name = "target",                                               \
+		.type = &op_type_text,                                       \
+		.flags = OP_DETAIL,                                          \
+		.brief = "who received it"},                                 \
+	    {.name = "transport",                                            \
+		.type = &op_type_text,                                       \
+		.flags = OP_DETAIL,                                          \
+		.brief = "how it was carried"},                              \
+	    {.name = "address",                                              \
+		.type = &op_type_text,                                       \
+		.flags = OP_DETAIL,                                          \
+		.brief = "of who was spoken to"},                            \
+	    {.name = "call-id",                                              \
+		.type = &op_type_text,                                       \
+		.flags = OP_DETAIL,                                          \
+		.brief = "Call-ID of the leg"},                              \
+	{                                                                    \
+		.name = "masked", .type = &op_type_bool, .flags = OP_DETAIL, \
+		.brief = "credentials are hidden in it"                      \
+	}
+
+#endif
