@@ -125,6 +125,7 @@ checkpoint_begin(struct apply *a, uint64_t end)
 	}
 	a->next = done + 1;
 	a->db_pages = a->head.db_pages;
+	a->db_has = 0;
 	wal_index_set_attempted(&a->index, a->to);
 	checkpoint_note(a);
 	return true;
@@ -174,8 +175,8 @@ checkpoint_page(
 		    "%s-wal: frame %u is not in the wal-index", a->path, frame);
 	if (newest != frame || page > a->db_pages)
 		return 0;
-	if (page_write(
-		a->db, page, bytes + SHIP_FRAME, a->page_size, a->sums) != 0)
+	if (page_write(a->db, &a->db_has, page, bytes + SHIP_FRAME,
+		a->page_size, a->sums) != 0)
 		return err_errno(e, ERR_IO, "%s", a->path);
 	return 0;
 }

@@ -31,6 +31,7 @@ struct apply {
 	bool running;	   /* holds the checkpoint's locks */
 	uint32_t next, to; /* frames still to be copied */
 	uint32_t db_pages; /* when it began */
+	uint32_t db_has;   /* pages of the file, by then; 0 = not known */
 	bool sums;	   /* pages of the file have sums (page_sum.h) */
 	uint8_t *frames;   /* APPLY_SLICE of them, while it runs */
 	uint32_t again;	   /* readers were in the way: not before this frame */

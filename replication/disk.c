@@ -39,14 +39,14 @@ disk_write_pages(int fd, const struct ship_record *r)
 {
 	bool sums = page_sum_marked(fd);
 	const uint8_t *page = r->pages;
-	uint32_t i;
+	uint32_t i, has = 0;
 
 	for (i = 0; i < r->npages; i++, page += r->page_size) {
 		uint32_t number = ship_record_page(r, i);
 
 		if (number == 1)
 			sums = page_sum_has(page);
-		if (page_write(fd, number, page, r->page_size, sums) != 0)
+		if (page_write(fd, &has, number, page, r->page_size, sums) != 0)
 			return -1;
 	}
 	return 0;

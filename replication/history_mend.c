@@ -61,7 +61,7 @@ mend_has_frame(const struct mend *m, uint32_t number)
 static int
 mend_locked(struct mend *m, uint32_t number, struct err *e)
 {
-	uint32_t bad;
+	uint32_t bad, has = 0;
 
 	if (page_read(m->db, number, 1, m->page, m->size, m->sums, &bad) != 1 ||
 	    bad == 0)
@@ -75,7 +75,7 @@ mend_locked(struct mend *m, uint32_t number, struct err *e)
 	    bad != 0)
 		return err_set(e, ERR_ABSENT,
 		    "page %u is not in what was built of the history", number);
-	if (page_write(m->db, number, m->page, m->size, m->sums) != 0)
+	if (page_write(m->db, &has, number, m->page, m->size, m->sums) != 0)
 		return err_errno(e, ERR_IO, "page %u", number);
 	return 1;
 }

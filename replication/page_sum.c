@@ -76,16 +76,19 @@ page_unused(uint8_t *page, uint32_t number, size_t size)
 /* What would be a hole up to the page, of which nobody could tell a page that
  * was lost. */
 static int
-page_fill(int fd, uint32_t number, size_t size)
+page_fill(int fd, uint32_t *has, uint32_t number, size_t size)
 {
 	uint8_t *page;
 	struct stat st;
 	uint32_t next;
 	int r = 0;
 
+	if (*has + 1 >= number)
+		return 0;
 	if (fstat(fd, &st) != 0)
 		return -1;
-	next = (uint32_t)((uint64_t)st.st_size / size) + 1;
+	*has = (uint32_t)((uint64_t)st.st_size / size);
+	next = *has + 1;
 	if (next >= number)
 		return 0;
 	if ((page = malloc(size)) == NULL)
@@ -103,14 +106,17 @@ page_fill(int fd, uint32_t number, size_t size)
 int
 page_truncate(int fd, uint32_t pages, size_t size, bool sums)
 {
-	if (sums && page_fill(fd, pages + 1, size) != 0)
+	uint32_t has = 0;
+
+	if (sums && page_fill(fd, &has, pages + 1, size) != 0)
 		return -1;
 	return ftruncate(fd, (off_t)pages * (off_t)size);
 }
 
 /* With one call, so that a process that is killed leaves a page whole. */
 int
-page_write(int fd, uint32_t number, const uint8_t *page, size_t size, bool sums)
+page_write(int fd, uint32_t *has, uint32_t number, const uint8_t *page,
+    size_t size, bool sums)
 {
 	uint8_t sum[PAGE_SUM];
 	struct iovec iov[2] = {
@@ -119,7 +125,7 @@ page_write(int fd, uint32_t number, const uint8_t *page, size_t size, bool sums)
 	};
 	ssize_t n;
 
-	if (sums && page_fill(fd, number, size) != 0)
+	if (sums && page_fill(fd, has, number, size) != 0)
 		return -1;
 	if (sums)
 		page_sum_put(sum, number, page, size);
@@ -128,7 +134,11 @@ page_write(int fd, uint32_t number, const uint8_t *page, size_t size, bool sums)
 	while (n < 0 && errno == EINTR);
 	if (n >= 0 && n != (ssize_t)size)
 		errno = ENOSPC; /* what a short write means */
-	return n == (ssize_t)size ? 0 : -1;
+	if (n != (ssize_t)size)
+		return -1;
+	if (number > *has)
+		*has = number;
+	return 0;
 }
 
 /* Does it fit when it is read again? */

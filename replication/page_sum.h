@@ -34,11 +34,13 @@ void page_unused(uint8_t *page, uint32_t number, size_t size);
 
 /*
  * Write a page to where it belongs; sums: of a database that has them. Pages
- * between the end of the file and it are written as unused. 0, or -1 with
+ * between the end of the file and it are written as unused. has: pages that the
+ * file is known to have, 0 = not known; kept up by who writes many, as to ask
+ * for a file's size between two writes makes the second one dear. 0, or -1 with
  * errno.
  */
-int page_write(
-    int fd, uint32_t number, const uint8_t *page, size_t size, bool sums);
+int page_write(int fd, uint32_t *has, uint32_t number, const uint8_t *page,
+    size_t size, bool sums);
 /* Make the file so many pages long, likewise. */
 int page_truncate(int fd, uint32_t pages, size_t size, bool sums);
 /*

@@ -42,7 +42,9 @@ struct wal_vfs_file {
 	/* of a database */
 	int page_size; /* 0 = not known */
 	bool sums;
-	unsigned char *page; /* one, on its way to the file */
+	unsigned char *page;  /* one, on its way to the file */
+	sqlite3_int64 filled; /* bytes the file is known to have: to ask between
+				 two writes makes the second one dear */
 	wal_vfs_damage_fn *on_damage;
 	void *on_damage_arg;
 };
@@ -204,11 +206,15 @@ db_put(struct wal_vfs_file *f, const void *p, uint32_t number)
 static int
 db_fill(struct wal_vfs_file *f, sqlite3_int64 to)
 {
-	sqlite3_int64 at = 0;
-	int rc = f->real->pMethods->xFileSize(f->real, &at);
+	sqlite3_int64 at = f->filled;
+	int rc = SQLITE_OK;
 
+	if (at < to)
+		rc = f->real->pMethods->xFileSize(f->real, &at);
 	for (; rc == SQLITE_OK && at < to; at += f->page_size)
 		rc = db_put(f, NULL, (uint32_t)(at / f->page_size) + 1);
+	if (rc == SQLITE_OK && f->filled < at)
+		f->filled = at;
 	return rc;
 }
 
@@ -224,7 +230,10 @@ db_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 at)
 		return f->real->pMethods->xWrite(f->real, p, n, at);
 	if ((rc = db_fill(f, at)) != SQLITE_OK)
 		return rc;
-	return db_put(f, p, (uint32_t)(at / n) + 1);
+	rc = db_put(f, p, (uint32_t)(at / n) + 1);
+	if (rc == SQLITE_OK && f->filled < at + n)
+		f->filled = at + n;
+	return rc;
 }
 
 static int
@@ -235,6 +244,7 @@ db_truncate(sqlite3_file *file, sqlite3_int64 size)
 
 	if (f->sums && (rc = db_fill(f, size)) != SQLITE_OK)
 		return rc;
+	f->filled = 0;
 	return f->real->pMethods->xTruncate(f->real, size);
 }
 
