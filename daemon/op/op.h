@@ -386,6 +386,9 @@ void op_put(struct op_call *, const char *col, const char *text);
 void op_put_int(struct op_call *, const char *col, int64_t);
 void op_put_bool(struct op_call *, const char *col, bool);
 void op_put_time(struct op_call *, const char *col, uint64_t real_us);
+/* Put the rows so far in the order of this column, a text; what has the same
+ * there stays in its order. */
+void op_sort(struct op_call *, const char *col);
 void op_warn(struct op_call *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /*

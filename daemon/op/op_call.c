@@ -493,6 +493,38 @@ op_put_time(struct op_call *c, const char *col, uint64_t real_us)
 	op_put_json(c, col, json_string(text));
 }
 
+struct op_sorted {
+	json_t *row;
+	const char *text;
+	size_t at;
+};
+
+static int
+op_by_text(const void *a, const void *b)
+{
+	const struct op_sorted *x = a, *y = b;
+	int r = strcmp(x->text, y->text);
+
+	return r != 0 ? r : (x->at > y->at) - (x->at < y->at);
+}
+
+void
+op_sort(struct op_call *c, const char *col)
+{
+	size_t n = json_array_size(c->rows), i;
+	struct op_sorted *list = xcalloc(n + 1, sizeof *list);
+
+	for (i = 0; i < n; i++) {
+		list[i].row = json_incref(json_array_get(c->rows, i));
+		list[i].text = op_row_text(list[i].row, col);
+		list[i].at = i;
+	}
+	qsort(list, n, sizeof *list, op_by_text);
+	for (i = 0; i < n; i++)
+		json_array_set_new(c->rows, i, list[i].row);
+	free(list);
+}
+
 void
 op_warn(struct op_call *c, const char *fmt, ...)
 {

@@ -67,6 +67,7 @@ streams_run(struct op_call *call)
 		op_put_int(call, "checkpoint", (int64_t)s.checkpoint);
 		op_put_int(call, "readers", s.readers);
 	}
+	op_sort(call, "stream");
 	op_finish(call, NULL);
 }
 
@@ -213,6 +214,7 @@ replication_run(struct op_call *call)
 
 	while (replicator_next_follower(r, &at, &f))
 		replication_row(call, &f);
+	op_sort(call, "stream");
 	op_finish(call, NULL);
 }
 

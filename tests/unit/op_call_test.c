@@ -284,6 +284,42 @@ columns_have_their_kinds(void **state)
 }
 
 static void
+put_unsorted(struct op_call *c)
+{
+	static const char *const text[] = {"b", "a", NULL, "b", "a"};
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		op_row(c);
+		op_put(c, "text", text[i]);
+		op_put_int(c, "int", i);
+	}
+	op_sort(c, "text");
+	op_finish(c, NULL);
+}
+
+/* By the column; what has the same there stays in its order. */
+static void
+rows_are_sorted(void **state)
+{
+	static const struct op_field cols[] = {
+	    {.name = "text", .type = &op_type_text},
+	    {.name = "int", .type = &op_type_int}, {0}};
+	static const struct op op = {
+	    .name = "show all", .cols = cols, .run = put_unsorted};
+	struct op_who who = {.role = ADMIN_VIEWER};
+
+	(void)state;
+	memset(&seen, 0, sizeof seen);
+	op_run(&op, NULL, &who, NULL, on_done, NULL);
+	assert_string_equal(seen.result,
+	    "{\"data\":[{\"text\":null,\"int\":2},"
+	    "{\"text\":\"a\",\"int\":1},{\"text\":\"a\",\"int\":4},"
+	    "{\"text\":\"b\",\"int\":0},{\"text\":\"b\",\"int\":3}],"
+	    "\"rev\":0,\"warn\":[]}");
+}
+
+static void
 fail_at_once(struct op_call *c)
 {
 	op_failf(c, ERR_ABSENT, "call %d: gone", 7);
@@ -340,6 +376,7 @@ main(void)
 	    cmocka_unit_test(rows_are_whole),
 	    cmocka_unit_test(masks_hide_secrets),
 	    cmocka_unit_test(columns_have_their_kinds),
+	    cmocka_unit_test(rows_are_sorted),
 	    cmocka_unit_test(failures_carry_words),
 	    cmocka_unit_test(calls_without_memory),
 	};
