@@ -5,6 +5,10 @@
  * what was acknowledged every next owner has. So the -wal is cut behind the
  * last commit that counts, and nothing is copied.
  *
+ * A checkpoint of the owner's SQLite left pages out that it changed again
+ * behind where the -wal is cut, and the frames before are said to be copied. So
+ * none counts as copied any more: all are in the -wal still.
+ *
  * Only of a file that an owner was the last to write that is certain; and
  * nobody may be reading what goes, which the locks of the read marks tell.
  * Killed before the new header is published, the next apply begins anew;
@@ -148,6 +152,7 @@ rewind_locked(struct apply *a, const struct apply_known *k, struct err *e)
 		return err_set(e, (enum err_code) - r,
 		    "%s: is read while it has to go back", a->path);
 	rewind_marks(a, h.frames);
+	wal_index_set_done(&a->index, 0);
 	wal_index_cut(&a->index, h.frames);
 	wal_index_put(&a->index, &h);
 	a->head = h;

@@ -11,6 +11,10 @@
  *     when it has grown long, the next group waits for the acknowledgement of
  *     the last one, some hundred microseconds at most every 8 MiB.
  *
+ * Of a page that was changed again behind the snapshot SQLite copies nothing,
+ * since no reader will miss it. So only a checkpoint of everything is told as
+ * written, and who cuts the -wal back reads all of it (apply_rewind.c).
+ *
  * The file is not synced here: the replicator does it later, and keeps the
  * ship log until then.
  */
@@ -53,8 +57,8 @@ checkpoint_window(struct stream *s, uint32_t frame)
 	    WAL_HEAD + (sqlite3_int64)s->done * (sqlite3_int64)size, n * size);
 }
 
-/* Copy what snapshots allow; the file then holds all up to the LSN when the
- * frame is among it. */
+/* Copy what snapshots allow; when that is all of the -wal the file holds
+ * everything up to the LSN, whose last frame is given. */
 static void
 checkpoint_run(struct stream *s, uint64_t lsn, uint32_t frame)
 {
@@ -74,7 +78,7 @@ checkpoint_run(struct stream *s, uint64_t lsn, uint32_t frame)
 		return;
 	}
 	s->done = (uint32_t)done;
-	if (s->done < frame || lsn <= s->written)
+	if (done != frames || s->done < frame || lsn <= s->written)
 		return;
 	s->written = lsn;
 	repl_send(s->repl, &m);

@@ -95,6 +95,50 @@ an_unshipped_commit_is_undone(void **state)
 	asked_end(&reader);
 }
 
+/* The owner had copied up to what was acknowledged, as far as a snapshot let
+ * it. SQLite then leaves out what was changed again behind that, which nobody
+ * misses before the file goes back. */
+static void
+what_a_checkpoint_left_out_is_there(void **state)
+{
+	struct log unshipped = {0};
+	struct apply_known known;
+	struct asked reader;
+	struct apply *a;
+	struct writer o;
+	int frames, done;
+	long n;
+
+	(void)state;
+	asked_start(&reader, path("f.db"));
+	owner_of_f(&o);
+	load_goes_on(&o);
+	load_commit(&o, 1, 1);
+	known = log_known(ship);
+	ask(&reader, "open");
+	ask(&reader, "BEGIN");
+	n = ask_number(&reader, "SELECT n FROM counter");
+	o.log = &unshipped;
+	load_commit(&o, 1, 1);
+	assert_int_equal(sqlite3_wal_checkpoint_v2(o.db, "main",
+			     SQLITE_CHECKPOINT_PASSIVE, &frames, &done),
+	    SQLITE_OK);
+	assert_true(done > 0 && done < frames);
+	ask(&reader, "COMMIT");
+	log_free(&unshipped);
+	o.log = ship;
+	owner_close(&o, false);
+	a = open_it(path("f.db"), 4096, &known);
+	assert_true(apply_rewound(a));
+	assert_int_equal(ask_number(&reader, "SELECT n FROM counter"), n);
+	assert_string_equal(ask(&reader, "PRAGMA integrity_check"), "ok");
+	assert_int_equal(apply_checkpoint(a, NULL), 0);
+	assert_int_equal(apply_written(a), known.lsn);
+	assert_int_equal(ask_number(&reader, "SELECT n FROM counter"), n);
+	apply_close(&a);
+	asked_end(&reader);
+}
+
 /* Killed on the way back it goes on from there. */
 static void
 kills_on_the_way_back(void **state)
@@ -225,6 +269,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_unshipped_commit_is_undone),
+	    cmocka_unit_test(what_a_checkpoint_left_out_is_there),
 	    cmocka_unit_test(kills_on_the_way_back),
 	    cmocka_unit_test(an_unshipped_commit_may_be_refused),
 	    cmocka_unit_test(a_wal_that_is_gone_is_missed),
