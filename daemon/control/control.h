@@ -508,6 +508,8 @@ struct ladder;
 struct ladder *ladder_new(void);
 void ladder_free(struct ladder **);
 void ladder_see(struct ladder *, json_t *row);
+/* The columns of who sent it and of who received it, from 0. */
+void ladder_ends(struct ladder *, json_t *row, size_t *from, size_t *to);
 void ladder_titles(const struct ladder *, struct buf *);
 void ladder_line(struct ladder *, json_t *row, const char *word, struct buf *);
 

@@ -38,14 +38,12 @@ static void
 capture_put_one(struct trace_show *s, json_t *row, struct buf *b)
 {
 	bool out = json_is_true(json_object_get(row, "out"));
-	const char *raw = op_row_text(row, "raw");
-	size_t size = strlen(raw);
-	char *text = xmalloc(size + 1), comment[512];
-	long n = str_unb64(text, size + 1, raw, size);
 	union addr local, peer;
+	char comment[512], *text;
+	size_t n;
 
-	if (n >= 0 && !op_sees_persons(&s->call->who))
-		trace_mask_persons(text, (size_t)n);
+	if ((text = show_bytes(s, row, &n)) == NULL)
+		return;
 	capture_address(&local, op_row_text(row, "local"));
 	capture_address(&peer, op_row_text(row, "peer"));
 	snprintf(comment, sizeof comment, "call %.40s leg %s, %s %s by %s%s",
@@ -56,10 +54,8 @@ capture_put_one(struct trace_show *s, json_t *row, struct buf *b)
 	    json_is_true(json_object_get(row, "masked"))
 		? ", credentials masked"
 		: "");
-	if (n >= 0)
-		pcapng_packet(b, trace_int(row, "corrected"),
-		    out ? &local : &peer, out ? &peer : &local, text, (size_t)n,
-		    comment);
+	pcapng_packet(b, trace_int(row, "corrected"), out ? &local : &peer,
+	    out ? &peer : &local, text, n, comment);
 	free(text);
 }
 

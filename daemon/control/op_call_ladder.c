@@ -7,8 +7,8 @@ ladder_put(struct trace_show *s, json_t *rows)
 	struct ladder *l = ladder_new();
 	struct buf b = BUF_INIT;
 	char word[80];
+	size_t i, from, to;
 	json_t *row;
-	size_t i;
 
 	json_array_foreach (rows, i, row)
 		ladder_see(l, row);
@@ -23,6 +23,9 @@ ladder_put(struct trace_show *s, json_t *rows)
 		ladder_line(l, row, word, &b);
 		op_put(s->call, "ladder", b.data);
 		op_put(s->call, "message", word);
+		ladder_ends(l, row, &from, &to);
+		op_put_int(s->call, "from-column", (int64_t)from);
+		op_put_int(s->call, "to-column", (int64_t)to);
 		show_put_hop(s, row);
 	}
 	buf_fini(&b);
@@ -44,6 +47,14 @@ static const struct op_field ladder_cols[] = {
 	.type = &op_type_text,
 	.flags = OP_DETAIL,
 	.brief = "method, or status and phrase"},
+    {.name = "from-column",
+	.type = &op_type_int,
+	.flags = OP_DETAIL,
+	.brief = "of the picture, where it leaves, from 0"},
+    {.name = "to-column",
+	.type = &op_type_int,
+	.flags = OP_DETAIL,
+	.brief = "of the picture, where it arrives"},
     HOP_COLS,
     {0},
 };

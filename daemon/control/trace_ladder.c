@@ -69,8 +69,7 @@ ladder_column(struct ladder *l, const char *key, const char *title)
 	return i;
 }
 
-/* Columns of who recorded a message and of the other end of it. */
-static void
+void
 ladder_ends(struct ladder *l, json_t *row, size_t *from, size_t *to)
 {
 	bool inside = json_is_true(json_object_get(row, "inside"));

@@ -342,12 +342,25 @@ show_put_hop(struct trace_show *s, json_t *row)
 	    call, "masked", json_is_true(json_object_get(row, "masked")));
 }
 
+char *
+show_bytes(struct trace_show *s, json_t *row, size_t *n)
+{
+	const char *raw = op_row_text(row, "raw");
+	size_t size = strlen(raw);
+	char *text = xmalloc(size + 1);
+	long got = str_unb64(text, size + 1, raw, size);
+
+	if (got < 0) {
+		free(text);
+		return NULL;
+	}
+	*n = (size_t)got;
+	if (!op_sees_persons(&s->call->who))
+		trace_mask_persons(text, *n);
+	return text;
+}
+
 const struct op_field show_args[] = {
-    {.name = "id",
-	.type = &op_type_text,
-	.flags = OP_KEY | OP_REQUIRED,
-	.min = 1,
-	.max = 255,
-	.brief = "of trace calls or show calls, or a Call-ID"},
+    SHOW_ARG_ID,
     {0},
 };

@@ -30,9 +30,19 @@ void show_start(
 /* "at" of the row, and what its message is and where it went. */
 void show_put_offset(struct trace_show *, json_t *row);
 void show_put_hop(struct trace_show *, json_t *row);
+/* Its bytes, for the eyes of who asks; to be freed, NULL when they cannot be
+ * read. Only where raw was asked for. */
+char *show_bytes(struct trace_show *, json_t *row, size_t *n);
 /* "INVITE", "180 Ringing". */
 void show_word(json_t *row, char *out, size_t size);
 
+/* The call that is meant; and that alone. */
+#define SHOW_ARG_ID                                                   \
+	{                                                             \
+		.name = "id", .type = &op_type_text,                  \
+		.flags = OP_KEY | OP_REQUIRED, .min = 1, .max = 255,  \
+		.brief = "of trace calls or show calls, or a Call-ID" \
+	}
 extern const struct op_field show_args[];
 
 /* What a message is, and where it went: columns of show_put_hop. */

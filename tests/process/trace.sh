@@ -137,6 +137,20 @@ in_clear() {
 }
 t "in clear, down to the media" in_clear
 
+# The same as bytes: a row for each message, their lines are those of before.
+as_bytes() {
+	lab console 2 --json -c "show call messages $id bytes" |
+	    jq -r '.data[].bytes' | python3 -c 'import base64, sys
+for text in sys.stdin:
+    text = text.strip()
+    sys.stdout.buffer.write(
+        base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))' \
+	    > "$dir/bytes"
+	tr -d '\r' < "$dir/bytes" | cmp - <(jq -r '.data[].line' \
+	    "$dir/messages")
+}
+t "as bytes they are the same" as_bytes
+
 # ---- for Wireshark --------------------------------------------------------------
 
 captured() {

@@ -123,6 +123,15 @@ t "sees the ladder without them" sees "show call ladder $id" 0 \
 t "and the messages too" sees "show call messages $id" 0 \
     'any(.data[]; .line | test("^From:.*sip:[*]{3}@demo.test")) and
     all(.data[]; .line | test("sip:10[12]@") | not)'
+bytes_masked() {
+	as_daemon "show call messages $id bytes" &&
+	    jq -r '.data[].bytes' "$dir/seen" | while read -r text; do
+		base64 -d <<< "$(tr -- -_ +/ <<< "$text")" 2> /dev/null
+	    done > "$dir/bytes"
+	grep -qa 'INVITE sip:[*]*@demo.test' "$dir/bytes" &&
+	    ! grep -qa 'sip:10[12]@' "$dir/bytes"
+}
+t "nor have they as bytes" bytes_masked
 capture_masked() {
 	as_daemon "show call capture $id" &&
 	    jq -r '.data[].piece' "$dir/seen" | base64 -d > "$dir/call.pcapng" &&
