@@ -101,7 +101,7 @@ $(B)/tests/lab/%.so: tests/lab/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -fPIC -shared -o $@ $<
 
-$(FUZZ): $(B)/%: $(B)/%.o $(B)/libtandem.a
+$(FUZZ): $(B)/%: $(B)/%.o $(B)/libconsole.a $(B)/libtandem.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
