@@ -316,6 +316,12 @@ out:
 	buf_fini(&plain);
 }
 
+bool
+draw_is_utf8(void)
+{
+	return draw.utf8;
+}
+
 /* A piece of a line, in what the terminal has. */
 static const char *
 draw_piece(const char *utf8, const char *ascii)

@@ -8,7 +8,8 @@
 #include "screen_room.h"
 
 #define KEY_ROWS (KEY_LIST | KEY_OVERVIEW)
-#define KEY_MOVES (KEY_LIST | KEY_TEXT | KEY_OVERVIEW)
+#define KEY_LETTERS (KEY_LIST | KEY_TEXT | KEY_OVERVIEW)
+#define KEY_MOVES (KEY_LETTERS | KEY_LADDER)
 
 const struct key key_table[] = {
     {'?', "?  F1", ACT_HELP, KEY_ANYWHERE, "keys of this page", "Help", NULL},
@@ -17,10 +18,25 @@ const struct key key_table[] = {
 	NULL},
     {PRESS_CTRL('p'), "Ctrl-P", ACT_PALETTE, KEY_ANYWHERE,
 	"find a page or an operation by some of its letters", NULL, NULL},
+    {'/', "/", ACT_FILTER, KEY_SEARCH,
+	"look for a number, 7495*, a domain, or other arguments", "Search",
+	NULL},
     {'/', "/", ACT_FILTER, KEY_LIST,
 	"only rows with this text; !text: only those without", "Filter", NULL},
     {PRESS_ENTER, "Enter", ACT_ENTER, KEY_ROWS, "open what the cursor is on",
 	"Open", NULL},
+    {PRESS_ENTER, "Enter", ACT_ENTER, KEY_LADDER, "open the message", "Message",
+	NULL},
+    {'t', "t", ACT_LADDER, KEY_CALLS, "the messages of the call", NULL, NULL},
+    {' ', "Space", ACT_MARK, KEY_LADDER,
+	"mark the message; of a second: what differs", "Mark", NULL},
+    {'f', "f", ACT_FOLD, KEY_LADDER,
+	"one arrow for all hops that pass it on, or each", "Fold", NULL},
+    {'l', "l", ACT_LEGS, KEY_LADDER, "one leg alone, the next, all", "Legs",
+	NULL},
+    {'n', "n p", ACT_NEXT, KEY_MESSAGE, "the next message; the one before",
+	"Next", NULL},
+    {'p', NULL, ACT_BEFORE, KEY_MESSAGE, NULL, NULL, NULL},
     {' ', "Space", ACT_MARK, KEY_LIST, "mark the row", "Mark", NULL},
     {'x', "x", ACT_ACTIONS, KEY_ROWS, "what can be done with it", "Act", NULL},
     {'N', "N", ACT_NEW, KEY_OBJECTS, "a new object, in the candidate", "New",
@@ -49,10 +65,10 @@ const struct key key_table[] = {
     {PRESS_DOWN, NULL, ACT_DOWN, KEY_MOVES, NULL, NULL, NULL},
     {PRESS_LEFT, NULL, ACT_LEFT, KEY_MOVES, NULL, NULL, NULL},
     {PRESS_RIGHT, NULL, ACT_RIGHT, KEY_MOVES, NULL, NULL, NULL},
-    {'h', "h j k l", ACT_LEFT, KEY_MOVES, "the same", NULL, NULL},
+    {'h', "h j k l", ACT_LEFT, KEY_LETTERS, "the same", NULL, NULL},
     {'j', NULL, ACT_DOWN, KEY_MOVES, NULL, NULL, NULL},
     {'k', NULL, ACT_UP, KEY_MOVES, NULL, NULL, NULL},
-    {'l', NULL, ACT_RIGHT, KEY_MOVES, NULL, NULL, NULL},
+    {'l', NULL, ACT_RIGHT, KEY_LETTERS, NULL, NULL, NULL},
     {PRESS_PAGE_UP, "PgUp PgDn", ACT_PAGE_UP, KEY_MOVES,
 	"move by what is in sight", NULL, NULL},
     {PRESS_PAGE_DOWN, NULL, ACT_PAGE_DOWN, KEY_MOVES, NULL, NULL, NULL},
@@ -66,6 +82,9 @@ const struct key key_table[] = {
 	NULL, NULL},
     {'<', NULL, ACT_SORT_BACK, KEY_LIST, NULL, NULL, NULL},
     {'R', "R", ACT_REVERSE, KEY_LIST, "sort the other way round", NULL, NULL},
+    {'[', "[ ]", ACT_FURTHER, KEY_SEARCH, "look further back; less far", NULL,
+	NULL},
+    {']', NULL, ACT_NEARER, KEY_SEARCH, NULL, NULL, NULL},
     {']', "[ ]", ACT_NEXT_PART, KEY_LIST,
 	"the next part of a long list; the one before", NULL, NULL},
     {'[', NULL, ACT_PART_BEFORE, KEY_LIST, NULL, NULL, NULL},
@@ -85,6 +104,8 @@ const struct key key_table[] = {
     {'c', "c", ACT_OPEN, KEY_ANYWHERE, "Calls", "Calls", "show calls"},
     {'r', "r", ACT_OPEN, KEY_ANYWHERE, "Registrations", "Regs",
 	"show registrations"},
+    {'t', "t", ACT_OPEN, KEY_ANYWHERE, "Calls of the past", "Trace",
+	"trace calls"},
     {'a', "a", ACT_OPEN, KEY_ANYWHERE, "Alarms", "Alarms", "show alarms"},
     {'e', "e", ACT_OPEN, KEY_ANYWHERE, "Revisions", NULL, "show revisions"},
     {'n', "n", ACT_OPEN, KEY_ANYWHERE, "Servers", NULL, "show servers"},
@@ -124,7 +145,7 @@ key_help(unsigned where, struct buf *b)
 	const struct key *k;
 
 	for (k = key_table; k->press != 0; k++) {
-		if (k->shown == NULL || !(k->where & (where | KEY_ANYWHERE)))
+		if (k->shown == NULL || key_find(k->press, where) != k)
 			continue;
 		buf_fmt(b, "%s", k->shown);
 		text_pad(b, 12 - text_width(k->shown));
@@ -163,9 +184,8 @@ key_foot(
 
 	buf_str(b, "");
 	for (k = key_table; k->press != 0; k++) {
-		if (k->foot != NULL && k->shown != NULL &&
-		    (k->where & (where | KEY_ANYWHERE)) && k->press != 'q' &&
-		    key_is_of_use(k, t))
+		if (k->foot != NULL && k->shown != NULL && k->press != 'q' &&
+		    key_find(k->press, where) == k && key_is_of_use(k, t))
 			key_foot_one(k, width - 8, b);
 	}
 	key_foot_one(key_find('q', where), width, b);

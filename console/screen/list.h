@@ -17,7 +17,8 @@ struct list {
 	json_t *probed;	     /* list_more.c: what `next` it was asked of, ... */
 	bool more;	     /* ... and whether anything stands there */
 	bool frozen;
-	struct entry entry; /* of the filter */
+	struct entry entry; /* of the filter, or of what is looked for */
+	bool search;	    /* list_search.c */
 	/* objects of a kind */
 	bool objects;
 	bool live; /* rows are those of an operation that lists the kind */
@@ -37,5 +38,18 @@ bool list_objects_path(struct list *, bool kind, struct obj_path *);
 void list_more_look(struct list *, json_t *next);
 bool list_more_is(const struct list *, json_t *next);
 void list_more_end(struct list *);
+
+/* list_search.c: does the operation look into the past? Its list in the making
+ * becomes one that is searched by the server. */
+bool list_search_is(const struct op *);
+void list_search_open(struct list *);
+/* Look further back (1), less far (-1), or as far as at first (0). */
+void list_search_span(struct list *, int by);
+void list_search_say(const struct list *, struct buf *);
+/* Look for all; false when that is done already. */
+bool list_search_clear(struct list *);
+/* The line is about to be typed; it was typed. */
+void list_search_begin(struct list *);
+void list_search_end(struct list *);
 
 #endif

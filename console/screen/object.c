@@ -12,6 +12,7 @@
 #include "daemon/base/str.h"
 
 #define OBJECT_TABS 9
+#define OBJECT_WHERE (KEY_LIST | KEY_OBJECTS | KEY_TABS)
 
 struct object_tab {
 	char title[40];
@@ -164,6 +165,8 @@ object_open_tab(struct object *x, size_t tab)
 	    NULL) {
 		x->list = list_new(s, op, object_params(x, op));
 	}
+	x->page.where = OBJECT_WHERE |
+	    (x->list != NULL ? x->list->where & (KEY_CALLS | KEY_SEARCH) : 0);
 }
 
 /* ---- the page ----------------------------------------------------------- */
@@ -318,7 +321,7 @@ object_new(struct screen *s, const struct obj_path *path)
 	struct object *x = xcalloc(1, sizeof *x);
 
 	x->page.ops = &object_ops;
-	x->page.where = KEY_LIST | KEY_OBJECTS | KEY_TABS;
+	x->page.where = OBJECT_WHERE;
 	x->page.s = s;
 	if (path != NULL) {
 		x->path = *path;

@@ -231,10 +231,14 @@ list_draw(struct page *p, const struct area *a)
 
 	list_look(l);
 	buf_str(&left, "");
-	if (p->typing || l->grid.filter[0] != '\0')
+	if (l->search)
+		buf_str(&left, "Search: ");
+	else if (p->typing || l->grid.filter[0] != '\0')
 		buf_str(&left, "Filter: ");
 	if (p->typing)
 		entry_show(&l->entry, 24, '\0', &left, &cursor);
+	else if (l->search)
+		list_search_say(l, &left);
 	else if (l->grid.filter[0] != '\0')
 		buf_str(&left, l->grid.filter);
 	else
@@ -302,11 +306,28 @@ list_filter(struct list *l)
 	list_match(l);
 }
 
+/* What the server shall look for is asked when it has been typed. */
+static bool
+list_search_press(struct list *l, int press)
+{
+	if (!l->page.typing)
+		return press == PRESS_ESCAPE && list_search_clear(l);
+	if (press == PRESS_ENTER || press == PRESS_ESCAPE)
+		l->page.typing = false;
+	if (press == PRESS_ENTER)
+		list_search_end(l);
+	else
+		entry_press(&l->entry, press);
+	return true;
+}
+
 static bool
 list_press(struct page *p, int press)
 {
 	struct list *l = (struct list *)p;
 
+	if (l->search)
+		return list_search_press(l, press);
 	if (!p->typing) {
 		if (press != PRESS_ESCAPE || l->grid.filter[0] == '\0')
 			return false;
@@ -360,6 +381,12 @@ list_act(struct page *p, const struct key *k)
 	switch (k->act) {
 	case ACT_FILTER:
 		p->typing = true;
+		if (l->search)
+			list_search_begin(l);
+		return true;
+	case ACT_FURTHER:
+	case ACT_NEARER:
+		list_search_span(l, k->act == ACT_FURTHER ? 1 : -1);
 		return true;
 	case ACT_COLUMNS:
 		list_choose_columns(l);
@@ -474,6 +501,10 @@ list_new(struct screen *s, const struct op *op, json_t *params)
 	list_name(l, op);
 	list_use_op(l, op);
 	l->watch = watch_new(s, op->name, json_incref(params), CLOCK_SEC);
+	if (list_search_is(op))
+		list_search_open(l);
+	if (ladder_is_of(s, op))
+		l->page.where |= KEY_CALLS;
 	return &l->page;
 }
 
@@ -487,6 +518,8 @@ list_of(struct screen *s, const struct view *v)
 	list_name(l, v->op);
 	grid_columns(&l->grid, v->cols, v->ncols);
 	grid_take(&l->grid, v->rows);
+	if (ladder_is_of(s, v->op))
+		l->page.where |= KEY_CALLS;
 	return &l->page;
 }
 

@@ -146,6 +146,9 @@ run_show_view(struct screen *s, const char *line, const struct command *c,
 		run_note_row(s, v);
 	else if (v->format != FORMAT_TABLE || v->ncols == 1)
 		run_show_words(s, line, v);
+	else if (ladder_shows(s, v->op) && c->npipes == 0)
+		page_push(
+		    s, ladder_page(s, op_row_text(c->walk.args, "id"), false));
 	else if (v->op->kind == OP_READ && c->npipes == 0)
 		page_push(s, list_new(s, v->op, json_incref(c->walk.args)));
 	else

@@ -151,15 +151,17 @@ screen_open_domains(struct screen *s)
 		screen_open(s, list_objects(s, &kind));
 }
 
-/* The page of the object under the cursor, if it has others below it; its
- * form, if it is an object; else all that the row has. */
+/* The messages of the call under the cursor; the page of the object, if it has
+ * others below it; its form, if it is an object; else all that the row has. */
 static void
 screen_enter(struct screen *s, const struct key *k)
 {
 	struct page *p = s->top;
 	struct obj_path path;
 
-	if (!(p->where & KEY_OBJECTS) || !p->ops->path(p, false, &path))
+	if (p->where & KEY_CALLS)
+		ladder_open_row(s, p);
+	else if (!(p->where & KEY_OBJECTS) || !p->ops->path(p, false, &path))
 		page_act(p, k);
 	else if (object_has_tabs(s, &path))
 		page_push(s, object_new(s, &path));
@@ -248,6 +250,9 @@ screen_act(struct screen *s, const struct key *k)
 		break;
 	case ACT_ACTIONS:
 		action_menu(s);
+		break;
+	case ACT_LADDER:
+		ladder_open_row(s, s->top);
 		break;
 	case ACT_SWAP:
 		page_swap(s);

@@ -151,6 +151,13 @@ enum act {
 	ACT_MARK,
 	ACT_NEXT_PART,
 	ACT_PART_BEFORE,
+	ACT_FURTHER,
+	ACT_NEARER,
+	ACT_LADDER,
+	ACT_FOLD,
+	ACT_LEGS,
+	ACT_NEXT,
+	ACT_BEFORE,
 	ACT_FREEZE,
 	ACT_SORT,
 	ACT_SORT_BACK,
@@ -178,7 +185,11 @@ enum act {
 #define KEY_TABS 0x04	  /* a page of several lists */
 #define KEY_TEXT 0x08	  /* a text that scrolls */
 #define KEY_OVERVIEW 0x10 /* the first page */
+#define KEY_CALLS 0x20	  /* rows that are calls */
+#define KEY_SEARCH 0x40	  /* rows that the server looks for */
 #define KEY_ANYWHERE 0x80
+#define KEY_LADDER 0x100  /* the messages of a call */
+#define KEY_MESSAGE 0x200 /* one of them */
 
 struct key {
 	int press;
@@ -189,7 +200,9 @@ struct key {
 	const char *foot;  /* a word for the last line; NULL: not there */
 	const char *op;	   /* of ACT_OPEN */
 };
-extern const struct key key_table[]; /* ends with a press of 0 */
+/* Ends with a press of 0. Of two keys for one press the first counts: what a
+ * page has of its own stands in front. */
+extern const struct key key_table[];
 /* The key that works there, or NULL. */
 const struct key *key_find(int press, unsigned where);
 /* What `?` shows of them. */
@@ -230,6 +243,7 @@ bool draw_end(void);
 void draw_text(
     unsigned row, unsigned col, unsigned width, enum tone, const char *utf8);
 void draw_line(unsigned row, unsigned col, unsigned width);
+bool draw_is_utf8(void); /* does the terminal show it? */
 /* An empty box with a title, in the middle of the screen; its inside. */
 struct area draw_box(const char *title, unsigned rows, unsigned cols);
 /* Where the terminal's cursor stands at the end; else it is hidden. */
@@ -314,6 +328,25 @@ void page_changed(struct screen *);
  * of the area. */
 struct area page_head(const struct area *, const char *left, const char *right);
 
+/* ---- scroll.c: lines of which some are in sight ------------------------- */
+
+struct scroll {
+	char *text;
+	char *wrapped; /* the same in lines of the width */
+	unsigned width;
+	size_t lines, top;
+	unsigned rows; /* in sight, when it was fitted last */
+};
+void scroll_fini(struct scroll *);
+void scroll_set(struct scroll *, char *text); /* taken */
+/* To be called before it is told of or drawn. */
+void scroll_fit(struct scroll *, unsigned width, unsigned rows);
+void scroll_say(const struct scroll *, struct buf *); /* "lines 1-9 of 20" */
+/* tone: of a line; NULL: plain. */
+void scroll_draw(const struct scroll *, const struct area *,
+    enum tone (*tone)(const char *line));
+bool scroll_act(struct scroll *, const struct key *);
+
 /* ---- watch.c: an operation that is asked again and again ---------------- */
 
 struct watch {
@@ -378,6 +411,14 @@ struct page *list_of(struct screen *, const struct view *);
 struct page *list_objects(struct screen *, const struct obj_path *kind);
 /* May our role see it? */
 bool list_objects_may(struct screen *, const struct obj *kind);
+/* page_ladder.c: the messages of a recorded call; over: it gets no more. NULL:
+ * the server has no such operation, which is said. */
+struct page *ladder_page(struct screen *, const char *id, bool over);
+/* Are the rows of this operation calls? May it be looked at as a ladder? */
+bool ladder_is_of(const struct screen *, const struct op *rows);
+bool ladder_shows(const struct screen *, const struct op *);
+/* Open that of the row under the cursor. */
+void ladder_open_row(struct screen *, struct page *);
 /* A grid with a cursor: page_grid.c. A row says in GRID_CHANGE what the
  * candidate does to it. */
 #define GRID_CHANGE "!"

@@ -177,10 +177,94 @@ lists() {
 	    press Escape g && like calls-80x24 &&
 	    press '>' && press '>' && press '>' && press '>' &&
 	    eventually has 'sort: to' && press R && like calls-sorted-80x24 &&
-	    press Enter && like call-80x24 && press q &&
-	    press q && like overview-80x24
+	    press Enter && eventually has 'no message of it is recorded' &&
+	    press q && press q && like overview-80x24
 }
 t "a list is filtered, sorted and opened" lists
+
+# ---- pictures: calls that were recorded
+
+# Numbers and domains are looked for by the server; Esc shows all again.
+past() {
+	open 80 24 "$console --screen"
+	like overview-80x24 && press t && like past-80x24 && press '[' &&
+	    eventually has '4 rows' && press / && press -l '7812*' &&
+	    press Enter && like past-number-80x24 && press / && press C-u &&
+	    press -l 'demo.test' && press Enter &&
+	    eventually has 'Search: domain demo.test, last 1h00m' &&
+	    eventually has '3 rows' && press Escape && eventually has '4 rows' &&
+	    press / && press -l 'number' && press Enter &&
+	    like past-wrong-80x24 && press Escape ']' && like past-80x24
+}
+t "calls of the past are looked for by the server" past
+
+to_ladder() {
+	open "$1" "$2" "$3 $console --screen"
+	eventually has Overview && press t && eventually has '3 rows' &&
+	    press Down Down Enter
+}
+ladder() {
+	to_ladder 80 24 '' && like ladder-80x24 && press f &&
+	    like ladder-hops-80x24 && press l && like ladder-leg-80x24 &&
+	    press l && eventually has '[b1]' && press l f g &&
+	    like ladder-80x24 && tm resize-window -t s -x 120 -y 40 &&
+	    like ladder-120x40 && tm resize-window -t s -x 60 -y 15 &&
+	    like ladder-60x15 && press Right && like ladder-right-60x15
+}
+t "a ladder: folded, hop by hop, one leg, scrolled sideways" ladder
+
+ladder_plain() {
+	to_ladder 80 24 'TERM=vt100 LC_ALL=C' && like ladder-c &&
+	    press End Enter && like message-c
+}
+t "on a vt100 in the C locale, too" ladder_plain
+
+message() {
+	to_ladder 80 24 '' && like ladder-80x24 && press Enter &&
+	    like message-80x24 && press 2 && like message-raw-80x24 && press 3 &&
+	    like message-hex-80x24 && press 1 && press n n n &&
+	    eventually has 'message 4/19' && press Tab Tab Tab &&
+	    like message-diff-80x24 && press p && eventually has '3/19' &&
+	    tm resize-window -t s -x 60 -y 15 && press Tab n &&
+	    like message-60x15
+}
+t "a message: parsed, raw, in hexadecimal, beside its like" message
+
+# An answer with a line more than its offer has, 100rel nobody supports, a
+# length that lies.
+mistakes() {
+	to_ladder 80 24 '' && like ladder-80x24 && press f && press Enter &&
+	    press n n n n n && eventually has '100rel is required' &&
+	    press n n n n && like message-wrong-80x24 &&
+	    press n n n n n n n n && eventually has 'Content-Length says 4'
+}
+t "what is wrong with a message is told, with the rule" mistakes
+
+marked() {
+	to_ladder 80 24 '' && like ladder-80x24 && press f && press Space &&
+	    eventually has '*     +0.000' && press G Space &&
+	    eventually has 'from message 1, 101 > sg/1@srv1' &&
+	    eventually has '[4 Diff]' && press q Up Space &&
+	    eventually has 'message 18/19'
+}
+t "two messages are marked and compared" marked
+
+# A call that goes on is asked for again, one that is over once.
+ladders_asked() {
+	grep -c '^show call ladder' "$dir/asked"
+}
+asked_again() {
+	[ "$(ladders_asked)" -gt $((was + 2)) ]
+}
+live_ladder() {
+	: > "$dir/asked"
+	to_ladder 80 24 '' && like ladder-80x24 && press q && press c &&
+	    eventually has '4 rows' && [ "$(ladders_asked)" -eq 1 ] &&
+	    was=1 && press Down Down t && eventually has '9 messages' &&
+	    eventually asked_again && press Enter &&
+	    eventually has 'not permitted to anna'
+}
+t "that of a live call goes on; messages may be refused" live_ladder
 
 # What is not among the rows that came is found by the server, behind a part
 # in which nothing was; what must not pass, only among those that are here.
