@@ -5,9 +5,10 @@
 
 /*
  * What the files of the full screen share. From below:
- *   layout, grid, entry, key, form_value
+ *   layout, grid, entry, key, form_value, flow, message_view
  *                              pure: no terminal, no server
  *   draw                       the terminal, by ncurses; nobody else has it
+ *   scroll                     lines of which some are in sight
  *   watch, page                operations asked again and again; the stack
  *                              of pages
  *   page_*, box, menu          what is seen
