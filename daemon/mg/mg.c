@@ -2,7 +2,8 @@
  * MG: the media gate of a server.
  *
  * Does: relays RTP and RTCP between the parties of a call, hides each from
- *	the other, echoes, counts losses and jitter.
+ *	the other, echoes, measures losses, jitter and the way, and says so
+ *	to the recorder every 5 s.
  * Never: opens a database, resolves a name, decides who calls whom, sends
  *	media to an address that signalling did not name and packets did not
  *	prove.
@@ -20,6 +21,10 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 #include "daemon/role/role.h"
+
+/* Bytes: a call takes some 100 of them a second, and is read ten times a
+ * second. */
+#define MG_TRACE (1u << 20)
 
 static void
 mg_register_stats(struct self *self, struct mg_counters *n)
@@ -80,6 +85,7 @@ mg_start(struct self *self, struct err *e)
 		return fd;
 	mg = mg_gate_open(self->loop, fd);
 	ng_hear(mg->ng, mg_hears, self);
+	mg->trace = role_trace(self, MG_TRACE);
 	self->state_of_role = mg;
 	mg_register_stats(self, &mg->n);
 	role_ready(self);
@@ -117,8 +123,10 @@ static void
 mg_on_stop(struct self *self)
 {
 	struct mg *mg = self->state_of_role;
+	struct ring *trace = mg->trace;
 
 	mg_gate_close(&mg);
+	ring_close(&trace);
 	self->state_of_role = NULL;
 	role_stopped(self);
 }

@@ -13,6 +13,7 @@
 #include "daemon/base/map.h"
 #include "daemon/base/sock.h"
 #include "daemon/ng/ng.h"
+#include "daemon/trace/ring.h"
 
 /*
  * The media gate's own. A call has parties (one for each tag); a party has
@@ -54,6 +55,7 @@ struct mg_section {
 	uint8_t formats[16]; /* bits: payload types */
 	uint8_t events[16];  /* bits: those that are telephone-event */
 	uint32_t rate[128];  /* clock of a payload type; 0 = unknown */
+	uint8_t codec[128];  /* enum mg_codec of a payload type */
 };
 
 struct mg_sdp {
@@ -163,36 +165,114 @@ struct mg_source {
 	uint32_t ssrc;
 	uint8_t probation; /* packets still to come in order; 0 = accepted */
 	bool used;
-	bool timed; /* transit is set */
+	bool timed; /* transit and time are set */
+	uint8_t pt; /* of the last packet */
 	uint16_t max_seq;
 	uint32_t cycles;
 	uint32_t base_seq;
 	uint32_t bad_seq;
 	uint32_t received;
-	uint32_t misordered;
+	uint32_t misordered; /* late, or again */
+	uint32_t twice;	     /* of those: again */
 	uint32_t transit;
+	uint32_t time;	 /* of the packet that made transit */
 	uint32_t jitter; /* 16 times, in units of the clock */
 	uint32_t clock;	 /* of the last payload type; 0 = unknown */
+	uint64_t seen;	 /* bits: max_seq came, the one before, ... */
 	uint64_t last;	 /* us */
 };
-#define MG_SOURCES 3
-/*
- * Count a packet. False when it must not pass: a new source must first show
- * two packets in order (RFC 3550 A.1), except the very first of a stream and
- * one that has just proven itself to the latch.
- */
-bool mg_source_take(struct mg_source[MG_SOURCES], const struct mg_rtp *,
-    uint32_t clock, bool proven, uint64_t now);
 /* Sums over the sources of a stream. */
 struct mg_quality {
 	uint64_t received;
 	uint64_t expected;
 	uint64_t lost;
 	uint64_t misordered;
+	uint64_t twice;
 	uint32_t jitter_us; /* of the source heard last */
 	uint32_t ssrc;	    /* its name */
+	uint8_t pt;	    /* of its last packet */
 };
-void mg_source_sum(const struct mg_source[MG_SOURCES], struct mg_quality *);
+#define MG_SOURCES 3
+struct mg_sources {
+	struct mg_source one[MG_SOURCES];
+	struct mg_quality past; /* of those that ended or began anew */
+	uint32_t gap; /* most numbers missing in a row since it was set to 0 */
+};
+/*
+ * Count a packet. False when it must not pass: a new source must first show
+ * two packets in order (RFC 3550 A.1), except the very first of a stream and
+ * one that has just proven itself to the latch.
+ */
+bool mg_source_take(struct mg_sources *, const struct mg_rtp *, uint32_t clock,
+    bool proven, uint64_t now);
+void mg_source_sum(const struct mg_sources *, struct mg_quality *);
+/* The source of that name, or NULL. */
+const struct mg_source *mg_source_of(const struct mg_sources *, uint32_t ssrc);
+
+/* ---- mg_report.c: what RTCP says of a stream (pure) --------------------- */
+
+#define MG_REPORT_BLOCKS 8
+struct mg_report {
+	bool sent;    /* there is a sender's report */
+	uint32_t ntp; /* the middle of its time */
+	unsigned count;
+	struct mg_report_block {
+		uint32_t ssrc;	  /* of whom it speaks */
+		uint8_t fraction; /* lost, of 256 */
+		uint32_t jitter;  /* units of the clock of that source */
+		uint32_t lsr, dlsr;
+	} block[MG_REPORT_BLOCKS];
+};
+/* Of a packet that mg_rtcp_check has passed; what has no room is left out. */
+void mg_report_read(struct mg_report *, const uint8_t *, size_t n);
+
+/* What a party has said by RTCP. Two of its reports are remembered: where both
+ * parties report at the same time, the answer to the last but one is on its way
+ * while the last passes. */
+#define MG_FAR_SENT 2
+struct mg_far {
+	struct mg_far_sent {
+		uint32_t ntp; /* of a sender's report */
+		uint64_t at;  /* when it passed, us; 0 = there was none */
+	} sent[MG_FAR_SENT];
+	bool heard, timed; /* what is below is known */
+	uint8_t fraction;  /* lost of what it was sent, of 256 */
+	uint32_t jitter_us;
+	uint32_t rtt_us; /* between gate and party */
+};
+/* A report of the party; other: what its peer has said, whose sources are the
+ * ones reported on. NULL = there is no peer. */
+void mg_report_take(struct mg_far *, const struct mg_far *other,
+    const struct mg_sources *, const struct mg_report *, uint64_t now);
+
+/* ---- mg_mos.c: how good it sounds (pure) --------------------------------- */
+
+enum mg_codec {
+	MG_CODEC_OTHER,
+	MG_CODEC_EVENT, /* keys that are pressed */
+	MG_CODEC_NOISE, /* of silence */
+	MG_CODEC_PCMU,
+	MG_CODEC_PCMA,
+	MG_CODEC_G722,
+	MG_CODEC_G723,
+	MG_CODEC_G729,
+	MG_CODEC_OPUS,
+	MG_CODECS
+};
+enum mg_codec mg_codec_find(const char *name, size_t n);
+const char *mg_codec_name(enum mg_codec); /* "" = one that is not listed */
+
+struct mg_hearing {
+	enum mg_codec codec;
+	double loss; /* 0 .. 1 */
+	uint32_t jitter_us;
+	uint32_t network_us; /* from the one party to the other */
+};
+/* 100 times the mean opinion score; 0 = there is no rule for the codec. */
+unsigned mg_mos(const struct mg_hearing *);
+/* R of a codec that is rated, and what it means. */
+double mg_mos_rating(const struct mg_hearing *);
+unsigned mg_mos_of_rating(double r);
 
 /* ---- mg_latch.c: where a stream's party is (pure) ----------------------- */
 
@@ -281,6 +361,20 @@ void mg_ports_close(
 
 struct mg_media;
 
+/* What was told of a stream so far, to tell the rest (mg_figures.c). */
+struct mg_figures {
+	uint64_t began;		  /* real clock, us; 0 = nothing was told yet */
+	uint64_t since;		  /* monotonic, of the interval */
+	struct mg_quality before; /* what had been counted then */
+	enum mg_codec codec;
+	/* of all intervals: the worst, and sums of MOS by packets */
+	uint32_t gap, jitter_us, rtt_us, far_loss, far_jitter_us;
+	uint32_t mos, far_mos; /* 0 = unknown */
+	bool far;	       /* the party has reported what it hears */
+	uint64_t mos_sum, mos_packets;
+	uint64_t far_mos_sum, far_mos_count;
+};
+
 /* One socket. Its fields are what a packet touches. */
 struct mg_stream {
 	int fd;		/* -1 = closed */
@@ -317,7 +411,10 @@ struct mg_media {
 	uint8_t formats[16]; /* of its party and of the other one */
 	uint32_t echo_salt;
 	uint32_t rate[128];
-	struct mg_source source[MG_SOURCES];
+	uint8_t codec[128]; /* enum mg_codec */
+	struct mg_sources sources;
+	struct mg_far far;
+	struct mg_figures figures;
 };
 
 enum mg_mux {
@@ -343,6 +440,8 @@ struct mg_party {
 #define MG_CALL_PARTIES 32
 struct mg_call {
 	TAILQ_ENTRY(mg_call) entry;
+	TAILQ_ENTRY(mg_call) turn; /* whose figures are told next */
+	uint64_t due;		   /* monotonic, us: when */
 	struct mg *mg;
 	char *id;
 	uint64_t serial;	     /* grows: the cursor of `list` */
@@ -382,8 +481,11 @@ struct mg {
 	struct loop_fd *epoll_io;
 	struct loop_timer *sweep;
 	struct mg_ports ports;
-	struct map calls;		    /* id -> struct mg_call */
-	TAILQ_HEAD(mg_calls, mg_call) list; /* by serial */
+	struct map calls;		     /* id -> struct mg_call */
+	TAILQ_HEAD(mg_calls, mg_call) list;  /* by serial */
+	TAILQ_HEAD(mg_turns, mg_call) turns; /* by due */
+	struct loop_timer *telling;	     /* for the first of them */
+	struct ring *trace;		     /* NULL = nothing is recorded */
 	uint64_t next_serial;
 	uint64_t epoch;	  /* highest tandem-epoch seen */
 	uint8_t mask[16]; /* key that hides names */
@@ -462,6 +564,9 @@ void mg_relay_close(struct mg *);
 void mg_relay_add(struct mg *, struct mg_stream *);
 /* The latch has been signalled anew: hear others again if it must. */
 void mg_relay_follow(struct mg_stream *);
+/* The side that shall hear it; NULL when there is none at the moment. Of
+ * several that answered only the chosen one is heard. */
+struct mg_media *mg_relay_other(const struct mg_media *);
 
 /* ---- mg_offer.c: offer and answer ---------------------------------------- */
 
@@ -475,6 +580,20 @@ void mg_on_command(void *mg, struct ng_request *, const char *command,
 
 /* A key that older clients write with spaces. */
 const json_t *mg_key(const json_t *dict, const char *dashed);
+
+/* ---- mg_figures.c: what is recorded of streams, interval by interval ----- */
+
+#define MG_INTERVAL (UINT64_C(5) * 1000000) /* us */
+
+void mg_figures_open(struct mg *);
+void mg_figures_close(struct mg *);
+void mg_figures_enter(struct mg_call *); /* from now on */
+void mg_figures_leave(struct mg_call *);
+/* The interval ends now, and is recorded if there is something to say. */
+void mg_figures_media(struct mg_media *, uint64_t now);
+void mg_figures_call(struct mg_call *, uint64_t now);
+/* 100 times the MOS of all that came; 0 = unknown. */
+unsigned mg_figures_mos(const struct mg_media *);
 
 /* ---- mg_query.c: what is told of a call ---------------------------------- */
 

@@ -32,6 +32,7 @@ mg_call_new(struct mg *mg, const char *id)
 	if (map_str_put(&mg->calls, id, c) != 0)
 		fatalx("mg: out of memory");
 	TAILQ_INSERT_TAIL(&mg->list, c, entry);
+	mg_figures_enter(c);
 	mg->n.sessions++;
 	mg->n.calls++;
 	return c;
@@ -50,6 +51,7 @@ mg_call_free(struct mg_call **cp)
 		mg_party_free(&p);
 	map_str_del(&c->mg->calls, c->id);
 	TAILQ_REMOVE(&c->mg->list, c, entry);
+	mg_figures_leave(c);
 	c->mg->n.sessions--;
 	free(c->id);
 	free(c);
@@ -189,6 +191,7 @@ mg_media_open(struct mg_party *p, unsigned index, struct err *e)
 	m->index = index;
 	m->port = port;
 	m->fresh = true;
+	m->figures.since = clock_mono();
 	mg_stream_init(&m->rtp, m, fd[0], false);
 	mg_stream_init(&m->rtcp, m, fd[1], true);
 	mg->n.sockets = mg->ports.sockets;
@@ -204,6 +207,7 @@ mg_media_close(struct mg_party *p, unsigned index)
 
 	if (m == NULL)
 		return;
+	mg_figures_media(m, clock_mono());
 	p->media[index] = NULL;
 	for (other = TAILQ_FIRST(&p->call->parties); other != NULL;
 	     other = TAILQ_NEXT(other, entry)) {
@@ -276,8 +280,10 @@ mg_media_signal(struct mg_media *m, const struct mg_section *s,
 	m->hold = s->hold;
 	memcpy(m->formats, s->formats, sizeof m->formats);
 	for (pt = 0; pt < 128; pt++) {
-		if (s->rate[pt] != 0)
-			m->rate[pt] = s->rate[pt];
+		if (s->rate[pt] == 0)
+			continue;
+		m->rate[pt] = s->rate[pt];
+		m->codec[pt] = s->codec[pt];
 	}
 	/* An old hold names no address: the party stays where it was. */
 	if (s->hold && m->rtp.latch.open)

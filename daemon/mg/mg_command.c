@@ -80,6 +80,7 @@ mg_command_delete(struct mg *mg, struct ng_request *r, json_t *dict)
 		return;
 	}
 	reply = json_object();
+	mg_figures_call(c, clock_mono());
 	if (ng_flag(dict, "flags", "tandem-brief"))
 		mg_query_brief(c, reply);
 	else if (!ng_flag(dict, "flags", "fast"))

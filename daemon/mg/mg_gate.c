@@ -33,6 +33,7 @@ mg_gate_open(struct loop *loop, int ng_fd)
 	mg->ng = ng_open(loop, ng_fd, mg_on_command, mg);
 	mg->sweep = loop_timer_new(loop, mg_gate_on_sweep, mg);
 	loop_timer_set(mg->sweep, MG_SWEEP);
+	mg_figures_open(mg);
 	return mg;
 }
 
@@ -48,6 +49,7 @@ mg_gate_close(struct mg **mgp)
 	while ((c = TAILQ_FIRST(&mg->list)) != NULL)
 		mg_call_free(&c);
 	map_fini(&mg->calls);
+	mg_figures_close(mg);
 	ng_close(&mg->ng);
 	mg_relay_close(mg);
 	loop_timer_free(&mg->sweep);

@@ -3,7 +3,8 @@
  * section, per port. "stats" of an RTP port also has what RFC 3550 counts:
  * lost, out of order, jitter in microseconds. Times are seconds of the real
  * clock; "last packet" is absent until there was one. A brief answer has of
- * each RTP port the packets and the lost ones, and nothing else.
+ * each RTP port the packets, the lost ones and, where it is known, 100 times
+ * the MOS, and nothing else.
  */
 #include <string.h>
 
@@ -49,7 +50,7 @@ mg_query_stats(const struct mg_stream *s)
 	mg_put_int(stats, "strays", s->strays);
 	if (s->rtcp)
 		return stats;
-	mg_source_sum(s->media->source, &q);
+	mg_source_sum(&s->media->sources, &q);
 	mg_put_int(stats, "lost", q.lost);
 	mg_put_int(stats, "out of order", q.misordered);
 	mg_put_int(stats, "jitter", q.jitter_us);
@@ -199,11 +200,16 @@ mg_query_fill(const struct mg_call *c, json_t *dict)
 static json_t *
 mg_brief_media(const struct mg_media *m)
 {
+	unsigned mos = mg_figures_mos(m);
+	json_t *stats = json_object();
 	struct mg_quality q;
 
-	mg_source_sum(m->source, &q);
-	return json_pack("{s:[{s:{s:I, s:I}}]}", "streams", "stats", "packets",
-	    (json_int_t)m->rtp.packets, "lost", (json_int_t)q.lost);
+	mg_source_sum(&m->sources, &q);
+	mg_put_int(stats, "packets", m->rtp.packets);
+	mg_put_int(stats, "lost", q.lost);
+	if (mos != 0)
+		mg_put_int(stats, "mos", mos);
+	return json_pack("{s:[{s:o}]}", "streams", "stats", stats);
 }
 
 static json_t *

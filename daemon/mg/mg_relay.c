@@ -104,9 +104,7 @@ mg_relay_count(struct mg_passage *p)
 	p->mg->n.bytes_in += p->n;
 }
 
-/* The side that shall hear it; NULL when there is none at the moment. Of
- * several that answered only the chosen one is heard. */
-static struct mg_media *
+struct mg_media *
 mg_relay_other(const struct mg_media *m)
 {
 	return m->peer != NULL && m->peer->peer == m ? m->peer : NULL;
@@ -193,7 +191,7 @@ mg_relay_rtp(struct mg_passage *p)
 	    p->now);
 	if (!mg_relay_is_let(p, said))
 		return;
-	if (!mg_source_take(m->source, &rtp, m->rate[rtp.pt],
+	if (!mg_source_take(&m->sources, &rtp, m->rate[rtp.pt],
 		said == MG_LATCH_MOVED, p->now)) {
 		p->mg->n.drop_source++;
 		return;
@@ -208,6 +206,18 @@ mg_relay_rtp(struct mg_passage *p)
 		p->mg->n.rtp_out++;
 		mg_batch_queue(p->mg->batch, p->in, p->data, p->n);
 	}
+}
+
+/* What the party reports, of itself and of what it hears. */
+static void
+mg_relay_report(struct mg_passage *p)
+{
+	struct mg_media *m = p->in->media, *other = mg_relay_other(m);
+	struct mg_report r;
+
+	mg_report_read(&r, p->data, p->n);
+	mg_report_take(&m->far, other != NULL ? &other->far : NULL,
+	    other != NULL ? &other->sources : NULL, &r, p->now);
 }
 
 static void
@@ -226,6 +236,8 @@ mg_relay_rtcp(struct mg_passage *p)
 		return;
 	mg_relay_count(p);
 	p->mg->n.rtcp_in++;
+	if (m->plain)
+		mg_relay_report(p);
 	if (m->echo)
 		return;
 	if (m->plain)

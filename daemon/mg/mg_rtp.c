@@ -127,6 +127,29 @@ mg_rtp_set_ssrc(uint8_t *p, uint32_t ssrc)
 
 /* ---- sources ------------------------------------------------------------ */
 
+/* Add what a source has counted. What came twice makes up for nothing. */
+static void
+mg_source_count(struct mg_quality *q, const struct mg_source *s)
+{
+	uint64_t expected = (uint64_t)s->cycles + s->max_seq - s->base_seq + 1;
+	uint32_t once = s->received - s->twice;
+
+	q->received += s->received;
+	q->expected += expected;
+	if (expected > once)
+		q->lost += expected - once;
+	q->misordered += s->misordered;
+	q->twice += s->twice;
+}
+
+/* What a source has counted is kept, it itself is not. */
+static void
+mg_source_retire(struct mg_sources *all, const struct mg_source *s)
+{
+	if (s->used && s->probation == 0)
+		mg_source_count(&all->past, s);
+}
+
 static void
 mg_source_start(struct mg_source *s, uint16_t seq)
 {
@@ -136,13 +159,40 @@ mg_source_start(struct mg_source *s, uint16_t seq)
 	s->cycles = 0;
 	s->received = 0;
 	s->misordered = 0;
+	s->twice = 0;
+	s->seen = 1;
 	s->timed = false;
 	s->jitter = 0;
 }
 
+/* The second packet of a sender who started anew: both belong to the new. */
+static void
+mg_source_renew(struct mg_sources *all, struct mg_source *s, uint16_t seq)
+{
+	s->received -= 2;
+	mg_source_retire(all, s);
+	mg_source_start(s, (uint16_t)(seq - 1));
+	s->received = 2;
+	s->max_seq = seq;
+	s->cycles = seq == 0 ? MG_SEQ_MOD : 0;
+	s->seen = 3;
+}
+
+/* A number that is not beyond the highest: late, or here for the second time.
+ * What is too far behind to remember is taken to be late. */
+static void
+mg_source_behind(struct mg_source *s, unsigned behind)
+{
+	uint64_t bit = behind < 64 ? UINT64_C(1) << behind : 0;
+
+	s->misordered++;
+	s->twice += (s->seen & bit) != 0;
+	s->seen |= bit;
+}
+
 /* RFC 3550 A.1: keep track of the sequence numbers of an accepted source. */
 static void
-mg_source_sequence(struct mg_source *s, uint16_t seq)
+mg_source_sequence(struct mg_sources *all, struct mg_source *s, uint16_t seq)
 {
 	uint16_t delta = (uint16_t)(seq - s->max_seq);
 
@@ -152,26 +202,30 @@ mg_source_sequence(struct mg_source *s, uint16_t seq)
 		if (seq < s->max_seq)
 			s->cycles += MG_SEQ_MOD;
 		s->max_seq = seq;
+		s->seen = delta < 64 ? s->seen << delta | 1 : 1;
+		if (delta > all->gap + 1)
+			all->gap = delta - 1u;
 	} else if (delta != 0 && delta <= MG_SEQ_MOD - MG_MISORDER) {
 		/* A jump: two in a row mean that the sender started anew. */
 		if (seq == s->bad_seq) {
-			mg_source_start(s, seq);
-			s->received = 1;
+			mg_source_renew(all, s, seq);
 		} else {
 			s->bad_seq = (seq + 1u) & (MG_SEQ_MOD - 1);
 		}
 	} else {
-		s->misordered++;
+		mg_source_behind(s, (uint16_t)(s->max_seq - seq));
 	}
 }
 
-/* RFC 3550 A.8, in units of the payload's clock. */
+/* RFC 3550 A.8, in units of the payload's clock. Packets of one moment (a key
+ * that is pressed, RFC 4733 2.5.1.2; a picture) say nothing of the time between
+ * them: the first counts. */
 static void
 mg_source_jitter(struct mg_source *s, const struct mg_rtp *rtp, uint64_t now)
 {
 	uint32_t arrival, transit, d;
 
-	if (s->clock == 0)
+	if (s->clock == 0 || (s->timed && rtp->time == s->time))
 		return;
 	arrival = (uint32_t)(now / 1000000 * s->clock +
 	    now % 1000000 * s->clock / 1000000);
@@ -183,36 +237,50 @@ mg_source_jitter(struct mg_source *s, const struct mg_rtp *rtp, uint64_t now)
 		s->jitter += d - ((s->jitter + 8) >> 4);
 	}
 	s->transit = transit;
+	s->time = rtp->time;
 	s->timed = true;
+}
+
+const struct mg_source *
+mg_source_of(const struct mg_sources *all, uint32_t ssrc)
+{
+	const struct mg_source *s;
+
+	for (s = all->one; s < all->one + MG_SOURCES; s++) {
+		if (s->used && s->ssrc == ssrc)
+			return s;
+	}
+	return NULL;
 }
 
 /* The slot of a source; a new one takes a free slot or the one that has been
  * silent for longest. */
 static struct mg_source *
-mg_source_find(struct mg_source all[MG_SOURCES], uint32_t ssrc, bool *first)
+mg_source_find(struct mg_sources *all, uint32_t ssrc, bool *first)
 {
-	struct mg_source *old = &all[0];
+	struct mg_source *one = all->one, *old = one;
 	unsigned i;
 
 	*first = true;
 	for (i = 0; i < MG_SOURCES; i++) {
-		if (all[i].used && all[i].ssrc == ssrc)
-			return &all[i];
-		if (all[i].used)
+		if (one[i].used && one[i].ssrc == ssrc)
+			return &one[i];
+		if (one[i].used)
 			*first = false;
 	}
 	for (i = 1; i < MG_SOURCES && old->used; i++) {
-		if (!all[i].used || all[i].last < old->last)
-			old = &all[i];
+		if (!one[i].used || one[i].last < old->last)
+			old = &one[i];
 	}
+	mg_source_retire(all, old);
 	memset(old, 0, sizeof *old);
 	old->ssrc = ssrc;
 	return old;
 }
 
 bool
-mg_source_take(struct mg_source all[MG_SOURCES], const struct mg_rtp *rtp,
-    uint32_t clock, bool proven, uint64_t now)
+mg_source_take(struct mg_sources *all, const struct mg_rtp *rtp, uint32_t clock,
+    bool proven, uint64_t now)
 {
 	bool first;
 	struct mg_source *s = mg_source_find(all, rtp->ssrc, &first);
@@ -234,33 +302,29 @@ mg_source_take(struct mg_source all[MG_SOURCES], const struct mg_rtp *rtp,
 		s->timed = false;
 		s->jitter = 0;
 	}
-	mg_source_sequence(s, rtp->seq);
+	s->pt = rtp->pt;
+	mg_source_sequence(all, s, rtp->seq);
 	mg_source_jitter(s, rtp, now);
 	return true;
 }
 
 void
-mg_source_sum(const struct mg_source all[MG_SOURCES], struct mg_quality *q)
+mg_source_sum(const struct mg_sources *all, struct mg_quality *q)
 {
 	const struct mg_source *s, *latest = NULL;
-	uint64_t expected;
 
-	memset(q, 0, sizeof *q);
-	for (s = all; s < all + MG_SOURCES; s++) {
+	*q = all->past;
+	for (s = all->one; s < all->one + MG_SOURCES; s++) {
 		if (!s->used || s->probation != 0)
 			continue;
-		expected = (uint64_t)s->cycles + s->max_seq - s->base_seq + 1;
-		q->received += s->received;
-		q->expected += expected;
-		if (expected > s->received)
-			q->lost += expected - s->received;
-		q->misordered += s->misordered;
+		mg_source_count(q, s);
 		if (latest == NULL || s->last > latest->last)
 			latest = s;
 	}
 	if (latest == NULL)
 		return;
 	q->ssrc = latest->ssrc;
+	q->pt = latest->pt;
 	if (latest->clock != 0)
 		q->jitter_us = (uint32_t)((uint64_t)(latest->jitter >> 4) *
 		    1000000 / latest->clock);

@@ -211,9 +211,9 @@ mg_sdp_kind(const char *proto, size_t n)
 	return MG_KIND_NONE;
 }
 
-/* Clocks of the static payload types, RFC 3551 6. */
+/* Clocks and codecs of the static payload types, RFC 3551 6. */
 static void
-mg_sdp_static_rates(struct mg_section *s)
+mg_sdp_static_types(struct mg_section *s)
 {
 	static const uint8_t eight[] = {
 	    0, 3, 4, 5, 7, 8, 9, 12, 13, 15, 18, 19};
@@ -228,6 +228,12 @@ mg_sdp_static_rates(struct mg_section *s)
 	s->rate[10] = s->rate[11] = 44100;
 	s->rate[16] = 11025;
 	s->rate[17] = 22050;
+	s->codec[0] = MG_CODEC_PCMU;
+	s->codec[4] = MG_CODEC_G723;
+	s->codec[8] = MG_CODEC_PCMA;
+	s->codec[9] = MG_CODEC_G722;
+	s->codec[13] = MG_CODEC_NOISE;
+	s->codec[18] = MG_CODEC_G729;
 }
 
 /* The formats of an m= line; RTP's are payload types. */
@@ -294,7 +300,7 @@ mg_sdp_read_media(struct mg_sdp_reader *r, const struct mg_sdp_line *l)
 		return mg_sdp_bad(r, "a protocol");
 	s->kind = mg_sdp_kind(word, n);
 	if (mg_kind_is_rtp(s->kind))
-		mg_sdp_static_rates(s);
+		mg_sdp_static_types(s);
 	s->dir = r->dir;
 	s->crypto = r->crypto;
 	mg_sdp_connect(s, &r->connection, r->hold, r->dead);
@@ -329,7 +335,8 @@ mg_sdp_read_rtpmap(struct mg_sdp_reader *r, const char *at, size_t len)
 		slash + 1, (size_t)(stop - slash - 1), 10000000, &rate))
 		return mg_sdp_bad(r, "the clock of a codec");
 	s->rate[pt] = (uint32_t)rate;
-	if (str_iequal(word, (size_t)(slash - word), "telephone-event"))
+	s->codec[pt] = (uint8_t)mg_codec_find(word, (size_t)(slash - word));
+	if (s->codec[pt] == MG_CODEC_EVENT)
 		mg_bit_set(s->events, (unsigned)pt);
 	return 0;
 }

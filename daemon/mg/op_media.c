@@ -78,7 +78,7 @@ media_show_one(struct op_call *call, const struct mg_media *m, uint64_t now)
 	const struct mg_stream *s = &m->rtp;
 	struct mg_quality q;
 
-	mg_source_sum(m->source, &q);
+	mg_source_sum(&m->sources, &q);
 	op_row(call);
 	op_put(call, "call", m->party->call->id);
 	op_put(call, "tag", mg_party_tag(m->party));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "recorder.h"
+#include "trace_media.h"
 #include "daemon/base/map.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
@@ -18,9 +19,16 @@
 
 struct query;
 
+/* Who says what is looked for. */
+enum query_teller {
+	QUERY_GATE, /* messages */
+	QUERY_B2BUA,
+	QUERY_MG
+};
+
 struct query_want {
 	const char *name;
-	bool facts; /* of B2BUA, otherwise of those who pass messages */
+	enum query_teller teller;
 	void (*take)(
 	    struct query *, const struct trace_record *, uint64_t number);
 };
@@ -37,7 +45,7 @@ struct query {
 	struct map calls; /* id -> struct query_call */
 	json_t *rows;
 	size_t bytes;
-	bool more, bytes_wanted;
+	bool more, bytes_wanted, last_wanted;
 	uint8_t *raw;
 };
 
@@ -124,20 +132,28 @@ query_has_id(const struct query *q, const struct trace_record *r)
 	return false;
 }
 
+/* Is there room for a row of so many bytes? */
+static bool
+query_has_room(struct query *q, size_t n)
+{
+	if (json_array_size(q->rows) >= q->limit ||
+	    q->bytes + n > RECORDER_BYTES) {
+		q->more = true;
+		return false;
+	}
+	q->bytes += n;
+	return true;
+}
+
 static void
 query_take_message(
     struct query *q, const struct trace_record *r, uint64_t number)
 {
 	json_t *row;
 
-	if (r->kind != TRACE_MESSAGE || !query_has_id(q, r))
+	if (r->kind != TRACE_MESSAGE || !query_has_id(q, r) ||
+	    !query_has_room(q, r->n))
 		return;
-	if (json_array_size(q->rows) >= q->limit ||
-	    q->bytes + r->n > RECORDER_BYTES) {
-		q->more = true;
-		return;
-	}
-	q->bytes += r->n;
 	row = json_object();
 	query_put_int(row, "time", r->time);
 	query_put_int(row, "number", number);
@@ -161,6 +177,64 @@ query_take_message(
 	json_array_append_new(q->rows, row);
 }
 
+/* ---- media of one call --------------------------------------------------- */
+
+#define QUERY_FIGURES 300 /* bytes of a row beside its texts */
+
+static bool
+query_is_same(json_t *a, json_t *b, const char *member)
+{
+	return json_equal(
+	    json_object_get(a, member), json_object_get(b, member));
+}
+
+/* The row in place of an earlier one of the same stream; false when there is
+ * none. */
+static bool
+query_replace(json_t *rows, json_t *row)
+{
+	json_t *old;
+	size_t i;
+
+	json_array_foreach (rows, i, old) {
+		if (!query_is_same(old, row, "instance") ||
+		    !query_is_same(old, row, "label") ||
+		    !query_is_same(old, row, "section") ||
+		    !query_is_same(old, row, "began"))
+			continue;
+		json_array_set_new(rows, i, row);
+		return true;
+	}
+	return false;
+}
+
+static void
+query_take_media(struct query *q, const struct trace_record *r, uint64_t number)
+{
+	const struct trace_span *s = &r->key[TRACE_TIMES];
+	uint64_t figure[TRACE_FIGURES];
+	json_t *row;
+
+	(void)number;
+	if (r->kind != TRACE_MEDIA || !trace_key_is(r, TRACE_CALL, q->call) ||
+	    !trace_figures(figure, r->text + s->at, s->n))
+		return;
+	row = json_object();
+	query_put_int(row, "time", r->time);
+	query_put_int(row, "section", figure[TRACE_SECTION]);
+	query_put_int(row, "began", figure[TRACE_BEGAN]);
+	json_object_set_new(row, "instance", json_string(q->instance));
+	query_put_key(row, "label", r, TRACE_LABEL);
+	query_put_key(row, "codec", r, TRACE_METHOD);
+	query_put_key(row, "figures", r, TRACE_TIMES);
+	if (q->last_wanted && query_replace(q->rows, row))
+		return;
+	if (query_has_room(q, r->n + QUERY_FIGURES))
+		json_array_append_new(q->rows, row);
+	else
+		json_decref(row);
+}
+
 /* ---- legs of one call ---------------------------------------------------- */
 
 static void
@@ -169,7 +243,8 @@ query_take_leg(struct query *q, const struct trace_record *r, uint64_t number)
 	json_t *row;
 
 	(void)number;
-	if (r->kind == TRACE_MESSAGE || !trace_key_is(r, TRACE_CALL, q->call))
+	if ((r->kind != TRACE_LEG && r->kind != TRACE_END) ||
+	    !trace_key_is(r, TRACE_CALL, q->call))
 		return;
 	if (json_array_size(q->rows) >= QUERY_IDS * 2) {
 		q->more = true;
@@ -214,7 +289,7 @@ query_take_user(struct query *q, const struct trace_record *r, uint64_t number)
 struct query_call {
 	char id[40], domain[256], from[64], to[64], reason[128];
 	uint64_t start, ring, answer, end;
-	unsigned status;
+	unsigned status, mos;
 	bool found; /* it has the number that is looked for */
 };
 
@@ -255,6 +330,18 @@ query_call(struct query *q, const struct trace_record *r)
 	return NULL;
 }
 
+/* Said behind the end, of a call that is known. */
+static void
+query_take_quality(struct query *q, const struct trace_record *r)
+{
+	struct query_call *c;
+	char id[sizeof c->id];
+
+	if (trace_key_text(r, TRACE_CALL, id, sizeof id) &&
+	    (c = map_str(&q->calls, id)) != NULL)
+		c->mos = r->status;
+}
+
 static void
 query_take_call(struct query *q, const struct trace_record *r, uint64_t number)
 {
@@ -263,7 +350,9 @@ query_take_call(struct query *q, const struct trace_record *r, uint64_t number)
 	unsigned long long t[3] = {0};
 
 	(void)number;
-	if (r->kind == TRACE_MESSAGE ||
+	if (r->kind == TRACE_QUALITY)
+		query_take_quality(q, r);
+	if ((r->kind != TRACE_LEG && r->kind != TRACE_END) ||
 	    (q->domain != NULL && !trace_key_is(r, TRACE_DOMAIN, q->domain)) ||
 	    (c = query_call(q, r)) == NULL)
 		return;
@@ -315,6 +404,7 @@ query_put_call(struct query *q, const struct query_call *c)
 	query_put_int(row, "answer", c->answer);
 	query_put_int(row, "end", c->end);
 	query_put_int(row, "status", c->status);
+	query_put_int(row, "mos", c->mos);
 	json_array_append_new(q->rows, row);
 }
 
@@ -344,10 +434,11 @@ query_put_calls(struct query *q)
 /* ---- blocks -------------------------------------------------------------- */
 
 static const struct query_want query_wants[] = {
-    {"calls", true, query_take_call},
-    {"legs", true, query_take_leg},
-    {"users", true, query_take_user},
-    {"messages", false, query_take_message},
+    {"calls", QUERY_B2BUA, query_take_call},
+    {"legs", QUERY_B2BUA, query_take_leg},
+    {"users", QUERY_B2BUA, query_take_user},
+    {"media", QUERY_MG, query_take_media},
+    {"messages", QUERY_GATE, query_take_message},
 };
 
 static void
@@ -366,7 +457,13 @@ query_records(struct query *q, const uint8_t *raw, size_t n)
 static bool
 query_wants_block(const struct query *q, const char *instance)
 {
-	return str_prefix(instance, "b2bua/") == q->want->facts;
+	enum query_teller teller = QUERY_GATE;
+
+	if (str_prefix(instance, "b2bua/"))
+		teller = QUERY_B2BUA;
+	else if (str_prefix(instance, "mg/"))
+		teller = QUERY_MG;
+	return teller == q->want->teller;
 }
 
 static bool
@@ -446,8 +543,11 @@ query_read(struct query *q, json_t *o, struct err *e)
 	q->number = query_word(o, "number");
 	q->domain = query_word(o, "domain");
 	q->bytes_wanted = json_is_true(json_object_get(o, "raw"));
+	q->last_wanted = json_is_true(json_object_get(o, "last"));
 	query_read_ids(q, json_object_get(o, "call-ids"));
-	if (q->want->take == query_take_leg && q->call == NULL)
+	if ((q->want->take == query_take_leg ||
+		q->want->take == query_take_media) &&
+	    q->call == NULL)
 		return err_set(e, ERR_INVALID, "trace: of which call?");
 	if ((q->want->take == query_take_message ||
 		q->want->take == query_take_user) &&

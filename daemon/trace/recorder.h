@@ -15,6 +15,7 @@
 #define RECORDER_MESSAGES 2000 /* in one answer */
 #define RECORDER_BYTES (4u << 20)
 #define RECORDER_CALLS 1000
+#define RECORDER_FIGURES 10000 /* intervals of streams in one answer */
 
 struct recorder;
 
@@ -49,8 +50,8 @@ void recorder_state(struct recorder *, struct recorder_state *);
 /*
  * {"want": "calls", "since", "until": us, "limit", "number", "domain"}
  *   -> the youngest calls: {"call", "domain", "from", "to", "start", "ring",
- *      "answer", "end", "status", "reason"}, times in us, 0 = none. A number
- *      may end with '*'.
+ *      "answer", "end", "status", "reason", "mos"}, times in us, 0 = none;
+ *      "mos" 100 times that of the worst stream. A number may end with '*'.
  * {"want": "legs", "call"} -> {"call", "domain", "from", "to", "label",
  *      "call-id", "party", "time"} of each leg, and of the end, which has no
  *      label, "status" and "reason".
@@ -59,6 +60,10 @@ void recorder_state(struct recorder *, struct recorder_state *);
  *      "proto", "status", "cseq", "method", "branch", "call-id", "local",
  *      "peer", "lines": [..]}; bytes that are no text are escaped. With
  *      "raw": true instead of lines "raw", the bytes as str_b64 has them.
+ * {"want": "media", "call", "limit"} -> {"time", "instance", "label", "codec",
+ *      "section", "began", "figures"} of each interval of each stream, figures
+ *      as trace_media.h has them. With "last": true only the last interval of
+ *      each stream.
  * All as {"rows": [..], "more": there are more than an answer holds}.
  * NULL: err says why.
  */

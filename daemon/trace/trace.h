@@ -18,7 +18,9 @@
 enum trace_kind {
 	TRACE_MESSAGE = 1, /* SIP, as it came or went */
 	TRACE_LEG,	   /* a Call-ID is a leg of a call */
-	TRACE_END	   /* a call is over */
+	TRACE_END,	   /* a call is over */
+	TRACE_MEDIA,	   /* how a stream went, trace_media.h */
+	TRACE_QUALITY	   /* how good a call that is over was */
 };
 
 #define TRACE_OUT 0x01	  /* sent; otherwise received */
@@ -31,10 +33,10 @@ enum trace_kind {
 /* Parts of the text that are looked for, or that a row shows. */
 enum trace_key {
 	TRACE_CALL_ID,
-	TRACE_FROM, /* user of From; of a leg and an end: number of the caller
-		     */
-	TRACE_TO,   /* user of To; the same: number dialled */
-	TRACE_METHOD,
+	TRACE_FROM,   /* user of From; of a leg and an end: number of the caller
+		       */
+	TRACE_TO,     /* user of To; the same: number dialled */
+	TRACE_METHOD, /* of media: the codec */
 	TRACE_BRANCH, /* of the top Via */
 	/* of a leg and an end */
 	TRACE_CALL,  /* identifier of the call */
@@ -42,7 +44,8 @@ enum trace_key {
 	TRACE_DOMAIN,
 	TRACE_PARTY, /* user or number at the end of the leg */
 	TRACE_REASON,
-	TRACE_TIMES, /* "start ring answer", us of the real clock, 0 = none */
+	TRACE_TIMES, /* "start ring answer", us of the real clock, 0 = none;
+		      * of media: its figures */
 	TRACE_KEYS
 };
 
@@ -54,7 +57,8 @@ struct trace_record {
 	enum trace_kind kind;
 	unsigned flags;
 	unsigned proto;	 /* enum sip_proto */
-	unsigned status; /* of a reply; of an end: that of the call */
+	unsigned status; /* of a reply; of an end: that of the call; of a
+			  * quality: 100 times the MOS of the worst stream */
 	uint32_t cseq;
 	uint64_t time; /* real clock, us */
 	union addr local, peer;
@@ -78,11 +82,11 @@ bool trace_key_text(
     const struct trace_record *, enum trace_key, char *out, size_t size);
 bool trace_key_is(const struct trace_record *, enum trace_key, const char *);
 
-/* ---- what a B2BUA knows (trace_record.c) ------------------------------- */
+/* ---- what a B2BUA and a media gate know (trace_record.c) --------------- */
 
 /* Texts may be NULL. */
 struct trace_fact {
-	enum trace_kind kind; /* LEG or END */
+	enum trace_kind kind; /* anything but MESSAGE */
 	unsigned status;
 	const char *text[TRACE_KEYS];
 };

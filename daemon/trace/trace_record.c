@@ -114,7 +114,7 @@ trace_record_decode(
 	memset(r, 0, sizeof *r);
 	if (n < TRACE_HEAD || ship_get32(p + 20) != n - TRACE_HEAD)
 		return err_set(e, ERR_CORRUPT, "record of a wrong length");
-	if (p[0] < TRACE_MESSAGE || p[0] > TRACE_END)
+	if (p[0] < TRACE_MESSAGE || p[0] > TRACE_QUALITY)
 		return err_set(e, ERR_CORRUPT, "record of kind %u", p[0]);
 	r->kind = (enum trace_kind)p[0];
 	r->flags = p[1];
@@ -154,7 +154,8 @@ trace_key_is(const struct trace_record *r, enum trace_key key, const char *text)
 	return strlen(text) == s->n && memcmp(r->text + s->at, text, s->n) == 0;
 }
 
-/* ---- what a B2BUA knows -------------------------------------------------- */
+/* ---- what a B2BUA and a media gate know
+ * -------------------------------------------------- */
 
 #define FACT_TEXT 512 /* bytes of one text */
 

@@ -6,6 +6,7 @@
 
 #include "daemon/base/str.h"
 #include "daemon/trace/segment.h"
+#include "daemon/trace/trace_media.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -21,6 +22,8 @@ put(uint8_t *p, uint64_t v, size_t n)
 static void
 use(const struct trace_record *r, const uint8_t *raw, size_t n)
 {
+	const struct trace_span *times = &r->key[TRACE_TIMES];
+	uint64_t figure[TRACE_FIGURES];
 	char out[300];
 	size_t k;
 
@@ -32,6 +35,7 @@ use(const struct trace_record *r, const uint8_t *raw, size_t n)
 			abort();
 		trace_key_text(r, (enum trace_key)k, out, sizeof out);
 	}
+	trace_figures(figure, r->text + times->at, times->n);
 }
 
 static void
@@ -76,6 +80,22 @@ fit(const uint8_t *data, size_t n, uint8_t *raw)
 	free(p);
 }
 
+/* Figures are small enough to be counted with. */
+static void
+figures(const uint8_t *data, size_t n)
+{
+	uint64_t figure[TRACE_FIGURES];
+	size_t i;
+
+	if (!trace_figures(figure, (const char *)data, n))
+		return;
+	for (i = 0; i < TRACE_FIGURES; i++) {
+		if (figure[i] != TRACE_UNKNOWN &&
+		    figure[i] >= UINT64_C(1000000000000000000))
+			abort();
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -84,6 +104,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	memcpy(copy, data, n);
 	segment_file_get(copy, n, NULL);
+	figures(copy, n);
 	block(copy, n, raw);
 	if (trace_record_decode(&r, copy, n, NULL) == 0)
 		use(&r, copy, n);

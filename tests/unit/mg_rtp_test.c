@@ -119,7 +119,7 @@ names_in_rtcp_are_hidden(void **state)
 	}
 }
 
-static struct mg_source source[MG_SOURCES];
+static struct mg_sources sources;
 static struct mg_quality quality;
 
 static bool
@@ -127,14 +127,14 @@ take(uint32_t ssrc, uint16_t seq, uint32_t time, uint64_t now)
 {
 	struct mg_rtp rtp = {.seq = seq, .time = time, .ssrc = ssrc};
 
-	return mg_source_take(source, &rtp, 8000, false, now);
+	return mg_source_take(&sources, &rtp, 8000, false, now);
 }
 
 static int
 fresh(void **state)
 {
 	(void)state;
-	memset(source, 0, sizeof source);
+	memset(&sources, 0, sizeof sources);
 	return 0;
 }
 
@@ -147,13 +147,13 @@ losses_are_counted(void **state)
 	assert_true(take(1, 65534, 0, 0));
 	assert_true(take(1, 65535, 160, 20000));
 	assert_true(take(1, 2, 640, 80000)); /* 0 and 1 are missing */
-	mg_source_sum(source, &quality);
+	mg_source_sum(&sources, &quality);
 	assert_int_equal(quality.received, 3);
 	assert_int_equal(quality.expected, 5);
 	assert_int_equal(quality.lost, 2);
 	assert_int_equal(quality.misordered, 0);
 	assert_true(take(1, 1, 480, 81000));
-	mg_source_sum(source, &quality);
+	mg_source_sum(&sources, &quality);
 	assert_int_equal(quality.lost, 1);
 	assert_int_equal(quality.misordered, 1);
 }
@@ -166,9 +166,92 @@ repetition_is_no_gain(void **state)
 	take(1, 5, 0, 0);
 	take(1, 5, 0, 1);
 	take(1, 5, 0, 2);
-	mg_source_sum(source, &quality);
+	mg_source_sum(&sources, &quality);
 	assert_int_equal(quality.lost, 0);
 	assert_int_equal(quality.misordered, 2);
+}
+
+/* Again is not late, and makes up for nothing that is missing. */
+static void
+twice_is_told_from_late(void **state)
+{
+	(void)state;
+	take(1, 10, 0, 0);
+	take(1, 11, 160, 0);
+	take(1, 14, 640, 0);
+	take(1, 13, 480, 0); /* late */
+	take(1, 13, 480, 0); /* again */
+	take(1, 10, 0, 0);   /* again, and far behind */
+	mg_source_sum(&sources, &quality);
+	assert_int_equal(quality.received, 6);
+	assert_int_equal(quality.expected, 5);
+	assert_int_equal(quality.lost, 1);
+	assert_int_equal(quality.misordered, 3);
+	assert_int_equal(quality.twice, 2);
+}
+
+/* The longest run of missing numbers, also where they begin anew. */
+static void
+gaps_are_measured(void **state)
+{
+	(void)state;
+	take(1, 65530, 0, 0);
+	take(1, 65531, 160, 0);
+	assert_int_equal(sources.gap, 0);
+	take(1, 4, 320, 0);
+	assert_int_equal(sources.gap, 8);
+	take(1, 6, 480, 0);
+	assert_int_equal(sources.gap, 8);
+	sources.gap = 0;
+	take(1, 8, 640, 0);
+	assert_int_equal(sources.gap, 1);
+	mg_source_sum(&sources, &quality);
+	assert_int_equal(quality.lost, 10);
+}
+
+/* What sources have counted stays when they are replaced or begin anew. */
+static void
+sums_survive_their_sources(void **state)
+{
+	uint32_t ssrc;
+	uint16_t i;
+
+	(void)state;
+	take(1, 1, 0, 1);
+	take(1, 4, 0, 2);
+	for (ssrc = 2; ssrc < 10; ssrc++) {
+		for (i = 0; i < 5; i++)
+			take(ssrc, i, 0, ssrc * 10 + i);
+	}
+	mg_source_sum(&sources, &quality);
+	assert_int_equal(quality.received, 2 + 8 * 4);
+	assert_int_equal(quality.expected, 4 + 8 * 4);
+	assert_int_equal(quality.lost, 2);
+	for (i = 30000; i < 30005; i++)
+		take(9, i, 0, 1000 + i);
+	mg_source_sum(&sources, &quality);
+	assert_int_equal(quality.received, 2 + 8 * 4 + 5);
+	assert_int_equal(quality.lost, 2);
+	assert_int_equal(quality.ssrc, 9);
+}
+
+/* A key that is held is many packets of one moment: no jitter, neither then
+ * nor when words go on. */
+static void
+keys_are_no_jitter(void **state)
+{
+	uint16_t i;
+
+	(void)state;
+	for (i = 0; i < 50; i++)
+		take(1, i, 160u * i, 1000000 + 20000u * i);
+	for (; i < 60; i++)
+		take(1, i, 160u * 50, 1000000 + 20000u * i);
+	for (; i < 100; i++)
+		take(1, i, 160u * i, 1000000 + 20000u * i);
+	mg_source_sum(&sources, &quality);
+	assert_int_equal(quality.jitter_us, 0);
+	assert_int_equal(quality.lost, 0);
 }
 
 /* A sender who starts anew at another number loses nothing. */
@@ -182,7 +265,7 @@ jump_of_numbers_is_a_new_start(void **state)
 		take(1, i, 160u * i, 20000u * i);
 	for (i = 30000; i < 30010; i++)
 		take(1, i, 160u * i, 20000u * i);
-	mg_source_sum(source, &quality);
+	mg_source_sum(&sources, &quality);
 	assert_int_equal(quality.lost, 0);
 	assert_int_equal(quality.ssrc, 1);
 }
@@ -196,11 +279,11 @@ jitter_is_that_of_the_rfc(void **state)
 	(void)state;
 	for (i = 0; i < 100; i++)
 		take(1, i, 160u * i, 1000000 + 20000u * i);
-	mg_source_sum(source, &quality);
+	mg_source_sum(&sources, &quality);
 	assert_int_equal(quality.jitter_us, 0);
 	/* one packet 16 ms late: |D| = 128 of 8000; J = 128 / 16 = 8 = 1 ms */
 	take(1, i, 160u * i, 1000000 + 20000u * i + 16000);
-	mg_source_sum(source, &quality);
+	mg_source_sum(&sources, &quality);
 	assert_int_equal(quality.jitter_us, 1000);
 }
 
@@ -215,7 +298,7 @@ new_source_is_on_probation(void **state)
 	assert_false(take(2, 600, 0, 2));
 	assert_true(take(2, 601, 0, 3));
 	assert_true(take(1, 101, 0, 4));
-	mg_source_sum(source, &quality);
+	mg_source_sum(&sources, &quality);
 	assert_int_equal(quality.received, 3);
 	assert_int_equal(quality.lost, 0);
 }
@@ -228,7 +311,7 @@ proven_source_passes_at_once(void **state)
 
 	(void)state;
 	assert_true(take(1, 100, 0, 0));
-	assert_true(mg_source_take(source, &rtp, 8000, true, 1));
+	assert_true(mg_source_take(&sources, &rtp, 8000, true, 1));
 }
 
 /* Sources are bounded: the one silent for longest is forgotten. */
@@ -276,6 +359,10 @@ main(void)
 	    cmocka_unit_test(names_in_rtcp_are_hidden),
 	    FRESH(losses_are_counted),
 	    FRESH(repetition_is_no_gain),
+	    FRESH(twice_is_told_from_late),
+	    FRESH(gaps_are_measured),
+	    FRESH(sums_survive_their_sources),
+	    FRESH(keys_are_no_jitter),
 	    FRESH(jump_of_numbers_is_a_new_start),
 	    FRESH(jitter_is_that_of_the_rfc),
 	    FRESH(new_source_is_on_probation),
