@@ -43,22 +43,39 @@ show_end(struct trace_show *s, const struct err *e)
 	op_finish(call, e);
 }
 
-/* As show call has it; a call that is not for their eyes is not there. */
+void
+trace_absent(const struct op_call *call, struct err *e)
+{
+	err_set(
+	    e, ERR_ABSENT, "no recorder knows a call %s", op_arg(call, "id"));
+}
+
+bool
+trace_sees_legs(const struct op_call *call, json_t *legs)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (legs, i, row) {
+		if (!op_sees(&call->who, op_row_text(row, "domain")))
+			return false;
+	}
+	return json_array_size(legs) > 0 || !op_is_limited(&call->who);
+}
+
 static void
 show_absent(struct trace_show *s)
 {
 	struct err e;
 
-	err_set(&e, ERR_ABSENT, "no recorder knows a call %s",
-	    op_arg(s->call, "id"));
+	trace_absent(s->call, &e);
 	show_end(s, &e);
 }
 
-/* "sg/1@srv1" of a row, "sg/1" on a lone server. */
-static void
-show_gate(struct trace_show *s, json_t *row)
+void
+trace_put_gate(struct op_call *call, json_t *row)
 {
-	struct control *c = control_of(s->call);
+	struct control *c = control_of(call);
 	const char *instance = op_row_text(row, "instance");
 
 	json_object_set_new(row, "gate",
@@ -147,7 +164,7 @@ show_on_messages(void *arg, json_t *rows, json_t *warn, bool partial)
 		return;
 	}
 	json_array_foreach (rows, i, row) {
-		show_gate(s, row);
+		trace_put_gate(s->call, row);
 		show_other(s, row);
 	}
 	ordered = trace_order(rows);
@@ -158,8 +175,8 @@ show_on_messages(void *arg, json_t *rows, json_t *warn, bool partial)
 	show_end(s, NULL);
 }
 
-/* Take what is known of the legs; false when it is not for their eyes. */
-static bool
+/* Take what is known of the legs. */
+static void
 show_legs(struct trace_show *s, json_t *rows, uint64_t span[2])
 {
 	const char *id;
@@ -169,8 +186,6 @@ show_legs(struct trace_show *s, json_t *rows, uint64_t span[2])
 	span[0] = UINT64_MAX;
 	span[1] = 0;
 	json_array_foreach (rows, i, row) {
-		if (!op_sees(&s->call->who, op_row_text(row, "domain")))
-			return false;
 		id = op_row_text(row, "call-id");
 		if (id[0] != '\0')
 			json_object_set(s->legs, id, row);
@@ -179,7 +194,6 @@ show_legs(struct trace_show *s, json_t *rows, uint64_t span[2])
 		if (trace_int(row, "time") < span[0])
 			span[0] = trace_int(row, "time");
 	}
-	return true;
 }
 
 /* The messages of a Call-ID are those of all who used it: they are for nobody's
@@ -252,13 +266,13 @@ show_on_legs(void *arg, json_t *rows, json_t *warn, bool partial)
 	uint64_t span[2];
 	const char *id;
 
-	if (!show_legs(s, rows, span) ||
-	    (json_array_size(rows) == 0 && op_is_limited(&s->call->who))) {
+	if (!trace_sees_legs(s->call, rows)) {
 		json_decref(ids);
 		trace_warn(s->call, warn, partial); /* who did not answer */
 		show_absent(s);
 		return;
 	}
+	show_legs(s, rows, span);
 	json_object_foreach (s->legs, id, leg)
 		json_array_append_new(ids, json_string(id));
 	if (json_array_size(ids) == 0)
@@ -294,17 +308,33 @@ show_start(
 
 /* ---- rows ---------------------------------------------------------------- */
 
-/* "+0.012": since the first message; in front of it by clocks: "-0.001". */
+/* "+0.012"; in front of the beginning by clocks: "-0.001". */
 void
-show_put_offset(struct trace_show *s, json_t *row)
+trace_put_at(struct op_call *call, int64_t us)
 {
-	int64_t us = (int64_t)(trace_int(row, "corrected") - s->start);
 	char text[32];
 
 	snprintf(text, sizeof text, "%c%" PRId64 ".%03" PRId64,
 	    us < 0 ? '-' : '+', (us < 0 ? -us : us) / 1000000,
 	    (us < 0 ? -us : us) / 1000 % 1000);
-	op_put(s->call, "at", text);
+	op_put(call, "at", text);
+}
+
+/* Since the first message. */
+void
+show_put_offset(struct trace_show *s, json_t *row)
+{
+	trace_put_at(
+	    s->call, (int64_t)(trace_int(row, "corrected") - s->start));
+}
+
+void
+trace_put_hundredths(struct op_call *call, const char *col, uint64_t v)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%" PRIu64 ".%02" PRIu64, v / 100, v % 100);
+	op_put(call, col, text);
 }
 
 /* "INVITE", "180 Ringing": the beginning of the message. */

@@ -11,6 +11,16 @@
 uint64_t trace_int(json_t *row, const char *name);
 /* What the servers have to say beside the rows. */
 void trace_warn(struct op_call *, json_t *warn, bool partial);
+/* May they see a call with these legs? One without any may be anybody's. */
+bool trace_sees_legs(const struct op_call *, json_t *legs);
+/* As show call has it; a call that is not for their eyes is not there. */
+void trace_absent(const struct op_call *, struct err *);
+/* "gate" of a row: "sg/1@srv1", "sg/1" on a lone server. */
+void trace_put_gate(struct op_call *, json_t *row);
+/* Column "at": "+0.012". */
+void trace_put_at(struct op_call *, int64_t us);
+/* 441 -> "4.41". */
+void trace_put_hundredths(struct op_call *, const char *col, uint64_t);
 
 struct trace_show {
 	struct op_call *call;

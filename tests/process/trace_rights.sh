@@ -47,10 +47,12 @@ t "is refused when asking for it" \
 t "and the call is not there" sees "show call ladder $id" 3 \
     '.code == "absent"'
 t "nor are its messages" sees "show call messages $id" 3 '.code == "absent"'
+t "nor how its media went" sees "show call media $id" 3 '.code == "absent"'
 t "nor what is no call" sees "show call messages $register" 3 \
     '.code == "absent"'
 t "of its own domain" may domain-admin domain demo.test
 t "they see it" sees "show call ladder $id" 0 '.data | length > 10'
+t "and how its media goes" sees "show call media $id" 0 '.code == null'
 
 # A caller of the other domain uses the Call-ID of the first call's leg.
 leg=$(tandem --json -c "show call messages $id" | jq -r '[.data[].line |

@@ -60,6 +60,7 @@ static const struct {
     {"show audit verify", "----Sa"},
     {"trace calls", "vsdoSa:"},
     {"show call ladder", "vsdoSa:"},
+    {"show call media", "vsdoSa:"},
     {"show call messages", "-sdoSa"},
     {"show call capture", "-sdoSa"},
     {"show recorders", "vs-oSa"},
@@ -190,10 +191,10 @@ args_in(const struct op *op, const char *domain, const char *path)
  * them has tests of its own for that. */
 static const char *const selves[] = {"show version", "show rights",
     "show sessions", "show domains", "show call", "show call ladder",
-    "show call messages", "show call capture", "request call hangup", "discard",
-    "compare", "check", "commit", "show configuration", "show revisions",
-    "show changes", "confirm", "undo", "update", "show candidates",
-    "configure resume", NULL};
+    "show call media", "show call messages", "show call capture",
+    "request call hangup", "discard", "compare", "check", "commit",
+    "show configuration", "show revisions", "show changes", "confirm", "undo",
+    "update", "show candidates", "configure resume", NULL};
 
 static bool
 is_self(const char *name)
