@@ -308,6 +308,8 @@ const char *call_state_name(const struct call *);
 
 void call_trace_leg(const struct leg *);
 void call_trace_end(const struct call *);
+/* 100 times the MOS of its worst stream. */
+void call_trace_quality(const struct call *, unsigned mos);
 
 /* ---- call_store.c: record first ---------------------------------------- */
 

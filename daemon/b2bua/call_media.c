@@ -71,24 +71,52 @@ media_end(struct media_op *op, json_t *answer, const struct err *err)
 	media_next(c);
 }
 
-/* A counter of all RTP streams of one tag in the reply to a delete (of each
- * media the first one; the second is RTCP); -1 when the reply does not tell. */
+/* A counter of the RTP stream of a media in the reply to a delete (the first
+ * one; the second is RTCP); NULL when the reply does not tell. */
+static json_t *
+media_counter(json_t *media, const char *what)
+{
+	json_t *rtp = json_array_get(json_object_get(media, "streams"), 0);
+	json_t *v = json_object_get(json_object_get(rtp, "stats"), what);
+
+	return json_is_integer(v) ? v : NULL;
+}
+
+/* The same of all media of one tag together; -1 = not told. */
 static int64_t
 media_sum(json_t *dict, const char *tag, const char *what)
 {
 	json_t *medias = json_object_get(
 	    json_object_get(json_object_get(dict, "tags"), tag), "medias");
-	json_t *m, *rtp, *v;
+	json_t *m, *v;
 	int64_t sum = -1;
 	size_t i;
 
 	json_array_foreach (medias, i, m) {
-		rtp = json_array_get(json_object_get(m, "streams"), 0);
-		v = json_object_get(json_object_get(rtp, "stats"), what);
-		if (json_is_integer(v))
+		if ((v = media_counter(m, what)) != NULL)
 			sum = (sum < 0 ? 0 : sum) + json_integer_value(v);
 	}
 	return sum;
+}
+
+/* Say how good the worst stream was, if the gate has an opinion. */
+static void
+media_note_quality(struct call *c, json_t *dict)
+{
+	json_t *party, *m, *v;
+	json_int_t worst = 0;
+	const char *tag;
+	size_t i;
+
+	json_object_foreach (json_object_get(dict, "tags"), tag, party) {
+		json_array_foreach (json_object_get(party, "medias"), i, m) {
+			if ((v = media_counter(m, "mos")) != NULL &&
+			    (worst == 0 || json_integer_value(v) < worst))
+				worst = json_integer_value(v);
+		}
+	}
+	if (worst > 0 && worst <= 500 && c->domain_id[0] != '\0')
+		call_trace_quality(c, (unsigned)worst);
 }
 
 static void
@@ -96,6 +124,7 @@ media_note_totals(struct call *c, json_t *dict)
 {
 	c->rx_caller = media_sum(dict, c->a.label, "packets");
 	c->lost_caller = media_sum(dict, c->a.label, "lost");
+	media_note_quality(c, dict);
 	if (c->winner == NULL)
 		return;
 	c->rx_callee = media_sum(dict, c->winner->leg.label, "packets");

@@ -1,7 +1,8 @@
 /*
  * What the trace cannot see: which Call-IDs are legs of one call, whose it is,
  * and how it ended. Said when a leg is made, again when a call was adopted (the
- * server that said it first may be gone), and at the end.
+ * server that said it first may be gone), and at the end; how good its media
+ * was a moment later, when MGC has told.
  */
 #include <stdio.h>
 
@@ -48,5 +49,18 @@ call_trace_end(const struct call *c)
 	snprintf(times, sizeof times, "%llu %llu %llu",
 	    (unsigned long long)c->start, (unsigned long long)c->ring,
 	    (unsigned long long)c->answer);
+	trace_fact(c->b2bua->trace, &f);
+}
+
+void
+call_trace_quality(const struct call *c, unsigned mos)
+{
+	const struct trace_fact f = {.kind = TRACE_QUALITY,
+	    .status = mos,
+	    .text = {
+		[TRACE_CALL] = c->id,
+		[TRACE_DOMAIN] = c->domain,
+	    }};
+
 	trace_fact(c->b2bua->trace, &f);
 }

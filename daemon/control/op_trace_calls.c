@@ -23,6 +23,8 @@ calls_merge(json_t *into, json_t *row)
 			json_object_set(
 			    into, times[i], json_object_get(row, times[i]));
 	}
+	if (trace_int(row, "mos") != 0)
+		json_object_set(into, "mos", json_object_get(row, "mos"));
 	if (trace_int(row, "status") == 0)
 		return;
 	json_object_set(into, "status", json_object_get(row, "status"));
@@ -60,6 +62,8 @@ calls_put(struct op_call *call, json_t *row)
 	op_put(call, "reason", op_row_text(row, "reason"));
 	if (answer != 0 && end > answer)
 		op_put_int(call, "talk", (int64_t)((end - answer) / CLOCK_SEC));
+	if (trace_int(row, "mos") != 0)
+		trace_put_hundredths(call, "mos", trace_int(row, "mos"));
 }
 
 static void
@@ -173,6 +177,10 @@ static const struct op_field calls_cols[] = {
 	.type = &op_type_time,
 	.flags = OP_DETAIL,
 	.brief = "when it ended"},
+    {.name = "mos",
+	.type = &op_type_text,
+	.flags = OP_DETAIL,
+	.brief = "how the worst stream sounded, 1 to 4.5"},
     {0},
 };
 
