@@ -95,8 +95,8 @@ void trace_fact(struct ring *, const struct trace_fact *);
 /* ---- for whose eyes (trace_mask.c) ------------------------------------- */
 
 /* Who people are and what they write, replaced by '*' in the bytes of a
- * message: users of URIs, display names, user names of credentials, bodies
- * that are no session description. The length stays. */
+ * message: all that is not known to hold no person. The length stays, and so
+ * do the ends of lines. */
 void trace_mask_persons(char *text, size_t n);
 
 #endif
