@@ -153,28 +153,6 @@ command_warn(struct session *s, const struct view *v)
 	}
 }
 
-/* The rows into a file; how many is said on standard error. */
-static int
-command_save(struct session *s, const struct place *p, const struct view *v,
-    const struct buf *b)
-{
-	FILE *f = fopen(v->save, "we");
-	struct err e;
-
-	if (f != NULL && fwrite(b->data, 1, b->len, f) != b->len) {
-		fclose(f);
-		f = NULL;
-	} else if (f != NULL && fclose(f) == 0) {
-		report_note(s, "%zu rows saved in %s", json_array_size(v->rows),
-		    v->save);
-		return 0;
-	}
-	err_errno(&e, ERR_IO, "%s", v->save);
-	return report(s,
-	    &(struct report){
-		.place = p, .at = REPORT_NOWHERE, .err = &e, .op = v->op});
-}
-
 /* The words of no rows, for somebody who waits before a prompt. */
 static bool
 command_says_none(const struct session *s, const struct view *v)
@@ -182,6 +160,51 @@ command_says_none(const struct session *s, const struct view *v)
 	return s->interactive && v->save == NULL && !v->goes_on &&
 	    v->format == FORMAT_TABLE && v->op->cols != NULL &&
 	    json_array_size(v->rows) == 0;
+}
+
+/* Into a file; how much is said on standard error. */
+static int
+command_save(
+    struct session *s, const struct view *v, const struct buf *b, struct err *e)
+{
+	FILE *f = fopen(v->save, "we");
+	bool file = file_is(v);
+
+	if (f != NULL && fwrite(b->data, 1, b->len, f) != b->len) {
+		fclose(f);
+		f = NULL;
+	} else if (f != NULL && fclose(f) == 0) {
+		report_note(s, "%zu %s saved in %s",
+		    file ? b->len : json_array_size(v->rows),
+		    file ? "bytes" : "rows", v->save);
+		return 0;
+	}
+	return err_errno(e, ERR_IO, "%s", v->save);
+}
+
+/* Rows that are a file: its bytes. */
+static int
+command_put_file(
+    struct session *s, const struct view *v, struct buf *b, struct err *e)
+{
+	int r = file_bytes(v, b, e);
+
+	if (r != 0)
+		return r;
+	return v->save != NULL ? command_save(s, v, b, e)
+			       : file_show(s, v, b, e);
+}
+
+static int
+command_put_rows(
+    struct session *s, const struct view *v, struct buf *b, struct err *e)
+{
+	buf_str(b, command_says_none(s, v) ? "(none)\n" : "");
+	render(v, v->save == NULL ? text_terminal(1) : 0, b);
+	if (v->save != NULL)
+		return command_save(s, v, b, e);
+	pager_show(s, v, b);
+	return 0;
 }
 
 /* Through the filters, then out. */
@@ -202,15 +225,16 @@ command_render(
 			.at = c->pipes[i - 1].at,
 			.err = &e,
 			.op = c->walk.op});
-	buf_str(&b, command_says_none(s, v) ? "(none)\n" : "");
-	render(v, v->save == NULL ? text_terminal(1) : 0, &b);
-	if (v->save != NULL)
-		r = command_save(s, p, v, &b);
-	else
-		pager_show(s, v, &b);
+	r = file_is(v) ? command_put_file(s, v, &b, &e)
+		       : command_put_rows(s, v, &b, &e);
 	command_warn(s, v);
 	buf_fini(&b);
-	return r;
+	return r == 0 ? 0
+		      : report(s,
+			    &(struct report){.place = p,
+				.at = REPORT_NOWHERE,
+				.err = &e,
+				.op = v->op});
 }
 
 /* The object that an error is about, as far as the console can know. */

@@ -390,6 +390,17 @@ void render_json(json_t *, struct buf *);
 /* A value as one cell of a format, foreign bytes made safe. */
 void render_cell(const struct op_field *, json_t *, enum format, struct buf *);
 
+/* ---- file.c: replies that are a file --------------------------------------
+ */
+
+/* Shown as a file, not as rows. */
+bool file_is(const struct view *);
+/* Its bytes, behind which there is a NUL. */
+int file_bytes(const struct view *, struct buf *, struct err *);
+/* To standard output; refused where that is a terminal and it is no text. */
+int file_show(
+    struct session *, const struct view *, const struct buf *, struct err *);
+
 /* text.c: columns on a terminal */
 void text_locale(void); /* a UTF-8 LC_CTYPE, whatever the environment says */
 bool text_is_foreign(void); /* ... and it says that terminals show no UTF-8 */

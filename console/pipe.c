@@ -101,7 +101,9 @@ PIPE(columns, "columns", "only these columns, in this order", columns_args,
     "show roles | columns instance,state");
 PIPE(display, "display", "written in another form", display_args,
     "The same as option -o of tandem(1).", "show roles | display json");
-PIPE(save, "save", "into a file", save_args, NULL,
+PIPE(save, "save", "into a file", save_args,
+    "What is shown, as it would be shown; of an operation that answers with a "
+    "file, such as export call, its bytes.",
     "show configuration | save all.tandem");
 PIPE(no_more, "no-more", "without stopping at each screen", NULL, NULL,
     "show configuration | no-more");

@@ -207,6 +207,7 @@ control_start(struct self *self, struct err *e)
 	turn_open(c);
 	drill_open(c);
 	audit_start(c);
+	send_open(c);
 	if ((r = trace_open(c, e)) != 0)
 		return r;
 	c->route = route_new(self->loop, control_owner, c);
@@ -231,6 +232,7 @@ control_on_stop(struct self *self)
 	far_close(c);
 	recorder_close(&c->recorder);
 	audit_stop(c);
+	send_close(c);
 	join_door_close(&c->joins);
 	streams_free(&c->streams);
 	role_stopped(self);

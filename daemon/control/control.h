@@ -507,16 +507,18 @@ json_t *trace_order(json_t *rows);
 struct ladder;
 struct ladder *ladder_new(void);
 void ladder_free(struct ladder **);
+/* Lines of so many characters, 0 = as many as they take, of ASCII or of what
+ * draws lines in UTF-8; otherwise the first of both. */
+void ladder_fit(struct ladder *, size_t room, bool utf8);
 void ladder_see(struct ladder *, json_t *row);
 /* The columns of who sent it and of who received it, from 0. */
 void ladder_ends(struct ladder *, json_t *row, size_t *from, size_t *to);
 void ladder_titles(const struct ladder *, struct buf *);
 void ladder_line(struct ladder *, json_t *row, const char *word, struct buf *);
 
-/* trace_pcapng.c: a file in pieces, behind what the buffer has. */
-void pcapng_begin(struct buf *, const char *comment);
-void pcapng_packet(struct buf *, uint64_t time, const union addr *from,
-    const union addr *to, const void *text, size_t n, const char *comment);
+/* op_call_send.c: sockets to collectors, before the sandbox is closed. */
+void send_open(struct control *);
+void send_close(struct control *);
 
 /* ---- control_complete.c ---------------------------------------------------
  */
@@ -567,6 +569,7 @@ struct control {
 	uint32_t fault_serial;
 	struct streams *streams;
 	struct recorder *recorder; /* NULL: nothing is traced */
+	int datagrams[2]; /* sockets to collectors, of IPv4, IPv6; -1 = none */
 	struct audit *audit;
 	uint64_t cheap_at; /* entries that cost nothing, see control_audit.c */
 	unsigned cheap;
@@ -612,8 +615,8 @@ extern const struct op control_op_version, control_op_roles,
     control_op_drill_role, control_op_drill_server, control_op_alarms,
     control_op_session_close, control_op_session_message, control_op_rights,
     control_op_audit, control_op_audit_verify, control_op_trace_calls,
-    control_op_call_ladder, control_op_call_messages, control_op_call_capture,
-    control_op_call_media, control_op_recorders;
+    control_op_call_ladder, control_op_call_messages, control_op_call_export,
+    control_op_call_send, control_op_call_media, control_op_recorders;
 
 /* The targets of all linked instances of a role; their count. */
 size_t control_targets(

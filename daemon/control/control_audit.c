@@ -1,7 +1,8 @@
 /*
  * What of the work of consoles goes into the audit: every operation that is
- * no pure read, when it has ended; what was refused; who came and who left.
- * The answer to a changing operation leaves when its entry is on disk.
+ * no pure read, or carries a copy away, when it has ended; what was refused;
+ * who came and who left. The answer to a changing operation leaves when its
+ * entry is on disk.
  *
  * Refusals and logins cost who makes them nothing, so they are bounded: beyond
  * that they are counted, and the next entry tells how many are not there.
@@ -287,7 +288,7 @@ purse_pay(
 bool
 audit_wants(const struct op *op)
 {
-	return op->kind != OP_READ;
+	return op->kind != OP_READ || op->audited;
 }
 
 void

@@ -485,7 +485,7 @@ call_operation(struct session *s, struct rpc_request *q, const char *method,
 	if (audit_wants(op) &&
 	    (broken = audit_broken(s->control->audit)) != NULL) {
 		rpc_failf(
-		    q, broken->code, "%s: so nothing is changed", broken->text);
+		    q, broken->code, "%s: so nothing is done", broken->text);
 		return;
 	}
 	if (audit_wants(op) && audit_is_spent(s->control, &s->who)) {

@@ -1,39 +1,14 @@
 /* Operation show call messages: their texts. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "trace_show.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-/* The text without persons for those who do not see them: lines as they are,
- * joined, masked, cut again. */
-static json_t *
-messages_lines(struct trace_show *s, json_t *row)
-{
-	json_t *lines = json_object_get(row, "lines"), *line, *out;
-	struct buf b = BUF_INIT;
-	size_t i, at, n;
-
-	if (op_sees_persons(&s->call->who))
-		return json_incref(lines);
-	json_array_foreach (lines, i, line)
-		buf_fmt(&b, "%s\n", json_string_value(line));
-	buf_str(&b, "");
-	trace_mask_persons(b.data, b.len);
-	out = json_array();
-	for (at = 0; at < b.len; at += n + 1) {
-		n = strcspn(b.data + at, "\n");
-		json_array_append_new(out, json_stringn(b.data + at, n));
-	}
-	buf_fini(&b);
-	return out;
-}
-
 static void
 messages_put_one(struct trace_show *s, json_t *row, int64_t number)
 {
-	json_t *lines = messages_lines(s, row), *line;
+	json_t *lines = json_object_get(row, "lines"), *line;
 	size_t i;
 
 	json_array_foreach (lines, i, line) {
@@ -45,27 +20,23 @@ messages_put_one(struct trace_show *s, json_t *row, int64_t number)
 		}
 		op_put(s->call, "line", json_string_value(line));
 	}
-	json_decref(lines);
 }
 
 /* All of it in one row. */
 static void
 messages_put_bytes(struct trace_show *s, json_t *row, int64_t number)
 {
-	char *bytes, *text;
 	size_t n;
+	const char *bytes = show_text(row, &n);
+	char *text = xmalloc(STR_B64_LEN(n) + 1);
 
 	op_row(s->call);
 	op_put_int(s->call, "message", number);
 	show_put_offset(s, row);
 	show_put_hop(s, row);
-	if ((bytes = show_bytes(s, row, &n)) == NULL)
-		return;
-	text = xmalloc(STR_B64_LEN(n) + 1);
 	str_b64(text, bytes, n);
 	op_put(s->call, "bytes", text);
 	free(text);
-	free(bytes);
 }
 
 static void

@@ -21,15 +21,26 @@
 #define LADDER_WIDTH 14
 #define LADDER_WIDE 22
 #define LADDER_FEW 4
+#define LADDER_LEAST 5 /* in which an arrow is still one */
 
 struct ladder_column {
 	char key[400];	/* who, and for a gate which leg */
 	char title[80]; /* as it is shown */
 };
 
+/* What it is drawn with. */
+struct ladder_pen {
+	const char *bar, *dash, *left, *right;
+};
+static const struct ladder_pen ladder_ascii = {"|", "-", "<", ">"};
+static const struct ladder_pen ladder_utf8 = {
+    "\u2502", "\u2500", "\u2190", "\u2192"};
+
 struct ladder {
 	struct ladder_column *column;
 	size_t n;
+	size_t room; /* characters of a line; 0 = as many as it takes */
+	const struct ladder_pen *pen;
 };
 
 struct ladder *
@@ -38,7 +49,15 @@ ladder_new(void)
 	struct ladder *l = xcalloc(1, sizeof *l);
 
 	l->column = xcalloc(LADDER_COLUMNS, sizeof *l->column);
+	l->pen = &ladder_ascii;
 	return l;
+}
+
+void
+ladder_fit(struct ladder *l, size_t room, bool utf8)
+{
+	l->room = room;
+	l->pen = utf8 ? &ladder_utf8 : &ladder_ascii;
 }
 
 void
@@ -124,6 +143,9 @@ ladder_width(const struct ladder *l)
 {
 	size_t i, n, bytes, width = LADDER_WIDTH;
 
+	if (l->room != 0 && l->n != 0)
+		return l->room / l->n > LADDER_LEAST ? l->room / l->n
+						     : LADDER_LEAST;
 	for (i = 0; i < l->n && l->n <= LADDER_FEW; i++) {
 		n = ladder_cut(l->column[i].title, LADDER_WIDE - 1, &bytes);
 		width = n + 1 > width ? n + 1 : width;
@@ -146,22 +168,22 @@ ladder_titles(const struct ladder *l, struct buf *out)
 
 /* One arrow of so many characters between two bars, with its word. */
 static void
-ladder_arrow(
-    struct buf *out, const char *word, size_t width, bool left, bool right)
+ladder_arrow(struct buf *out, const struct ladder_pen *pen, const char *word,
+    size_t width, bool left, bool right)
 {
 	size_t room = width - left - right, n, bytes, before, i;
 
 	n = ladder_cut(word, room, &bytes);
 	before = (room - n) / 2;
 	if (left)
-		buf_char(out, '<');
+		buf_str(out, pen->left);
 	for (i = 0; i < before; i++)
-		buf_char(out, '-');
+		buf_str(out, pen->dash);
 	buf_add(out, word, bytes);
 	for (i = before + n; i < room; i++)
-		buf_char(out, '-');
+		buf_str(out, pen->dash);
 	if (right)
-		buf_char(out, '>');
+		buf_str(out, pen->right);
 }
 
 static void
@@ -182,10 +204,10 @@ ladder_line(struct ladder *l, json_t *row, const char *word, struct buf *out)
 	low = from < to ? from : to;
 	high = from < to ? to : from;
 	for (i = 0; i < l->n; i++) {
-		buf_char(out, '|');
+		buf_str(out, l->pen->bar);
 		if (i == low && low < high) {
-			ladder_arrow(out, word, (high - low) * width - 1,
-			    to < from, from < to);
+			ladder_arrow(out, l->pen, word,
+			    (high - low) * width - 1, to < from, from < to);
 			i = high - 1;
 		} else if (i + 1 < l->n) {
 			ladder_gap(out, width);

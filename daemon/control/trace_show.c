@@ -32,15 +32,14 @@ trace_warn(struct op_call *call, json_t *warn, bool partial)
 	call->partial |= partial;
 }
 
-static void
+void
 show_end(struct trace_show *s, const struct err *e)
 {
-	struct op_call *call = s->call;
-
+	op_finish(s->call, e);
 	json_decref(s->legs);
+	json_decref(s->end);
 	json_decref(s->ask);
 	free(s);
-	op_finish(call, e);
 }
 
 void
@@ -151,6 +150,90 @@ show_clocks(struct trace_show *s, json_t *rows)
 	json_decref(said);
 }
 
+/* ---- for whose eyes -------------------------------------------------------
+ */
+
+/* Lines as they are, joined, masked, cut again. */
+static void
+show_mask_lines(json_t *row)
+{
+	json_t *lines = json_object_get(row, "lines"), *line, *out;
+	struct buf b = BUF_INIT;
+	size_t i, at, n;
+
+	json_array_foreach (lines, i, line)
+		buf_fmt(&b, "%s\n", json_string_value(line));
+	buf_str(&b, "");
+	trace_mask_persons(b.data, b.len);
+	out = json_array();
+	for (at = 0; at < b.len; at += n + 1) {
+		n = strcspn(b.data + at, "\n");
+		json_array_append_new(out, json_stringn(b.data + at, n));
+	}
+	json_object_set_new(row, "lines", out);
+	buf_fini(&b);
+}
+
+/* Bytes in place of their base64. */
+static void
+show_unpack(struct trace_show *s, json_t *row)
+{
+	const char *raw = op_row_text(row, "raw");
+	size_t size = strlen(raw);
+	char *text = xmalloc(size + 1);
+	long n = str_unb64(text, size + 1, raw, size);
+
+	n = n < 0 ? 0 : n;
+	if (!op_sees_persons(&s->call->who))
+		trace_mask_persons(text, (size_t)n);
+	json_object_set_new(row, "text", json_stringn_nocheck(text, (size_t)n));
+	json_object_del(row, "raw");
+	free(text);
+}
+
+/* What may be seen of a message. */
+static void
+show_open(struct trace_show *s, json_t *row)
+{
+	if (s->raw)
+		show_unpack(s, row);
+	else if (!op_sees_persons(&s->call->who))
+		show_mask_lines(row);
+}
+
+const char *
+show_text(json_t *row, size_t *n)
+{
+	json_t *text = json_object_get(row, "text");
+
+	*n = json_string_length(text);
+	return *n > 0 ? json_string_value(text) : "";
+}
+
+/* "192.0.2.7:5060" of a row. */
+static void
+show_address(union addr *a, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	int64_t port;
+
+	memset(a, 0, sizeof *a);
+	if (colon != NULL && str_int(colon + 1, 0, 65535, &port))
+		addr_nparse(a, text, (size_t)(colon - text), (uint16_t)port);
+}
+
+void
+show_addresses(json_t *row, union addr *from, union addr *to)
+{
+	bool out = json_is_true(json_object_get(row, "out"));
+
+	show_address(from, op_row_text(row, out ? "local" : "peer"));
+	show_address(to, op_row_text(row, out ? "peer" : "local"));
+}
+
+/* ---- the call --------------------------------------------------------------
+ */
+
 static void
 show_on_messages(void *arg, json_t *rows, json_t *warn, bool partial)
 {
@@ -166,13 +249,15 @@ show_on_messages(void *arg, json_t *rows, json_t *warn, bool partial)
 	json_array_foreach (rows, i, row) {
 		trace_put_gate(s->call, row);
 		show_other(s, row);
+		show_open(s, row);
 	}
 	ordered = trace_order(rows);
 	show_clocks(s, ordered);
 	s->start = trace_int(json_array_get(ordered, 0), "corrected");
 	s->put(s, ordered);
 	json_decref(ordered);
-	show_end(s, NULL);
+	if (!s->held)
+		show_end(s, s->failed.code != ERR_NONE ? &s->failed : NULL);
 }
 
 /* Take what is known of the legs. */
@@ -187,10 +272,13 @@ show_legs(struct trace_show *s, json_t *rows, uint64_t span[2])
 	span[1] = 0;
 	json_array_foreach (rows, i, row) {
 		id = op_row_text(row, "call-id");
-		if (id[0] != '\0')
+		if (id[0] != '\0') {
 			json_object_set(s->legs, id, row);
-		else if (trace_int(row, "time") > span[1])
+		} else if (trace_int(row, "time") > span[1]) {
 			span[1] = trace_int(row, "time");
+			json_decref(s->end);
+			s->end = json_incref(row);
+		}
 		if (trace_int(row, "time") < span[0])
 			span[0] = trace_int(row, "time");
 	}
@@ -309,23 +397,40 @@ show_start(
 /* ---- rows ---------------------------------------------------------------- */
 
 /* "+0.012"; in front of the beginning by clocks: "-0.001". */
+static void
+trace_offset(int64_t us, char out[TRACE_OFFSET])
+{
+	snprintf(out, TRACE_OFFSET, "%c%" PRId64 ".%03" PRId64,
+	    us < 0 ? '-' : '+', (us < 0 ? -us : us) / 1000000,
+	    (us < 0 ? -us : us) / 1000 % 1000);
+}
+
 void
 trace_put_at(struct op_call *call, int64_t us)
 {
-	char text[32];
+	char text[TRACE_OFFSET];
 
-	snprintf(text, sizeof text, "%c%" PRId64 ".%03" PRId64,
-	    us < 0 ? '-' : '+', (us < 0 ? -us : us) / 1000000,
-	    (us < 0 ? -us : us) / 1000 % 1000);
+	trace_offset(us, text);
 	op_put(call, "at", text);
 }
 
 /* Since the first message. */
+static int64_t
+show_since(const struct trace_show *s, json_t *row)
+{
+	return (int64_t)(trace_int(row, "corrected") - s->start);
+}
+
+void
+show_offset(const struct trace_show *s, json_t *row, char out[TRACE_OFFSET])
+{
+	trace_offset(show_since(s, row), out);
+}
+
 void
 show_put_offset(struct trace_show *s, json_t *row)
 {
-	trace_put_at(
-	    s->call, (int64_t)(trace_int(row, "corrected") - s->start));
+	trace_put_at(s->call, show_since(s, row));
 }
 
 void
@@ -335,6 +440,13 @@ trace_put_hundredths(struct op_call *call, const char *col, uint64_t v)
 
 	snprintf(text, sizeof text, "%" PRIu64 ".%02" PRIu64, v / 100, v % 100);
 	op_put(call, col, text);
+}
+
+const char *
+show_proto(json_t *row)
+{
+	return sip_proto_name(
+	    (enum sip_proto)(trace_int(row, "proto") % SIP_PROTOS));
 }
 
 /* "INVITE", "180 Ringing": the beginning of the message. */
@@ -363,34 +475,11 @@ show_put_hop(struct trace_show *s, json_t *row)
 	op_put(call, "leg", op_row_text(row, "leg"));
 	op_put(call, "source", op_row_text(row, out ? "gate" : "other"));
 	op_put(call, "target", op_row_text(row, out ? "other" : "gate"));
-	op_put(call, "transport",
-	    sip_proto_name(
-		(enum sip_proto)(trace_int(row, "proto") % SIP_PROTOS)));
+	op_put(call, "transport", show_proto(row));
 	op_put(call, "address", op_row_text(row, "peer"));
 	op_put(call, "call-id", op_row_text(row, "call-id"));
 	op_put_bool(
 	    call, "masked", json_is_true(json_object_get(row, "masked")));
 }
 
-char *
-show_bytes(struct trace_show *s, json_t *row, size_t *n)
-{
-	const char *raw = op_row_text(row, "raw");
-	size_t size = strlen(raw);
-	char *text = xmalloc(size + 1);
-	long got = str_unb64(text, size + 1, raw, size);
-
-	if (got < 0) {
-		free(text);
-		return NULL;
-	}
-	*n = (size_t)got;
-	if (!op_sees_persons(&s->call->who))
-		trace_mask_persons(text, *n);
-	return text;
-}
-
-const struct op_field show_args[] = {
-    SHOW_ARG_ID,
-    {0},
-};
+const struct op_field show_args[] = {SHOW_ARG_ID, {0}};

@@ -60,6 +60,7 @@ extern const struct op_type op_type_time;     /* RFC 3339, UTC */
 extern const struct op_type op_type_moment;   /* the same, or -10m, +2h */
 extern const struct op_type op_type_bytes;    /* a count of bytes: 64k, 10m */
 extern const struct op_type op_type_uri;      /* as shown, never parsed back */
+extern const struct op_type op_type_piece;    /* of a file, base64 */
 extern const struct op_type op_type_instance; /* "sg/1" */
 extern const struct op_type op_type_session;  /* "srv1.7f31c2" */
 extern const struct op_type op_type_login;    /* of an operating system */
@@ -260,7 +261,9 @@ struct op {
 	const struct op_field *cols; /* reply columns; NULL = no rows */
 	/* Starts the work; op_finish is called once, now or later. */
 	void (*run)(struct op_call *);
-	bool live;	     /* of a list: a monitor is made of it, below */
+	bool live;    /* of a list: a monitor is made of it, below */
+	bool audited; /* a read that the audit tells as what changes something:
+		       * it carries out what is kept here */
 	const struct op *of; /* of a monitor: the list that it watches */
 };
 

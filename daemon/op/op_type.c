@@ -49,6 +49,8 @@ OP_TYPE(moment, "moment", OP_STRING, false, op_parse_moment,
 OP_TYPE(bytes, "bytes", OP_INTEGER, false, op_parse_bytes,
     "a size such as 512, 64k, 10m, 2g");
 OP_TYPE(uri, "uri", OP_STRING, false, op_parse_uri, "a URI");
+OP_TYPE(piece, "piece", OP_STRING, false, op_parse_nothing,
+    "bytes of a file, base64");
 OP_TYPE(instance, "instance", OP_STRING, false, op_parse_instance,
     "an instance such as sg/1");
 OP_TYPE(session, "session", OP_STRING, false, op_parse_session,
@@ -72,9 +74,9 @@ static const struct op_type *const op_types[] = {&op_type_text, &op_type_blob,
     &op_type_name, &op_type_domain, &op_type_number, &op_type_host,
     &op_type_address, &op_type_port, &op_type_ports, &op_type_secret,
     &op_type_time, &op_type_moment, &op_type_bytes, &op_type_uri,
-    &op_type_instance, &op_type_session, &op_type_login, &op_type_fingerprint,
-    &op_type_ref, &op_type_path, &op_type_values, &op_type_fields,
-    &op_type_member};
+    &op_type_piece, &op_type_instance, &op_type_session, &op_type_login,
+    &op_type_fingerprint, &op_type_ref, &op_type_path, &op_type_values,
+    &op_type_fields, &op_type_member};
 
 const struct op_type *
 op_type_find(const char *name)

@@ -261,6 +261,7 @@ query_take_leg(struct query *q, const struct trace_record *r, uint64_t number)
 	query_put_key(row, "call-id", r, TRACE_CALL_ID);
 	query_put_key(row, "party", r, TRACE_PARTY);
 	query_put_key(row, "reason", r, TRACE_REASON);
+	query_put_key(row, "times", r, TRACE_TIMES);
 	json_array_append_new(q->rows, row);
 }
 

@@ -54,7 +54,7 @@ void recorder_state(struct recorder *, struct recorder_state *);
  *      "mos" 100 times that of the worst stream. A number may end with '*'.
  * {"want": "legs", "call"} -> {"call", "domain", "from", "to", "label",
  *      "call-id", "party", "time"} of each leg, and of the end, which has no
- *      label, "status" and "reason".
+ *      label, "status", "reason" and "times" (TRACE_TIMES).
  * {"want": "messages", "call-ids": [..], "since", "until"} -> messages:
  *      {"time", "number", "instance", "out", "reply", "inside", "masked",
  *      "proto", "status", "cseq", "method", "branch", "call-id", "local",

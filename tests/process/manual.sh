@@ -65,8 +65,8 @@ examples_run() (
 		tandem -q -c 'apply prune domain demo.test from before' || return 1
 		tandem -q -f session > shown 2> words < /dev/null
 		case "$? $(head -1 "$file")" in
-		0\ * | '3 request '* | '3 show call '* | '3 show conflict '* | \
-		    '1 screen') ;;
+		0\ * | '3 request '* | '3 show call '* | '3 export call '* | \
+		    '3 show conflict '* | '1 screen') ;;
 		*)
 			cat "$file" words
 			bad=1

@@ -154,8 +154,8 @@ t "as bytes they are the same" as_bytes
 # ---- for Wireshark --------------------------------------------------------------
 
 captured() {
-	lab console 1 --json -c "show call capture $id" |
-	    jq -r '.data[].piece' | base64 -d > "$dir/call.pcapng"
+	lab console 1 -q -c \
+	    "export call $id format pcapng | save $dir/call.pcapng"
 	tshark -r "$dir/call.pcapng" -T fields -e sip.Method \
 	    -e sip.Status-Code -e frame.comment > "$dir/packets" 2> "$dir/words" &&
 	    [ "$(grep -c '^INVITE' "$dir/packets")" -eq 4 ] &&

@@ -46,6 +46,8 @@ t "is refused when asking for it" \
     sees 'trace calls domain demo.test' 5 '.code == "permission"'
 t "and the call is not there" sees "show call ladder $id" 3 \
     '.code == "absent"'
+t "nor can it be exported" sees "export call $id format json" 3 \
+    '.code == "absent"'
 t "nor are its messages" sees "show call messages $id" 3 '.code == "absent"'
 t "nor how its media went" sees "show call media $id" 3 '.code == "absent"'
 t "nor what is no call" sees "show call messages $register" 3 \
@@ -103,9 +105,8 @@ other() {
 t "which is a call of that domain" eventually other
 theirs=$(rows 'trace calls domain other.test' '.data[0].id' | tr -d '"')
 t "somebody is administrator of that one" may domain-admin domain other.test
-for what in messages ladder capture; do
-	t "whose $what have nothing of the first call" \
-	    sees "show call $what $theirs" 5 \
+for what in "show call messages" "show call ladder" "export call"; do
+	t "whose $what has nothing of the first call" sees "$what $theirs" 5 \
 	    '.code == "permission" and (.message | test("those of others"))'
 done
 t "who may see both is told" eval "rows 'show call messages $theirs' \
@@ -135,10 +136,10 @@ bytes_masked() {
 }
 t "nor have they as bytes" bytes_masked
 capture_masked() {
-	as_daemon "show call capture $id" &&
+	as_daemon "export call $id format pcapng" &&
 	    jq -r '.data[].piece' "$dir/seen" | base64 -d > "$dir/call.pcapng" &&
 	    grep -qa 'INVITE sip:[*]*@demo.test' "$dir/call.pcapng" &&
-	    grep -qa 'persons are masked' "$dir/call.pcapng" &&
+	    grep -qa 'Persons are masked: daemon does not' "$dir/call.pcapng" &&
 	    ! grep -qa 'sip:10[12]@' "$dir/call.pcapng"
 }
 t "nor does a capture have them, and it says so" capture_masked

@@ -561,7 +561,7 @@ without_audit_nothing_changes(void **state)
 	    call(con, "request role restart", json_incref(args)), -ERR_ABSENT);
 	assert_int_equal(
 	    call(con, "request role restart", json_incref(args)), -ERR_IO);
-	assert_non_null(strstr(con->err.text, "so nothing is changed"));
+	assert_non_null(strstr(con->err.text, "so nothing is done"));
 	assert_int_equal(call(con, "show domains", NULL), 0);
 	assert_int_equal(unlink(dir), 0);
 	assert_int_equal(rename(away, dir), 0);

@@ -169,40 +169,6 @@ few_columns_are_wide(void **state)
 	json_decref(row);
 }
 
-/* Blocks say their length at both ends, and each piece can be put behind
- * another in base64, whatever the lengths of text and comment. */
-static void
-pieces_of_a_capture_fit_together(void **state)
-{
-	const char *text = "OPTIONS sip:a.test SIP/2.0\r\n\r\n";
-	struct buf b = BUF_INIT;
-	union addr v4, v6;
-	uint32_t length, again;
-	size_t at, i, blocks;
-
-	(void)state;
-	addr_parse(&v4, "192.0.2.1", 5060);
-	addr_parse(&v6, "2001:db8::1", 5061);
-	for (i = 0; i < 24; i++) {
-		buf_reset(&b);
-		pcapng_begin(&b, text + i);
-		assert_int_equal(b.len % 12, 0);
-		pcapng_packet(
-		    &b, 1, &v4, &v4, text, strlen(text) - i, text + 4);
-		assert_int_equal(b.len % 12, 0);
-		pcapng_packet(&b, 1, &v6, &v6, text, 20, text + i);
-		assert_int_equal(b.len % 12, 0);
-		for (at = 0, blocks = 0; at < b.len; at += length, blocks++) {
-			memcpy(&length, b.data + at + 4, 4);
-			assert_in_range(length, 12, b.len - at);
-			memcpy(&again, b.data + at + length - 4, 4);
-			assert_int_equal(length, again);
-		}
-		assert_int_equal(blocks, 4);
-	}
-	buf_fini(&b);
-}
-
 int
 main(void)
 {
@@ -212,7 +178,6 @@ main(void)
 	    cmocka_unit_test(legs_keep_cause_and_effect),
 	    cmocka_unit_test(a_ladder_has_a_column_for_each_end),
 	    cmocka_unit_test(few_columns_are_wide),
-	    cmocka_unit_test(pieces_of_a_capture_fit_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
