@@ -4,6 +4,8 @@
  * one number and a service that does not exist; everything else has been
  * checked at commit.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,6 +91,11 @@ plan_builder_new(
 	}
 	str_copy(b->plan.id, sizeof b->plan.id, d->id);
 	str_copy(b->plan.name, sizeof b->plan.name, d->name);
+	str_copy(b->plan.origin, sizeof b->plan.origin,
+	    d->origin != NULL ? d->origin : "");
+	if (d->rev > 0)
+		snprintf(b->plan.revision, sizeof b->plan.revision,
+		    "revision %" PRId64, d->rev);
 	b->plan.suspended = d->suspended;
 	*bp = b;
 	return 0;

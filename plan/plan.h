@@ -44,6 +44,8 @@ struct plan_domain {
 	const char *id; /* of its stream */
 	const char *name;
 	bool suspended;
+	int64_t rev;	    /* of its configuration; 0 = not known */
+	const char *origin; /* whose rows they are, in words; NULL = not said */
 };
 
 struct plan_user {
@@ -122,11 +124,21 @@ struct plan_leg {
 	unsigned next_on; /* PLAN_ON_x: goes on to the next stage after these */
 };
 
+/*
+ * What a step says: words that tell of nobody, and behind them, apart, so that
+ * it can be hidden from who sees no persons, a user, a number or what was
+ * dialled. NULL is "".
+ */
+struct plan_text {
+	const char *words;
+	const char *person;
+};
+
 /* One decision: its name, what it looked at, what came out. */
 struct plan_step {
 	const char *name;
-	const char *rule;
-	const char *result;
+	struct plan_text rule, result;
+	bool part; /* of the last step that is no part */
 };
 
 #define PLAN_LEGS 32
@@ -157,5 +169,8 @@ struct plan_result {
 
 void plan_route(
     const struct plan *, const struct plan_call *, struct plan_result *);
+/* One more step behind the others, of who knows more than the plan: texts are
+ * copied. One that has no room is left out. */
+void plan_note(struct plan_result *, const struct plan_step *);
 
 #endif

@@ -58,6 +58,8 @@ extern const char *const plan_services[]; /* NULL-ended */
 struct plan {
 	char id[64];
 	char name[256];
+	char origin[64];
+	char revision[32]; /* "revision 12"; "" = not known */
 	int suspended;
 	struct plan_index users;   /* key -> index of rows */
 	struct plan_index numbers; /* number -> index of rows, or a service */

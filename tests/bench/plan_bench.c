@@ -27,7 +27,8 @@ bench_pick(unsigned max)
 static struct plan *
 bench_compile(void)
 {
-	static const struct plan_domain domain = {"00000001", "big.test", 0};
+	static const struct plan_domain domain = {
+	    .id = "00000001", .name = "big.test"};
 	struct plan_builder *b;
 	struct plan *p;
 	char number[16], user[16];

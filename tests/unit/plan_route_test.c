@@ -11,7 +11,8 @@
 #include "plan/plan.h"
 #include "tests/lib/fault.h"
 
-static const struct plan_domain demo = {"3f9a01c2", "demo.test", false};
+static const struct plan_domain demo = {
+    .id = "3f9a01c2", .name = "demo.test", .rev = 12, .origin = "copy here"};
 
 /* Three users (103 is off), their numbers, an alias and the echo. */
 static int
@@ -50,13 +51,41 @@ ask(const struct plan *p, enum plan_what what, const char *from, const char *to)
 	return &result;
 }
 
+/* The result of a step: its words, its person behind them. */
 static const char *
 step_result(const char *name)
 {
-	for (unsigned i = 0; i < result.nsteps; i++)
-		if (strcmp(result.steps[i].name, name) == 0)
-			return result.steps[i].result;
+	static char text[300];
+
+	for (unsigned i = 0; i < result.nsteps; i++) {
+		const struct plan_text *t = &result.steps[i].result;
+
+		if (strcmp(result.steps[i].name, name) != 0)
+			continue;
+		snprintf(text, sizeof text, "%s%s%s", t->words,
+		    t->person[0] != '\0' ? " " : "", t->person);
+		return text;
+	}
 	return "(no such step)";
+}
+
+/* All steps, a line each: "name: rule -> result", persons in <>, a part
+ * indented. */
+static const char *
+all_steps(void)
+{
+	static char text[2000];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < result.nsteps; i++) {
+		const struct plan_step *s = &result.steps[i];
+
+		n += (size_t)snprintf(text + n, sizeof text - n,
+		    "%s%s: %s<%s> -> %s<%s>\n", s->part ? " " : "", s->name,
+		    s->rule.words, s->rule.person, s->result.words,
+		    s->result.person);
+	}
+	return text;
 }
 
 static int
@@ -93,9 +122,14 @@ a_number_rings_its_user(void **state)
 	assert_int_equal(r->legs[0].ring_time, 5);
 	assert_int_equal(r->legs[0].max_contacts, 2);
 	assert_string_equal(r->number, "102");
-	assert_string_equal(step_result("dialled"), "102");
-	assert_string_equal(step_result("caller"), "101");
-	assert_string_equal(step_result("exact"), "user 102");
+	assert_string_equal(all_steps(),
+	    "configuration: revision 12<> -> copy here<>\n"
+	    "domain: domain demo.test<> -> on<>\n"
+	    "caller: user<101> -> shown as<101>\n"
+	    "host: host of<sip:102@demo.test> -> the own domain<>\n"
+	    "dialled: <sip:102@demo.test> -> number<102>\n"
+	    "exact: number<102> -> user<102>\n"
+	    " user: user<102> -> 2 contacts at most ring for 5 s<>\n");
 }
 
 /* Every number of a user reaches them; others see the key. */
@@ -137,11 +171,18 @@ refusals_say_why(void **state)
 		const char *from, *to;
 		int code;
 		bool unknown;
-	} cases[] = {{"101", "999", 404, true}, {"101", "104", 404, true},
-	    {"101", "103", 480, false}, {"103", "101", 403, false},
-	    {"nobody", "101", 403, false}, {"101", "sip:demo.test", 404, false},
-	    {"101", "mailto:x@y", 416, false},
-	    {"101", "\x01\x02\xff", 404, false}};
+		const char *step, *said; /* the one that decided */
+	} cases[] = {{"101", "999", 404, true, "exact", "no such number"},
+	    {"101", "104", 404, true, "exact", "its user is missing"},
+	    {"101", "103", 480, false, "user", "off"},
+	    {"103", "101", 403, false, "caller", "off"},
+	    {"nobody", "101", 403, false, "caller", "no such user"},
+	    {"101", "sip:demo.test", 404, false, "dialled",
+		"the URI has no user part"},
+	    {"101", "mailto:x@y", 416, false, "dialled",
+		"a URI must be sip:, sips: or tel:"},
+	    {"101", "\x01\x02\xff", 404, false, "dialled",
+		"byte 1 cannot stand in a number"}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const struct plan_result *r = ask(
@@ -153,8 +194,58 @@ refusals_say_why(void **state)
 		assert_true(r->reason[0] != '\0');
 		assert_true(r->nsteps > 1);
 		assert_string_equal(r->steps[r->nsteps - 1].name, "refused");
-		assert_string_equal(r->steps[r->nsteps - 1].result, r->reason);
+		assert_string_equal(
+		    r->steps[r->nsteps - 1].result.words, r->reason);
+		assert_string_equal(
+		    r->steps[r->nsteps - 2].name, cases[i].step);
+		assert_string_equal(step_result(cases[i].step), cases[i].said);
 	}
+}
+
+/* Who people are stands in no words: these are the same whoever calls whom. */
+static void
+words_tell_of_nobody(void **state)
+{
+	static const char *const who[] = {"101", "bob"};
+	static const char *const to[] = {"102", "103", "104", "999", "600",
+	    "sip:102@demo.test", "+7495101", "mailto:102"};
+
+	for (size_t i = 0; i < 2 * sizeof to / sizeof *to; i++) {
+		ask(*state, PLAN_CALL, who[i % 2], to[i / 2]);
+		for (unsigned k = 0; k < result.nsteps; k++) {
+			const struct plan_step *s = &result.steps[k];
+
+			for (size_t n = 0; n < 3; n++) {
+				static const char *const known[] = {
+				    "bob", "102", "101"};
+
+				assert_null(strstr(s->rule.words, known[n]));
+				assert_null(strstr(s->result.words, known[n]));
+			}
+		}
+	}
+}
+
+/* Who knows more adds a step, whose texts need not stay. */
+static void
+a_step_is_added(void **state)
+{
+	char words[] = "asked", person[] = "102";
+
+	ask(*state, PLAN_CALL, "101", "999");
+	plan_note(&result,
+	    &(struct plan_step){.name = "owner",
+		.rule = {words, person},
+		.result = {.words = "no answer"},
+		.part = true});
+	memset(words, 'x', sizeof words - 1);
+	memset(person, 'x', sizeof person - 1);
+	assert_non_null(strstr(all_steps(),
+	    "refused: status 404<> -> no such number<>\n"
+	    " owner: asked<102> -> no answer<>\n"));
+	for (unsigned i = 0; i < PLAN_STEPS + 10; i++)
+		plan_note(&result, &(struct plan_step){.name = "more"});
+	assert_int_equal(result.nsteps, PLAN_STEPS);
 }
 
 /* A host is the caller's own domain, or the call goes nowhere: another domain
@@ -185,16 +276,22 @@ a_number_is_of_the_own_domain(void **state)
 static void
 domains_end_calls(void **state)
 {
-	static const struct plan_domain off = {"00", "off.test", true};
+	static const struct plan_domain off = {
+	    .id = "00", .name = "off.test", .suspended = true};
 	struct plan_call c = {
 	    .from_user = "101", .to = "102", .to_len = 3, .hops = 8};
 	struct plan *p;
 
 	assert_int_equal(make_plan(&off, &p, NULL), 0);
 	assert_int_equal(ask(p, PLAN_CALL, "101", "102")->code, 503);
+	assert_string_equal(all_steps(),
+	    "configuration: <> -> <>\n"
+	    "domain: domain off.test<> -> suspended<>\n"
+	    "refused: status 503<> -> the domain is suspended<>\n");
 	plan_free(&p);
 	plan_route(*state, &c, &result);
 	assert_int_equal(result.code, 483);
+	assert_string_equal(step_result("domain"), "too many domains passed");
 }
 
 /* The answer outlives the plan it was made from. */
@@ -326,6 +423,9 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		a_service_answers_calls_only, setup, teardown),
 	    cmocka_unit_test_setup_teardown(refusals_say_why, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		words_tell_of_nobody, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_step_is_added, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		a_number_is_of_the_own_domain, setup, teardown),
 	    cmocka_unit_test_setup_teardown(domains_end_calls, setup, teardown),
