@@ -198,8 +198,10 @@ admit_on_route(void *arg)
 	    c->pool, r->number[0] != '\0' ? r->number : r->dialled);
 	c->b2bua->count.attempts++;
 	call_trace_leg(&c->a);
+	why_route(c, verify_is_trusted(a->sip));
 	admit_drop(c);
 	if (code != 0) {
+		why_request(c, code);
 		call_end(c, code, cause_find(code)->words, CALL_SIDE_CALLER);
 		return;
 	}

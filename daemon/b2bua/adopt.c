@@ -296,6 +296,7 @@ adopt_trace(const struct call *c)
 {
 	if (c->domain_id[0] == '\0')
 		return;
+	why_adopted(c);
 	call_trace_leg(&c->a);
 	for (const struct branch *b = c->branches; b != NULL; b = b->next)
 		call_trace_leg(&b->leg);

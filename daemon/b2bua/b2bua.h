@@ -310,6 +310,31 @@ void call_trace_leg(const struct leg *);
 void call_trace_end(const struct call *);
 /* 100 times the MOS of its worst stream. */
 void call_trace_quality(const struct call *, unsigned mos);
+/* Something was decided of a call whose domain is known. */
+void call_trace_step(const struct call *, const struct plan_step *);
+
+/* ---- why.c: what was decided of a call, in words ------------------------- */
+
+/* Who calls, and what the plan has made of what was dialled. */
+void why_route(const struct call *, bool trusted);
+/* The INVITE itself cannot be served. */
+void why_request(const struct call *, int code);
+void why_stage(const struct call *, unsigned ring_time);
+void why_answer(const struct branch *);
+/* It is over without that; its state is still the one before. */
+void why_failure(const struct branch *, int code);
+/* on: PLAN_ON_x that the stage failed with; more: another one follows. */
+void why_next(const struct call *, unsigned on, bool more);
+void why_adopted(const struct call *);
+void why_end(const struct call *);
+
+struct locate_list;
+typedef void why_fn(void *arg, const struct plan_step *);
+/* Where the user of a leg was found; the first contact is the leg behind
+ * b<legs>. A call's are told to why_found. */
+void why_contacts(const struct plan_leg *, const struct locate_list *,
+    unsigned legs, why_fn *, void *arg);
+void why_found(void *call, const struct plan_step *);
 
 /* ---- call_store.c: record first ---------------------------------------- */
 
@@ -354,6 +379,8 @@ const char *admit_target(const sip_t *);
 struct verify;
 /* user NULL: refused. */
 typedef void verify_fn(void *arg, const char *user, const struct err *);
+/* Has the flow registered the user that the gate names? */
+bool verify_is_trusted(const sip_t *);
 /* Calls fn at once for a trusted flow; otherwise SR is asked. */
 struct verify *verify_ask(struct b2bua *, const sip_t *, const char *domain,
     verify_fn *fn, void *arg);
@@ -378,6 +405,8 @@ void directory_cancel(struct directory *, struct directory_ask *);
 /* Compile a domain from its database. */
 int plan_load(const struct obj *const *objs, sqlite3 *,
     const struct plan_domain *, struct plan **, struct err *);
+/* Of its database: the revision of the configuration; 0 = not known. */
+int64_t plan_load_revision(sqlite3 *);
 /* The same of rows that were told: [kind, key, {field: value}] each. */
 int plan_load_told(const struct obj *const *objs, json_t *rows,
     const struct plan_domain *, struct plan **, struct err *);
@@ -400,10 +429,14 @@ void confirm_drop(struct confirm **);
 struct dialled;
 typedef void dialled_fn(void *arg);
 /*
- * Who calls or writes stands in the plan_call, whom in the request. fn once
- * the result is there: at once, or, with what is returned, later; the texts,
- * the request and the result stay until then.
+ * fn once the result is there: at once, or, with what is returned, later; the
+ * texts of the question (what was dialled is copied) and the result stay until
+ * then.
  */
+struct dialled *dialled_ask(struct b2bua *, const struct plan *,
+    const struct plan_call *, struct plan_result *, dialled_fn *, void *arg);
+/* The same: who calls or writes stands in the plan_call, whom in the request,
+ * which stays, too. */
 struct dialled *dialled_route(struct b2bua *, const struct plan *,
     const sip_t *, const struct plan_call *who, struct plan_result *,
     dialled_fn *, void *arg);
@@ -415,9 +448,16 @@ void dialled_drop(struct dialled **);
 struct locate_contact {
 	char *uri, *path, *source;
 };
+/* By whom it is known which contacts there are. */
+enum locate_by {
+	LOCATE_COPY, /* the local replica */
+	LOCATE_OWNER,
+	LOCATE_ALONE /* the local replica: the owner gave no answer */
+};
 struct locate_list {
 	struct locate_contact contact[LOCATE_MAX];
 	unsigned count;
+	enum locate_by by;
 };
 struct locate_ask;
 typedef void locate_fn(void *arg, const struct locate_list *);

@@ -82,6 +82,7 @@ branch_done(struct branch *b, int code)
 	if (b->invite != NULL)
 		nta_outgoing_destroy(b->invite);
 	b->invite = NULL;
+	why_failure(b, code);
 	b->state = BRANCH_DONE;
 	b->code = code;
 	call_store_touch(b->leg.call);
@@ -322,6 +323,7 @@ branch_win(struct branch *b, const sip_t *sip)
 
 	c->winner = b;
 	c->destination = b->destination;
+	why_answer(b);
 	memset(c->due, 0, sizeof c->due);
 	call_clock_arm(c);
 	if (call_media_take(&b->leg, sip, &present) != 0 ||

@@ -290,6 +290,7 @@ call_end(struct call *c, int code, const char *reason, enum call_side side)
 	if (c->answer == 0)
 		c->b2bua->count.failed++;
 	memset(c->due, 0, sizeof c->due);
+	why_end(c);
 	call_trace_end(c);
 	call_enter(c, CALL_ENDING);
 	admit_drop(c);

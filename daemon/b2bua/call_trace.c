@@ -1,14 +1,15 @@
 /*
  * What the trace cannot see: which Call-IDs are legs of one call, whose it is,
- * and how it ended. Said when a leg is made, again when a call was adopted (the
- * server that said it first may be gone), and at the end; how good its media
- * was a moment later, when MGC has told.
+ * what was decided of it (why.c), and how it ended. Legs are said when a leg is
+ * made, again when a call was adopted (the server that said it first may be
+ * gone), and at the end; how good its media was a moment later, when MGC has
+ * told.
  */
 #include <stdio.h>
 
 #include "b2bua.h"
 
-#include "daemon/trace/trace.h"
+#include "daemon/trace/step.h"
 
 void
 call_trace_leg(const struct leg *l)
@@ -63,4 +64,12 @@ call_trace_quality(const struct call *c, unsigned mos)
 	    }};
 
 	trace_fact(c->b2bua->trace, &f);
+}
+
+void
+call_trace_step(const struct call *c, const struct plan_step *s)
+{
+	if (c->domain_id[0] != '\0')
+		step_record(
+		    c->b2bua->trace, c->id, c->domain, c->b2bua->epoch, s);
 }

@@ -49,11 +49,14 @@ struct directory {
 static int
 directory_compile(struct directory_domain *d, struct err *err)
 {
-	struct plan_domain what = {
-	    .id = d->id, .name = d->name, .suspended = d->suspended};
+	struct plan_domain what = {.id = d->id,
+	    .name = d->name,
+	    .suspended = d->suspended,
+	    .origin = "local copy"};
 
 	if (d->plan != NULL)
 		return 0;
+	what.rev = plan_load_revision(reader_db(d->reader));
 	return plan_load(d->directory->b2bua->self->table->objs,
 	    reader_db(d->reader), &what, &d->plan, err);
 }

@@ -124,6 +124,7 @@ locate_on_confirm(void *arg, json_t *result)
 	json_t *contacts = json_object_get(result, "contacts"), *c;
 	size_t i;
 
+	l.by = result != NULL ? LOCATE_OWNER : LOCATE_ALONE;
 	json_array_foreach (contacts, i, c) {
 		if (l.count == LOCATE_MAX || l.count == a->max)
 			break;
@@ -165,6 +166,7 @@ locate_user(struct b2bua *b, const char *domain_id, const char *user,
 	if (l.count == 0)
 		a = locate_confirm(b, domain_id, user);
 	if (a == NULL) {
+		l.by = l.count == 0 ? LOCATE_ALONE : LOCATE_COPY;
 		fn(arg, &l);
 		locate_list_fini(&l);
 		return NULL;

@@ -122,6 +122,20 @@ load_told(struct load *l, const struct obj *parent,
 	return 0;
 }
 
+int64_t
+plan_load_revision(sqlite3 *db)
+{
+	sqlite3_stmt *s;
+	int64_t rev = 0;
+
+	if (sqlite3_prepare_v2(db, "SELECT max(rev) FROM _applied", -1, &s,
+		NULL) == SQLITE_OK &&
+	    sqlite3_step(s) == SQLITE_ROW)
+		rev = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return rev;
+}
+
 int
 plan_load_told(const struct obj *const *objs, json_t *rows,
     const struct plan_domain *d, struct plan **plan, struct err *err)

@@ -46,9 +46,9 @@ stage_has_branches(const struct call *c)
 	return false;
 }
 
-/* How long this stage rings. */
-static uint64_t
-stage_ring_time(const struct call *c)
+/* How long this stage rings, s. */
+static unsigned
+stage_seconds(const struct call *c)
 {
 	unsigned s = 0;
 
@@ -56,7 +56,13 @@ stage_ring_time(const struct call *c)
 		if (c->route->legs[i].stage == c->stage &&
 		    c->route->legs[i].ring_time > s)
 			s = c->route->legs[i].ring_time;
-	return (s == 0 ? 180 : s) * CLOCK_SEC;
+	return s == 0 ? 180 : s;
+}
+
+static uint64_t
+stage_ring_time(const struct call *c)
+{
+	return stage_seconds(c) * CLOCK_SEC;
 }
 
 /* ---- ringing ---- */
@@ -151,6 +157,7 @@ stage_on_contacts(void *arg, const struct locate_list *l)
 
 	a->locate = NULL;
 	a->done = true;
+	why_contacts(a->leg, l, c->nbranches, why_found, c);
 	for (unsigned i = 0; i < l->count && c->nbranches < BRANCH_MAX; i++)
 		branch_new(c, a->leg, &l->contact[i]);
 	for (other = c->stage_asks; other != NULL; other = other->next)
@@ -199,6 +206,7 @@ stage_start(struct call *c)
 			return;
 		}
 	}
+	why_stage(c, stage_seconds(c));
 	stage_locate(c);
 }
 
@@ -210,9 +218,8 @@ stage_next(struct call *c, unsigned on)
 {
 	bool wanted = false, more = false;
 
-	if (c->route == NULL) /* adopted: the plan's answer is gone */
-		return false;
-	for (unsigned i = 0; i < c->route->nlegs; i++) {
+	/* Of an adopted call the plan's answer is gone. */
+	for (unsigned i = 0; c->route != NULL && i < c->route->nlegs; i++) {
 		const struct plan_leg *l = &c->route->legs[i];
 
 		if (l->stage == c->stage && (l->next_on & on) != 0)
@@ -220,6 +227,7 @@ stage_next(struct call *c, unsigned on)
 		if (l->stage > c->stage)
 			more = true;
 	}
+	why_next(c, on, wanted && more);
 	if (!wanted || !more)
 		return false;
 	c->stage++;

@@ -15,6 +15,7 @@
 
 #define QUERY_IDS 64	  /* Call-IDs of one call */
 #define QUERY_USERS 512	  /* legs with one of them */
+#define QUERY_STEPS 1000  /* of one call */
 #define QUERY_HELD 200000 /* calls looked at */
 
 struct query;
@@ -265,6 +266,32 @@ query_take_leg(struct query *q, const struct trace_record *r, uint64_t number)
 	json_array_append_new(q->rows, row);
 }
 
+/* What was decided of one call. */
+static void
+query_take_step(struct query *q, const struct trace_record *r, uint64_t number)
+{
+	json_t *row;
+
+	if (r->kind != TRACE_STEP || !trace_key_is(r, TRACE_CALL, q->call))
+		return;
+	if (json_array_size(q->rows) >= QUERY_STEPS) {
+		q->more = true;
+		return;
+	}
+	row = json_object();
+	query_put_int(row, "time", r->time);
+	query_put_int(row, "epoch", r->cseq);
+	query_put_int(row, "number", number);
+	query_put_flag(row, "part", r->flags & TRACE_PART);
+	query_put_key(row, "domain", r, TRACE_DOMAIN);
+	query_put_key(row, "name", r, TRACE_STEP_NAME);
+	query_put_key(row, "rule", r, TRACE_RULE);
+	query_put_key(row, "rule-person", r, TRACE_RULE_PERSON);
+	query_put_key(row, "result", r, TRACE_RESULT);
+	query_put_key(row, "result-person", r, TRACE_RESULT_PERSON);
+	json_array_append_new(q->rows, row);
+}
+
 /* Whose legs the Call-IDs are: a phone may use one again, or another's. */
 static void
 query_take_user(struct query *q, const struct trace_record *r, uint64_t number)
@@ -437,6 +464,7 @@ query_put_calls(struct query *q)
 static const struct query_want query_wants[] = {
     {"calls", QUERY_B2BUA, query_take_call},
     {"legs", QUERY_B2BUA, query_take_leg},
+    {"steps", QUERY_B2BUA, query_take_step},
     {"users", QUERY_B2BUA, query_take_user},
     {"media", QUERY_MG, query_take_media},
     {"messages", QUERY_GATE, query_take_message},
@@ -547,6 +575,7 @@ query_read(struct query *q, json_t *o, struct err *e)
 	q->last_wanted = json_is_true(json_object_get(o, "last"));
 	query_read_ids(q, json_object_get(o, "call-ids"));
 	if ((q->want->take == query_take_leg ||
+		q->want->take == query_take_step ||
 		q->want->take == query_take_media) &&
 	    q->call == NULL)
 		return err_set(e, ERR_INVALID, "trace: of which call?");

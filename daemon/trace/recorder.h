@@ -55,6 +55,9 @@ void recorder_state(struct recorder *, struct recorder_state *);
  * {"want": "legs", "call"} -> {"call", "domain", "from", "to", "label",
  *      "call-id", "party", "time"} of each leg, and of the end, which has no
  *      label, "status", "reason" and "times" (TRACE_TIMES).
+ * {"want": "steps", "call"} -> what was decided of it: {"time", "epoch",
+ *      "number", "part", "domain", "name", "rule", "rule-person", "result",
+ *      "result-person"}; epoch and number order them.
  * {"want": "messages", "call-ids": [..], "since", "until"} -> messages:
  *      {"time", "number", "instance", "out", "reply", "inside", "masked",
  *      "proto", "status", "cseq", "method", "branch", "call-id", "local",

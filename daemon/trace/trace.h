@@ -20,7 +20,8 @@ enum trace_kind {
 	TRACE_LEG,	   /* a Call-ID is a leg of a call */
 	TRACE_END,	   /* a call is over */
 	TRACE_MEDIA,	   /* how a stream went, trace_media.h */
-	TRACE_QUALITY	   /* how good a call that is over was */
+	TRACE_QUALITY,	   /* how good a call that is over was */
+	TRACE_STEP	   /* something was decided of a call (step.h) */
 };
 
 #define TRACE_OUT 0x01	  /* sent; otherwise received */
@@ -29,6 +30,7 @@ enum trace_kind {
 #define TRACE_MASKED 0x08 /* secrets were replaced by '*' */
 #define TRACE_ODD 0x10	  /* no message of SIP: keys are missing */
 #define TRACE_CUT 0x20	  /* longer than what is kept of it */
+#define TRACE_PART 0x40	  /* a step that is part of the one before */
 
 /* Parts of the text that are looked for, or that a row shows. */
 enum trace_key {
@@ -46,7 +48,13 @@ enum trace_key {
 	TRACE_REASON,
 	TRACE_TIMES, /* "start ring answer", us of the real clock, 0 = none;
 		      * of media: its figures */
-	TRACE_KEYS
+	TRACE_KEYS,
+	/* of a step, which has an identifier and a domain, too */
+	TRACE_STEP_NAME = TRACE_LABEL,
+	TRACE_RULE = TRACE_METHOD, /* words, and who is behind them */
+	TRACE_RULE_PERSON = TRACE_BRANCH,
+	TRACE_RESULT = TRACE_REASON, /* the same */
+	TRACE_RESULT_PERSON = TRACE_PARTY
 };
 
 struct trace_span {
@@ -59,6 +67,8 @@ struct trace_record {
 	unsigned proto;	 /* enum sip_proto */
 	unsigned status; /* of a reply; of an end: that of the call; of a
 			  * quality: 100 times the MOS of the worst stream */
+	/* Of a step the lower half of the epoch under which the call was
+	 * owned: by it and the number in the ring steps have one order. */
 	uint32_t cseq;
 	uint64_t time; /* real clock, us */
 	union addr local, peer;
@@ -87,7 +97,8 @@ bool trace_key_is(const struct trace_record *, enum trace_key, const char *);
 /* Texts may be NULL. */
 struct trace_fact {
 	enum trace_kind kind; /* anything but MESSAGE */
-	unsigned status;
+	unsigned flags, status;
+	uint64_t epoch; /* of a step */
 	const char *text[TRACE_KEYS];
 };
 void trace_fact(struct ring *, const struct trace_fact *);

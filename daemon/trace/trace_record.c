@@ -114,7 +114,7 @@ trace_record_decode(
 	memset(r, 0, sizeof *r);
 	if (n < TRACE_HEAD || ship_get32(p + 20) != n - TRACE_HEAD)
 		return err_set(e, ERR_CORRUPT, "record of a wrong length");
-	if (p[0] < TRACE_MESSAGE || p[0] > TRACE_QUALITY)
+	if (p[0] < TRACE_MESSAGE || p[0] > TRACE_STEP)
 		return err_set(e, ERR_CORRUPT, "record of kind %u", p[0]);
 	r->kind = (enum trace_kind)p[0];
 	r->flags = p[1];
@@ -162,8 +162,11 @@ trace_key_is(const struct trace_record *r, enum trace_key key, const char *text)
 void
 trace_fact(struct ring *ring, const struct trace_fact *f)
 {
-	struct trace_record r = {
-	    .kind = f->kind, .status = f->status, .time = clock_real()};
+	struct trace_record r = {.kind = f->kind,
+	    .flags = f->flags,
+	    .status = f->status,
+	    .cseq = (uint32_t)f->epoch,
+	    .time = clock_real()};
 	uint8_t *out;
 	size_t i, n;
 

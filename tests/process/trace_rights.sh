@@ -48,6 +48,9 @@ t "and the call is not there" sees "show call ladder $id" 3 \
     '.code == "absent"'
 t "nor can it be exported" sees "export call $id format json" 3 \
     '.code == "absent"'
+t "nor is why it went so" sees "show call why $id" 3 '.code == "absent"'
+t "nor may its route be tried out" \
+    sees 'test route from 101 to 102 domain demo.test' 5 '.code == "permission"'
 t "nor are its messages" sees "show call messages $id" 3 '.code == "absent"'
 t "nor how its media went" sees "show call media $id" 3 '.code == "absent"'
 t "nor what is no call" sees "show call messages $register" 3 \
@@ -55,6 +58,13 @@ t "nor what is no call" sees "show call messages $register" 3 \
 t "of its own domain" may domain-admin domain demo.test
 t "they see it" sees "show call ladder $id" 0 '.data | length > 10'
 t "and how its media goes" sees "show call media $id" 0 '.code == null'
+
+t "and why it went so" sees "show call why $id" 0 \
+    'any(.data[]; .name == "exact" and .rule == "number 102" and
+    .result == "user 102")'
+t "a route of their domain is tried out unless it is said otherwise" \
+    sees 'test route from 101 to 102' 0 \
+    'any(.data[]; .rule == "domain demo.test" and .result == "on")'
 
 # A caller of the other domain uses the Call-ID of the first call's leg.
 leg=$(tandem --json -c "show call messages $id" | jq -r '[.data[].line |
@@ -135,6 +145,13 @@ bytes_masked() {
 	    ! grep -qa 'sip:10[12]@' "$dir/bytes"
 }
 t "nor have they as bytes" bytes_masked
+t "and why it went so, numbers masked" sees "show call why $id" 0 \
+    'any(.data[]; .name == "exact" and .rule == "number ********" and
+    .result == "user ********") and
+    all(.data[]; .rule + .result | test("10[12]") | not)'
+t "no route is tried out by who sees no numbers" \
+    sees 'test route from 101 to 102 domain demo.test' 5 \
+    '.code == "permission"'
 capture_masked() {
 	as_daemon "export call $id format pcapng" &&
 	    jq -r '.data[].piece' "$dir/seen" | base64 -d > "$dir/call.pcapng" &&

@@ -64,6 +64,7 @@ static const struct {
     {"show call messages", "-sdoSa"},
     {"export call", "-sdoSa"},
     {"request call send", "---oS-"},
+    {"show call why", "vsdoSa:"},
     {"show recorders", "vs-oSa"},
     {"set", "--d-S-"},
     {"delete", "--d-S-"},
@@ -192,7 +193,7 @@ args_in(const struct op *op, const char *domain, const char *path)
  * them has tests of its own for that. */
 static const char *const selves[] = {"show version", "show rights",
     "show sessions", "show domains", "show call", "show call ladder",
-    "show call media", "show call messages", "export call",
+    "show call media", "show call why", "show call messages", "export call",
     "request call hangup", "discard", "compare", "check", "commit",
     "show configuration", "show revisions", "show changes", "confirm", "undo",
     "update", "show candidates", "configure resume", NULL};

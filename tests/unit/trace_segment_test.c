@@ -15,6 +15,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/str.h"
 #include "daemon/trace/recorder.h"
+#include "daemon/trace/step.h"
 #include "replication/disk.h"
 #include "tests/lib/scratch.h"
 
@@ -453,6 +454,64 @@ calls_are_found_by_number(void **state)
 	loop_free(&w.loop);
 }
 
+static void
+decided(struct ring *r, const char *id, uint64_t epoch, const char *name)
+{
+	step_record(r, id, "a.test", epoch,
+	    &(struct plan_step){.name = name,
+		.rule = {"number", "10\x1b[1m"},
+		.result = {.words = "on"},
+		.part = epoch == 3});
+}
+
+static bool
+is_step(json_t *rows, size_t i, int epoch, const char *name)
+{
+	json_t *row = json_array_get(rows, i);
+	struct plan_step s;
+
+	step_from_row(&s, row);
+	return json_integer_value(json_object_get(row, "epoch")) == epoch &&
+	    strcmp(s.name, name) == 0 && s.part == (epoch == 3) &&
+	    strcmp(s.rule.words, "number") == 0 &&
+	    strcmp(s.rule.person, "10\\x1b[1m") == 0 &&
+	    strcmp(s.result.words, "on") == 0 && s.result.person[0] == '\0' &&
+	    strcmp(op_row_text(row, "domain"), "a.test") == 0;
+}
+
+/* What was decided of a call is found by its identifier, of nobody else's, and
+ * is neither a call nor a leg. */
+static void
+steps_are_of_one_call(void **state)
+{
+	struct recorder *r;
+	struct ring *g;
+	json_t *rows;
+
+	(void)state;
+	w.loop = loop_new();
+	assert_int_equal(mkdir(rings, 0700), 0);
+	g = ring("b2bua-1");
+	r = start();
+	decided(g, "c1", 3, "exact");
+	decided(g, "c2", 3, "exact");
+	decided(g, "c1", 4, "end");
+	rows = ask(r, json_pack("{s:s, s:s}", "want", "steps", "call", "c1"));
+	assert_int_equal(json_array_size(rows), 2);
+	assert_true(is_step(rows, 0, 3, "exact"));
+	assert_true(is_step(rows, 1, 4, "end"));
+	assert_int_equal(calls(r, "domain", "a.test"), 0);
+	assert_int_equal(
+	    json_array_size(
+		ask(r, json_pack("{s:s, s:s}", "want", "legs", "call", "c1"))),
+	    0);
+	recorder_close(&r);
+	ring_close(&g);
+	json_decref(w.result);
+	w.result = NULL;
+	loop_free(&w.loop);
+}
+
 int
 main(void)
 {
@@ -467,6 +526,7 @@ main(void)
 	    T(what_was_said_is_found),
 	    T(what_was_lost_is_counted),
 	    T(calls_are_found_by_number),
+	    T(steps_are_of_one_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
