@@ -293,6 +293,7 @@ b2bua_close(struct b2bua *b)
 	call_store_flush(b->store);
 	nta_guest_silence(b->guest);
 	message_close(b);
+	route_tests_close(b);
 	while (b->first != NULL) {
 		struct call *c = b->first;
 

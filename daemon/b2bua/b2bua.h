@@ -77,6 +77,7 @@ struct b2bua {
 	struct role_stat *stats;
 	struct message *messages;
 	unsigned nmessages;
+	struct route_test *route_tests;
 	uint8_t random[1024]; /* the last nrandom bytes are fresh */
 	size_t nrandom;
 	/* parts of every message, made once */
@@ -402,6 +403,9 @@ void directory_close(struct directory **);
 void directory_want(
     struct directory *, struct directory_ask *, const char *domain);
 void directory_cancel(struct directory *, struct directory_ask *);
+/* The domain that a host is a name or alias of; "" = none. Until the next
+ * return to the loop. */
+const char *directory_host(const struct directory *, const char *host);
 /* Compile a domain from its database. */
 int plan_load(const struct obj *const *objs, sqlite3 *,
     const struct plan_domain *, struct plan **, struct err *);
@@ -610,6 +614,13 @@ void headers_cause(char out[128], int q850, const char *words);
 bool headers_is_sdp(const sip_t *);
 /* A header chain printed as one value; NULL on no memory or too long. */
 char *headers_text(const void *header, size_t max);
+
+/* ---- op_route.c: routes that are tried out --------------------------------
+ */
+
+extern const struct op op_test_route;
+/* Those that are under way end. */
+void route_tests_close(struct b2bua *);
 
 extern const struct op *const b2bua_ops[];
 

@@ -394,6 +394,14 @@ directory_cancel(struct directory *dir, struct directory_ask *a)
 		*at = a->next;
 }
 
+const char *
+directory_host(const struct directory *dir, const char *host)
+{
+	const struct directory_domain *d = map_str(&dir->names, host);
+
+	return d != NULL ? d->name : "";
+}
+
 struct directory *
 directory_open(struct b2bua *b, struct err *err)
 {

@@ -287,5 +287,5 @@ static const struct op op_request_call_hangup = {
     .run = request_call_hangup,
 };
 
-const struct op *const b2bua_ops[] = {
-    &op_show_calls, &op_show_call, &op_request_call_hangup, NULL};
+const struct op *const b2bua_ops[] = {&op_show_calls, &op_show_call,
+    &op_request_call_hangup, &op_test_route, NULL};

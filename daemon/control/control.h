@@ -459,6 +459,9 @@ size_t far_targets(struct control *, struct each_target *, size_t room);
 struct rpc *far_owner(struct control *, const char *key);
 /* For an answer of another server to a role of this one, which waits less. */
 #define FAR_TIMEOUT (2 * UINT64_C(1000000))
+/* One that is asked instead of an instance of the role here: the control beside
+ * one; false when there is none. */
+bool far_any(struct control *, enum role_id, struct each_target *);
 /* A question of a role of this server to one of another, or of this one. */
 void far_ask(struct control *, struct peer *from, struct rpc_request *,
     const char *method, json_t *params);

@@ -156,6 +156,25 @@ call_each(
 	each_call(&c->eaches, op->name, params, to, n, call_answer, call);
 }
 
+/* One instance of the role: of this server, or of another. */
+static void
+call_any(
+    struct control *c, const struct op *op, json_t *params, struct call *call)
+{
+	enum role_id role = (enum role_id)op->role;
+	struct each_target to;
+	struct err e;
+
+	if (control_targets(c, role, &to, 1) == 0 && !far_any(c, role, &to)) {
+		json_decref(params);
+		err_set(&e, ERR_NOOWNER, "%s: no %s can be asked", op->name,
+		    role_rows[role].name);
+		call_answer(call, NULL, &e, NULL);
+		return;
+	}
+	each_call(&c->eaches, op->name, params, &to, 1, call_answer, call);
+}
+
 /* ---- our own operations that tell of every server ----------------------- */
 
 static const struct op *const call_wide[] = {&control_op_roles,
@@ -331,6 +350,9 @@ call_start(struct session *s, struct call *call)
 		return;
 	case OP_EACH:
 		call_each(c, op, call_params(op, args, &s->who), call);
+		return;
+	case OP_ANY:
+		call_any(c, op, call_params(op, args, &s->who), call);
 		return;
 	}
 }

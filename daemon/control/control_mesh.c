@@ -118,6 +118,28 @@ far_owner(struct control *c, const char *key)
 	return f != NULL ? f->rpc : NULL;
 }
 
+bool
+far_any(struct control *c, enum role_id wanted, struct each_target *to)
+{
+	const char *server;
+	enum role_id role;
+	unsigned index, at = 0;
+	struct owner o;
+	struct far *f;
+
+	while (owner_map_next(c->self->owners, &at, &o)) {
+		if (!role_full_parse(o.key, &role, &index, &server) ||
+		    role != wanted || server == NULL ||
+		    o.state != OWNER_SERVING ||
+		    (f = far_find(c, server)) == NULL)
+			continue;
+		*to = (struct each_target){.rpc = f->rpc, .far = true};
+		str_copy(to->name, sizeof to->name, f->server);
+		return true;
+	}
+	return false;
+}
+
 /* ---- asked from there ---------------------------------------------------- */
 
 /* A request on its way to a role, for another control or a role of ours. */
@@ -294,6 +316,7 @@ far_operation(
 {
 	struct control *c = f->control;
 	struct each_target to[ROLE_INSTANCES];
+	size_t room = ROLE_INSTANCES;
 	json_t *args = json_object_get(params, "args");
 	const struct op *op;
 	struct op_who who;
@@ -309,9 +332,10 @@ far_operation(
 	} else if (op->where == OP_CONTROL) {
 		op_run(op, args, &who, c->self, far_on_done, q);
 	} else {
+		if (op->where == OP_ANY)
+			room = 1;
 		each_call(&c->eaches, op->name, json_incref(params), to,
-		    control_targets(
-			c, (enum role_id)op->role, to, ROLE_INSTANCES),
+		    control_targets(c, (enum role_id)op->role, to, room),
 		    far_on_each, q);
 	}
 }

@@ -123,7 +123,8 @@ const struct op control_op_call_why = {
 	"of all servers: who it was proven that calls, what the configuration "
 	"made of what was dialled, where the called was found, what became of "
 	"each phone, who ended it. Also of a call that was refused, from the "
-	"moment its caller was known. tandem-trace(5) explains the steps.",
+	"moment its caller was known. tandem-trace(5) explains the steps; "
+	"test route shows those of routing for a call that is not made.",
     .example = "show call why 00000000000000000000000000000000",
     .args = why_args,
     .cols = why_cols,

@@ -23,8 +23,6 @@ void trace_put_at(struct op_call *, int64_t us);
 /* 441 -> "4.41". */
 void trace_put_hundredths(struct op_call *, const char *col, uint64_t);
 
-/* Column "at": "+0.012", or "-0.001" in front, us from where it begins. */
-void trace_put_at(struct op_call *, int64_t us);
 
 struct trace_show {
 	struct op_call *call;

@@ -226,7 +226,9 @@ enum op_kind {
 enum op_where {
 	OP_CONTROL, /* in control itself, from local replicas */
 	OP_OWNER,   /* at the owner of the role's key */
-	OP_EACH	    /* at every instance of the role; the rows are joined */
+	OP_EACH,    /* at every instance of the role; the rows are joined */
+	OP_ANY /* at one instance of the role, of this server if it has any;
+		* for what all of them answer alike */
 };
 
 /* How much it asks for; with the kind it decides which roles may run it

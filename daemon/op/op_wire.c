@@ -27,7 +27,7 @@
 #define OP_WIRE_NAME 95
 
 static const char *const op_kinds[] = {"read", "config", "action"};
-static const char *const op_wheres[] = {"control", "owner", "each"};
+static const char *const op_wheres[] = {"control", "owner", "each", "any"};
 static const char *const op_accesses[] = {
     "viewer", "operator", "admin", "audit"};
 static const char *const op_limits[] = {"args", "self"};
@@ -411,7 +411,8 @@ op_decode_op(struct op_decode *d, json_t *o, struct op *op)
 	if (op->brief == NULL)
 		op->brief = "";
 	op->kind = (enum op_kind)op_take_word(o, "kind", op_kinds, 3);
-	op->where = (enum op_where)op_take_word(o, "where", op_wheres, 3);
+	op->where = (enum op_where)op_take_word(
+	    o, "where", op_wheres, sizeof op_wheres / sizeof *op_wheres);
 	op->access = (enum op_access)op_take_word(o, "access", op_accesses, 4);
 	op->limit = (enum op_limit)op_take_word(o, "limit", op_limits, 2);
 	return 0;

@@ -1,4 +1,5 @@
-/* What was decided of a call is told to the trace, step by step. */
+/* What was decided of a call is told to the trace, step by step; a route that
+ * is tried out takes the same steps. */
 #include "b2bua_rig.h"
 
 #include "daemon/trace/step.h"
@@ -271,6 +272,134 @@ an_adopted_call_goes_on_telling(void **state)
 	    "end: by the caller<> -> 200 normal clearing<>\n");
 }
 
+/* ---- test route ---------------------------------------------------------- */
+
+struct tried {
+	char steps[4000];
+	enum err_code code;
+	bool done;
+};
+
+static void
+on_tried(void *arg, struct op_call *call, const struct err *e)
+{
+	struct tried *t = arg;
+	json_t *result, *row;
+	size_t i;
+
+	t->done = true;
+	t->code = e != NULL ? e->code : ERR_NONE;
+	if (e != NULL)
+		return;
+	result = op_result(call);
+	json_array_foreach (json_object_get(result, "data"), i, row)
+		sprintf(t->steps + strlen(t->steps), "%s%s: %s -> %s\n",
+		    strchr(op_row_text(row, "step"), '.') != NULL ? " " : "",
+		    op_row_text(row, "name"), op_row_text(row, "rule"),
+		    op_row_text(row, "result"));
+	json_decref(result);
+}
+
+static void
+try_begin(struct tried *t, enum admin_role role, const char *from,
+    const char *to, const char *domain)
+{
+	struct op_who who = {.role = role};
+	json_t *args = json_pack(
+	    "{s:s, s:s, s:s*}", "from", from, "to", to, "domain", domain);
+
+	memset(t, 0, sizeof *t);
+	op_run(&op_test_route, args, &who, &rig.self, on_tried, t);
+	json_decref(args);
+}
+
+static const struct tried *
+try(const char *from, const char *to)
+{
+	static struct tried t;
+
+	try_begin(&t, ADMIN_SITE, from, to, "demo.test");
+	while (!t.done)
+		rig_run(CLOCK_MS);
+	return &t;
+}
+
+/* The same steps as rows have them: without marks around persons. */
+static const char *
+plain(const char *steps)
+{
+	static char out[4000];
+	char *to = out;
+
+	for (; *steps != '\0'; steps++) {
+		if (*steps == '<' && steps[1] != '>' && to > out &&
+		    to[-1] != ' ')
+			*to++ = ' ';
+		if (*steps != '<' && !(*steps == '>' && (steps[-1] != '-')))
+			*to++ = *steps;
+	}
+	*to = '\0';
+	return out;
+}
+
+/* What is tried out decides as a call does, word for word, and rings nobody. */
+static void
+a_route_is_tried_as_a_call_goes(void **state)
+{
+	const struct tried *t;
+
+	(void)state;
+	rig_register("102", "b-phone");
+	t = try("101", "sip:102@demo.test");
+	assert_int_equal(t->code, ERR_NONE);
+	assert_string_equal(t->steps, plain(FRONT TO_102 FOUND));
+	assert_string_equal(told(), "");
+	rig_quiet();
+	assert_non_null(strstr(
+	    try("101", "sip:102@alias.test")->steps, "-> the own domain\n"));
+	assert_non_null(
+	    strstr(try("101", "sip:102@nowhere.test")->steps, "none of ours"));
+	assert_non_null(
+	    strstr(try("nobody", "102")->steps, "refused: status 403"));
+	assert_non_null(strstr(try("101", "600")->steps, "service echo\n"));
+	assert_int_equal(rig.asked, 0);
+	assert_non_null(strstr(
+	    try("101", "999")->steps, "owner: number 999 -> knows nothing"));
+	assert_int_equal(rig.asked, 1);
+}
+
+/* It tells who is there, which is not for everybody, and is of one domain. */
+static void
+a_route_is_not_for_all_to_try(void **state)
+{
+	struct tried t;
+
+	(void)state;
+	try_begin(&t, ADMIN_SUPPORT, "101", "102", "demo.test");
+	assert_int_equal(t.code, ERR_PERMISSION);
+	try_begin(&t, ADMIN_SITE, "101", "102", NULL);
+	assert_int_equal(t.code, ERR_INVALID);
+	try_begin(&t, ADMIN_SITE, "101", "102", "nowhere.test");
+	assert_int_equal(t.code, ERR_ABSENT);
+}
+
+/* One that waits for an owner ends with the process. */
+static void
+what_is_tried_ends_with_the_process(void **state)
+{
+	struct tried t;
+
+	(void)state;
+	rig.sr_silent = true;
+	try_begin(&t, ADMIN_SITE, "101", "102", "demo.test");
+	rig_run(CLOCK_MS);
+	assert_false(t.done);
+	b2bua_role.on_stop(&rig.self);
+	rig.b2bua = NULL;
+	assert_true(t.done);
+	assert_int_equal(t.code, ERR_CLOSED);
+}
+
 int
 main(void)
 {
@@ -284,6 +413,9 @@ main(void)
 	    T(rows_of_the_owner_are_told_as_such),
 	    T(a_broken_offer_is_told),
 	    T(an_adopted_call_goes_on_telling),
+	    T(a_route_is_tried_as_a_call_goes),
+	    T(a_route_is_not_for_all_to_try),
+	    T(what_is_tried_ends_with_the_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

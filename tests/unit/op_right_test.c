@@ -98,6 +98,7 @@ static const struct {
     {"show calls", "vsdoSa:"},
     {"show call", "vsdoSa:"},
     {"request call hangup", "--doS-"},
+    {"test route", "vsdoSa:"},
     {"show media-sessions", "vs-oSa"},
     {"show media-gates", "vs-oSa"},
     {"show media", "vs-oSa"},
