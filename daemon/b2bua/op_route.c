@@ -1,7 +1,8 @@
 /*
  * Operation test route: what would become of a call that is not made. The
  * plan, what is asked of owners when it says no, and the contacts are those of
- * a call (admit.c, stage.c); nobody is rung, nothing is recorded.
+ * a call (admit.c, stage.c); nobody is rung, nothing is recorded. For a
+ * candidate the owner of the store tells the rows that it would make.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,9 @@ struct route_test {
 	bool asking;
 	struct dialled *dialled;
 	struct locate_ask *locate;
-	char host[OBJ_KEY], domain_id[64];
+	struct rpc *rpc; /* asked for rows of the candidate */
+	struct plan_call question;
+	char host[OBJ_KEY], domain[OBJ_KEY], domain_id[64];
 	struct plan_result result;
 	struct step_rows rows;
 	unsigned leg;  /* whose contacts are looked for */
@@ -38,6 +41,8 @@ route_test_end(struct route_test *t, const struct err *e)
 		directory_cancel(t->b2bua->directory, &t->ask);
 	dialled_drop(&t->dialled);
 	locate_drop(&t->locate);
+	if (t->rpc != NULL)
+		rpc_forget(t->rpc, t);
 	if (t->next != NULL)
 		t->next->prev = t->prev;
 	*t->prev = t->next;
@@ -134,17 +139,67 @@ route_test_host(struct route_test *t, const char *to)
 	return host;
 }
 
+/* ---- as a candidate would have it ---------------------------------------- */
+
+static void
+route_test_on_rows(void *arg, json_t *told, const struct err *e)
+{
+	struct route_test *t = arg;
+	struct plan_domain what = {.id = t->domain_id,
+	    .name = t->domain,
+	    .suspended = str_equal(
+		json_string_value(json_object_get(told, "state")), "suspended"),
+	    .origin = "candidate of this session"};
+	struct plan *plan;
+	struct err none;
+
+	t->rpc = NULL;
+	if (e == NULL &&
+	    plan_load_told(t->b2bua->self->table->objs,
+		json_object_get(told, "rows"), &what, &plan, &none) != 0)
+		e = &none;
+	if (e != NULL) {
+		route_test_end(t, e);
+		return;
+	}
+	plan_route(plan, &t->question, &t->result);
+	plan_free(&plan);
+	route_test_on_route(t);
+}
+
+static void
+route_test_ask_rows(struct route_test *t)
+{
+	struct peer *owner = role_way(t->b2bua->self, "st");
+	char number[PLAN_NUMBER];
+	struct err e;
+
+	if (owner == NULL || owner->rpc == NULL) {
+		err_set(&e, ERR_NOOWNER,
+		    "the owner of the store, who has candidates, cannot be "
+		    "asked");
+		route_test_end(t, &e);
+		return;
+	}
+	/* What is no number has no rows; the plan will say so. */
+	if (plan_dialled_parse(
+		number, t->question.to, t->question.to_len, &e) != 0)
+		number[0] = '\0';
+	t->rpc = owner->rpc;
+	rpc_call(t->rpc, "number",
+	    json_pack("{s:s, s:s, s:s, s:s}", "domain_id", t->domain_id, "user",
+		t->question.from_user, "number", number, "session",
+		t->call->who.session),
+	    b2bua_times.ask, route_test_on_rows, t);
+}
+
+/* ---- as it runs ---------------------------------------------------------- */
+
 static void
 route_test_on_plan(void *arg, const struct plan *plan, const struct err *e)
 {
 	struct route_test *t = arg;
 	const char *to = op_arg(t->call, "to");
-	struct plan_call call = {.what = PLAN_CALL,
-	    .from_user = op_arg(t->call, "from"),
-	    .to = to,
-	    .to_len = strlen(to),
-	    .when = (int64_t)(clock_real() / CLOCK_SEC),
-	    .host = route_test_host(t, to)};
 	struct dialled *d;
 
 	t->asking = false;
@@ -152,9 +207,20 @@ route_test_on_plan(void *arg, const struct plan *plan, const struct err *e)
 		route_test_end(t, e);
 		return;
 	}
+	t->question = (struct plan_call){.what = PLAN_CALL,
+	    .from_user = op_arg(t->call, "from"),
+	    .to = to,
+	    .to_len = strlen(to),
+	    .when = (int64_t)(clock_real() / CLOCK_SEC),
+	    .host = route_test_host(t, to)};
+	str_copy(t->domain, sizeof t->domain, plan_domain_name(plan));
 	str_copy(t->domain_id, sizeof t->domain_id, plan_domain_id(plan));
+	if (op_arg_flag(t->call, "candidate")) {
+		route_test_ask_rows(t);
+		return;
+	}
 	d = dialled_ask(
-	    t->b2bua, plan, &call, &t->result, route_test_on_route, t);
+	    t->b2bua, plan, &t->question, &t->result, route_test_on_route, t);
 	if (d != NULL) /* otherwise answered, and t may be gone */
 		t->dialled = d;
 }
@@ -208,6 +274,10 @@ static const struct op_field route_args[] = {
 	.type = &op_type_ref,
 	.ref = "domain",
 	.brief = "of the user; by default that of who asks"},
+    {.name = "candidate",
+	.type = &op_type_bool,
+	.flags = OP_FLAG,
+	.brief = "as the candidate of this session would have it"},
     {0},
 };
 
@@ -226,7 +296,9 @@ const struct op op_test_route = {
 	"contacts where it would ring now. Not for who does not see numbers. "
 	"A host in a URI must be "
 	"a name or alias of a domain: the addresses of gates are known to "
-	"gates alone. show call why shows the same steps of a real call.",
+	"gates alone. With candidate it is decided as if the candidate of this "
+	"session were committed, in a domain that there is. show call why shows "
+	"the same steps of a real call.",
     .example = "test route from 101 to 102 domain demo.test\n"
 	       "test route from 101 to sip:102@demo.test domain demo.test",
     .args = route_args,

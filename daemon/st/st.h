@@ -701,7 +701,8 @@ void st_server_put(struct st *, struct rpc_request *, json_t *params);
 /* ---- st_number.c: what B2BUA's copy of a domain may lack -------------------
  */
 
-/* {domain_id, user, number}: {rows}, of [kind, key, {field: value}] each. */
+/* {domain_id, user, number}: {rows}, of [kind, key, {field: value}] each. With
+ * a session: as its candidate would have them, and the domain's "state". */
 void st_number(struct st *, struct rpc_request *, json_t *params);
 
 /* ---- st_cdr.c: call records from calls/... to their domains ---------------

@@ -119,6 +119,22 @@ absent() {
 t "the second phone is gone" eventually absent
 refused 102 480 "none, says the owner of registrations"
 
+# ---- what is not committed ------------------------------------------------------
+
+# Asked at either server: the store is on one of them.
+candidate() {
+	lab console "$1" --json -c 'set domain demo.test number 700 user 101' \
+	    -c 'test route from 102 to 700 domain demo.test candidate' \
+	    -c 'test route from 102 to 700 domain demo.test' |
+		jq -cs '{data: .[1].data, then: .[2].data}' > "$dir/why"
+	of_why '(.data[] | select(.name == "exact") | .result) == "user 101" and
+	    .data[0].result == "candidate of this session" and
+	    (.then[] | select(.name == "exact") | .result) == "no such number"'
+}
+for i in 1 2; do
+	t "server $i tries a number out that is not committed" candidate $i
+done
+
 # ---- what is not there -----------------------------------------------------------
 
 none() {

@@ -69,8 +69,9 @@ struct rig {
 	json_t *located_contacts;
 	/* ST, by the same link */
 	bool st_up;
-	unsigned asked;	   /* for numbers */
-	json_t *told_rows; /* of its copy of the domain */
+	unsigned asked;		/* for numbers */
+	json_t *told_rows;	/* of its copy of the domain */
+	const char *told_state; /* of the domain in a candidate */
 	/* MGC */
 	struct ng *mgc;
 	union addr mgc_addr;
@@ -450,7 +451,11 @@ rig_on_rpc(void *arg, struct rpc *rpc, struct rpc_request *q,
 		assert_non_null(json_object_get(params, "domain_id"));
 		assert_non_null(json_object_get(params, "user"));
 		assert_non_null(json_object_get(params, "number"));
-		rpc_reply(q, json_pack("{s:O}", "rows", rig.told_rows));
+		rpc_reply(q,
+		    json_pack("{s:O, s:s*}", "rows", rig.told_rows, "state",
+			json_object_get(params, "session") != NULL
+			    ? rig.told_state
+			    : NULL));
 		return;
 	}
 	rig.verified++;

@@ -302,11 +302,11 @@ on_tried(void *arg, struct op_call *call, const struct err *e)
 
 static void
 try_begin(struct tried *t, enum admin_role role, const char *from,
-    const char *to, const char *domain)
+    const char *to, const char *domain, bool candidate)
 {
-	struct op_who who = {.role = role};
-	json_t *args = json_pack(
-	    "{s:s, s:s, s:s*}", "from", from, "to", to, "domain", domain);
+	struct op_who who = {.role = role, .session = "srv1.000001"};
+	json_t *args = json_pack("{s:s, s:s, s:s*, s:b}", "from", from, "to",
+	    to, "domain", domain, "candidate", (int)candidate);
 
 	memset(t, 0, sizeof *t);
 	op_run(&op_test_route, args, &who, &rig.self, on_tried, t);
@@ -314,14 +314,20 @@ try_begin(struct tried *t, enum admin_role role, const char *from,
 }
 
 static const struct tried *
-try(const char *from, const char *to)
+try_of(const char *from, const char *to, bool candidate)
 {
 	static struct tried t;
 
-	try_begin(&t, ADMIN_SITE, from, to, "demo.test");
+	try_begin(&t, ADMIN_SITE, from, to, "demo.test", candidate);
 	while (!t.done)
 		rig_run(CLOCK_MS);
 	return &t;
+}
+
+static const struct tried *
+try(const char *from, const char *to)
+{
+	return try_of(from, to, false);
 }
 
 /* The same steps as rows have them: without marks around persons. */
@@ -375,11 +381,11 @@ a_route_is_not_for_all_to_try(void **state)
 	struct tried t;
 
 	(void)state;
-	try_begin(&t, ADMIN_SUPPORT, "101", "102", "demo.test");
+	try_begin(&t, ADMIN_SUPPORT, "101", "102", "demo.test", false);
 	assert_int_equal(t.code, ERR_PERMISSION);
-	try_begin(&t, ADMIN_SITE, "101", "102", NULL);
+	try_begin(&t, ADMIN_SITE, "101", "102", NULL, false);
 	assert_int_equal(t.code, ERR_INVALID);
-	try_begin(&t, ADMIN_SITE, "101", "102", "nowhere.test");
+	try_begin(&t, ADMIN_SITE, "101", "102", "nowhere.test", false);
 	assert_int_equal(t.code, ERR_ABSENT);
 }
 
@@ -387,17 +393,51 @@ a_route_is_not_for_all_to_try(void **state)
 static void
 what_is_tried_ends_with_the_process(void **state)
 {
-	struct tried t;
+	static struct tried t[3];
 
 	(void)state;
 	rig.sr_silent = true;
-	try_begin(&t, ADMIN_SITE, "101", "102", "demo.test");
+	try_begin(&t[0], ADMIN_SITE, "101", "102", "demo.test", false);
+	try_begin(&t[1], ADMIN_SITE, "101", "999", "demo.test", false);
+	try_begin(&t[2], ADMIN_SITE, "101", "102", "demo.test", true);
 	rig_run(CLOCK_MS);
-	assert_false(t.done);
+	assert_false(t[0].done || t[1].done || t[2].done);
 	b2bua_role.on_stop(&rig.self);
 	rig.b2bua = NULL;
-	assert_true(t.done);
-	assert_int_equal(t.code, ERR_CLOSED);
+	for (int i = 0; i < 3; i++) {
+		assert_true(t[i].done);
+		assert_int_equal(t[i].code, ERR_CLOSED);
+	}
+}
+
+/* Rows that a candidate would make are the store's to tell, and decide alone;
+ * phones are those that are there. */
+static void
+a_route_is_tried_in_a_candidate(void **state)
+{
+	const struct tried *t;
+
+	(void)state;
+	rig_register("102", "b-phone");
+	json_array_append_new(rig.told_rows,
+	    json_pack("[s, s, {s:s}]", "user", "101", "name", "Alice"));
+	json_array_append_new(rig.told_rows,
+	    json_pack("[s, s, {s:s}]", "number", "700", "user", "102"));
+	json_array_append_new(rig.told_rows,
+	    json_pack("[s, s, {s:s}]", "user", "102", "ring-time", "20"));
+	rig.told_state = "on";
+	t = try_of("101", "700", true);
+	assert_non_null(
+	    strstr(t->steps, "configuration:  -> candidate of this session\n"));
+	assert_non_null(strstr(t->steps, "exact: number 700 -> user 102\n"));
+	assert_non_null(strstr(t->steps, plain(FOUND)));
+	assert_non_null(strstr(
+	    try_of("101", "mailto:x", true)->steps, "refused: status 416"));
+	rig.told_state = "suspended";
+	assert_non_null(
+	    strstr(try_of("101", "700", true)->steps, "refused: status 503"));
+	rig.st_up = false;
+	assert_int_equal(try_of("101", "700", true)->code, ERR_NOOWNER);
 }
 
 int
@@ -415,6 +455,7 @@ main(void)
 	    T(an_adopted_call_goes_on_telling),
 	    T(a_route_is_tried_as_a_call_goes),
 	    T(a_route_is_not_for_all_to_try),
+	    T(a_route_is_tried_in_a_candidate),
 	    T(what_is_tried_ends_with_the_process),
 	};
 

@@ -49,16 +49,6 @@ run_to_decision(struct world *w)
 	}
 }
 
-/* A demo domain with a user. */
-static void
-world_demo(struct world *w)
-{
-	set(w, "s0", "domain a.test", json_object());
-	set(w, "s0", "domain a.test user 101",
-	    json_pack("{s:s, s:s}", "name", "Alice", "password", "pw"));
-	commit(w, "s0");
-}
-
 /* ----------------------------------------------------------------------------
  */
 
@@ -196,7 +186,7 @@ edits_wait_for_a_commit(void **state)
 	struct world *w = world_new();
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "A"));
 	w->repl->hold = true;
 	ask(w, "s1", "commit", json_object());
@@ -266,7 +256,7 @@ a_conflict_tells_both_sides(void **state)
 	json_t *row;
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "A"));
 	set(w, "s2", "domain a.test user 101", json_pack("{s:s}", "name", "B"));
 	commit(w, "s1");
@@ -289,7 +279,7 @@ a_candidate_can_be_looked_at(void **state)
 	json_t *row;
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	set(w, "s1", "domain a.test user 101",
 	    json_pack("{s:s, s:s}", "name", "Ada", "password", "new"));
 	set(w, "s1", "domain b.test", json_object());
@@ -332,7 +322,7 @@ a_candidate_survives_the_owner(void **state)
 	struct world *w = world_new();
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "A"));
 	world_crash(w);
 	world_own(w, 2);
@@ -350,7 +340,7 @@ a_decided_commit_is_rolled_forward(void **state)
 	struct world *w = world_new();
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "A"));
 	set(w, "s1", "domain b.test", json_object());
 	set(w, "s1", "domain b.test user 7", json_object());
@@ -389,7 +379,7 @@ a_half_applied_commit_is_finished(void **state)
 	struct err e;
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "A"));
 	set(w, "s1", "server srv1", json_pack("{s:s}", "description", "x"));
 	w->repl->hold = true;
@@ -429,7 +419,7 @@ losing_ownership_fails_what_waits(void **state)
 	struct err why;
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	w->repl->hold = true;
 	ask(w, "s1", "set",
 	    set_args(
@@ -456,7 +446,7 @@ stopping_is_orderly(void **state)
 	struct world *w = world_new();
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	st_stop(w->st);
 	assert_true(w->stopped);
 	assert_null(w->repl->streams);
@@ -473,7 +463,7 @@ a_broken_stream_holds_commits_up(void **state)
 	char stream[STREAM_NAME];
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	st_view_domain(&w->st->view, NULL, "a.test", &d, NULL);
 	st_domain_stream(stream, d.id);
 	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "A"));
@@ -537,7 +527,7 @@ a_deleted_domain_keeps_its_file(void **state)
 	char stream[STREAM_NAME], path[PATH_MAX + 128];
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	st_view_domain(&w->st->view, NULL, "a.test", &d, NULL);
 	st_domain_stream(stream, d.id);
 	assert_int_equal(call(w, "s1", "delete",
@@ -561,7 +551,7 @@ rollback_leads_back(void **state)
 	struct st_domain d, again;
 
 	(void)state;
-	world_demo(w); /* revision 2 */
+	world_domain(w); /* revision 2 */
 	str_copy(before, sizeof before, shown(w, NULL, NULL));
 	st_view_domain(&w->st->view, NULL, "a.test", &d, NULL);
 	set(w, "s1", "domain a.test user 101",
@@ -626,7 +616,7 @@ compare_names_what_is_lost(void **state)
 	struct world *w = world_new();
 
 	(void)state;
-	world_demo(w); /* revision 2 */
+	world_domain(w); /* revision 2 */
 	set(w, "s1", "domain a.test number 5",
 	    json_pack("{s:s}", "user", "101"));
 	commit(w, "s1");
@@ -698,7 +688,7 @@ records_come_home(void **state)
 	char stream[STREAM_NAME];
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	st_view_domain(&w->st->view, NULL, "a.test", &d, NULL);
 	st_domain_stream(stream, d.id);
 	write_records(w, d.id, 300);
@@ -763,7 +753,7 @@ records_gather(void **state)
 	uint64_t begin;
 
 	(void)state;
-	world_demo(w);
+	world_domain(w);
 	st_view_domain(&w->st->view, NULL, "a.test", &d, NULL);
 	write_records(w, d.id, 1);
 	world_crash(w);
@@ -803,124 +793,6 @@ no_file_holds_a_secret(void **state)
 	world_free(w);
 }
 
-/* ---- what B2BUA asks of numbers -------------------------------------------
- */
-
-/* A link by which control asks, and the last answer as text. */
-struct door {
-	struct world *world;
-	struct peer control;
-	struct rpc *ours, *theirs;
-	char answer[1024];
-};
-
-static void
-door_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
-    const char *method, json_t *params)
-{
-	struct door *d = arg;
-
-	(void)rpc;
-	st_role.on_request(&d->world->self, &d->control, q, method, params);
-}
-
-static void
-door_on_closed(void *arg, struct rpc *rpc, const struct err *why)
-{
-	(void)arg;
-	(void)rpc;
-	(void)why;
-}
-
-static void
-door_on_reply(void *arg, json_t *result, const struct err *e)
-{
-	struct door *d = arg;
-	char *text = e == NULL
-	    ? json_dumps(result, JSON_COMPACT | JSON_SORT_KEYS)
-	    : NULL;
-
-	str_copy(d->answer, sizeof d->answer, e != NULL ? e->text : text);
-	free(text);
-	if (d->world->open == 0)
-		loop_stop(d->world->loop);
-}
-
-static void
-door_open(struct door *d, struct world *w)
-{
-	struct rpc_handler h = {.on_request = door_on_request,
-	    .on_closed = door_on_closed,
-	    .arg = d};
-	int pair[2];
-
-	assert_int_equal(
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-	memset(d, 0, sizeof *d);
-	d->world = w;
-	d->control.role = ROLE_CONTROL;
-	d->ours = rpc_open(w->loop, pair[0], &h);
-	d->theirs = rpc_open(w->loop, pair[1], &h);
-}
-
-static void
-door_ask(struct door *d, const char *id, const char *user, const char *number)
-{
-	rpc_call(d->theirs, "number",
-	    json_pack("{s:s, s:s, s:s}", "domain_id", id, "user", user,
-		"number", number),
-	    0, door_on_reply, d);
-}
-
-static const char *
-door_answer(
-    struct door *d, const char *id, const char *user, const char *number)
-{
-	door_ask(d, id, user, number);
-	world_run(d->world);
-	return d->answer;
-}
-
-/* B2BUA is told what routing needs and no secret; of what is committed, not
- * of what is being decided; and a domain that never was has no stream made. */
-static void
-numbers_are_told(void **state)
-{
-	struct world *w = world_new();
-	struct st_domain domain;
-	struct door d;
-	unsigned opened;
-
-	(void)state;
-	world_demo(w);
-	set(w, "s1", "domain a.test number 700",
-	    json_pack("{s:s}", "user", "102"));
-	set(w, "s1", "domain a.test user 102",
-	    json_pack("{s:s}", "state", "off"));
-	assert_int_equal(
-	    st_view_domain(&w->st->view, NULL, "a.test", &domain, &w->err), 0);
-	door_open(&d, w);
-	assert_string_equal(door_answer(&d, domain.id, "101", "700"),
-	    "{\"rows\":[[\"user\",\"101\",{\"name\":\"Alice\"}]]}");
-	d.answer[0] = '\0';
-	ask(w, "s1", "commit", json_object());
-	door_ask(&d, domain.id, "101", "700");
-	world_run(w);
-	if (d.answer[0] == '\0')
-		world_run(w);
-	assert_string_equal(d.answer,
-	    "{\"rows\":[[\"user\",\"101\",{\"name\":\"Alice\"}],"
-	    "[\"number\",\"700\",{\"user\":\"102\"}],"
-	    "[\"user\",\"102\",{\"state\":\"off\"}]]}");
-	opened = w->repl->opened;
-	assert_string_equal(
-	    door_answer(&d, "0badc0de", "101", "700"), "no domain has this id");
-	assert_int_equal(w->repl->opened, opened);
-	rpc_close(&d.ours);
-	rpc_close(&d.theirs);
-	world_free(w);
-}
-
 int
 main(void)
 {
@@ -948,7 +820,6 @@ main(void)
 	    cmocka_unit_test(records_come_home),
 	    cmocka_unit_test(records_gather),
 	    cmocka_unit_test(no_file_holds_a_secret),
-	    cmocka_unit_test(numbers_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

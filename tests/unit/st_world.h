@@ -206,6 +206,16 @@ commit(struct world *w, const char *session)
 		fail_msg("commit: %s", w->err.text);
 }
 
+/* A domain with a user. */
+static inline void
+world_domain(struct world *w)
+{
+	set(w, "s0", "domain a.test", json_object());
+	set(w, "s0", "domain a.test user 101",
+	    json_pack("{s:s, s:s}", "name", "Alice", "password", "pw"));
+	commit(w, "s0");
+}
+
 static inline json_t *
 rows(struct world *w)
 {
