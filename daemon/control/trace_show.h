@@ -23,7 +23,6 @@ void trace_put_at(struct op_call *, int64_t us);
 /* 441 -> "4.41". */
 void trace_put_hundredths(struct op_call *, const char *col, uint64_t);
 
-
 struct trace_show {
 	struct op_call *call;
 	json_t *legs; /* Call-ID -> its fact */
