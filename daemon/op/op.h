@@ -59,6 +59,8 @@ extern const struct op_type op_type_secret;   /* text, lines; never shown */
 extern const struct op_type op_type_time;     /* RFC 3339, UTC */
 extern const struct op_type op_type_moment;   /* the same, or -10m, +2h */
 extern const struct op_type op_type_bytes;    /* a count of bytes: 64k, 10m */
+extern const struct op_type op_type_codes;    /* 503, 4xx-6xx -> 400-699 */
+extern const struct op_type op_type_span;     /* <10s, >1h -> >3600 */
 extern const struct op_type op_type_uri;      /* as shown, never parsed back */
 extern const struct op_type op_type_piece;    /* of a file, base64 */
 extern const struct op_type op_type_instance; /* "sg/1" */

@@ -15,6 +15,7 @@ op_parse_fn op_parse_secret;
 op_parse_fn op_parse_name, op_parse_uri, op_parse_instance, op_parse_nothing;
 op_parse_fn op_parse_int, op_parse_duration, op_parse_bytes, op_parse_port;
 op_parse_fn op_parse_ports, op_parse_time, op_parse_moment;
+op_parse_fn op_parse_codes, op_parse_span;
 op_parse_fn op_parse_domain, op_parse_host, op_parse_address, op_parse_number;
 op_parse_fn op_parse_session, op_parse_login, op_parse_fingerprint;
 op_parse_fn op_parse_ref, op_parse_path;

@@ -48,6 +48,10 @@ OP_TYPE(moment, "moment", OP_STRING, false, op_parse_moment,
     "a time such as 2027-03-01T08:30:00Z, -10m or +2h");
 OP_TYPE(bytes, "bytes", OP_INTEGER, false, op_parse_bytes,
     "a size such as 512, 64k, 10m, 2g");
+OP_TYPE(codes, "codes", OP_STRING, false, op_parse_codes,
+    "a status of SIP or some such as 503, 4xx, 4xx-6xx, 486-488");
+OP_TYPE(span, "span", OP_STRING, false, op_parse_span,
+    "a bound of time such as <10s or >1h");
 OP_TYPE(uri, "uri", OP_STRING, false, op_parse_uri, "a URI");
 OP_TYPE(piece, "piece", OP_STRING, false, op_parse_nothing,
     "bytes of a file, base64");
@@ -72,11 +76,11 @@ OP_TYPE(member, "member", OP_STRING, false, op_parse_text,
 static const struct op_type *const op_types[] = {&op_type_text, &op_type_blob,
     &op_type_int, &op_type_bool, &op_type_choice, &op_type_duration,
     &op_type_name, &op_type_domain, &op_type_number, &op_type_host,
-    &op_type_address, &op_type_port, &op_type_ports, &op_type_secret,
-    &op_type_time, &op_type_moment, &op_type_bytes, &op_type_uri,
-    &op_type_piece, &op_type_instance, &op_type_session, &op_type_login,
-    &op_type_fingerprint, &op_type_ref, &op_type_path, &op_type_values,
-    &op_type_fields, &op_type_member};
+    &op_type_codes, &op_type_span, &op_type_address, &op_type_port,
+    &op_type_ports, &op_type_secret, &op_type_time, &op_type_moment,
+    &op_type_bytes, &op_type_uri, &op_type_piece, &op_type_instance,
+    &op_type_session, &op_type_login, &op_type_fingerprint, &op_type_ref,
+    &op_type_path, &op_type_values, &op_type_fields, &op_type_member};
 
 const struct op_type *
 op_type_find(const char *name)

@@ -1,6 +1,7 @@
 /*
  * Types whose values are counts: numbers, spans of time, sizes, ports, points
- * in time. The canonical form of a span is its seconds, of a size its bytes.
+ * in time, and bounds of some of them. The canonical form of a span is its
+ * seconds, of a size its bytes.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -97,6 +98,66 @@ op_parse_duration(const struct op_field *f, const char *in, char *out,
 		return err_set(e, ERR_INVALID,
 		    "expected a time such as 90, 90s, 5m, 2h or 1d");
 	return op_count_put(f, v, out, size, e);
+}
+
+/* '<' or '>' and a duration, which stays in front of its seconds. */
+int
+op_parse_span(const struct op_field *f, const char *in, char *out, size_t size,
+    struct err *e)
+{
+	char seconds[32];
+
+	if ((in[0] != '<' && in[0] != '>') ||
+	    op_parse_duration(f, in + 1, seconds, sizeof seconds, NULL) != 0 ||
+	    (size_t)snprintf(out, size, "%c%s", in[0], seconds) >= size)
+		return err_set(e, ERR_INVALID,
+		    "expected a bound of time such as <10s or >1h");
+	return 0;
+}
+
+#define OP_CODE_FIRST 100 /* RFC 3261 21 */
+#define OP_CODE_LAST 699
+
+/* "503", or "5xx" for all that begin so; of n bytes. */
+static bool
+op_code_take(const char *in, size_t n, int64_t *low, int64_t *high)
+{
+	char digits[4];
+
+	if (n != 3 || !str_ncopy(digits, sizeof digits, in, n))
+		return false;
+	*high = 0;
+	if ((digits[1] | 0x20) == 'x' && (digits[2] | 0x20) == 'x') {
+		digits[1] = digits[2] = '0';
+		*high = 99;
+	}
+	if (!str_int(digits, OP_CODE_FIRST, OP_CODE_LAST, low))
+		return false;
+	*high += *low;
+	return true;
+}
+
+/* One status, or the first and the last: "400-699" of "4xx-6xx". */
+int
+op_parse_codes(const struct op_field *f, const char *in, char *out, size_t size,
+    struct err *e)
+{
+	size_t n = strcspn(in, "-");
+	int64_t low, high, none;
+
+	(void)f;
+	if (!op_code_take(in, n, &low, &high) ||
+	    (in[n] == '-' &&
+		!op_code_take(in + n + 1, strlen(in + n + 1), &none, &high)) ||
+	    high < low)
+		return err_set(e, ERR_INVALID,
+		    "expected a status such as 503, or 4xx, or some such as "
+		    "4xx-6xx, the lower first");
+	if (low == high)
+		snprintf(out, size, "%" PRId64, low);
+	else
+		snprintf(out, size, "%" PRId64 "-%" PRId64, low, high);
+	return 0;
 }
 
 int
