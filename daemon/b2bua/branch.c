@@ -310,6 +310,7 @@ branch_on_media(
 		return;
 	}
 	c->answer = clock_real();
+	call_trace_leg(&c->a);
 	call_enter(c, CALL_ANSWERED);
 	call_store_then(c, branch_connect, b);
 }

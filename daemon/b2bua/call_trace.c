@@ -1,9 +1,9 @@
 /*
  * What the trace cannot see: which Call-IDs are legs of one call, whose it is,
- * what was decided of it (why.c), and how it ended. Legs are said when a leg is
- * made, again when a call was adopted (the server that said it first may be
- * gone), and at the end; how good its media was a moment later, when MGC has
- * told.
+ * what was decided of it (why.c), and how it went. Legs are said when a leg is
+ * made, again of the caller's when it rings and when it is answered, of all when
+ * a call was adopted (the server that said it first may be gone), and at the
+ * end; how good its media was a moment later, when MGC has told.
  */
 #include <stdio.h>
 
@@ -11,10 +11,23 @@
 
 #include "daemon/trace/step.h"
 
+#define TRACE_TIMES_TEXT 80
+
+/* When it was dialled, rang and was answered. */
+static const char *
+call_trace_times(char out[TRACE_TIMES_TEXT], const struct call *c)
+{
+	snprintf(out, TRACE_TIMES_TEXT, "%llu %llu %llu",
+	    (unsigned long long)c->start, (unsigned long long)c->ring,
+	    (unsigned long long)c->answer);
+	return out;
+}
+
 void
 call_trace_leg(const struct leg *l)
 {
 	const struct call *c = l->call;
+	char times[TRACE_TIMES_TEXT];
 	const struct trace_fact f = {.kind = TRACE_LEG,
 	    .text = {
 		[TRACE_CALL_ID] = l->call_id,
@@ -25,6 +38,7 @@ call_trace_leg(const struct leg *l)
 		[TRACE_DOMAIN] = c->domain,
 		[TRACE_PARTY] = l->branch != NULL ? l->branch->destination
 						  : c->user,
+		[TRACE_TIMES] = call_trace_times(times, c),
 	    }};
 
 	trace_fact(c->b2bua->trace, &f);
@@ -33,7 +47,7 @@ call_trace_leg(const struct leg *l)
 void
 call_trace_end(const struct call *c)
 {
-	char times[80];
+	char times[TRACE_TIMES_TEXT];
 	const struct trace_fact f = {.kind = TRACE_END,
 	    .status = (unsigned)c->code,
 	    .text = {
@@ -42,14 +56,11 @@ call_trace_end(const struct call *c)
 		[TRACE_CALL] = c->id,
 		[TRACE_DOMAIN] = c->domain,
 		[TRACE_REASON] = c->reason,
-		[TRACE_TIMES] = times,
+		[TRACE_TIMES] = call_trace_times(times, c),
 	    }};
 
 	if (c->domain_id[0] == '\0')
 		return;
-	snprintf(times, sizeof times, "%llu %llu %llu",
-	    (unsigned long long)c->start, (unsigned long long)c->ring,
-	    (unsigned long long)c->answer);
 	trace_fact(c->b2bua->trace, &f);
 }
 

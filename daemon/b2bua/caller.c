@@ -108,8 +108,10 @@ caller_progress(struct call *c, int status)
 	    (status == 180 && c->progress == (180 | CALL_PROGRESS_MEDIA)))
 		return;
 	c->progress = news;
-	if (c->ring == 0)
+	if (c->ring == 0) {
 		c->ring = clock_real();
+		call_trace_leg(&c->a);
+	}
 	c->due[CALL_CLOCK_TRYING] = 0;
 	call_store_then(c, caller_say_progress, (void *)(intptr_t)status);
 }

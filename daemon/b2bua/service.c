@@ -35,6 +35,7 @@ service_on_media(
 	}
 	memset(c->due, 0, sizeof c->due);
 	c->answer = clock_real();
+	call_trace_leg(&c->a);
 	call_enter(c, CALL_ANSWERED);
 	call_store_then(c, service_answer, NULL);
 }

@@ -4,32 +4,15 @@
  */
 #include <stdlib.h>
 
-#include "trace_show.h"
-#include "daemon/base/clock.h"
+#include "trace_find.h"
 #include "daemon/base/mem.h"
 
-/* One call that two servers know, as it was adopted: what is later counts. */
-static void
-calls_merge(json_t *into, json_t *row)
-{
-	static const char *const times[] = {"ring", "answer", "end"};
-	uint64_t start = trace_int(row, "start");
-	size_t i;
-
-	if (start < trace_int(into, "start"))
-		json_object_set(into, "start", json_object_get(row, "start"));
-	for (i = 0; i < sizeof times / sizeof times[0]; i++) {
-		if (trace_int(row, times[i]) > trace_int(into, times[i]))
-			json_object_set(
-			    into, times[i], json_object_get(row, times[i]));
-	}
-	if (trace_int(row, "mos") != 0)
-		json_object_set(into, "mos", json_object_get(row, "mos"));
-	if (trace_int(row, "status") == 0)
-		return;
-	json_object_set(into, "status", json_object_get(row, "status"));
-	json_object_set(into, "reason", json_object_get(row, "reason"));
-}
+struct calls_show {
+	struct op_call *call;
+	struct trace_filter filter;
+	json_t *query; /* as it was asked */
+	json_t *found; /* id -> row */
+};
 
 static int
 calls_youngest(const void *a, const void *b)
@@ -40,100 +23,111 @@ calls_youngest(const void *a, const void *b)
 	return x > y ? -1 : x < y;
 }
 
+/* The youngest of what matches; each server was asked for one more than is
+ * wanted, so that it is known whether there are. */
 static void
-calls_put(struct op_call *call, json_t *row)
+calls_put(struct calls_show *s)
 {
-	uint64_t end = trace_int(row, "end"), answer = trace_int(row, "answer");
+	size_t limit = (size_t)op_arg_int(s->call, "limit", 1), n = 0, i;
+	json_t **list = xcalloc(json_object_size(s->found) + 1, sizeof(*list));
+	const char *id;
+	json_t *row;
 
-	op_row(call);
-	op_put_time(call, "start", trace_int(row, "start"));
-	op_put(call, "id", op_row_text(row, "call"));
-	op_put(call, "domain", op_row_text(row, "domain"));
-	op_put(call, "from", op_row_text(row, "from"));
-	op_put(call, "to", op_row_text(row, "to"));
-	if (trace_int(row, "ring") != 0)
-		op_put_time(call, "ring", trace_int(row, "ring"));
-	if (answer != 0)
-		op_put_time(call, "answer", answer);
-	if (end == 0)
-		return;
-	op_put_time(call, "end", end);
-	op_put_int(call, "code", (int64_t)trace_int(row, "status"));
-	op_put(call, "reason", op_row_text(row, "reason"));
-	if (answer != 0 && end > answer)
-		op_put_int(call, "talk", (int64_t)((end - answer) / CLOCK_SEC));
-	if (trace_int(row, "mos") != 0)
-		trace_put_hundredths(call, "mos", trace_int(row, "mos"));
+	json_object_foreach (s->found, id, row) {
+		if (find_matches(s->call, &s->filter, row))
+			list[n++] = row;
+	}
+	qsort(list, n, sizeof(*list), calls_youngest);
+	for (i = 0; i < n && i < limit; i++)
+		find_put(s->call, list[i]);
+	if (n > limit)
+		op_cut(s->call);
+	free(list);
+}
+
+static void
+calls_end(struct calls_show *s)
+{
+	struct op_call *call = s->call;
+
+	calls_put(s);
+	trace_filter_fini(&s->filter);
+	json_decref(s->query);
+	json_decref(s->found);
+	free(s);
+	op_finish(call, NULL);
+}
+
+/* Who did not answer was said with the first answer. */
+static void
+calls_on_ends(void *arg, json_t *rows, json_t *warn, bool partial)
+{
+	struct calls_show *s = arg;
+
+	(void)warn;
+	(void)partial;
+	find_merge(s->call, s->found, rows);
+	calls_end(s);
+}
+
+/* Calls that one server knows no end of: another may, which found them not to
+ * be what is looked for. NULL: there are none. */
+static json_t *
+calls_without_end(json_t *found)
+{
+	json_t *ids = json_array(), *row;
+	const char *id;
+
+	json_object_foreach (found, id, row) {
+		if (trace_int(row, "end") == 0)
+			json_array_append_new(ids, json_string(id));
+	}
+	if (json_array_size(ids) > 0)
+		return ids;
+	json_decref(ids);
+	return NULL;
 }
 
 static void
 calls_on_rows(void *arg, json_t *rows, json_t *warn, bool partial)
 {
-	struct op_call *call = arg;
-	size_t limit = (size_t)op_arg_int(call, "limit", 1), n = 0, i;
-	json_t *seen = json_object(), *row, *same;
-	const char *id;
-	json_t **list;
+	struct calls_show *s = arg;
+	struct control *c = control_of(s->call);
+	json_t *ids;
 
-	json_array_foreach (rows, i, row) {
-		id = op_row_text(row, "call");
-		if ((same = json_object_get(seen, id)) != NULL)
-			calls_merge(same, row);
-		else if (op_sees(&call->who, op_row_text(row, "domain")))
-			json_object_set(seen, id, row);
+	find_merge(s->call, s->found, rows);
+	trace_warn(s->call, warn, partial);
+	ids = far_is_several(c) ? calls_without_end(s->found) : NULL;
+	if (ids == NULL) {
+		calls_end(s);
+		return;
 	}
-	list = xcalloc(json_object_size(seen) + 1, sizeof(*list));
-	json_object_foreach (seen, id, row)
-		list[n++] = row;
-	qsort(list, n, sizeof(*list), calls_youngest);
-	for (i = 0; i < n && i < limit; i++)
-		calls_put(call, list[i]);
-	free(list);
-	json_decref(seen);
-	trace_warn(call, warn, partial);
-	op_finish(call, NULL);
+	trace_ask(c,
+	    json_pack("{s:s, s:O, s:o}", "want", "calls", "since",
+		json_object_get(s->query, "since"), "calls", ids),
+	    calls_on_ends, s);
 }
 
 static void
 calls_run(struct op_call *call)
 {
-	const char *number = op_arg(call, "number");
-	const char *domain = op_arg(call, "domain");
-	uint64_t last = (uint64_t)op_arg_int(call, "last", 1) * CLOCK_SEC;
-	uint64_t now = clock_real();
-	json_t *q;
+	json_t *q = find_query(call, "calls");
+	struct calls_show *s;
 
-	/* Which calls a number has would tell what is masked. */
-	if (number != NULL && !op_sees_persons(&call->who)) {
-		op_failf(call, ERR_PERMISSION,
-		    "%s: number: not permitted to %s, who does not see "
-		    "numbers",
-		    call->op->name, call->who.name);
+	if (q == NULL)
 		return;
-	}
-	q = json_pack("{s:s, s:I, s:I, s:s*, s:s*}", "want", "calls", "since",
-	    (json_int_t)(now > last ? now - last : 0), "limit",
-	    (json_int_t)op_arg_int(call, "limit", 1), "number", number,
-	    "domain", domain);
-	trace_ask(control_of(call), q, calls_on_rows, call);
+	json_object_set_new(
+	    q, "limit", json_integer(op_arg_int(call, "limit", 1) + 1));
+	s = xcalloc(1, sizeof *s);
+	s->call = call;
+	s->query = q;
+	s->found = json_object();
+	trace_filter_read(&s->filter, q, NULL); /* as the types allow */
+	trace_ask(control_of(call), json_incref(q), calls_on_rows, s);
 }
 
 static const struct op_field calls_args[] = {
-    {.name = "domain",
-	.type = &op_type_ref,
-	.ref = "domain",
-	.brief = "only calls of this domain"},
-    {.name = "number",
-	.type = &op_type_text,
-	.min = 1,
-	.max = 64,
-	.brief = "of either side; +7495* stands for all that begin so"},
-    {.name = "last",
-	.type = &op_type_duration,
-	.min = 1,
-	.max = 31536000,
-	.def = "900",
-	.brief = "how far back"},
+    FIND_ARGS,
     {.name = "limit",
 	.type = &op_type_int,
 	.min = 1,
@@ -144,43 +138,7 @@ static const struct op_field calls_args[] = {
 };
 
 static const struct op_field calls_cols[] = {
-    {.name = "start", .type = &op_type_time, .brief = "when it was dialled"},
-    {.name = "id", .type = &op_type_text, .brief = "identifier of the call"},
-    {.name = "domain",
-	.type = &op_type_domain,
-	.flags = OP_DETAIL,
-	.brief = "domain"},
-    {.name = "from",
-	.type = &op_type_text,
-	.flags = OP_PERSONAL,
-	.brief = "number of the caller"},
-    {.name = "to",
-	.type = &op_type_text,
-	.flags = OP_PERSONAL,
-	.brief = "number that was dialled"},
-    {.name = "code",
-	.type = &op_type_int,
-	.brief = "final status of SIP; none: it goes on"},
-    {.name = "talk",
-	.type = &op_type_duration,
-	.brief = "from answer to end; none: not answered"},
-    {.name = "reason", .type = &op_type_text, .brief = "why it ended"},
-    {.name = "ring",
-	.type = &op_type_time,
-	.flags = OP_DETAIL,
-	.brief = "first ringing"},
-    {.name = "answer",
-	.type = &op_type_time,
-	.flags = OP_DETAIL,
-	.brief = "when it was answered"},
-    {.name = "end",
-	.type = &op_type_time,
-	.flags = OP_DETAIL,
-	.brief = "when it ended"},
-    {.name = "mos",
-	.type = &op_type_text,
-	.flags = OP_DETAIL,
-	.brief = "how the worst stream sounded, 1 to 4.5"},
+    FIND_COLS,
     {0},
 };
 
@@ -193,11 +151,17 @@ const struct op control_op_trace_calls = {
     .about =
 	"What the recorders of all servers have of calls, the youngest first; "
 	"nothing need have been started before. A call is listed from the "
-	"moment its caller is known. show call ladder and show call messages "
-	"take its id. How long calls are kept depends on trace-size in "
+	"moment its caller is known. Of several filters all must be right; "
+	"what is asked of a call that has not come so far yet is not right: "
+	"code of one that goes on, duration of one that was not answered. "
+	"Who does not see numbers may not look for them. "
+	"show call ladder and show call messages take the id, which a table "
+	"has when it is asked for: | columns start,id,from,to,code. "
+	"How long calls are kept depends on trace-size in "
 	"tandem.conf(5). Messages that a recorder lost are counted in a "
 	"warning.",
-    .example = "trace calls\ntrace calls domain demo.test number 101 last 15m",
+    .example = "trace calls\ntrace calls domain demo.test number 101 last 15m\n"
+	       "trace calls failed code 4xx-6xx pdd >5s",
     .args = calls_args,
     .cols = calls_cols,
     .run = calls_run,

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calls.h"
 #include "recorder.h"
 #include "trace_media.h"
-#include "daemon/base/map.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
@@ -39,11 +40,13 @@ struct query {
 	const char *instance; /* of the block that is read */
 	uint64_t since, until;
 	size_t limit;
-	const char *call, *number, *domain;
+	const char *call;
 	const char *id[QUERY_IDS];
 	uint32_t hash[QUERY_IDS + 1];
 	size_t nids, nhash;
-	struct map calls; /* id -> struct query_call */
+	struct trace_filter filter;
+	json_t *only; /* identifiers of calls, as members; NULL = all */
+	struct trace_calls calls;
 	json_t *rows;
 	size_t bytes;
 	bool more, bytes_wanted, last_wanted;
@@ -52,22 +55,12 @@ struct query {
 
 /* ---- JSON ---------------------------------------------------------------- */
 
-static json_t *
-query_text(const char *p, size_t n)
-{
-	char *safe = xmalloc(4 * n + 1);
-	json_t *v = json_stringn(safe, str_escape(safe, 4 * n + 1, p, n));
-
-	free(safe);
-	return v;
-}
-
 static void
 query_put_key(json_t *row, const char *name, const struct trace_record *r,
     enum trace_key key)
 {
 	json_object_set_new(
-	    row, name, query_text(r->text + r->key[key].at, r->key[key].n));
+	    row, name, trace_text(r->text + r->key[key].at, r->key[key].n));
 }
 
 static void
@@ -105,7 +98,7 @@ query_lines(const struct trace_record *r)
 		nl = memchr(p, '\n', (size_t)(end - p));
 		n = (size_t)((nl != NULL ? nl : end) - p);
 		json_array_append_new(lines,
-		    query_text(p, n > 0 && p[n - 1] == '\r' ? n - 1 : n));
+		    trace_text(p, n > 0 && p[n - 1] == '\r' ? n - 1 : n));
 		p = nl != NULL ? nl + 1 : end;
 	}
 	return lines;
@@ -314,149 +307,55 @@ query_take_user(struct query *q, const struct trace_record *r, uint64_t number)
 
 /* ---- calls --------------------------------------------------------------- */
 
-struct query_call {
-	char id[40], domain[256], from[64], to[64], reason[128];
-	uint64_t start, ring, answer, end;
-	unsigned status, mos;
-	bool found; /* it has the number that is looked for */
-};
-
-/* "+7495*" stands for all that begin so. */
-static bool
-query_is_number(
-    const struct query *q, const struct trace_record *r, enum trace_key key)
-{
-	const struct trace_span *s = &r->key[key];
-	size_t n = strlen(q->number);
-
-	if (n > 0 && q->number[n - 1] == '*')
-		return s->n >= n - 1 &&
-		    memcmp(r->text + s->at, q->number, n - 1) == 0;
-	return trace_key_is(r, key, q->number);
-}
-
-static struct query_call *
-query_call(struct query *q, const struct trace_record *r)
-{
-	struct query_call *c;
-	char id[sizeof c->id];
-
-	if (!trace_key_text(r, TRACE_CALL, id, sizeof id))
-		return NULL;
-	if ((c = map_str(&q->calls, id)) != NULL)
-		return c;
-	if (q->calls.count >= QUERY_HELD) {
-		q->more = true;
-		return NULL;
-	}
-	c = xcalloc(1, sizeof *c);
-	str_copy(c->id, sizeof c->id, id);
-	c->found = q->number == NULL;
-	if (map_str_put(&q->calls, c->id, c) == 0)
-		return c;
-	free(c);
-	return NULL;
-}
-
-/* Said behind the end, of a call that is known. */
-static void
-query_take_quality(struct query *q, const struct trace_record *r)
-{
-	struct query_call *c;
-	char id[sizeof c->id];
-
-	if (trace_key_text(r, TRACE_CALL, id, sizeof id) &&
-	    (c = map_str(&q->calls, id)) != NULL)
-		c->mos = r->status;
-}
-
+/* One filter: its bit is the first. */
 static void
 query_take_call(struct query *q, const struct trace_record *r, uint64_t number)
 {
-	struct query_call *c;
-	char times[80];
-	unsigned long long t[3] = {0};
+	struct trace_call *c;
+	char id[sizeof c->id];
 
 	(void)number;
-	if (r->kind == TRACE_QUALITY)
-		query_take_quality(q, r);
-	if ((r->kind != TRACE_LEG && r->kind != TRACE_END) ||
-	    (q->domain != NULL && !trace_key_is(r, TRACE_DOMAIN, q->domain)) ||
-	    (c = query_call(q, r)) == NULL)
+	if (r->kind == TRACE_QUALITY) { /* it says of whom, and no more */
+		trace_calls_add(&q->calls, r);
 		return;
-	trace_key_text(r, TRACE_DOMAIN, c->domain, sizeof c->domain);
-	trace_key_text(r, TRACE_FROM, c->from, sizeof c->from);
-	trace_key_text(r, TRACE_TO, c->to, sizeof c->to);
-	if (q->number != NULL)
-		c->found |= query_is_number(q, r, TRACE_FROM) ||
-		    query_is_number(q, r, TRACE_TO) ||
-		    query_is_number(q, r, TRACE_PARTY);
-	if (c->start == 0 || r->time < c->start)
-		c->start = r->time;
-	if (r->kind != TRACE_END)
-		return;
-	c->end = r->time;
-	c->status = r->status;
-	trace_key_text(r, TRACE_REASON, c->reason, sizeof c->reason);
-	if (trace_key_text(r, TRACE_TIMES, times, sizeof times) &&
-	    sscanf(times, "%llu %llu %llu", &t[0], &t[1], &t[2]) == 3) {
-		c->start = t[0];
-		c->ring = t[1];
-		c->answer = t[2];
 	}
+	if (q->only != NULL &&
+	    (!trace_key_text(r, TRACE_CALL, id, sizeof id) ||
+		json_object_get(q->only, id) == NULL))
+		return;
+	if (trace_filter_takes(&q->filter, r) &&
+	    (c = trace_calls_add(&q->calls, r)) != NULL)
+		trace_filter_note(&q->filter, 0, c, r);
 }
 
 static int
 query_youngest(const void *a, const void *b)
 {
-	const struct query_call *x = *(struct query_call *const *)a;
-	const struct query_call *y = *(struct query_call *const *)b;
+	const struct trace_call *x = *(struct trace_call *const *)a;
+	const struct trace_call *y = *(struct trace_call *const *)b;
 
 	return x->start > y->start ? -1 : x->start < y->start;
-}
-
-static void
-query_put_call(struct query *q, const struct query_call *c)
-{
-	json_t *row = json_object();
-
-	json_object_set_new(row, "call", query_text(c->id, strlen(c->id)));
-	json_object_set_new(
-	    row, "domain", query_text(c->domain, strlen(c->domain)));
-	json_object_set_new(row, "from", query_text(c->from, strlen(c->from)));
-	json_object_set_new(row, "to", query_text(c->to, strlen(c->to)));
-	json_object_set_new(
-	    row, "reason", query_text(c->reason, strlen(c->reason)));
-	query_put_int(row, "start", c->start);
-	query_put_int(row, "ring", c->ring);
-	query_put_int(row, "answer", c->answer);
-	query_put_int(row, "end", c->end);
-	query_put_int(row, "status", c->status);
-	query_put_int(row, "mos", c->mos);
-	json_array_append_new(q->rows, row);
 }
 
 /* The youngest of those that were found, as many as are wanted. */
 static void
 query_put_calls(struct query *q)
 {
-	struct query_call **list = xcalloc(q->calls.count + 1, sizeof(*list));
-	struct query_call *c;
+	struct trace_call **list = xcalloc(
+	    q->calls.map.count + 1, sizeof(*list));
+	uint64_t now = clock_real();
+	struct trace_call *c;
 	size_t n = 0, i, at = 0;
 
-	while ((c = map_next(&q->calls, &at, NULL, NULL)) != NULL) {
-		if (c->found)
+	while ((c = map_next(&q->calls.map, &at, NULL, NULL)) != NULL) {
+		if (trace_filter_matches(&q->filter, 0, c, now))
 			list[n++] = c;
 	}
 	qsort(list, n, sizeof(*list), query_youngest);
-	q->more |= n > q->limit;
 	for (i = 0; i < n && i < q->limit; i++)
-		query_put_call(q, list[i]);
+		json_array_append_new(q->rows, trace_call_row(list[i]));
+	q->more |= q->calls.full;
 	free(list);
-	at = 0;
-	while ((c = map_next(&q->calls, &at, NULL, NULL)) != NULL)
-		free(c);
-	map_fini(&q->calls);
 }
 
 /* ---- blocks -------------------------------------------------------------- */
@@ -553,11 +452,45 @@ query_read_ids(struct query *q, json_t *list)
 	}
 }
 
+/* These calls alone; the index tells of few of them where they are. */
+static void
+query_read_calls(struct query *q, json_t *list)
+{
+	const char *id;
+	json_t *v;
+	size_t i;
+
+	if (!json_is_array(list))
+		return;
+	q->only = json_object();
+	json_array_foreach (list, i, v) {
+		if ((id = json_string_value(v)) == NULL)
+			continue;
+		json_object_set_new(q->only, id, json_true());
+		if (json_array_size(list) <= QUERY_IDS)
+			query_look_for(q, SEGMENT_CALL, id);
+	}
+}
+
+/* A number that is whole and that each fact of its call has: not that of who is
+ * at the end of a leg, which the end of the call lacks. */
+static void
+query_look_for_number(struct query *q)
+{
+	const char *number = q->filter.from != NULL ? q->filter.from
+						    : q->filter.to;
+	size_t n = number != NULL ? strlen(number) : 0;
+
+	if (n > 0 && number[n - 1] != '*')
+		query_look_for(q, SEGMENT_NUMBER, number);
+}
+
 static int
 query_read(struct query *q, json_t *o, struct err *e)
 {
 	const char *want = query_word(o, "want");
-	size_t i, n;
+	size_t i;
+	int r;
 
 	for (i = 0; i < sizeof query_wants / sizeof query_wants[0]; i++) {
 		if (str_equal(want, query_wants[i].name))
@@ -569,8 +502,9 @@ query_read(struct query *q, json_t *o, struct err *e)
 	q->until = query_int(o, "until", UINT64_MAX);
 	q->limit = query_int(o, "limit", RECORDER_MESSAGES);
 	q->call = query_word(o, "call");
-	q->number = query_word(o, "number");
-	q->domain = query_word(o, "domain");
+	q->calls.room = QUERY_HELD;
+	if ((r = trace_filter_read(&q->filter, o, e)) != 0)
+		return r;
 	q->bytes_wanted = json_is_true(json_object_get(o, "raw"));
 	q->last_wanted = json_is_true(json_object_get(o, "last"));
 	query_read_ids(q, json_object_get(o, "call-ids"));
@@ -583,12 +517,38 @@ query_read(struct query *q, json_t *o, struct err *e)
 		q->want->take == query_take_user) &&
 	    q->nids == 0)
 		return err_set(e, ERR_INVALID, "trace: of which Call-IDs?");
-	n = q->number != NULL ? strlen(q->number) : 0;
+	query_read_calls(q, json_object_get(o, "calls"));
 	if (q->call != NULL)
 		query_look_for(q, SEGMENT_CALL, q->call);
-	else if (n > 0 && q->number[n - 1] != '*')
-		query_look_for(q, SEGMENT_NUMBER, q->number);
+	else if (q->only == NULL)
+		query_look_for_number(q);
 	return 0;
+}
+
+static void
+query_fini(struct query *q)
+{
+	trace_calls_fini(&q->calls);
+	trace_filter_fini(&q->filter);
+	json_decref(q->only);
+	free(q->raw);
+}
+
+/* What the files have, and what is in none yet. */
+static void
+query_walk(struct query *q, struct shelf *s,
+    const struct segment_block *const *open, size_t n)
+{
+	size_t i;
+
+	q->raw = xmalloc(SEGMENT_RAW);
+	shelf_each(s, q->since, q->until, query_on_block, q);
+	for (i = 0; i < n; i++) {
+		if (!query_wants_block(q, open[i]->instance))
+			continue;
+		q->instance = open[i]->instance;
+		query_records(q, open[i]->raw, open[i]->n);
+	}
 }
 
 json_t *
@@ -596,21 +556,16 @@ query_run(struct shelf *s, const struct segment_block *const *open, size_t n,
     json_t *query, struct err *e)
 {
 	struct query q = {.rows = NULL};
-	size_t i;
+	json_t *result = NULL;
 
-	if (query_read(&q, query, e) != 0)
-		return NULL;
-	q.rows = json_array();
-	q.raw = xmalloc(SEGMENT_RAW);
-	shelf_each(s, q.since, q.until, query_on_block, &q);
-	for (i = 0; i < n; i++) {
-		if (!query_wants_block(&q, open[i]->instance))
-			continue;
-		q.instance = open[i]->instance;
-		query_records(&q, open[i]->raw, open[i]->n);
+	if (query_read(&q, query, e) == 0) {
+		q.rows = json_array();
+		query_walk(&q, s, open, n);
+		if (q.want->take == query_take_call)
+			query_put_calls(&q);
+		result = json_pack(
+		    "{s:o, s:b}", "rows", q.rows, "more", (int)q.more);
 	}
-	if (q.want->take == query_take_call)
-		query_put_calls(&q);
-	free(q.raw);
-	return json_pack("{s:o, s:b}", "rows", q.rows, "more", (int)q.more);
+	query_fini(&q);
+	return result;
 }

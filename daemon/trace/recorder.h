@@ -48,10 +48,9 @@ void recorder_state(struct recorder *, struct recorder_state *);
 /* ---- what is asked (query.c): pure but for the files ------------------- */
 
 /*
- * {"want": "calls", "since", "until": us, "limit", "number", "domain"}
- *   -> the youngest calls: {"call", "domain", "from", "to", "start", "ring",
- *      "answer", "end", "status", "reason", "mos"}, times in us, 0 = none;
- *      "mos" 100 times that of the worst stream. A number may end with '*'.
+ * {"want": "calls", "since", "until": us, "limit", "calls": [id, ..], and what
+ *      trace_filter_read takes}
+ *   -> the youngest calls, as trace_call_row; with "calls" these alone.
  * {"want": "legs", "call"} -> {"call", "domain", "from", "to", "label",
  *      "call-id", "party", "time"} of each leg, and of the end, which has no
  *      label, "status", "reason" and "times" (TRACE_TIMES).

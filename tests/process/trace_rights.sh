@@ -130,6 +130,12 @@ t "support lists it, numbers masked" sees 'trace calls' 0 \
     '[.data[] | .from, .to] | unique == ["********"]'
 t "may not look for a number" sees 'trace calls number 101' 5 \
     '.code == "permission"'
+for what in 'from 101' 'to 10*' 'user 102'; do
+	t "nor by trace calls $what" sees "trace calls $what" 5 \
+	    '.code == "permission"'
+done
+t "but for how a call went" sees 'trace calls answered yes' 0 \
+    '.data | length == 1'
 t "sees the ladder without them" sees "show call ladder $id" 0 \
     '[.data[1:][] | .source, .target] | unique | index("101") == null and
     index("leg a") != null'
