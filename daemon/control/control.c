@@ -204,6 +204,7 @@ control_start(struct self *self, struct err *e)
 	TAILQ_INIT(&c->sessions);
 	TAILQ_INIT(&c->eaches);
 	TAILQ_INIT(&c->monitors);
+	TAILQ_INIT(&c->followings);
 	turn_open(c);
 	drill_open(c);
 	audit_start(c);

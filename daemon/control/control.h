@@ -502,6 +502,29 @@ void trace_ask(struct control *, json_t *query, trace_fn *, void *arg);
 /* Another control asks. */
 void trace_asked(struct control *, struct rpc_request *, json_t *query);
 
+/* ---- control_follow.c: calls that a session follows -------------------------
+ */
+
+TAILQ_HEAD(followings, following);
+/* As monitor_forget, monitor_stop. */
+void follow_forget(struct control *, const struct session *);
+bool follow_stop(struct control *, const struct session *, int64_t number);
+/* News of the recorder here; of another server's. */
+void follow_on_news(void *control, json_t *list);
+void follow_heard(struct control *, const char *server, json_t *news);
+/* The link to a server ends; there is one. */
+void follow_unlink(struct control *, const char *server);
+void follow_linked(struct control *, const char *server);
+struct follow_state {
+	const struct op_who *who;
+	json_t *args;	/* what is followed */
+	uint64_t since; /* real clock */
+	unsigned calls; /* shown */
+	uint64_t lost;	/* records of the recorders */
+};
+typedef void follow_state_fn(void *arg, const struct follow_state *);
+void follow_each(struct control *, follow_state_fn *, void *arg);
+
 /* trace_join.c: rows of messages, with their "leg", in one order. */
 json_t *trace_order(json_t *rows);
 
@@ -567,6 +590,8 @@ struct control {
 	struct fars fars;
 	struct far_relays relays;
 	struct monitors monitors;
+	struct followings followings;
+	uint64_t unheard;    /* news that a slow link had no room for */
 	struct drill *drill; /* the one that runs; NULL = none */
 	struct drill_faults faults;
 	uint32_t fault_serial;
@@ -620,7 +645,7 @@ extern const struct op control_op_version, control_op_roles,
     control_op_audit, control_op_audit_verify, control_op_trace_calls,
     control_op_call_ladder, control_op_call_messages, control_op_call_export,
     control_op_call_send, control_op_call_media, control_op_call_why,
-    control_op_recorders;
+    control_op_recorders, control_op_trace_follow, control_op_trace_sessions;
 
 /* The targets of all linked instances of a role; their count. */
 size_t control_targets(

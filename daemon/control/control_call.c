@@ -179,7 +179,8 @@ call_any(
 
 static const struct op *const call_wide[] = {&control_op_roles,
     &control_op_statistics, &control_op_sessions, &control_op_alarms,
-    &control_op_audit, &control_op_audit_verify, &control_op_recorders};
+    &control_op_audit, &control_op_audit_verify, &control_op_recorders,
+    &control_op_trace_sessions};
 
 static bool
 call_is_wide(const struct op *op)

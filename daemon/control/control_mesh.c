@@ -386,6 +386,8 @@ far_on_request(void *arg, struct rpc *rpc, struct rpc_request *q,
 		version = json_string_value(json_object_get(params, "version"));
 		str_copy(f->version, sizeof f->version,
 		    version != NULL ? version : "");
+	} else if (strcmp(method, "trace-news") == 0) {
+		follow_heard(f->control, f->server, params);
 	} else if (strcmp(method, "sessions") == 0 ||
 	    strcmp(method, "session-end") == 0) {
 		far_tell_store(f->control, method, params);
@@ -405,6 +407,7 @@ far_drop(struct far *f)
 	far_unlink(c, f->rpc);
 	drill_unlink(c, f->rpc);
 	rpc_close(&f->rpc);
+	follow_unlink(c, f->server);
 	free(f);
 }
 
@@ -438,6 +441,7 @@ far_on_up(void *arg, const char *server, int fd)
 	log_info("server=%s linked", server);
 	rpc_notify(
 	    f->rpc, "hello", json_pack("{s:s}", "version", TANDEM_VERSION));
+	follow_linked(c, server);
 	control_owners_changed(c);
 }
 

@@ -185,6 +185,7 @@ monitor_forget(struct control *c, const struct session *s)
 	struct monitor *m, *next;
 	struct op_call *call;
 
+	follow_forget(c, s);
 	for (m = TAILQ_FIRST(&c->monitors); m != NULL; m = next) {
 		next = TAILQ_NEXT(m, entry);
 		if (m->session != s)
@@ -202,7 +203,7 @@ bool
 monitor_stop(struct control *c, const struct session *s, int64_t number)
 {
 	struct monitor *m, *next;
-	bool any = false;
+	bool any = follow_stop(c, s, number);
 
 	for (m = TAILQ_FIRST(&c->monitors); m != NULL; m = next) {
 		next = TAILQ_NEXT(m, entry);

@@ -23,7 +23,9 @@ trace_open(struct control *c, struct err *e)
 	const struct recorder_conf conf = {.rings = self->rings,
 	    .dir = dir,
 	    .server = self->server,
-	    .limit = (uint64_t)self->trace_mib << 20};
+	    .limit = (uint64_t)self->trace_mib << 20,
+	    .on_news = follow_on_news,
+	    .arg = c};
 
 	if (self->trace_mib == 0 || self->witness)
 		return 0;

@@ -318,4 +318,5 @@ const struct op *const control_ops[] = {&control_op_version, &control_op_roles,
     &control_op_rights, &control_op_audit, &control_op_audit_verify,
     &control_op_trace_calls, &control_op_call_ladder, &control_op_call_messages,
     &control_op_call_export, &control_op_call_send, &control_op_call_media,
-    &control_op_call_why, &control_op_recorders, NULL};
+    &control_op_call_why, &control_op_trace_follow, &control_op_trace_sessions,
+    &control_op_recorders, NULL};

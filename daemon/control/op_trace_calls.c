@@ -34,7 +34,7 @@ calls_put(struct calls_show *s)
 	json_t *row;
 
 	json_object_foreach (s->found, id, row) {
-		if (find_matches(s->call, &s->filter, row))
+		if (find_matches(&s->filter, op_arg(s->call, "server"), row))
 			list[n++] = row;
 	}
 	qsort(list, n, sizeof(*list), calls_youngest);
@@ -66,7 +66,7 @@ calls_on_ends(void *arg, json_t *rows, json_t *warn, bool partial)
 
 	(void)warn;
 	(void)partial;
-	find_merge(s->call, s->found, rows);
+	find_merge(&s->call->who, s->found, rows);
 	calls_end(s);
 }
 
@@ -95,7 +95,7 @@ calls_on_rows(void *arg, json_t *rows, json_t *warn, bool partial)
 	struct control *c = control_of(s->call);
 	json_t *ids;
 
-	find_merge(s->call, s->found, rows);
+	find_merge(&s->call->who, s->found, rows);
 	trace_warn(s->call, warn, partial);
 	ids = far_is_several(c) ? calls_without_end(s->found) : NULL;
 	if (ids == NULL) {

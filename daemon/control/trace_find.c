@@ -12,22 +12,22 @@
 /* ---- the question -------------------------------------------------------- */
 
 /* Which calls a number has would tell what is masked. */
-static bool
-find_is_permitted(struct op_call *call)
+int
+find_permit(
+    const struct op *op, const struct op_who *who, json_t *args, struct err *e)
 {
 	static const char *const persons[] = {"number", "from", "to", "user"};
 	size_t i;
 
 	for (i = 0; i < sizeof persons / sizeof persons[0]; i++) {
-		if (op_arg(call, persons[i]) == NULL ||
-		    op_sees_persons(&call->who))
-			continue;
-		op_failf(call, ERR_PERMISSION,
-		    "%s: %s: not permitted to %s, who does not see numbers",
-		    call->op->name, persons[i], call->who.name);
-		return false;
+		if (json_object_get(args, persons[i]) != NULL &&
+		    !op_sees_persons(who))
+			return err_set(e, ERR_PERMISSION,
+			    "%s: %s: not permitted to %s, who does not see "
+			    "numbers",
+			    op->name, persons[i], who->name);
 	}
-	return true;
+	return 0;
 }
 
 /* Since when, us of the real clock: "-600" is so long ago. */
@@ -53,11 +53,14 @@ find_query(struct op_call *call, const char *want)
 {
 	static const char *const names[] = {"domain", "number", "from", "to",
 	    "user", "code", "cause", "answered", "duration", "pdd"};
+	struct err e;
 	json_t *q;
 	size_t i;
 
-	if (!find_is_permitted(call))
+	if (find_permit(call->op, &call->who, call->args, &e) != 0) {
+		op_finish(call, &e);
 		return NULL;
+	}
 	q = json_pack("{s:s, s:I, s:b}", "want", want, "since",
 	    (json_int_t)find_since(call), "failed",
 	    (int)op_arg_flag(call, "failed"));
@@ -72,7 +75,7 @@ find_query(struct op_call *call, const char *want)
 /* ---- rows ---------------------------------------------------------------- */
 
 void
-find_merge(struct op_call *call, json_t *calls, json_t *rows)
+find_merge(const struct op_who *who, json_t *calls, json_t *rows)
 {
 	json_t *row, *same;
 	const char *id;
@@ -82,16 +85,14 @@ find_merge(struct op_call *call, json_t *calls, json_t *rows)
 		id = op_row_text(row, "call");
 		if ((same = json_object_get(calls, id)) != NULL)
 			trace_call_merge(same, row);
-		else if (op_sees(&call->who, op_row_text(row, "domain")))
+		else if (op_sees(who, op_row_text(row, "domain")))
 			json_object_set(calls, id, row);
 	}
 }
 
 bool
-find_matches(
-    const struct op_call *call, const struct trace_filter *f, json_t *row)
+find_matches(const struct trace_filter *f, const char *server, json_t *row)
 {
-	const char *server = op_arg(call, "server");
 	struct trace_call c;
 
 	trace_call_read(&c, row);

@@ -12,12 +12,14 @@
 /* The query of the filters, and since when; NULL: it was refused, and the call
  * is finished. */
 json_t *find_query(struct op_call *, const char *want);
+/* May they look for what the arguments say? -ERR_PERMISSION. */
+int find_permit(
+    const struct op *, const struct op_who *, json_t *args, struct err *);
 /* Rows of the recorders into id -> row, those that may be seen, each call once.
  */
-void find_merge(struct op_call *, json_t *calls, json_t *rows);
-/* Does the call, as all servers know it, match? */
-bool find_matches(
-    const struct op_call *, const struct trace_filter *, json_t *row);
+void find_merge(const struct op_who *, json_t *calls, json_t *rows);
+/* Does the call, as all servers know it, match? server NULL: any. */
+bool find_matches(const struct trace_filter *, const char *server, json_t *row);
 /* A row of the answer out of one of the recorders. */
 void find_put(struct op_call *, json_t *row);
 

@@ -46,6 +46,25 @@ call_add(struct trace_call *c, const struct trace_record *r)
 }
 
 struct trace_call *
+trace_calls_get(struct trace_calls *calls, const char *id)
+{
+	struct trace_call *c = map_str(&calls->map, id);
+
+	if (c != NULL)
+		return c;
+	if (calls->map.count >= calls->room) {
+		calls->full = true;
+		return NULL;
+	}
+	c = xcalloc(1, sizeof *c);
+	str_copy(c->id, sizeof c->id, id);
+	if (map_str_put(&calls->map, id, c) == 0)
+		return c;
+	free(c);
+	return NULL;
+}
+
+struct trace_call *
 trace_calls_add(struct trace_calls *calls, const struct trace_record *r)
 {
 	struct trace_call *c;
@@ -55,24 +74,13 @@ trace_calls_add(struct trace_calls *calls, const struct trace_record *r)
 		r->kind != TRACE_QUALITY) ||
 	    !trace_key_text(r, TRACE_CALL, id, sizeof id))
 		return NULL;
-	c = map_str(&calls->map, id);
 	if (r->kind == TRACE_QUALITY) {
-		if (c != NULL)
+		if ((c = map_str(&calls->map, id)) != NULL)
 			c->mos = r->status;
 		return c;
 	}
-	if (c == NULL) {
-		if (calls->map.count >= calls->room) {
-			calls->full = true;
-			return NULL;
-		}
-		c = xcalloc(1, sizeof *c);
-		str_copy(c->id, sizeof c->id, id);
-		if (map_str_put(&calls->map, id, c) != 0) {
-			free(c);
-			return NULL;
-		}
-	}
+	if ((c = trace_calls_get(calls, id)) == NULL)
+		return NULL;
 	call_add(c, r);
 	return c;
 }

@@ -30,6 +30,8 @@ struct trace_calls {
 	bool full;	/* some had none */
 };
 
+/* The call of an identifier, which may be new; NULL: there is no room. */
+struct trace_call *trace_calls_get(struct trace_calls *, const char *id);
 /* The call that a leg, an end or the quality of one that is known is of, with
  * what the record says; NULL when it is of none, or when there is no room.
  * Borrowed. */

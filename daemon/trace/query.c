@@ -47,6 +47,8 @@ struct query {
 	struct trace_filter filter;
 	json_t *only; /* identifiers of calls, as members; NULL = all */
 	struct trace_calls calls;
+	query_call_fn *on_call; /* of each that was gathered; may be NULL */
+	void *arg;
 	json_t *rows;
 	size_t bytes;
 	bool more, bytes_wanted, last_wanted;
@@ -346,10 +348,14 @@ query_put_calls(struct query *q)
 	uint64_t now = clock_real();
 	struct trace_call *c;
 	size_t n = 0, i, at = 0;
+	bool found;
 
 	while ((c = map_next(&q->calls.map, &at, NULL, NULL)) != NULL) {
-		if (trace_filter_matches(&q->filter, 0, c, now))
+		found = trace_filter_matches(&q->filter, 0, c, now);
+		if (found)
 			list[n++] = c;
+		if (q->on_call != NULL)
+			q->on_call(q->arg, c, found);
 	}
 	qsort(list, n, sizeof(*list), query_youngest);
 	for (i = 0; i < n && i < q->limit; i++)
@@ -362,6 +368,7 @@ query_put_calls(struct query *q)
 
 static const struct query_want query_wants[] = {
     {"calls", QUERY_B2BUA, query_take_call},
+    {"follow", QUERY_B2BUA, query_take_call},
     {"legs", QUERY_B2BUA, query_take_leg},
     {"steps", QUERY_B2BUA, query_take_step},
     {"users", QUERY_B2BUA, query_take_user},
@@ -555,7 +562,14 @@ json_t *
 query_run(struct shelf *s, const struct segment_block *const *open, size_t n,
     json_t *query, struct err *e)
 {
-	struct query q = {.rows = NULL};
+	return query_calls(s, open, n, query, NULL, NULL, e);
+}
+
+json_t *
+query_calls(struct shelf *s, const struct segment_block *const *open, size_t n,
+    json_t *query, query_call_fn *fn, void *arg, struct err *e)
+{
+	struct query q = {.on_call = fn, .arg = arg};
 	json_t *result = NULL;
 
 	if (query_read(&q, query, e) == 0) {

@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "follow.h"
 #include "recorder.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -43,6 +44,7 @@ struct recorder_ring {
 	uint64_t begun;	     /* monotonic, of the block */
 	uint64_t lost;	     /* of the reader, as far as a block tells it */
 	uint64_t at, number; /* behind what the block has */
+	bool facts;	     /* of a B2BUA */
 };
 
 struct recorder_job {
@@ -58,9 +60,12 @@ struct recorder {
 	pthread_t thread;
 	int ask, told; /* eventfds */
 	struct loop_fd *io;
+	void (*on_news)(void *, json_t *);
+	void *arg;
 	/* under the lock */
 	pthread_mutex_t lock;
 	struct recorder_jobs asked, answered;
+	json_t *news; /* NULL = there are none */
 	struct recorder_state state;
 	bool end;
 	/* of the thread */
@@ -70,6 +75,7 @@ struct recorder {
 	size_t nrings;
 	uint64_t searched;
 	uint64_t records, lost;
+	struct follows *follows;
 	struct buf out;
 };
 
@@ -121,6 +127,7 @@ recorder_ring_open(const struct recorder *r, const char *name)
 	}
 	g->at = g->reader.at;
 	g->number = g->reader.number;
+	g->facts = str_prefix(instance, "b2bua/");
 	return g;
 }
 
@@ -173,6 +180,16 @@ recorder_flush(struct recorder *r, struct recorder_ring *g)
 	segment_block_reset(b);
 }
 
+/* What a B2BUA says those hear who follow. */
+static void
+recorder_hear(struct recorder *r, const uint8_t *p, size_t n)
+{
+	struct trace_record record;
+
+	if (trace_record_decode(&record, p, n, NULL) == 0)
+		follow_fact(r->follows, &record, clock_real(), clock_mono());
+}
+
 /* One record into the block, which is written when it is full. */
 static void
 recorder_keep(
@@ -195,6 +212,8 @@ recorder_keep(
 	g->at = g->reader.at;
 	g->number = g->reader.number;
 	r->records++;
+	if (g->facts && follows_any(r->follows))
+		recorder_hear(r, p, n);
 }
 
 /* What a ring has; true when there is more. */
@@ -244,15 +263,84 @@ recorder_turn(struct recorder *r)
 
 /* ---- what is asked ------------------------------------------------------- */
 
+struct recorder_past {
+	struct follows *follows;
+	unsigned bit;
+};
+
+static void
+recorder_on_past(void *arg, const struct trace_call *c, bool matches)
+{
+	const struct recorder_past *p = arg;
+
+	if (c->end == 0)
+		follow_seed(p->follows, p->bit, c, matches);
+}
+
+/* The past, and the calls that go on are known from here on. */
+static json_t *
+recorder_follow(struct recorder *r, const struct segment_block *const *open,
+    json_t *query, struct err *e)
+{
+	const char *key = json_string_value(json_object_get(query, "key"));
+	int bit = follow_open(r->follows, key, query, clock_mono(), r->lost, e);
+	struct recorder_past past = {r->follows, (unsigned)bit};
+	json_t *result;
+
+	if (bit < 0)
+		return NULL;
+	result = query_calls(
+	    &r->shelf, open, r->nrings, query, recorder_on_past, &past, e);
+	if (result == NULL)
+		follow_close(r->follows, key);
+	return result;
+}
+
+static json_t *
+recorder_unfollow(struct recorder *r, json_t *query)
+{
+	const char *front = json_string_value(json_object_get(query, "key"));
+
+	if (front != NULL)
+		follow_close(r->follows, front);
+	return json_pack("{s:[]}", "rows");
+}
+
 static void
 recorder_answer(struct recorder *r, struct recorder_job *j)
 {
+	const char *want = json_string_value(json_object_get(j->query, "want"));
 	const struct segment_block *open[RECORDER_RINGS];
 	size_t i;
 
 	for (i = 0; i < r->nrings; i++)
 		open[i] = &r->ring[i]->block;
-	j->result = query_run(&r->shelf, open, r->nrings, j->query, &j->err);
+	if (str_equal(want, "follow"))
+		j->result = recorder_follow(r, open, j->query, &j->err);
+	else if (str_equal(want, "unfollow"))
+		j->result = recorder_unfollow(r, j->query);
+	else
+		j->result = query_run(
+		    &r->shelf, open, r->nrings, j->query, &j->err);
+}
+
+/* What was heard, to the loop. */
+static void
+recorder_tell_news(struct recorder *r)
+{
+	json_t *news = follow_news(r->follows, clock_mono(), r->lost);
+
+	if (news == NULL)
+		return;
+	pthread_mutex_lock(&r->lock);
+	if (r->news == NULL)
+		r->news = json_array();
+	json_array_extend(r->news, news);
+	/* The loop takes them while this thread goes on: no share of theirs
+	 * may be freed here any more. */
+	json_decref(news);
+	pthread_mutex_unlock(&r->lock);
+	recorder_give(r->told);
 }
 
 /* The counters as they are now; under the lock. */
@@ -324,6 +412,7 @@ recorder_thread(void *arg)
 			recorder_take(r->ask);
 		more = recorder_turn(r);
 		recorder_work(r);
+		recorder_tell_news(r);
 	}
 	for (i = 0; i < r->nrings; i++) {
 		recorder_drain(r, r->ring[i]);
@@ -345,6 +434,21 @@ recorder_job_end(struct recorder_job *j, const struct err *e)
 }
 
 static void
+recorder_deliver(struct recorder *r)
+{
+	json_t *news;
+
+	pthread_mutex_lock(&r->lock);
+	news = r->news;
+	r->news = NULL;
+	pthread_mutex_unlock(&r->lock);
+	if (news != NULL && r->on_news != NULL)
+		r->on_news(r->arg, news);
+	json_decref(news);
+}
+
+/* Answers before news: who follows is told first that it does. */
+static void
 recorder_on_told(void *arg, int fd, int events)
 {
 	struct recorder *r = arg;
@@ -358,9 +462,10 @@ recorder_on_told(void *arg, int fd, int events)
 			TAILQ_REMOVE(&r->answered, j, entry);
 		pthread_mutex_unlock(&r->lock);
 		if (j == NULL)
-			return;
+			break;
 		recorder_job_end(j, j->result == NULL ? &j->err : NULL);
 	}
+	recorder_deliver(r);
 }
 
 void
@@ -397,6 +502,9 @@ recorder_open(
 	json_object_seed(0); /* before there is a second thread */
 	str_copy(r->rings_dir, sizeof r->rings_dir, conf->rings);
 	r->state.limit = conf->limit;
+	r->on_news = conf->on_news;
+	r->arg = conf->arg;
+	r->follows = follows_new();
 	shelf_init(&r->shelf, conf->dir, conf->server, conf->limit);
 	r->ask = eventfd(0, EFD_CLOEXEC);
 	r->told = eventfd(0, EFD_CLOEXEC);
@@ -407,6 +515,7 @@ recorder_open(
 			close(r->ask);
 		if (r->told >= 0)
 			close(r->told);
+		follows_free(&r->follows);
 		free(r);
 		return NULL;
 	}
@@ -448,6 +557,8 @@ recorder_close(struct recorder **rp)
 	recorder_forget(&r->answered);
 	for (i = 0; i < r->nrings; i++)
 		recorder_ring_close(r->ring[i]);
+	follows_free(&r->follows);
+	json_decref(r->news);
 	shelf_fini(&r->shelf);
 	buf_fini(&r->out);
 	close(r->ask);

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "daemon/base/loop.h"
+#include "calls.h"
 #include "shelf.h"
 
 /*
@@ -24,6 +25,9 @@ struct recorder_conf {
 	const char *dir;   /* of the files */
 	const char *server;
 	uint64_t limit; /* bytes of all files; 0 = nothing is recorded */
+	/* What those are told who follow, as follow_news has it. */
+	void (*on_news)(void *arg, json_t *news);
+	void *arg;
 };
 
 /* Before the sandbox is closed. NULL: err says why. */
@@ -31,7 +35,13 @@ struct recorder *recorder_open(
     struct loop *, const struct recorder_conf *, struct err *);
 void recorder_close(struct recorder **);
 
-/* As query_run; the query is taken. fn is called once, later. */
+/*
+ * As query_run; the query is taken. fn is called once, later. Beside what
+ * query_run knows:
+ * {"want": "follow", "key", "for": seconds} and the rest as "calls" -> the same
+ *      as "calls"; from then on there are news of calls that match.
+ * {"want": "unfollow", "key"} -> no rows; no more news for keys that begin so.
+ */
 typedef void recorder_fn(void *arg, json_t *result, const struct err *);
 void recorder_ask(struct recorder *, json_t *query, recorder_fn *, void *arg);
 
@@ -71,5 +81,10 @@ void recorder_state(struct recorder *, struct recorder_state *);
  */
 json_t *query_run(struct shelf *, const struct segment_block *const *open,
     size_t n, json_t *query, struct err *);
+/* The same of calls, and fn is called with each that the facts of the time tell
+ * of, and whether it matches. */
+typedef void query_call_fn(void *arg, const struct trace_call *, bool matches);
+json_t *query_calls(struct shelf *, const struct segment_block *const *open,
+    size_t n, json_t *query, query_call_fn *, void *arg, struct err *);
 
 #endif

@@ -110,7 +110,7 @@ enough() {
 }
 t "it is silent when that is all" enough
 fits() {
-	lab exec 1 script -qec "stty columns 80; '$bin/tandem' \
+	script -qec "stty columns 80; '$bin/tandem' \
 	    -s '$TANDEM_LAB/srv1/control.sock' -c 'trace calls'" /dev/null |
 	    tr -d '\r' > "$dir/table"
 	[ "$(wc -l < "$dir/table")" -eq 6 ] &&
@@ -120,3 +120,81 @@ fits() {
 	}
 }
 t "a row of each is a line of 80 columns" fits
+
+# ---- calls as they come -----------------------------------------------------------
+
+# follows I ARGS: a console that follows, its rows in a file.
+follows() {
+	rm -f "$dir/seen"
+	"$bin/tandem" -s "$TANDEM_LAB/srv$1/control.sock" --json \
+	    -c "monitor trace $2" > "$dir/seen" &
+	watcher=$!
+	eventually test -s "$dir/seen"
+}
+# told FILTER: of all rows so far but those of the past.
+told() {
+	jq -es "[.[].data[] | select(.change != \"is\")] | $1" "$dir/seen" \
+	    > "$dir/jq"
+}
+follow_past() {
+	follows 2 'failed to 102' && jq -e '[.data[] | .change, .code] |
+	    sort == [486, 487, "is", "is"]' "$dir/seen" > "$dir/jq"
+}
+t "who follows sees the past first" follow_past
+listed() {
+	rows 1 'show trace sessions' '.data | length == 1 and
+	    (.[0].filter | test("failed=yes")) and .[0].lost == 0 and
+	    .[0].calls == 2'
+}
+t "they are listed, also by the other server" listed
+phone_at 1
+phone_do alice dial sip:102@demo.test
+t "a call rings" phone_await bob CALL_INCOMING 4
+phone_do bob hangup
+t "and is refused" closed 5
+t "it is told by its end alone, at the other server" eventually told \
+    '[.[] | .change, .code, .to, (.ring != null), .server] ==
+    ["ends", 486, "102", true, "srv1"]'
+stopped() {
+	kill -INT "$watcher"
+	wait "$watcher"
+	[ $? -eq 130 ] && rows 1 'show trace sessions' '.data == []'
+}
+t "Ctrl-C ends it, and nobody follows any more" stopped
+t "another follows all" follows 2 'from 101 to 102'
+phone_do alice dial sip:102@demo.test
+t "a call rings" phone_await bob CALL_INCOMING 5
+phone_do bob accept
+t "is answered" phone_await alice CALL_ESTABLISHED 2
+t "which is told" eventually told '[.[].change] ==
+    ["begins", "rings", "answered"]'
+# Its server's control dies with all it has told: what comes is told again.
+control_dies() {
+	local pid
+	pid=$(rows 1 'show roles' '.data[] |
+	    select(.instance == "control/1@srv1") | .pid')
+	kill -9 "$pid"
+	eventually warned
+}
+warned() {
+	jq -es '[.[].warn[]] | any(test("^srv1: the link ended"))' "$dir/seen" \
+	    > "$dir/jq"
+}
+t "the other server's control is killed, which is said" control_dies
+back() {
+	rows 2 'show server links' 'all(.data[]; .state != "down")' &&
+	    rows 1 'trace calls limit 1' '.data | length == 1'
+}
+t "it is back" eventually back
+phone_do alice hangup
+t "the call ends" closed 6
+t "and that is told, and nothing twice" eventually told '[.[].change] ==
+    ["begins", "rings", "answered", "ends"] and
+    ([.[].id] | unique | length == 1) and .[3].talk != null'
+t "it stops" stopped
+ends() {
+	"$bin/tandem" -s "$TANDEM_LAB/srv1/control.sock" --json \
+	    -c 'monitor trace code 599 for 1' > "$dir/seen" &&
+	    jq -es '[.[].data[]] == []' "$dir/seen" > "$dir/jq"
+}
+t "it ends by itself after the time that was asked for" ends

@@ -42,6 +42,16 @@ sees() {
 t "somebody is administrator of another domain" \
     may domain-admin domain other.test
 t "who lists no call of this one" sees 'trace calls' 0 '.data == []'
+t "and follows none" sees 'monitor trace for 1' 0 '.data == []'
+"$bin/tandem" -s "$state/control.sock" --json -c 'monitor trace number 101' \
+    > "$dir/followed" &
+watcher=$!
+t "while somebody of the site follows" eventually test -s "$dir/followed"
+t "which they do not see" sees 'show trace sessions' 0 '.data == []'
+t "and the site does" \
+    eval "rows 'show trace sessions' '.data[].filter | test(\"number=101\")'"
+kill -INT "$watcher"
+wait "$watcher"
 t "is refused when asking for it" \
     sees 'trace calls domain demo.test' 5 '.code == "permission"'
 t "and the call is not there" sees "show call ladder $id" 3 \
@@ -134,6 +144,10 @@ for what in 'from 101' 'to 10*' 'user 102'; do
 	t "nor by trace calls $what" sees "trace calls $what" 5 \
 	    '.code == "permission"'
 done
+t "nor by following" sees 'monitor trace number 101 for 1' 5 \
+    '.code == "permission"'
+t "who follows sees no number" sees 'monitor trace for 1' 0 \
+    '[.data[] | .from, .to] | unique == ["********"]'
 t "but for how a call went" sees 'trace calls answered yes' 0 \
     '.data | length == 1'
 t "sees the ladder without them" sees "show call ladder $id" 0 \

@@ -59,6 +59,8 @@ static const struct {
     {"show audit", "----Sa"},
     {"show audit verify", "----Sa"},
     {"trace calls", "vsdoSa:"},
+    {"monitor trace", "vsdoSa:"},
+    {"show trace sessions", "vsdoSa:"},
     {"show call ladder", "vsdoSa:"},
     {"show call media", "vsdoSa:"},
     {"show call messages", "-sdoSa"},
@@ -193,11 +195,12 @@ args_in(const struct op *op, const char *domain, const char *path)
 /* Operations that no argument confines look at the domain themselves; each of
  * them has tests of its own for that. */
 static const char *const selves[] = {"show version", "show rights",
-    "show sessions", "show domains", "show call", "show call ladder",
-    "show call media", "show call why", "show call messages", "export call",
-    "request call hangup", "discard", "compare", "check", "commit",
-    "show configuration", "show revisions", "show changes", "confirm", "undo",
-    "update", "show candidates", "configure resume", NULL};
+    "show sessions", "show trace sessions", "show domains", "show call",
+    "show call ladder", "show call media", "show call why",
+    "show call messages", "export call", "request call hangup", "discard",
+    "compare", "check", "commit", "show configuration", "show revisions",
+    "show changes", "confirm", "undo", "update", "show candidates",
+    "configure resume", NULL};
 
 static bool
 is_self(const char *name)
