@@ -272,7 +272,7 @@ follow_fact(struct follows *s, const struct trace_record *r, uint64_t real,
 	uint32_t mask;
 	char id[sizeof c->id];
 
-	if (r->kind == TRACE_MESSAGE ||
+	if ((r->kind != TRACE_LEG && r->kind != TRACE_END) ||
 	    !trace_key_text(r, TRACE_CALL, id, sizeof id))
 		return;
 	c = map_str(&s->live.map, id);
