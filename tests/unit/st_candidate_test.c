@@ -115,7 +115,7 @@ time_passes(struct world *w)
 
 /* A demo domain to work in. */
 static struct world *
-world_domain(void)
+world_with_number(void)
 {
 	struct world *w = world_new();
 
@@ -293,7 +293,7 @@ the_next_owner_undoes(void **state)
 static void
 nobody_touches_what_awaits(void **state)
 {
-	struct world *w = world_domain();
+	struct world *w = world_with_number();
 	json_t *told;
 
 	(void)state;
@@ -330,7 +330,7 @@ nobody_touches_what_awaits(void **state)
 static void
 what_cannot_be_undone_is_told(void **state)
 {
-	struct world *w = world_domain();
+	struct world *w = world_with_number();
 	struct st_confirm c;
 
 	(void)state;
@@ -437,7 +437,7 @@ bad_times_are_refused(void **state)
 static void
 theirs_forgets_what_others_changed(void **state)
 {
-	struct world *w = world_domain();
+	struct world *w = world_with_number();
 
 	(void)state;
 	set(w, "s1", "domain a.test user 101", json_pack("{s:s}", "name", "X"));
@@ -473,7 +473,7 @@ to(const char *path, const char *key)
 static void
 a_copy_has_all_but_secrets(void **state)
 {
-	struct world *w = world_domain();
+	struct world *w = world_with_number();
 
 	(void)state;
 	set(w, "s1", "domain a.test user 101",
@@ -506,7 +506,7 @@ a_copy_has_all_but_secrets(void **state)
 static void
 a_rename_takes_references_along(void **state)
 {
-	struct world *w = world_domain();
+	struct world *w = world_with_number();
 
 	(void)state;
 	assert_int_equal(
@@ -526,7 +526,7 @@ a_rename_takes_references_along(void **state)
 static void
 a_domain_is_nobodys_half(void **state)
 {
-	struct world *w = world_domain();
+	struct world *w = world_with_number();
 
 	(void)state;
 	set(w, "s1", "domain n.test", json_pack("{s:s}", "description", "A"));
@@ -559,7 +559,7 @@ a_domain_is_nobodys_half(void **state)
 static void
 many_changes_await(void **state)
 {
-	struct world *w = world_domain();
+	struct world *w = world_with_number();
 	char path[64];
 	int i;
 
