@@ -75,6 +75,18 @@ render_string(struct buf *b, const char *text)
 	b->len += got;
 }
 
+/* A path as it stands in a line, to be copied into one. */
+static void
+render_path(struct buf *b, const char *path)
+{
+	struct buf words = BUF_INIT;
+
+	op_quote_words(&words, path);
+	if (words.data != NULL)
+		render_string(b, words.data);
+	buf_fini(&words);
+}
+
 void
 render_cell(
     const struct op_field *f, json_t *v, enum format format, struct buf *b)
@@ -105,6 +117,8 @@ render_cell(
 	    (!people || json_string_length(v) != 0)) {
 		if (people && type == &op_type_time)
 			render_time(b, json_string_value(v));
+		else if (people && type == &op_type_path)
+			render_path(b, json_string_value(v));
 		else
 			render_string(b, json_string_value(v));
 	} else if (people) {

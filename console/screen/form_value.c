@@ -35,20 +35,11 @@ form_value_text(json_t *value)
 void
 form_value_put(const struct op_field *f, const char *value, struct buf *b)
 {
-	char word[OP_VALUE];
-	size_t n;
-
 	if (!(f->flags & OP_LIST)) {
 		op_quote(b, value);
 		return;
 	}
-	buf_str(b, "[");
-	value += strspn(value, " ");
-	for (; *value != '\0'; value += n + strspn(value + n, " ")) {
-		n = strcspn(value, " ");
-		str_ncopy(word, sizeof word, value, n);
-		op_quote(b, word);
-		buf_char(b, ' ');
-	}
+	buf_char(b, '[');
+	op_quote_words(b, value);
 	buf_char(b, ']');
 }

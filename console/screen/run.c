@@ -8,24 +8,13 @@
 #include "screen_room.h"
 #include "daemon/base/mem.h"
 
-/* Keywords and keys from the outermost object on. */
-static void
-run_put_step(
-    struct buf *b, const struct obj_path *p, const struct obj *o, unsigned n)
-{
-	if (o->parent != NULL)
-		run_put_step(b, p, o->parent, n - 1);
-	buf_fmt(b, "%s%s", n > 1 ? " " : "", o->name);
-	if (n <= p->nkeys) {
-		buf_char(b, ' ');
-		op_quote(b, p->key[n - 1]);
-	}
-}
-
 void
 run_put_path(struct buf *b, const struct obj_path *p)
 {
-	run_put_step(b, p, p->obj, obj_depth(p->obj));
+	char path[OBJ_PATH];
+
+	obj_path_text(p, path, sizeof path);
+	op_quote_words(b, path);
 }
 
 void

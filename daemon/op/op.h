@@ -520,6 +520,9 @@ int op_words_parse(
 void op_words_fini(struct op_words *);
 /* A value as one word of a line, quoted where it must be. */
 void op_quote(struct buf *, const char *value);
+/* Words that a space parts, a canonical path or list, each as op_quote has it:
+ * how an object is named in a line. */
+void op_quote_words(struct buf *, const char *words);
 
 /* One thing that may stand at a place. */
 struct op_next {

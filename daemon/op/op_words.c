@@ -182,35 +182,61 @@ op_words_fini(struct op_words *w)
 
 /* Bytes that need no quotes anywhere in a word. */
 static bool
-op_is_plain(const char *s)
+op_is_plain(const char *s, size_t n)
 {
-	if (*s == '\0' || *s == '#')
+	size_t i;
+
+	if (n == 0 || *s == '#')
 		return false;
-	for (; *s != '\0'; s++) {
-		if ((unsigned char)*s <= ' ' || *s == 0x7f ||
-		    strchr("'\"\\[]|", *s) != NULL)
+	for (i = 0; i < n; i++) {
+		if ((unsigned char)s[i] <= ' ' || s[i] == 0x7f ||
+		    strchr("'\"\\[]|", s[i]) != NULL)
 			return false;
 	}
 	return true;
 }
 
-void
-op_quote(struct buf *b, const char *s)
+/* n bytes as one word of a line. */
+static void
+op_quote_word(struct buf *b, const char *s, size_t n)
 {
-	if (op_is_plain(s)) {
-		buf_str(b, s);
+	size_t i;
+
+	if (op_is_plain(s, n)) {
+		buf_add(b, s, n);
 		return;
 	}
 	buf_char(b, '"');
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
+	for (i = 0; i < n; i++) {
+		if (s[i] == '"' || s[i] == '\\')
 			buf_char(b, '\\');
-		if (*s == '\n')
+		if (s[i] == '\n')
 			buf_str(b, "\\n");
-		else if (*s == '\t')
+		else if (s[i] == '\t')
 			buf_str(b, "\\t");
 		else
-			buf_char(b, *s);
+			buf_char(b, s[i]);
 	}
 	buf_char(b, '"');
+}
+
+void
+op_quote(struct buf *b, const char *s)
+{
+	op_quote_word(b, s, strlen(s));
+}
+
+void
+op_quote_words(struct buf *b, const char *words)
+{
+	const char *between = "";
+	size_t n;
+
+	words += strspn(words, " ");
+	for (; *words != '\0'; words += n + strspn(words + n, " ")) {
+		n = strcspn(words, " ");
+		buf_str(b, between);
+		op_quote_word(b, words, n);
+		between = " ";
+	}
 }

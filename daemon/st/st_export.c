@@ -22,6 +22,15 @@ struct export
 	void *arg;
 };
 
+/* Several values, as they stand in a line. */
+static void
+export_list(struct buf *b, const char *values)
+{
+	buf_char(b, '[');
+	op_quote_words(b, values);
+	buf_char(b, ']');
+}
+
 /* A value, or a list in brackets, behind its field's name. */
 static void
 export_value(struct buf *b, const struct op_field *f, const char *value)
@@ -32,7 +41,7 @@ export_value(struct buf *b, const struct op_field *f, const char *value)
 	if (f->type->secret)
 		buf_str(b, OP_SEALED);
 	else if ((f->flags & OP_LIST) && strchr(value, ' ') != NULL)
-		buf_fmt(b, "[%s]", value);
+		export_list(b, value);
 	else
 		op_quote(b, value);
 }
@@ -47,7 +56,8 @@ export_line(const struct export *x, const struct obj_row *row, struct err *e)
 	int i, r;
 
 	obj_path_text(&row->path, path, sizeof path);
-	buf_fmt(&b, "set %s", path);
+	buf_str(&b, "set ");
+	op_quote_words(&b, path);
 	for (i = 0; f[i].name != NULL; i++) {
 		if (row->value[i] != NULL && !(f[i].flags & OP_INTERNAL))
 			export_value(&b, &f[i], row->value[i]);

@@ -442,6 +442,57 @@ quotes_are_read_back(void **state)
 	buf_fini(&b);
 }
 
+/* A set line of the user with this key names it again. */
+static void
+key_is_read_back(const char *key)
+{
+	const struct obj *const *objs = op_sample.objs;
+	const struct obj *user = obj_find(
+	    objs, obj_find(objs, NULL, "domain"), "user");
+	char canonical[OBJ_KEY];
+	struct buf path = BUF_INIT, line = BUF_INIT;
+	struct op_walk w;
+
+	if (op_parse(&user->key, key, canonical, sizeof canonical, NULL) != 0)
+		return;
+	buf_fmt(&path, "domain a.test user %s", canonical);
+	buf_str(&line, "set ");
+	op_quote_words(&line, path.data);
+	buf_str(&line, " name x");
+	if (op_walk(&op_sample, line.data, 0, &w) != 0)
+		fail_msg("%s: %s", line.data, w.err.text);
+	assert_string_equal(
+	    json_string_value(json_object_get(w.args, "path")), path.data);
+	op_walk_fini(&w);
+	buf_fini(&line);
+	buf_fini(&path);
+}
+
+/* Every character that a key may have, wherever it stands in the key, and
+ * keys that are spelled like words of the line. */
+static void
+keys_of_paths_are_read_back(void **state)
+{
+	static const char *const shapes[] = {"?", "?5", "5?5", "5?", "??"};
+	static const char *const words[] = {
+	    "name", "user", "set", "password", "###", "#5#", "*#06#"};
+	char key[8];
+	size_t i, at;
+	char c;
+
+	(void)state;
+	for (c = ' '; c < 0x7f; c++) {
+		for (i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+			str_copy(key, sizeof key, shapes[i]);
+			for (at = 0; key[at] != '\0'; at++)
+				key[at] = key[at] == '?' ? c : key[at];
+			key_is_read_back(key);
+		}
+	}
+	for (i = 0; i < sizeof words / sizeof words[0]; i++)
+		key_is_read_back(words[i]);
+}
+
 /* More words than there is room for are refused, not dropped. */
 static void
 too_many_words_are_refused(void **state)
@@ -477,6 +528,7 @@ main(void)
 	    cmocka_unit_test(bars_end_the_command),
 	    cmocka_unit_test(secrets_are_marked),
 	    cmocka_unit_test(quotes_are_read_back),
+	    cmocka_unit_test(keys_of_paths_are_read_back),
 	    cmocka_unit_test(too_many_words_are_refused),
 	};
 

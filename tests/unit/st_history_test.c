@@ -330,6 +330,8 @@ export_is_taken_back(void **state)
 	(void)state;
 	fix_set(f, "s1", "domain a.test user 100",
 	    "name=It's \"x\" \\ [y] | z # $");
+	fix_set(f, "s1", "domain a.test user #5", "name=x");
+	fix_set(f, "s1", "domain a.test number *5#", "user=#5");
 	fix_set(f, "s1", "certificate c", "chain=line one\nline \"two\";key=k");
 	fix_commit(f, "s1");
 	export(f, NULL, &b);
@@ -344,7 +346,7 @@ export_is_taken_back(void **state)
 			fail_msg("%s: %s", line, f->err.text);
 		op_walk_fini(&walk);
 	}
-	assert_int_equal(lines, 7);
+	assert_int_equal(lines, 9);
 	assert_int_equal(
 	    fix_count(f->commit, "SELECT count(*) FROM candidate"), 0);
 	buf_fini(&b);
