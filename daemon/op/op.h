@@ -501,14 +501,13 @@ void op_man(const struct op_manual *, op_man_fn *, void *arg);
  * [ ] and | stand alone; # at the start of a word begins a comment. Bytes
  * that are not UTF-8, and control characters, are refused.
  */
-#define OP_WORDS 256
 struct op_word {
 	char *text;	/* without quotes */
 	size_t at, end; /* bytes in the line */
 	bool quoted;	/* some of it was: never a keyword, bracket or bar */
 };
 struct op_words {
-	struct op_word word[OP_WORDS];
+	struct op_word *word;
 	size_t count;
 	char *store;
 	bool open; /* the line ends behind a space: a new word would follow */

@@ -14,6 +14,7 @@ struct op_cut {
 	size_t at;	/* next byte */
 	char *out;	/* next byte of the store */
 	bool quoted;	/* the word in the making had quotes or escapes */
+	size_t room;	/* words that may be stored */
 	size_t *bad_at; /* where an error is told */
 };
 
@@ -112,6 +113,24 @@ op_cut_next(struct op_cut *c, struct op_word *w, struct err *e)
 	return r;
 }
 
+/* A slot behind the words that there are; a line has as many words as fit in
+ * it. NULL: out of memory. */
+static struct op_word *
+op_cut_slot(struct op_cut *c, struct op_words *w)
+{
+	size_t room = c->room != 0 ? 2 * c->room : 16;
+	struct op_word *more;
+
+	if (w->count == c->room) {
+		more = realloc(w->word, room * sizeof *more);
+		if (more == NULL)
+			return NULL;
+		w->word = more;
+		c->room = room;
+	}
+	return &w->word[w->count];
+}
+
 /* The first byte that may not stand in a line; the length when all may. */
 static size_t
 op_line_good(const char *line)
@@ -142,8 +161,10 @@ op_words_parse(struct op_words *w, const char *line, size_t *at, struct err *e)
 {
 	struct op_cut c = {.line = line, .bad_at = at};
 	size_t n = strlen(line), good = op_line_good(line);
+	struct op_word *slot;
 	int r = 0;
 
+	w->word = NULL;
 	w->count = 0;
 	w->open = true;
 	*at = 0;
@@ -159,9 +180,9 @@ op_words_parse(struct op_words *w, const char *line, size_t *at, struct err *e)
 		c.at += strspn(line + c.at, " \t");
 		if (line[c.at] == '\0' || line[c.at] == '#')
 			break;
-		if (w->count == OP_WORDS)
-			return op_cut_refuse(&c, c.at, e, "too many words");
-		r = op_cut_next(&c, &w->word[w->count], e);
+		if ((slot = op_cut_slot(&c, w)) == NULL)
+			return err_set(e, ERR_NOMEM, "out of memory");
+		r = op_cut_next(&c, slot, e);
 		if (r == 0)
 			w->count++;
 	}
@@ -176,7 +197,9 @@ void
 op_words_fini(struct op_words *w)
 {
 	free(w->store);
+	free(w->word);
 	w->store = NULL;
+	w->word = NULL;
 	w->count = 0;
 }
 
