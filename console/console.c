@@ -2,8 +2,11 @@
  * tandem(1): options, then one session, by hand or by script; under the name
  * tandem-shell a login shell.
  */
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "console/screen/screen.h"
@@ -14,6 +17,19 @@ console_is_batch(const struct options *opt)
 {
 	return opt->ncommands != 0 || opt->file != NULL || opt->dry ||
 	    !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO);
+}
+
+/* The exit status of a script: what was not written was not done. A reader who
+ * has seen enough is none of our errors. */
+static int
+console_written(int status)
+{
+	int why = text_flush();
+
+	if (why == 0 || why == EPIPE)
+		return status;
+	fprintf(stderr, "tandem: standard output: %s\n", strerror(why));
+	return status != 0 ? status : err_exit(ERR_IO);
 }
 
 int
@@ -31,7 +47,7 @@ console_main(int argc, char **argv)
 	    : options_parse(argc, argv, &opt);
 	if (status != 0) {
 		options_fini(&opt);
-		return status - 1;
+		return console_written(status - 1);
 	}
 	session_init(&s, &opt);
 	s.interactive = !console_is_batch(&opt);
@@ -45,7 +61,5 @@ console_main(int argc, char **argv)
 	screen_forget(&s);
 	session_fini(&s);
 	options_fini(&opt);
-	if (fflush(stdout) != 0 && status == 0)
-		status = err_exit(ERR_IO);
-	return status;
+	return s.interactive ? status : console_written(status);
 }

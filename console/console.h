@@ -408,6 +408,9 @@ bool text_is_foreign(void); /* ... and it says that terminals show no UTF-8 */
 void text_plain(struct buf *, const char *s, size_t n);
 /* To a file or a terminal, in what that shows; s is safe. */
 void text_write(FILE *, const char *s, size_t n);
+/* What was written to standard output leaves. 0, or errno of the first of it,
+ * ever, that could not be written. */
+int text_flush(void);
 void text_put(FILE *, const char *s); /* s may be NULL */
 unsigned text_width(const char *utf8);
 unsigned text_width_n(const char *utf8, size_t n);

@@ -45,8 +45,7 @@ monitor_on_changes(void *arg, json_t *params)
 	if (!json_is_true(json_object_get(params, "over"))) {
 		m->status = command_changes(
 		    m->session, m->place, m->command, params);
-		fflush(stdout);
-		m->over = m->status != 0;
+		m->over = text_flush() != 0 || m->status != 0;
 	} else {
 		m->over = true;
 		if (error != NULL)
@@ -126,7 +125,7 @@ monitor_follow(
 	    .command = c,
 	    .number = json_integer_value(json_object_get(result, "monitor"))};
 
-	fflush(stdout);
+	text_flush();
 	s->conn.on_changes = monitor_on_changes;
 	s->conn.changes_arg = &m;
 	monitor_wait(&m);

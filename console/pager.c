@@ -67,7 +67,7 @@ pager_ask(void)
 	text_fit(&b, "-- more: space, Enter, a all, q enough --",
 	    text_terminal(1) - 1);
 	text_write(stdout, b.data, b.len);
-	fflush(stdout);
+	text_flush();
 	buf_fini(&b);
 	key = pager_key();
 	fputs("\r\033[K", stdout);
@@ -92,7 +92,7 @@ pager_page(const struct buf *b)
 
 	for (;;) {
 		text_write(stdout, b->data + at, end - at);
-		fflush(stdout);
+		text_flush();
 		if ((at = end) >= b->len)
 			return;
 		key = pager_ask();
@@ -117,5 +117,5 @@ pager_show(struct session *s, const struct view *v, const struct buf *b)
 		pager_page(b);
 	else
 		text_write(stdout, b->data, b->len);
-	fflush(stdout);
+	text_flush();
 }

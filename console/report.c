@@ -197,7 +197,7 @@ report_words(struct session *s, const struct report *r)
 		text_safe(&safe, b.data);
 		report_wrap(&lines, safe.data != NULL ? safe.data : "",
 		    s->interactive ? "" : "tandem: ");
-		fflush(stdout);
+		text_flush();
 		if (lines.data != NULL)
 			text_put(stderr, lines.data);
 	}
@@ -235,7 +235,7 @@ report_envelope(const struct report *r)
 	op_envelope_add(o, r->data);
 	render_json(o, &b);
 	text_write(stdout, b.data, b.len);
-	fflush(stdout);
+	text_flush();
 	buf_fini(&b);
 	json_decref(o);
 }
@@ -269,7 +269,7 @@ report_note(struct session *s, const char *fmt, ...)
 	vsnprintf(words, sizeof words, fmt, ap);
 	va_end(ap);
 	text_safe(&safe, words);
-	fflush(stdout);
+	text_flush();
 	fputs(s->interactive ? "" : "tandem: ", stderr);
 	text_put(stderr, safe.data);
 	fputs("\n", stderr);

@@ -6,6 +6,7 @@
  * there all that is no ASCII is shown as bytes in hexadecimal, as what cannot
  * be printed is everywhere, and is as wide as that.
  */
+#include <errno.h>
 #include <langinfo.h>
 #include <limits.h>
 #include <locale.h>
@@ -25,6 +26,8 @@ static struct {
 	bool foreign; /* the environment's terminals do not show UTF-8 */
 	bool here;    /* and standard output is one */
 } terminal;
+
+static int text_why; /* errno of the first output that was lost */
 
 /* The environment is asked: the locale itself may be missing here. */
 static bool
@@ -82,8 +85,17 @@ text_write(FILE *f, const char *s, size_t n)
 		s = plain.data;
 		n = plain.len;
 	}
-	fwrite(s, 1, n, f);
+	if (fwrite(s, 1, n, f) != n && f == stdout && text_why == 0)
+		text_why = errno;
 	buf_fini(&plain);
+}
+
+int
+text_flush(void)
+{
+	if (fflush(stdout) != 0 && text_why == 0)
+		text_why = errno;
+	return text_why;
 }
 
 void

@@ -533,12 +533,12 @@ text_of(int fd)
 	return buf_take(&b);
 }
 
-/* The console with that standard input. */
+/* The console with that standard input and output. */
 static void
 run_on(const struct console_server *c, console_main_fn *fn,
-    const char *const *words, int in, struct console_result *r)
+    const char *const *words, int in, int out, struct console_result *r)
 {
-	int out = file_of(NULL), err = file_of(NULL);
+	int err = file_of(NULL);
 	char *argv[32] = {strdup("tandem")};
 	int argc = 1, status;
 	pid_t pid;
@@ -568,7 +568,7 @@ void
 console_run(const struct console_server *c, console_main_fn *fn,
     const char *const *words, const char *input, struct console_result *r)
 {
-	run_on(c, fn, words, file_of(input), r);
+	run_on(c, fn, words, file_of(input), file_of(NULL), r);
 }
 
 void
@@ -580,9 +580,16 @@ console_run_held(const struct console_server *c, console_main_fn *fn,
 	if (pipe(ends) != 0 ||
 	    write(ends[1], input, strlen(input)) != (ssize_t)strlen(input))
 		abort();
-	run_on(c, fn, words, ends[0], r);
+	run_on(c, fn, words, ends[0], file_of(NULL), r);
 	close(ends[0]);
 	close(ends[1]);
+}
+
+void
+console_run_onto(const struct console_server *c, console_main_fn *fn,
+    const char *const *words, int out, struct console_result *r)
+{
+	run_on(c, fn, words, file_of(NULL), out, r);
 }
 
 void

@@ -45,6 +45,9 @@ void console_run(const struct console_server *, console_main_fn *,
  * console does. */
 void console_run_held(const struct console_server *, console_main_fn *,
     const char *const *words, const char *input, struct console_result *);
+/* The same without input, what it prints going to a descriptor. */
+void console_run_onto(const struct console_server *, console_main_fn *,
+    const char *const *words, int out, struct console_result *);
 void console_result_fini(struct console_result *);
 
 #endif

@@ -1,4 +1,5 @@
 /* The console by script: what it prints, what it refuses, how it exits. */
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "tests/unit/console_fixture.h"
@@ -30,6 +31,57 @@ log_has(const char *want, bool there)
 		fail_msg("%s in the log: %s\n%s", there ? "not" : "still", want,
 		    log);
 	free(log);
+}
+
+/* Run the console once, its output to a descriptor, which is closed then. */
+static int
+run_onto(int out, const char *const *words)
+{
+	console_result_fini(&got);
+	console_run_onto(&server, console_main, words, out, &got);
+	close(out);
+	return got.status;
+}
+#define RUN_ONTO(out, ...) \
+	run_onto(out, (const char *const[]){__VA_ARGS__, NULL})
+
+/* What could not be written is an error, whatever the form; and an error that
+ * there was before stays the first. */
+static void
+lost_output_is_an_error(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    RUN_ONTO(open("/dev/full", O_WRONLY), "-c", "show configuration"),
+	    1);
+	assert_string_equal(
+	    got.err, "tandem: standard output: No space left on device\n");
+	assert_int_equal(RUN_ONTO(open("/dev/full", O_WRONLY), "--json", "-c",
+			     "show configuration", "-c", "show calls"),
+	    1);
+	err_has("No space left on device");
+	assert_int_equal(
+	    RUN_ONTO(open("/dev/full", O_WRONLY), "-o", "csv", "-c",
+		"show calls", "-c", "set domain denied.test"),
+	    5);
+	err_has("not permitted");
+	err_has("No space left on device");
+	assert_int_equal(RUN_ONTO(open("/dev/full", O_WRONLY), "--help"), 1);
+}
+
+/* Whoever reads no further has what they wanted. */
+static void
+readers_may_leave(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	close(ends[0]);
+	assert_int_equal(
+	    RUN_ONTO(ends[1], "-c", "show configuration", "-c", "show calls"),
+	    0);
+	assert_string_equal(got.err, "");
 }
 
 /* A table: headings, columns as wide as their cells, seconds for people,
@@ -631,6 +683,8 @@ main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
 	const struct CMUnitTest tests[] = {
 	    TEST(tables_are_aligned),
+	    TEST(lost_output_is_an_error),
+	    TEST(readers_may_leave),
 	    TEST(json_has_one_shape),
 	    TEST(other_forms),
 	    TEST(details_are_asked_for),
