@@ -121,6 +121,10 @@ int st_cand_keep(
 /* Forget the object and everything below it. */
 int st_cand_forget(
     struct st_cand *, const char *session, const char *path, struct err *);
+/* What goes at `from` is what was made at `to`: it cannot have both, whatever
+ * others do to it. Nothing is noted of what only this candidate had. */
+int st_cand_renamed(struct st_cand *, const char *session, const char *from,
+    const char *to, struct err *);
 /* Forget the whole candidate; *n (may be NULL) = rows dropped. */
 int st_cand_drop(
     struct st_cand *, const char *session, int64_t *n, struct err *);
@@ -150,6 +154,8 @@ struct st_entry {
 	const char *path, *field, *base, *value;
 	int64_t rev;
 };
+/* The path that a rename gives the object whose own row it is; NULL: none. */
+const char *st_entry_renamed(const struct st_entry *self);
 int st_cand_list(struct st_cand *, const char *session, struct pool *,
     struct st_entry **, size_t *n, struct err *);
 

@@ -239,6 +239,23 @@ st_cand_forget(
 }
 
 int
+st_cand_renamed(struct st_cand *c, const char *session, const char *from,
+    const char *to, struct err *e)
+{
+	return st_sql_run(c->db, e,
+	    "UPDATE candidate SET base = ?3 WHERE session = ?1 AND path = ?2 "
+	    "AND field = '' AND base IS NOT NULL",
+	    "sss", session, from, to);
+}
+
+const char *
+st_entry_renamed(const struct st_entry *self)
+{
+	return self->base != NULL && strcmp(self->base, "1") != 0 ? self->base
+								  : NULL;
+}
+
+int
 st_cand_keep(
     struct st_cand *c, const struct op_who *who, uint64_t now, struct err *e)
 {

@@ -127,18 +127,31 @@ conflict_field(struct merge *m, const struct merge_group *g,
 	conflict_add(m, &c, &e);
 }
 
+/* What the candidate makes of an object as a whole; the words may be in out. */
+static const char *
+conflict_yours(const struct merge_group *g, char *out, size_t size)
+{
+	const char *name = st_entry_renamed(g->self);
+
+	if (g->replace)
+		return "made anew";
+	if (g->remove && name != NULL) {
+		snprintf(out, size, "renamed to %s", name);
+		return out;
+	}
+	return g->remove ? "deleted" : "changed";
+}
+
 /* An object was changed or deleted under the candidate; path is it, or the
  * domain that it was in. */
 static void
 conflict_object(struct merge *m, const struct merge_group *g, const char *path,
     bool deleted)
 {
+	char who[160], yours[OBJ_PATH + 16];
 	struct conflict c = {.path = path,
 	    .theirs = deleted ? "deleted" : "changed",
-	    .yours = g->replace ? "made anew"
-		: g->remove	? "deleted"
-				: "changed"};
-	char who[160];
+	    .yours = conflict_yours(g, yours, sizeof yours)};
 	struct err e;
 
 	st_revision_touch(
@@ -235,6 +248,11 @@ merge_removals(struct merge *m, struct merge_group *g, struct err *e)
 		return st_sql_unread(r, e);
 	if (r == 1)
 		conflict_object(m, g, g->self->path, false);
+	/* gone is gone, but what is here under another name is there twice, or
+	 * again */
+	if (m->conflicts != NULL && g->existed && !g->exists &&
+	    st_entry_renamed(g->self) != NULL)
+		conflict_object(m, g, g->self->path, true);
 	return g->exists ? merge_delete(m, g, e) : 0;
 }
 

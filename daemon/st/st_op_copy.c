@@ -219,6 +219,20 @@ copy_collect(struct copy *c, const struct st_changes *changes, struct err *e)
 /* ---- the edits ------------------------------------------------------------
  */
 
+/* The old name goes, and is known to be the one that the new one had. */
+static int
+copy_leave(struct copy *c, const struct st_editor *by, struct err *e)
+{
+	char from[OBJ_PATH], to[OBJ_PATH];
+	int r = st_edit_delete(by, &c->from, NULL, e);
+
+	obj_path_text(&c->from, from, sizeof from);
+	obj_path_text(&c->to, to, sizeof to);
+	if (r == 0)
+		r = st_cand_renamed(c->st->view.cand, by->session, from, to, e);
+	return r;
+}
+
 static int
 copy_edits(void *arg, struct err *e)
 {
@@ -233,9 +247,7 @@ copy_edits(void *arg, struct err *e)
 
 	for (i = 0; r == 0 && i < c->n; i++)
 		r = st_edit_set(&by, &c->edits[i].path, c->edits[i].values, e);
-	if (r == 0 && copy_renames(c))
-		r = st_edit_delete(&by, &c->from, NULL, e);
-	return r;
+	return r == 0 && copy_renames(c) ? copy_leave(c, &by, e) : r;
 }
 
 static int
@@ -430,9 +442,12 @@ const struct op st_op_rename = {
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "give an object another name",
-    .about = "As copy, and the old one is deleted; what refers to it refers "
-	     "to the new name. Passwords and private keys have to be set "
-	     "anew. A domain cannot be renamed: it can be given an alias.",
+    .about =
+	"As copy, and the old one is deleted; what refers to it refers "
+	"to the new name. Passwords and private keys have to be set "
+	"anew. A commit of it conflicts where somebody else has deleted or "
+	"renamed the object meanwhile. A domain cannot be renamed: it can "
+	"be given an alias.",
     .example = "rename domain demo.test user 101 to 106\ndiscard",
     .args = copy_args,
     .cols = copy_cols,

@@ -45,7 +45,8 @@ update_look(struct update *u, const struct st_entry *self,
 	return st_view_row(&at, &o->path, &o->row, &o->exists, e);
 }
 
-/* What runs for a row of the candidate; for the object itself '1'. */
+/* What runs for a row of the candidate; for the object itself '1', or the name
+ * that the candidate gives it. */
 static const char *
 update_running(const struct update_object *o, const struct st_entry *w)
 {
@@ -54,7 +55,7 @@ update_running(const struct update_object *o, const struct st_entry *w)
 	if (!o->exists)
 		return NULL;
 	if (w->field[0] == '\0')
-		return "1";
+		return w->base != NULL ? w->base : "1";
 	f = obj_field(o->path.obj, w->field);
 	return f != NULL ? o->row.value[f - o->path.obj->fields] : NULL;
 }
@@ -97,11 +98,23 @@ update_mine(struct update *u, const struct update_object *o,
 	    u->rev);
 }
 
+/* The object, and what the candidate made of it under another name. */
+static int
+update_forget(struct update *u, const struct st_entry *self, struct err *e)
+{
+	const char *name = st_entry_renamed(self);
+	int r = st_cand_forget(u->view->cand, u->session, self->path, e);
+
+	if (r == 0 && name != NULL)
+		r = st_cand_forget(u->view->cand, u->session, name, e);
+	return r;
+}
+
 static int
 update_theirs(struct update *u, const struct st_entry *w, struct err *e)
 {
 	if (w->field[0] == '\0')
-		return st_cand_forget(u->view->cand, u->session, w->path, e);
+		return update_forget(u, w, e);
 	return st_sql_run(st_cand_db(u->view->cand), e,
 	    "DELETE FROM candidate WHERE session = ?1 AND path = ?2 "
 	    "AND field = ?3",

@@ -288,3 +288,24 @@ copied() {
 	[ $? -eq 1 ]
 }
 t "objects are copied and renamed" copied
+
+# Two rename one object, the second while the first waits for its commit: it is
+# one object afterwards, and the first is told by whom.
+renamed_twice() {
+	mkfifo "$dir/lines" || return 1
+	tandem -q -o table -f - < "$dir/lines" > "$dir/words" 2>&1 &
+	local first=$! lines
+	exec {lines}> "$dir/lines"
+	echo 'rename domain demo.test user 701 to 702' >&"$lines"
+	echo compare >&"$lines"
+	eventually grep -q 'user 702' "$dir/words" &&
+	    tandem -q -c 'rename domain demo.test user 701 to 703' -c commit
+	echo commit >&"$lines"
+	exec {lines}>&-
+	exits 4 wait $first &&
+	    says 'domain demo.test user 701: was deleted by .*revision' &&
+	    says 'yours: renamed to domain demo.test user 702' &&
+	    line_runs 'domain demo.test' 'user 703 ' &&
+	    ! line_runs 'domain demo.test' 'user 702 '
+}
+t "of two renames of one object the second is a conflict" renamed_twice

@@ -521,6 +521,112 @@ a_rename_takes_references_along(void **state)
 	world_free(w);
 }
 
+/* With a user to whom nothing refers, and who has no secret. */
+static struct world *
+world_plain_user(void)
+{
+	struct world *w = world_domain();
+
+	set(w, "s0", "domain a.test user 102", json_pack("{s:s}", "name", "B"));
+	commit(w, "s0");
+	return w;
+}
+
+static void
+renames(struct world *w, const char *session, const char *path, const char *key)
+{
+	assert_int_equal(call(w, session, "rename", to(path, key)), 0);
+}
+
+/* What the first conflict of the last answer says of the other side, and of
+ * this one. */
+static void
+is_refused(
+    struct world *w, const char *session, const char *path, const char *yours)
+{
+	json_t *one;
+
+	assert_int_equal(
+	    call(w, session, "commit", json_object()), -ERR_CONFLICT);
+	one = json_array_get(json_object_get(w->data, "rows"), 0);
+	assert_string_equal(text(one, "path"), path);
+	assert_string_equal(text(one, "theirs"), "deleted");
+	assert_string_equal(text(one, "yours"), yours);
+	assert_int_equal(number(one, "rev"), w->st->rev);
+}
+
+/* One object becomes one: whose source is not there any more, renamed or
+ * deleted by somebody else, is no rename. */
+static void
+what_is_gone_is_not_renamed(void **state)
+{
+	struct world *w = world_plain_user();
+
+	(void)state;
+	renames(w, "s1", "domain a.test user 102", "110");
+	renames(w, "s2", "domain a.test user 102", "111");
+	commit(w, "s2");
+	is_refused(w, "s1", "domain a.test user 102",
+	    "renamed to domain a.test user 110");
+	assert_true(runs(w, "set domain a.test user 111 name B"));
+	assert_false(runs(w, "set domain a.test user 110 name B"));
+	call(w, "s1", "discard", NULL);
+	/* deleted: it does not come back under another name */
+	renames(w, "s1", "domain a.test user 111", "112");
+	erase(w, "s2", "domain a.test user 111");
+	commit(w, "s2");
+	is_refused(w, "s1", "domain a.test user 111",
+	    "renamed to domain a.test user 112");
+	assert_false(runs(w, "set domain a.test user 112 name B"));
+	world_free(w);
+}
+
+/* After the conflict: theirs leaves nothing of the rename, mine means the copy
+ * that it has become. What only the candidate has conflicts with nobody. */
+static void
+a_rename_is_settled_by_update(void **state)
+{
+	struct world *w = world_plain_user();
+
+	(void)state;
+	renames(w, "s1", "domain a.test user 102", "110");
+	renames(w, "s2", "domain a.test user 102", "111");
+	renames(w, "s3", "domain a.test user 102", "112");
+	commit(w, "s2");
+	assert_int_equal(update(w, "s1", "theirs"), 0);
+	call(w, "s1", "compare", NULL);
+	assert_int_equal(json_array_size(rows(w)), 0);
+	assert_int_equal(update(w, "s3", "mine"), 0);
+	commit(w, "s3");
+	assert_true(runs(w, "set domain a.test user 111 name B"));
+	assert_true(runs(w, "set domain a.test user 112 name B"));
+	assert_false(runs(w, "set domain a.test user 110 name B"));
+	set(w, "s1", "domain a.test user 120", json_pack("{s:s}", "name", "N"));
+	renames(w, "s1", "domain a.test user 120", "121");
+	commit(w, "s1");
+	assert_true(runs(w, "set domain a.test user 121 name N"));
+	world_free(w);
+}
+
+/* What others change in it is a conflict as it was, and mine stays a rename. */
+static void
+a_rename_of_what_was_changed(void **state)
+{
+	struct world *w = world_plain_user();
+
+	(void)state;
+	renames(w, "s1", "domain a.test user 102", "110");
+	set(w, "s2", "domain a.test user 102", json_pack("{s:s}", "name", "Z"));
+	commit(w, "s2");
+	assert_int_equal(call(w, "s1", "commit", NULL), -ERR_CONFLICT);
+	assert_int_equal(update(w, "s1", "mine"), 0);
+	erase(w, "s2", "domain a.test user 102");
+	commit(w, "s2");
+	is_refused(w, "s1", "domain a.test user 102",
+	    "renamed to domain a.test user 110");
+	world_free(w);
+}
+
 /* A domain that both have made is one of them: of the other nothing stays, and
  * never its id. One that is gone can be forgotten. */
 static void
@@ -662,6 +768,9 @@ main(void)
 	    cmocka_unit_test(many_changes_await),
 	    cmocka_unit_test(a_copy_has_all_but_secrets),
 	    cmocka_unit_test(a_rename_takes_references_along),
+	    cmocka_unit_test(what_is_gone_is_not_renamed),
+	    cmocka_unit_test(a_rename_is_settled_by_update),
+	    cmocka_unit_test(a_rename_of_what_was_changed),
 	    cmocka_unit_test(what_waits_keeps_its_name),
 	    cmocka_unit_test(what_waits_no_more_has_no_name),
 	};
