@@ -380,6 +380,19 @@ apply_settle(struct apply_run *a)
 	return a->s->opt->dry ? command_dry(a->s, a->place) : apply_commit(a);
 }
 
+/* All of it or nothing. What a script cannot take back ends with its session,
+ * and without a connection it is forgotten with the next one. */
+static void
+apply_take_back(struct apply_run *a)
+{
+	struct session *s = a->s;
+	struct err e;
+
+	if (session_discard(s, &e) != 0 && s->interactive &&
+	    s->conn.rpc != NULL && !s->conn.interrupted)
+		apply_note(a, apply_report(a, &e));
+}
+
 /* Only an empty candidate is made into what the file says. */
 static bool
 apply_may(struct apply_run *a)
@@ -445,7 +458,7 @@ apply_run(struct session *s, const struct place *p, struct command *c)
 	if (a.status == 0)
 		a.status = apply_settle(&a);
 	if (a.status != 0 || s->opt->dry)
-		session_discard(s);
+		apply_take_back(&a);
 	json_decref(a.said);
 	json_decref(a.above);
 	return a.status;

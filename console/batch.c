@@ -240,9 +240,10 @@ static void
 batch_drop(struct batch *b)
 {
 	struct session *s = b->s;
+	struct err e;
 
 	if (s->dirty && !s->resumed && b->status != err_exit(ERR_TIMEOUT))
-		session_discard(s);
+		session_discard(s, &e);
 }
 
 /* Changes are committed where that was asked for; else they are an error. */

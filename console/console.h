@@ -196,6 +196,7 @@ struct session {
 	bool resumed;	/* it was taken up: it is not ours alone to forget */
 	bool exclusive; /* this session alone may commit */
 	char left[64];	/* session whose candidate is to be taken up again */
+	bool unwanted;	/* or, instead, to be forgotten */
 	uint64_t until; /* a commit of ours is undone then, unless it is
 			 * confirmed; real clock, 0 = none */
 	int64_t unconfirmed;	 /* its revision */
@@ -213,14 +214,16 @@ struct session {
 void session_init(struct session *, const struct options *);
 void session_fini(struct session *);
 int session_connect(struct session *, struct err *); /* also once more */
-/* Connect again, and take up the candidate that there was; words say so. */
+/* Connect again, and take up the candidate that there was, or forget it as
+ * session_discard could not; words say so. */
 #define SESSION_WORDS 320
 int session_reopen(struct session *, char words[SESSION_WORDS], struct err *);
 unsigned session_left(struct session *); /* candidates left before */
 /* May our role run it, as far as is known here? NULL: what is not there. */
 bool session_may(const struct session *, const struct op *);
-/* Forget the candidate, where there is a server. */
-void session_discard(struct session *);
+/* Forget the candidate. Without a connection it is forgotten as soon as there
+ * is one again: -ERR_CLOSED. */
+int session_discard(struct session *, struct err *);
 /* Rows of `compare`, or -1 with the error in the reply. */
 long session_changes(struct session *, struct reply *);
 /* Note what a finished operation did to the candidate; result may be NULL. */

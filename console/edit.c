@@ -194,6 +194,7 @@ edit_refresh_dirty(struct edit *e)
 	if (s->dirty && s->conn.rpc != NULL) {
 		if ((n = session_changes(s, &reply)) >= 0)
 			s->dirty = n > 0;
+		s->resumed &= s->dirty;
 		reply_fini(&reply);
 	}
 }
@@ -271,18 +272,50 @@ edit_block_good(struct edit *e, const char *block)
 	return bad == 0;
 }
 
+/* What becomes of the lines that were done of a block that ended: a candidate
+ * that was clean before is clean again, now or with the next connection. */
+static void
+edit_block_ended(struct edit *e, unsigned line, bool clean)
+{
+	struct session *s = e->s;
+	struct err why;
+
+	/* what was asked last may have been done, though no answer came */
+	s->dirty |= s->conn.rpc == NULL;
+	if (!s->dirty)
+		report_note(s, "the block ended at line %u", line);
+	else if (!clean || s->resumed)
+		report_note(s,
+		    "the block ended at line %u; what it did is in the "
+		    "candidate, with what was there before",
+		    line);
+	else if (session_discard(s, &why) == 0)
+		report_note(s, "the changes of the block were discarded");
+	else if (s->unwanted)
+		report_note(s,
+		    "the block ended at line %u; its changes are discarded "
+		    "when the server is there again",
+		    line);
+	else
+		report_note(s,
+		    "the block ended at line %u; its changes are still in the "
+		    "candidate: %s",
+		    line, why.text);
+}
+
 /* A block is wholly refused when a line is not understood. A refusal by the
  * server ends it; a candidate that was clean before is clean again. */
 static void
 edit_run_block(struct edit *e, const char *block)
 {
-	bool clean = !e->s->dirty;
 	unsigned line = 0;
 	int status = 0;
+	bool clean;
 	char *text;
 
 	if (!edit_reconnect(e))
 		return;
+	clean = !e->s->dirty;
 	if (!edit_block_good(e, block)) {
 		report_note(e->s, "nothing of the block was run");
 		return;
@@ -295,15 +328,8 @@ edit_run_block(struct edit *e, const char *block)
 		free(text);
 	}
 	e->s->conn.interrupted = false;
-	if (status == 0)
-		return;
-	if (clean && e->s->dirty && !e->s->resumed &&
-	    e->s->set_discard != NULL) {
-		session_discard(e->s);
-		report_note(e->s, "the changes of the block were discarded");
-	} else {
-		report_note(e->s, "the block ended at line %u", line);
-	}
+	if (status != 0)
+		edit_block_ended(e, line, clean);
 }
 
 /* ---- history ------------------------------------------------------------ */

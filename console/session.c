@@ -109,6 +109,48 @@ session_resume(struct session *s, const char *left, struct err *e)
 	return r == 0;
 }
 
+/* Forget the candidate of a session before, unless it is not there anyway. */
+static bool
+session_drop(struct session *s, const char *left, struct err *e)
+{
+	struct reply reply;
+	int r = conn_call(&s->conn, s->set_discard->name,
+	    json_pack("{s:s}", "session", left), &reply);
+
+	if (r != 0)
+		*e = reply.err;
+	reply_fini(&reply);
+	return r == 0 || r == -ERR_ABSENT;
+}
+
+/* What becomes of the candidate that there was, in words. */
+static void
+session_take_up(struct session *s, char words[SESSION_WORDS])
+{
+	bool drop = s->unwanted && s->set_discard != NULL;
+	struct err why;
+
+	if (s->left[0] == '\0')
+		str_copy(words, SESSION_WORDS, "connected again");
+	else if (drop && session_drop(s, s->left, &why))
+		str_copy(words, SESSION_WORDS,
+		    "connected again; what was half done was discarded");
+	else if (drop)
+		snprintf(words, SESSION_WORDS,
+		    "connected again; what was half done is left as candidate "
+		    "%s: %.160s",
+		    s->left, why.text);
+	else if (session_resume(s, s->left, &why))
+		str_copy(words, SESSION_WORDS,
+		    "connected again, with your candidate");
+	else
+		snprintf(words, SESSION_WORDS,
+		    "connected again; your candidate was not found: %.250s",
+		    why.text);
+	s->left[0] = '\0';
+	s->unwanted = false;
+}
+
 /* What ended with the session before: others may commit again. */
 static void
 session_lost(struct session *s, char words[SESSION_WORDS])
@@ -124,23 +166,13 @@ session_lost(struct session *s, char words[SESSION_WORDS])
 int
 session_reopen(struct session *s, char words[SESSION_WORDS], struct err *e)
 {
-	struct err why;
 	int r;
 
 	if (s->dirty) /* it is kept under the name of its session */
 		str_copy(s->left, sizeof s->left, s->conn.session);
 	if ((r = session_connect(s, e)) != 0)
 		return r;
-	if (s->left[0] == '\0')
-		str_copy(words, SESSION_WORDS, "connected again");
-	else if (session_resume(s, s->left, &why))
-		str_copy(words, SESSION_WORDS,
-		    "connected again, with your candidate");
-	else
-		snprintf(words, SESSION_WORDS,
-		    "connected again; your candidate was not found: %.250s",
-		    why.text);
-	s->left[0] = '\0';
+	session_take_up(s, words);
 	session_lost(s, words);
 	return 0;
 }
@@ -188,16 +220,22 @@ session_fini(struct session *s)
 	conn_fini(&s->conn);
 }
 
-void
-session_discard(struct session *s)
+int
+session_discard(struct session *s, struct err *e)
 {
 	struct reply reply;
+	int r;
 
-	if (s->conn.rpc == NULL || s->set_discard == NULL)
-		return;
-	conn_call(&s->conn, s->set_discard->name, NULL, &reply);
+	if (s->set_discard == NULL)
+		return err_set(e, ERR_UNKNOWN, "this server cannot discard");
+	r = conn_call(&s->conn, s->set_discard->name, NULL, &reply);
+	if (r == 0)
+		s->dirty = s->resumed = false;
+	else
+		*e = reply.err;
+	s->unwanted = r != 0 && s->dirty && s->conn.rpc == NULL;
 	reply_fini(&reply);
-	s->dirty = false;
+	return r;
 }
 
 long
@@ -245,7 +283,10 @@ session_ran(
 		s->dirty = true; /* other layers may be left */
 	else if (op == s->set_commit)
 		s->dirty = s->resumed = false;
+	else if (op == s->set_discard &&
+	    json_object_get(args, "session") == NULL)
+		s->dirty = s->resumed = false;
 	else if (op->kind == OP_CONFIG && op != s->set_check &&
 	    op != s->set_compare && op != s->set_discard)
-		s->dirty = true; /* discard may be of another candidate */
+		s->dirty = true;
 }

@@ -82,6 +82,9 @@ describe(struct server *s, json_t *id, json_t *params)
 	json_array_append_new(list, parts_op("list endless", true));
 	json_array_append_new(list, parts_op("list cut", false));
 	json_array_append_new(list, parts_op("show revisions", false));
+	json_array_append_new(list,
+	    json_pack("{s:s, s:s, s:s}", "name", "configure resume", "kind",
+		"config", "brief", "take up a candidate"));
 	json_object_set_new(o, "version", json_string("9.9"));
 	json_object_set_new(o, "server", json_string("srv1"));
 	json_object_set_new(o, "site", json_string("demo"));
@@ -333,6 +336,16 @@ show_revisions(struct server *s, json_t *id, json_t *params)
 	result(s, id, rows);
 }
 
+/* What is kept is this connection's own: none of a session before. */
+static void
+resume(struct server *s, json_t *id, json_t *params)
+{
+	if (json_object_get(params, "session") != NULL)
+		fail(s, id, ERR_ABSENT, "there is no such candidate", NULL);
+	else
+		result(s, id, json_array());
+}
+
 static void
 request_restart(struct server *s, json_t *id, json_t *params)
 {
@@ -385,6 +398,7 @@ static const struct {
     {"check", check},
     {"commit", commit},
     {"discard", discard},
+    {"configure resume", resume},
 };
 
 /* ---- serving ------------------------------------------------------------ */

@@ -105,6 +105,30 @@ processes_die() {
 }
 t "it outlives control and the owner of the store" processes_die
 
+# Control dies while a block that was pasted runs: what was done of it is not
+# taken up again, but forgotten.
+block_breaks_off() {
+	prompt
+	eventually seen 'srv1> ' || return 1
+	printf '\033[200~%s\r%s\r%s\r\033[201~' \
+	    'set domain demo.test description "half"' 'monitor roles' \
+	    'set domain demo.test user 101 name "never"' >&$keys
+	eventually seen '3 lines pasted' || return 1
+	say ''
+	eventually seen 'INSTANCE' || return 1
+	kill -9 "$(pid_of control/1)"
+	eventually seen 'the block ended at line 2; its changes are discarded' &&
+	    eventually candidates '[.data[].state] == ["left"]' || return 1
+	say 'show version'
+	eventually seen 'connected again; what was half done was discarded' &&
+	    candidates '.data == []'
+	local status=$?
+	say quit
+	prompt_ends
+	return $status
+}
+t "of a block that broke off nothing stays" block_breaks_off
+
 # Who alone may commit is told that it is over; others may again.
 lock_ends() {
 	prompt

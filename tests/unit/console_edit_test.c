@@ -302,6 +302,54 @@ refused_blocks_leave_no_trace(void **state)
 	file_has(server.log, "discard", true);
 }
 
+/* A server that is gone in the middle of a block keeps what was done: that is
+ * forgotten when it is there again, and never taken up. */
+static void
+blocks_that_broke_off_are_forgotten(void **state)
+{
+	(void)state;
+	keys("\033[200~set domain a.test\rset domain gone.test\r"
+	     "set domain b.test\r\033[201~");
+	expect("3 lines pasted");
+	keys("\r");
+	expect("the block ended at line 2; its changes are discarded when the "
+	       "server is there again");
+	keys("show version\r");
+	expect("connected again; what was half done was discarded");
+	expect("9.9");
+	expect("anna@srv1> ");
+	file_has(server.log, "discard {\"session\":\"srv1.1\"}", true);
+	file_has(server.log, "b.test", false);
+	file_has(server.log, "configure resume", false);
+}
+
+/* A candidate that was taken up stays ours alone once it was discarded or is
+ * empty; what stays of a block is said. */
+static void
+blocks_behind_a_resumed_candidate(void **state)
+{
+	static const char block[] =
+	    "\033[200~set domain b.test\rset domain denied.test\r\033[201~";
+
+	(void)state;
+	keys("configure resume\r");
+	expect("anna@srv1> ");
+	keys("set domain a.test\r");
+	expect("anna@srv1# ");
+	keys(block);
+	expect("2 lines pasted");
+	keys("\r");
+	expect("the block ended at line 2; what it did is in the candidate");
+	expect("anna@srv1# ");
+	keys("discard\r");
+	expect("anna@srv1> ");
+	keys(block);
+	expect("2 lines pasted");
+	keys("\r");
+	expect("the changes of the block were discarded");
+	expect("anna@srv1> ");
+}
+
 /* A pasted line is only put into the line, without its control bytes. */
 static void
 pasted_lines_wait_for_enter(void **state)
@@ -510,6 +558,8 @@ main(void)
 	    TEST(cyrillic_is_edited),
 	    TEST(pastes_are_held),
 	    TEST(refused_blocks_leave_no_trace),
+	    TEST(blocks_that_broke_off_are_forgotten),
+	    TEST(blocks_behind_a_resumed_candidate),
 	    TEST(pasted_lines_wait_for_enter),
 	    TEST(history_keeps_no_secret),
 	    TEST(leaving_with_changes_is_asked),
