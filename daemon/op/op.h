@@ -243,9 +243,10 @@ enum op_access { OP_VIEWER, OP_OPERATOR, OP_ADMIN, OP_AUDIT };
  * type domain, or that refers to a domain, and every path must lie within;
  * one that is not given becomes the administrator's own domain. An operation
  * without such arguments is not for them, unless it looks at who.domain
- * itself.
+ * itself. Where it looks at changes, what they see and may not change can be
+ * named as it is: the operation refuses to make anything else of it.
  */
-enum op_limit { OP_LIMIT_ARGS, OP_LIMIT_SELF };
+enum op_limit { OP_LIMIT_ARGS, OP_LIMIT_SELF, OP_LIMIT_CHANGES };
 
 struct op_call;
 

@@ -157,6 +157,16 @@ right_domains(const struct op *op, const struct op_who *who,
 	return r;
 }
 
+/* What is only seen may be named where the operation looks at changes. */
+static bool
+right_of_path(
+    const struct op *op, const struct op_who *who, const struct obj_path *p)
+{
+	return op->kind == OP_READ || op->limit == OP_LIMIT_CHANGES
+	    ? op_sees_path(who, p)
+	    : op_changes_path(who, p);
+}
+
 static int
 right_path(const struct op *op, const struct op_who *who, json_t *in,
     struct obj_path *p, struct err *e)
@@ -170,14 +180,14 @@ right_path(const struct op *op, const struct op_who *who, json_t *in,
 	r = obj_path_parse(op_objects(), json_string_value(in), p, e);
 	if (r != 0)
 		return err_wrap(e, "%s", op->name);
-	if (op->kind == OP_READ ? op_sees_path(who, p)
-				: op_changes_path(who, p))
+	if (right_of_path(op, who, p))
 		return 0;
 	obj_path_text(p, text, sizeof text);
 	return right_refuse(op, who, text, e);
 }
 
-/* A field can name a domain too: an alias takes what others may be called. */
+/* A field can name a domain too: an alias takes what others may be called. Of
+ * what is not theirs to change the values are those that it has. */
 static int
 right_values(const struct op *op, const struct op_who *who,
     const struct obj_path *p, json_t *values, struct err *e)
@@ -187,6 +197,8 @@ right_values(const struct op *op, const struct op_who *who,
 	json_t *value;
 	int r = 0;
 
+	if (p->obj != NULL && !op_changes_path(who, p))
+		return 0;
 	json_object_foreach (values, name, value) {
 		f = p->obj != NULL ? obj_field(p->obj, name) : NULL;
 		if (r == 0 && f != NULL && right_is_domain(f))

@@ -30,7 +30,7 @@ static const char *const op_kinds[] = {"read", "config", "action"};
 static const char *const op_wheres[] = {"control", "owner", "each", "any"};
 static const char *const op_accesses[] = {
     "viewer", "operator", "admin", "audit"};
-static const char *const op_limits[] = {"args", "self"};
+static const char *const op_limits[] = {"args", "self", "changes"};
 static const char *const obj_places[] = {"site", "root", "domain"};
 
 static const struct {
@@ -414,7 +414,7 @@ op_decode_op(struct op_decode *d, json_t *o, struct op *op)
 	op->where = (enum op_where)op_take_word(
 	    o, "where", op_wheres, sizeof op_wheres / sizeof *op_wheres);
 	op->access = (enum op_access)op_take_word(o, "access", op_accesses, 4);
-	op->limit = (enum op_limit)op_take_word(o, "limit", op_limits, 2);
+	op->limit = (enum op_limit)op_take_word(o, "limit", op_limits, 3);
 	return 0;
 }
 

@@ -309,6 +309,10 @@ struct st_editor {
 /* values: field -> canonical text or null. Wholly taken or wholly refused. */
 int st_edit_set(const struct st_editor *, const struct obj_path *,
     json_t *values, struct err *);
+/* Does the object run with these values already, the candidate silent of it? 1,
+ * 0 or an error; nothing is written. */
+int st_edit_same(const struct st_editor *, const struct obj_path *,
+    json_t *values, struct err *);
 /* The list that the candidate has for a field, else the running one, with
  * values at a place of it. Makes no object. */
 int st_edit_insert(const struct st_editor *, const struct obj_path *,
@@ -408,6 +412,8 @@ int st_certificate_check(
 /* ---- st_right.c: what somebody may commit ---------------------------------
  */
 
+/* The object is not theirs to change: -ERR_PERMISSION. */
+int st_right_refuse(const struct op_who *, const char *path, struct err *);
 /* -ERR_PERMISSION when a step lies outside of what they may change. */
 int st_right_changes(const struct obj *const *objs, const struct op_who *,
     const struct st_changes *, struct err *);

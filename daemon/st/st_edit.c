@@ -238,6 +238,42 @@ st_edit_set(const struct st_editor *by, const struct obj_path *p,
 	return r;
 }
 
+/* Has the field this value, or the secret that is to be kept, as it runs? What
+ * the system sets itself is nobody's to name. */
+static bool
+edit_runs(const struct edit *ed, const struct op_field *f, const char *text)
+{
+	const char *running = edit_running(ed, f);
+
+	if (f->flags & OP_INTERNAL)
+		return false;
+	if (f->type->secret)
+		return running != NULL && str_equal(text, OP_SEALED);
+	return str_equal(running, text);
+}
+
+int
+st_edit_same(const struct st_editor *by, const struct obj_path *p,
+    json_t *values, struct err *e)
+{
+	const struct op_field *f;
+	const char *name;
+	json_t *value;
+	struct edit ed;
+	bool same;
+	int r;
+
+	r = edit_begin(&ed, by, p, e);
+	same = r == 0 && !ed.anew && ed.before.intent == ST_NONE;
+	json_object_foreach (values, name, value) {
+		f = obj_field(p->obj, name);
+		same = same && f != NULL &&
+		    edit_runs(&ed, f, json_string_value(value));
+	}
+	edit_end(&ed);
+	return r != 0 ? r : same;
+}
+
 /* The list as the session sees it: its own, else what runs, else the
  * default. */
 static void

@@ -89,6 +89,21 @@ edit_delete(const struct st_editor *by, const struct op_call *call,
 	    json_string_value(json_object_iter_value(values)), e);
 }
 
+/* What they may not change can be set to what it is: so whoever has a part of
+ * the tree can apply all that is exported of it. */
+static int
+edit_unchanged(const struct st_editor *by, const struct op_call *call,
+    const struct obj_path *p, struct err *e)
+{
+	int r = call->op == &st_op_set
+	    ? st_edit_same(by, p, op_arg_json(call, "values"), e)
+	    : 0;
+
+	if (r != 0)
+		return r > 0 ? 0 : r;
+	return st_right_refuse(&call->who, op_arg(call, "path"), e);
+}
+
 /* Carry out the edit: all streams it needs are open. */
 static int
 edit_do(struct st *st, struct op_call *call, const struct obj_path *p,
@@ -98,9 +113,11 @@ edit_do(struct st *st, struct op_call *call, const struct obj_path *p,
 	    .seal = st->seal,
 	    .session = call->who.session,
 	    .rev = st->rev};
-	int r = st_op_keep(st, call, e);
+	int r;
 
-	if (r != 0)
+	if (!op_changes_path(&call->who, p))
+		return edit_unchanged(&by, call, p, e);
+	if ((r = st_op_keep(st, call, e)) != 0)
 		return r;
 	if (call->op == &st_op_annotate)
 		return edit_annotate(&by, call, p, e);
@@ -195,6 +212,7 @@ const struct op st_op_set = {
     .name = "set",
     .kind = OP_CONFIG,
     .access = OP_ADMIN,
+    .limit = OP_LIMIT_CHANGES,
     .where = OP_OWNER,
     .role = ROLE_ST,
     .brief = "make an object or set its fields",
@@ -204,7 +222,9 @@ const struct op st_op_set = {
 	"their values. A domain is made before what belongs to it; beyond "
 	"that the order of lines is free: types are checked at once, what an "
 	"object refers to at the commit. A secret is sealed before it is "
-	"stored; " OP_SEALED " leaves it as it is.",
+	"stored; " OP_SEALED " leaves it as it is. A line that says what "
+	"runs already changes nothing; of a domain that somebody may not "
+	"change no other is taken.",
     .example = "set domain demo.test user 104 name Dora password swordfish",
     .args = set_args,
     .run = edit_run,

@@ -30,6 +30,14 @@ right_value(
 }
 
 int
+st_right_refuse(const struct op_who *who, const char *path, struct err *e)
+{
+	return err_set(e, ERR_PERMISSION,
+	    "%s: not permitted to %s, who is %s of domain %s", path, who->name,
+	    admin_role_names[who->role], who->domain);
+}
+
+int
 st_right_changes(const struct obj *const *objs, const struct op_who *who,
     const struct st_changes *all, struct err *e)
 {
@@ -44,10 +52,7 @@ st_right_changes(const struct obj *const *objs, const struct op_who *who,
 		c = &all->list[i];
 		if (obj_path_parse(objs, c->path, &p, NULL) != 0 ||
 		    !op_changes_path(who, &p))
-			return err_set(e, ERR_PERMISSION,
-			    "%s: not permitted to %s, who is %s of domain %s",
-			    c->path, who->name, admin_role_names[who->role],
-			    who->domain);
+			return st_right_refuse(who, c->path, e);
 		f = obj_field(p.obj, c->field);
 		/* what the system gives a new domain is its own name */
 		if (!right_value(who, f, c->new))

@@ -297,15 +297,31 @@ refused(const char *name, const char *args)
 	json_decref(in);
 }
 
-/* The domain itself is its parent's; a name that others could be called by
- * is none to be had; a path that is not given stands for all. */
+static void
+permitted(const char *name, const char *args)
+{
+	json_t *in = json_loads(args, 0, NULL);
+	struct err e;
+
+	assert_non_null(in);
+	if (op_permit(op_find(daemon_table(), name), &anna, in, &e) != 0)
+		fail_msg("%s %s: %s", name, args, e.text);
+	json_decref(in);
+}
+
+/* The domain itself is its parent's, to be set only as it is, which the
+ * operation looks at; a name that others could be called by is none to be had;
+ * a path that is not given stands for all. */
 static void
 the_top_and_names_are_kept(void **state)
 {
 	(void)state;
 	op_use_objects(daemon_table()->objs);
-	refused("set",
+	permitted("set",
 	    "{\"path\":\"domain holding.test\",\"values\":{\"state\":\"on\"}}");
+	refused(
+	    "annotate", "{\"path\":\"domain holding.test\",\"note\":\"mine\"}");
+	refused("set", "{\"path\":\"domain bank.test\"}");
 	refused("delete", "{\"path\":\"domain holding.test\"}");
 	refused("set",
 	    "{\"path\":\"domain a.holding.test\",\"values\":"

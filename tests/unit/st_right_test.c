@@ -146,6 +146,49 @@ they_work_within(void **state)
 	world_free(w);
 }
 
+/* The whole of what they are shown can be set again by them: what they may not
+ * change is left as it is, and is nothing else afterwards. */
+static void
+what_is_shown_to_them_is_taken_back(void **state)
+{
+	static const char *const others[] = {"other", "", "none", NULL};
+	struct world *w = world_two();
+	int i;
+
+	(void)state;
+	set(w, "s0", "domain a.test",
+	    json_pack(
+		"{s:s, s:s}", "description", "as it is", "alias", "a.example"));
+	commit(w, "s0");
+	w->who = anna;
+	assert_int_equal(call(w, "s1", "set",
+			     set_args("domain a.test",
+				 json_pack("{s:s, s:s}", "description",
+				     "as it is", "alias", "a.example"))),
+	    0);
+	assert_int_equal(
+	    call(w, "s1", "set", set_args("domain a.test", json_object())), 0);
+	for (i = 0; others[i] != NULL; i++)
+		assert_int_equal(
+		    call(w, "s1", "set",
+			set_args("domain a.test",
+			    json_pack("{s:s}", "description", others[i]))),
+		    -ERR_PERMISSION);
+	assert_int_equal(call(w, "s1", "set",
+			     set_args("domain a.test",
+				 json_pack("{s:s}", "state", "suspended"))),
+	    -ERR_PERMISSION);
+	assert_int_equal(
+	    call(w, "s1", "set", set_args("domain b.test", json_object())),
+	    -ERR_PERMISSION);
+	assert_int_equal(
+	    call(w, "s1", "set", set_args("domain no.test", json_object())),
+	    -ERR_PERMISSION);
+	assert_int_equal(call(w, "s1", "compare", NULL), 0);
+	assert_int_equal(json_array_size(rows(w)), 0);
+	world_free(w);
+}
+
 /* A candidate that was made with other rights, in whatever way, is not
  * committed: it is looked at as a whole. */
 static void
@@ -346,6 +389,7 @@ main(void)
 	    cmocka_unit_test(what_waits_is_theirs_only),
 	    cmocka_unit_test(only_their_revisions_are_shown),
 	    cmocka_unit_test(they_work_within),
+	    cmocka_unit_test(what_is_shown_to_them_is_taken_back),
 	    cmocka_unit_test(an_old_candidate_is_refused),
 	    cmocka_unit_test(words_name_nobody_else),
 	    cmocka_unit_test(who_shuts_themselves_out_is_warned),
