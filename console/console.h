@@ -407,6 +407,7 @@ int file_show(
 /* text.c: columns on a terminal */
 void text_locale(void); /* a UTF-8 LC_CTYPE, whatever the environment says */
 bool text_is_foreign(void); /* ... and it says that terminals show no UTF-8 */
+bool text_is_dumb(void);    /* TERM is unset, or says: takes no sequences */
 /* Append s with \xHH in place of each byte that is no ASCII. */
 void text_plain(struct buf *, const char *s, size_t n);
 /* To a file or a terminal, in what that shows; s is safe. */
@@ -414,6 +415,7 @@ void text_write(FILE *, const char *s, size_t n);
 /* What was written to standard output leaves. 0, or errno of the first of it,
  * ever, that could not be written. */
 int text_flush(void);
+void text_clear(FILE *);	      /* the line of the cursor is empty */
 void text_put(FILE *, const char *s); /* s may be NULL */
 unsigned text_width(const char *utf8);
 unsigned text_width_n(const char *utf8, size_t n);
@@ -440,12 +442,14 @@ struct input {
 	struct buf buf;
 	size_t at;   /* where the next line begins */
 	size_t seen; /* no line ends between there and here */
+	bool begun;  /* the first line was asked for */
 	bool ready;
 	bool failed; /* it cannot be read; errno says why */
 };
 void input_init(struct input *, struct loop *, int fd); /* fd is borrowed */
 void input_fini(struct input *);
-/* The next line without its end, and its bytes; good until the next call.
+/* The next line without its end, and its bytes; a byte order mark in front of
+ * the first is none of it; good until the next call.
  * While it is waited for the connection works. NULL: at the end, when it
  * failed, or when somebody set stop meanwhile. */
 char *input_line(struct input *, const bool *stop, size_t *n);

@@ -171,7 +171,8 @@ edit_on_message(void *arg, const char *line)
 {
 	struct edit *e = arg;
 
-	fputs(e->typing ? "\r\033[K" : "", stdout);
+	if (e->typing)
+		text_clear(stdout);
 	text_put(stdout, line);
 	fputs("\n", stdout);
 	fflush(stdout);
@@ -367,6 +368,15 @@ edit_remember(struct edit *e, const char *line)
 	free(masked);
 }
 
+/* The terminal marks what is pasted (bracketed paste), where it can. */
+static void
+edit_mark_pastes(bool on)
+{
+	if (!text_is_dumb())
+		fputs(on ? "\033[?2004h" : "\033[?2004l", stdout);
+	fflush(stdout);
+}
+
 /* ---- the loop of the prompt --------------------------------------------- */
 
 /* What only the prompt wants to hear, not the full screen. */
@@ -409,13 +419,12 @@ edit_screen(EditLine *el, int ch)
 	struct edit *e = edit_of(el);
 
 	(void)ch;
-	fputs("\033[?2004l", stdout);
+	edit_mark_pastes(false);
 	edit_open_screen(e);
 	if (e->s->quit || e->gone)
 		return CC_EOF;
 	edit_set_prompt(e);
-	fputs("\033[?2004h", stdout);
-	fflush(stdout);
+	edit_mark_pastes(true);
 	el_wset(el, EL_PREP_TERM, 1);
 	return CC_REDISPLAY;
 }
@@ -493,14 +502,13 @@ edit_read(struct edit *e, bool *interrupted)
 	int n = 0;
 
 	edit_set_prompt(e);
-	fputs("\033[?2004h", stdout); /* bracketed paste on */
-	fflush(stdout);
+	edit_mark_pastes(true);
 	/* Before the prompt: what is typed at once must not be echoed. */
 	el_wset(e->el, EL_PREP_TERM, 1);
 	e->typing = true;
 	line = el_wgets(e->el, &n);
 	e->typing = false;
-	fputs("\033[?2004l", stdout);
+	edit_mark_pastes(false);
 	*interrupted = e->s->conn.interrupted;
 	e->s->conn.interrupted = false;
 	if (line == NULL || n <= 0)

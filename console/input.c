@@ -92,8 +92,9 @@ input_cut(struct input *in, size_t *n)
 	return line;
 }
 
-char *
-input_line(struct input *in, const bool *stop, size_t *n)
+/* The next line as it stands there. */
+static char *
+input_next(struct input *in, const bool *stop, size_t *n)
 {
 	ssize_t got = 1;
 	char *line;
@@ -110,6 +111,21 @@ input_line(struct input *in, const bool *stop, size_t *n)
 	*n = in->buf.len - in->at;
 	line[*n] = '\0';
 	in->seen = in->at = in->buf.len;
+	return line;
+}
+
+char *
+input_line(struct input *in, const bool *stop, size_t *n)
+{
+	static const char mark[] = "\xef\xbb\xbf"; /* says UTF-8 (U+FEFF) */
+	char *line = input_next(in, stop, n);
+
+	if (line != NULL && !in->begun && *n >= 3 &&
+	    memcmp(line, mark, 3) == 0) {
+		line += 3;
+		*n -= 3;
+	}
+	in->begun = true;
 	return line;
 }
 

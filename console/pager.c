@@ -70,7 +70,7 @@ pager_ask(void)
 	text_flush();
 	buf_fini(&b);
 	key = pager_key();
-	fputs("\r\033[K", stdout);
+	text_clear(stdout);
 	return key;
 }
 

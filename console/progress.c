@@ -44,7 +44,7 @@ progress_show(const struct options *opt, json_t *params)
 		return;
 	progress_line(params, width, &b);
 	if (b.len != 0 && !b.failed) {
-		fputs("\r\033[K", stderr);
+		text_clear(stderr);
 		text_put(stderr, b.data);
 	}
 	buf_fini(&b);
@@ -55,5 +55,5 @@ progress_end(const struct options *opt)
 {
 	if (text_terminal(STDERR_FILENO) >= 2 && opt->format != FORMAT_JSON &&
 	    !opt->quiet)
-		fprintf(stderr, "\r\033[K");
+		text_clear(stderr);
 }

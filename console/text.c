@@ -57,6 +57,14 @@ text_locale(void)
 }
 
 bool
+text_is_dumb(void)
+{
+	const char *term = getenv("TERM");
+
+	return term == NULL || *term == '\0' || strcmp(term, "dumb") == 0;
+}
+
+bool
 text_is_foreign(void)
 {
 	return terminal.foreign;
@@ -96,6 +104,12 @@ text_flush(void)
 	if (fflush(stdout) != 0 && text_why == 0)
 		text_why = errno;
 	return text_why;
+}
+
+void
+text_clear(FILE *f)
+{
+	fputs(text_is_dumb() ? "\n" : "\r\033[K", f);
 }
 
 void

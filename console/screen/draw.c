@@ -104,7 +104,8 @@ draw_open(struct err *e)
 		return 0;
 	}
 	fflush(stdout);
-	if ((draw.term = newterm(NULL, stdout, stdin)) == NULL)
+	if (text_is_dumb() ||
+	    (draw.term = newterm(NULL, stdout, stdin)) == NULL)
 		return err_set(e, ERR_REFUSED,
 		    "this terminal has no full screen (TERM=%.40s)",
 		    getenv("TERM") != NULL ? getenv("TERM") : "");

@@ -174,6 +174,27 @@ op_offer_near(struct op_walker *w, const char *word)
 	return near;
 }
 
+/* The name that was left out in front of a value, where one, and one only, must
+ * come; or NULL. */
+static const char *
+op_offer_owed(const struct op_walker *w)
+{
+	const struct op_field *f;
+	const char *owed = NULL;
+	size_t i;
+
+	for (i = 0; i < w->noffers; i++) {
+		f = w->offers[i].field;
+		if (f == NULL || !(f->flags & OP_REQUIRED) ||
+		    f->flags & OP_FLAG)
+			continue;
+		if (owed != NULL)
+			return NULL;
+		owed = w->offers[i].word;
+	}
+	return owed;
+}
+
 /* Only what the word may abbreviate stays on offer. */
 static void
 op_offer_narrow(struct op_walker *w, const char *begin)
@@ -205,6 +226,10 @@ op_offer_match(struct op_walker *w)
 		op_walk_refuse(w, ERR_UNKNOWN,
 		    "unknown word \"%s\"; did you mean \"%s\"?", word->text,
 		    near);
+	else if ((near = op_offer_owed(w)) != NULL)
+		op_walk_refuse(w, ERR_UNKNOWN,
+		    "unknown word \"%s\"; did you mean \"%s %s\"?", word->text,
+		    near, word->text);
 	else
 		op_walk_refuse(
 		    w, ERR_UNKNOWN, "unknown word \"%s\"", word->text);

@@ -84,6 +84,34 @@ readers_may_leave(void **state)
 	assert_string_equal(got.err, "");
 }
 
+/* Editors of other systems begin a text with a mark. */
+static void
+a_byte_order_mark_is_skipped(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    RUN_IN("\xef\xbb\xbfset domain a.test\ncommit\n", "-f", "-"), 0);
+	log_has("commit", true);
+	assert_int_equal(RUN_IN("set domain b.test\n\xef\xbb\xbf"
+				"commit\n",
+			     "-f", "-"),
+	    2);
+	assert_int_equal(
+	    RUN_IN("\xef\xbb\xbfset domain a.test state on\n", "-c", "apply -"),
+	    0);
+}
+
+/* A value that stands alone is given the name that it lacks. */
+static void
+a_name_left_out_is_proposed(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("-c", "apply prune site.tandem"), 2);
+	err_has("did you mean \"from site.tandem\"?");
+	assert_int_equal(RUN("-c", "apply prune domain a.test a.tandem"), 2);
+	err_has("did you mean \"from a.tandem\"?");
+}
+
 /* A table: headings, columns as wide as their cells, seconds for people,
  * Cyrillic by its width, terminal control escaped. */
 static void
@@ -685,6 +713,8 @@ main(void)
 	    TEST(tables_are_aligned),
 	    TEST(lost_output_is_an_error),
 	    TEST(readers_may_leave),
+	    TEST(a_byte_order_mark_is_skipped),
+	    TEST(a_name_left_out_is_proposed),
 	    TEST(json_has_one_shape),
 	    TEST(other_forms),
 	    TEST(details_are_asked_for),

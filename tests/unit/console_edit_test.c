@@ -25,6 +25,7 @@ static char history[96];
 static pid_t pid;
 static int tty;
 static struct buf screen; /* all that was shown, and not yet expected */
+static struct buf shown;  /* all that ever was */
 
 /* Send keys as a terminal would. */
 static void
@@ -47,6 +48,7 @@ look(void)
 	if (n <= 0)
 		return false;
 	buf_add(&screen, part, (size_t)n);
+	buf_add(&shown, part, (size_t)n);
 	return true;
 }
 
@@ -79,18 +81,19 @@ leaves(void)
 }
 
 static void
-open_console(unsigned short rows)
+open_terminal(unsigned short rows, const char *term)
 {
 	struct winsize ws = {.ws_row = rows, .ws_col = 80};
 	char *argv[] = {strdup("tandem"), NULL};
 	int status;
 
 	buf_reset(&screen);
+	buf_reset(&shown);
 	fflush(NULL);
 	pid = forkpty(&tty, NULL, NULL, &ws);
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		setenv("TERM", "vt100", 1);
+		setenv("TERM", term, 1);
 		setenv("TANDEM_SOCKET", server.socket, 1);
 		setenv("TANDEM_HISTORY", history, 1);
 		status = console_main(1, argv);
@@ -101,14 +104,33 @@ open_console(unsigned short rows)
 	expect("anna@srv1> ");
 }
 
+static void
+open_console(unsigned short rows)
+{
+	open_terminal(rows, "vt100");
+}
+
+static int
+start_on(const char *term)
+{
+	console_server_start(&server);
+	snprintf(history, sizeof history, "%s/history", server.dir);
+	open_terminal(24, term);
+	return 0;
+}
+
 static int
 start(void **state)
 {
 	(void)state;
-	console_server_start(&server);
-	snprintf(history, sizeof history, "%s/history", server.dir);
-	open_console(24);
-	return 0;
+	return start_on("vt100");
+}
+
+static int
+start_dumb(void **state)
+{
+	(void)state;
+	return start_on("dumb");
 }
 
 static int
@@ -122,6 +144,7 @@ stop(void **state)
 	}
 	close(tty);
 	buf_fini(&screen);
+	buf_fini(&shown);
 	unlink(history);
 	console_server_stop(&server);
 	return 0;
@@ -350,6 +373,22 @@ blocks_behind_a_resumed_candidate(void **state)
 	expect("anna@srv1> ");
 }
 
+/* A terminal that takes no sequences gets none. */
+static void
+dumb_terminals_are_spared(void **state)
+{
+	(void)state;
+	keys("screen\r");
+	expect("this terminal has no full screen (TERM=dumb)");
+	expect("anna@srv1> ");
+	keys("show version\r");
+	expect("9.9");
+	expect("anna@srv1> ");
+	keys("quit\r");
+	assert_int_equal(leaves(), 0);
+	assert_null(memmem(shown.data, shown.len, "\033[", 2));
+}
+
 /* A pasted line is only put into the line, without its control bytes. */
 static void
 pasted_lines_wait_for_enter(void **state)
@@ -560,6 +599,8 @@ main(void)
 	    TEST(refused_blocks_leave_no_trace),
 	    TEST(blocks_that_broke_off_are_forgotten),
 	    TEST(blocks_behind_a_resumed_candidate),
+	    cmocka_unit_test_setup_teardown(
+		dumb_terminals_are_spared, start_dumb, stop),
 	    TEST(pasted_lines_wait_for_enter),
 	    TEST(history_keeps_no_secret),
 	    TEST(leaving_with_changes_is_asked),
