@@ -1,9 +1,9 @@
 /*
  * What the trace cannot see: which Call-IDs are legs of one call, whose it is,
  * what was decided of it (why.c), and how it went. Legs are said when a leg is
- * made, again of the caller's when it rings and when it is answered, of all when
- * a call was adopted (the server that said it first may be gone), and at the
- * end; how good its media was a moment later, when MGC has told.
+ * made, again of the caller's when it rings and when it is answered, of all
+ * when a call was adopted (the server that said it first may be gone), and at
+ * the end; how good its media was a moment later, when MGC has told.
  */
 #include <stdio.h>
 
