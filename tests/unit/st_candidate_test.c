@@ -525,7 +525,7 @@ a_rename_takes_references_along(void **state)
 static struct world *
 world_plain_user(void)
 {
-	struct world *w = world_domain();
+	struct world *w = world_with_number();
 
 	set(w, "s0", "domain a.test user 102", json_pack("{s:s}", "name", "B"));
 	commit(w, "s0");
