@@ -78,65 +78,82 @@ media_put_loss(struct media_show *s, const uint64_t *figure)
 		    s->call, "loss", lost * 10000 / (came + lost));
 }
 
+/* One row with its figures. */
+struct media_row {
+	json_t *json;
+	uint64_t began, end; /* us, by the clock of its server */
+	uint64_t figure[TRACE_FIGURES];
+};
+
+/* False: it has no figures. */
+static bool
+media_read(const struct media_show *s, struct media_row *m, json_t *row)
+{
+	const char *text = op_row_text(row, "figures");
+
+	if (!trace_figures(m->figure, text, strlen(text)))
+		return false;
+	m->json = row;
+	m->end = trace_int(row, "time");
+	m->began = s->whole ? m->figure[TRACE_BEGAN]
+			    : m->end - m->figure[TRACE_SPAN];
+	return true;
+}
+
 static void
-media_put(struct media_show *s, json_t *row, const uint64_t *figure)
+media_put(struct media_show *s, const struct media_row *m)
 {
 	const struct media_figure *f;
 	struct op_call *call = s->call;
-	uint64_t end = trace_int(row, "time");
-	uint64_t began = s->whole ? figure[TRACE_BEGAN]
-				  : end - figure[TRACE_SPAN];
+	enum trace_figure which;
 	size_t i;
 
 	op_row(call);
-	trace_put_at(call, (int64_t)(began - s->start));
-	op_put_time(call, "time", began);
-	op_put_int(call, "span", (int64_t)((end - began) / CLOCK_MS));
-	op_put(call, "leg", op_row_text(row, "label"));
-	op_put_int(call, "section", (int64_t)figure[TRACE_SECTION]);
-	op_put(call, "gate", op_row_text(row, "gate"));
-	op_put(call, "codec", op_row_text(row, "codec"));
-	op_put_bool(call, "held", figure[TRACE_HELD] == 1);
-	media_put_loss(s, figure);
+	trace_put_at(call, (int64_t)(m->began - s->start));
+	op_put_time(call, "time", m->began);
+	op_put_int(call, "span", (int64_t)((m->end - m->began) / CLOCK_MS));
+	op_put(call, "leg", op_row_text(m->json, "label"));
+	op_put_int(call, "section", (int64_t)m->figure[TRACE_SECTION]);
+	op_put(call, "gate", op_row_text(m->json, "gate"));
+	op_put(call, "codec", op_row_text(m->json, "codec"));
+	op_put_bool(call, "held", m->figure[TRACE_HELD] == 1);
+	media_put_loss(s, m->figure);
 	for (i = 0; i < sizeof media_figures / sizeof media_figures[0]; i++) {
 		f = &media_figures[i];
-		if (figure[s->whole ? f->whole : f->part] != TRACE_UNKNOWN)
-			media_put_figure(
-			    call, f, figure[s->whole ? f->whole : f->part]);
+		which = s->whole ? f->whole : f->part;
+		if (m->figure[which] != TRACE_UNKNOWN)
+			media_put_figure(call, f, m->figure[which]);
 	}
 }
 
+/* Streams of one moment stand together, by their legs. */
 static int
 media_order(const void *a, const void *b)
 {
-	json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-	uint64_t s = trace_int(x, "time") / CLOCK_SEC;
-	uint64_t t = trace_int(y, "time") / CLOCK_SEC;
+	const struct media_row *x = a, *y = b;
+	uint64_t s = x->began / CLOCK_MS, t = y->began / CLOCK_MS;
 
 	if (s != t)
 		return s < t ? -1 : 1;
-	return strcmp(op_row_text(x, "label"), op_row_text(y, "label"));
+	return strcmp(
+	    op_row_text(x->json, "label"), op_row_text(y->json, "label"));
 }
 
 static void
 media_on_rows(void *arg, json_t *rows, json_t *warn, bool partial)
 {
-	size_t n = json_array_size(rows), i;
-	json_t **list = xcalloc(n + 1, sizeof(*list));
-	uint64_t figure[TRACE_FIGURES];
+	size_t n = json_array_size(rows), got = 0, i;
+	struct media_row *list = xcalloc(n + 1, sizeof *list);
 	struct media_show *s = arg;
-	const char *text;
+	json_t *row;
 
-	for (i = 0; i < n; i++) {
-		list[i] = json_array_get(rows, i);
-		trace_put_gate(s->call, list[i]);
+	json_array_foreach (rows, i, row) {
+		trace_put_gate(s->call, row);
+		got += media_read(s, &list[got], row);
 	}
-	qsort(list, n, sizeof(*list), media_order);
-	for (i = 0; i < n; i++) {
-		text = op_row_text(list[i], "figures");
-		if (trace_figures(figure, text, strlen(text)))
-			media_put(s, list[i], figure);
-	}
+	qsort(list, got, sizeof *list, media_order);
+	for (i = 0; i < got; i++)
+		media_put(s, &list[i]);
 	free(list);
 	trace_warn(s->call, warn, partial);
 	op_finish(s->call, NULL);
