@@ -73,8 +73,11 @@ static bool
 sipp_find(const struct sipp_message *m, const char *name, const char *brief,
     struct sipp_field *f)
 {
-	const char *p = sipp_fields(m);
+	const char *p;
 
+	if (m->n == 0) /* of a request that was not seen */
+		return false;
+	p = sipp_fields(m);
 	while (sipp_next(m, &p, f)) {
 		if (str_iequal(f->name, f->nname, name) ||
 		    (brief[0] != '\0' && str_iequal(f->name, f->nname, brief)))

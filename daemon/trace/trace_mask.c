@@ -6,12 +6,16 @@
  * and of that the lines and attributes which are not of the media. What stays
  * of an address is its scheme, its host and how it was reached.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "trace.h"
+#include "daemon/base/mem.h"
 #include "daemon/base/sock.h"
 #include "daemon/base/str.h"
+
+#define MASK_TIMES 8
 
 /* Field by field, in the form From has. */
 static const char *const mask_addresses[] = {"From", "f", "To", "t", "Contact",
@@ -438,8 +442,8 @@ mask_head(char *p, char *end, bool *sdp)
 	return end;
 }
 
-void
-trace_mask_persons(char *text, size_t n)
+static void
+mask_once(char *text, size_t n)
 {
 	char *end = text + n, *p, *stop, *next;
 	bool sdp = false;
@@ -451,4 +455,22 @@ trace_mask_persons(char *text, size_t n)
 		else
 			mask(p, stop);
 	}
+}
+
+/* Hidden bytes may make others look like what has to be hidden: again, until
+ * there is nothing more. What goes on for long is no message, and all of it is
+ * hidden. */
+void
+trace_mask_persons(char *text, size_t n)
+{
+	char *before = xmalloc(n + 1);
+	unsigned i = 0;
+
+	do {
+		memcpy(before, text, n);
+		mask_once(text, n);
+	} while (memcmp(before, text, n) != 0 && ++i < MASK_TIMES);
+	free(before);
+	if (i == MASK_TIMES)
+		mask(text, text + n);
 }
