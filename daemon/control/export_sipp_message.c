@@ -212,7 +212,7 @@ sipp_put_text(struct buf *b, const char *p, size_t n)
 			buf_str(b, "\\x5b");
 		else if (*p == '\\')
 			buf_str(b, "\\x5c");
-		else if (*p == '>' && end - p < (ptrdiff_t)n && p[-1] == ']')
+		else if (*p == '>' && b->len > 0 && b->data[b->len - 1] == ']')
 			buf_str(b, "\\x3e"); /* "]]>" would end it */
 		else if (*p == '\t' || (unsigned char)*p >= ' ')
 			buf_char(b, *p);
