@@ -43,7 +43,8 @@ put_sender(uint32_t ssrc, uint32_t ntp, unsigned blocks)
 	put(6 + 6 * blocks, 2);
 	put(ssrc, 4);
 	put((uint64_t)0xaaaa << 48 | (uint64_t)ntp << 16 | 0xbbbb, 8);
-	put(0, 12);
+	put(0, 8);
+	put(0, 4);
 }
 
 static void
