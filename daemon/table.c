@@ -2,6 +2,8 @@
  * The list of rooms: the one place that knows them all. What a room can do
  * it says itself, in its struct role.
  */
+#include <stdlib.h>
+
 #include "table.h"
 #include "daemon/base/mem.h"
 #include "daemon/control/control.h"
@@ -46,10 +48,13 @@ const struct op_table *
 daemon_table(void)
 {
 	static struct op_table table;
+	const struct op *const *listed;
 
 	if (table.ops == NULL) {
-		table.ops = op_monitors(daemon_listed(), monitor_run);
+		listed = daemon_listed();
+		table.ops = op_monitors(listed, monitor_run);
 		table.objs = obj_table;
+		free((void *)(uintptr_t)listed);
 	}
 	return &table;
 }
