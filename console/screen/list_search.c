@@ -86,8 +86,7 @@ list_search_span(struct list *l, int by)
 	search_ask(l, params);
 }
 
-/* ---- for what
- * ---------------------------------------------------------------- */
+/* ---- for what ----------------------------------------------------------- */
 
 /* What is looked for, as it would be typed. */
 static void

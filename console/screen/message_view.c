@@ -218,8 +218,7 @@ view_put_hex(const struct message *m, unsigned width, struct buf *b)
 	}
 }
 
-/* ---- diff
- * -------------------------------------------------------------------- */
+/* ---- diff --------------------------------------------------------------- */
 
 struct view_diff {
 	struct buf *b;

@@ -29,8 +29,7 @@ control_of(const struct op_call *call)
 	return OBJ(self->state_of_role, control, CONTROL_MAGIC);
 }
 
-/* ---- owners
- * ------------------------------------------------------------------ */
+/* ---- owners ------------------------------------------------------------- */
 
 /* The link to who owns a role now, or to the control beside it. */
 struct rpc *
@@ -138,8 +137,7 @@ control_on_request(struct self *self, struct peer *p, struct rpc_request *q,
 		far_ask(self->state_of_role, p, q, method, params);
 }
 
-/* ---- what the supervisor tells
- * ------------------------------------------------ */
+/* ---- what the supervisor tells ------------------------------------------ */
 
 static void
 control_on_status(struct self *self, const struct role_status *s)
@@ -155,8 +153,7 @@ control_on_status(struct self *self, const struct role_status *s)
 	*kept = *s;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 static void
 control_register_counters(struct control *c)

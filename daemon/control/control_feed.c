@@ -100,8 +100,7 @@ feed_domain(const struct obj *const *objs, sqlite3 *root, const char *name)
 	return o;
 }
 
-/* ---- listeners
- * ---------------------------------------------------------------- */
+/* ---- listeners ---------------------------------------------------------- */
 
 struct feed_listeners {
 	const struct obj *const *objs;
@@ -264,8 +263,7 @@ feed_quorum(const struct obj *const *objs, sqlite3 *site)
 	return o;
 }
 
-/* ---- media and placement
- * ------------------------------------------------------ */
+/* ---- media and placement ------------------------------------------------ */
 
 bool
 feed_ports(

@@ -70,8 +70,7 @@ struct hep {
 /* A packet of HEP3 behind what the buffer has. */
 void hep_packet(struct buf *, const struct hep *);
 
-/* ---- export_sipp.c (pure)
- * ---------------------------------------------------- */
+/* ---- export_sipp.c (pure) ----------------------------------------------- */
 
 /*
  * A scenario of SIPp that says what one side of a leg has said, and expects

@@ -15,8 +15,7 @@ struct sipp_field {
 	size_t nname, nvalue;
 };
 
-/* ---- reading
- * -------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 /* Bytes of the line at p, without its end; *next is behind that. */
 static size_t
@@ -199,8 +198,7 @@ sipp_has_tag(const struct sipp_message *m, const char *name, const char *brief)
 	return sipp_find(m, name, brief, &f) && sipp_tag(&f, &at) > 0;
 }
 
-/* ---- writing
- * --------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 void
 sipp_put_text(struct buf *b, const char *p, size_t n)
@@ -287,8 +285,7 @@ sipp_is_one_of(const struct sipp_field *f, const char *const *names)
 	return false;
 }
 
-/* ---- media
- * ------------------------------------------------------------------------- */
+/* ---- media -------------------------------------------------------------- */
 
 /* The second word of n bytes; its bytes. */
 static size_t

@@ -117,8 +117,7 @@ export_put(struct trace_show *s, json_t *rows)
 	buf_fini(&x.out);
 }
 
-/* ---- the operation
- * ----------------------------------------------------------- */
+/* ---- the operation ------------------------------------------------------ */
 
 /* The stream of commits can be read now, or not: the file says so then. */
 static void

@@ -18,8 +18,7 @@ record_text(sqlite3_stmt *s, int col)
 	return (const char *)sqlite3_column_text(s, col);
 }
 
-/* ---- show registrations
- * ----------------------------------------------------------- */
+/* ---- show registrations ------------------------------------------------- */
 
 struct registrations {
 	struct op_call *call;
@@ -225,8 +224,7 @@ const struct op control_op_registrations = {
     .live = true,
 };
 
-/* ---- show cdr
- * ---------------------------------------------------------------------- */
+/* ---- show cdr ----------------------------------------------------------- */
 
 /* A time of a record, which may be missing. */
 static void

@@ -36,8 +36,7 @@ role_seconds(uint64_t since)
 					 : 0;
 }
 
-/* ---- show version
- * ------------------------------------------------------------ */
+/* ---- show version ------------------------------------------------------- */
 
 static void
 version_run(struct op_call *call)
@@ -75,8 +74,7 @@ const struct op control_op_version = {
     .run = version_run,
 };
 
-/* ---- show roles
- * --------------------------------------------------------------- */
+/* ---- show roles --------------------------------------------------------- */
 
 /* The key an instance may own, by which its owner is found; its own entry
  * when it can own nothing. */
@@ -222,8 +220,7 @@ const struct op control_op_roles = {
     .live = true,
 };
 
-/* ---- show ownership
- * ------------------------------------------------------------- */
+/* ---- show ownership ----------------------------------------------------- */
 
 /* The entry of an instance or a server, which says only that it runs. */
 static bool
@@ -313,8 +310,7 @@ const struct op control_op_ownership = {
     .live = true,
 };
 
-/* ---- show statistics
- * --------------------------------------------------------------- */
+/* ---- show statistics ---------------------------------------------------- */
 
 static void
 statistics_row(struct op_call *call, const char *instance, const char *name,
@@ -409,8 +405,7 @@ const struct op control_op_statistics = {
     .run = statistics_run,
 };
 
-/* ---- request role restart
- * ------------------------------------------------------------ */
+/* ---- request role restart ----------------------------------------------- */
 
 /* Only what runs here can be restarted; the answer leaves before it ends. */
 static void

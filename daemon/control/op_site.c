@@ -39,8 +39,7 @@ site_each(struct op_call *call, const struct obj *o, obj_each_fn *fn)
 	return false;
 }
 
-/* ---- show servers
- * ------------------------------------------------------------- */
+/* ---- show servers ------------------------------------------------------- */
 
 /* "up" or "down" as quorum says; we know of ourselves. Who is up as far as was
  * heard, but has no connection to us, may be down since: without a majority
@@ -224,8 +223,7 @@ const struct op control_op_servers = {
     .live = true,
 };
 
-/* ---- show server links
- * ----------------------------------------------------------- */
+/* ---- show server links -------------------------------------------------- */
 
 static void
 links_run(struct op_call *call)

@@ -130,8 +130,7 @@ openapi_answers(json_t *row)
 	    "default", "$ref", "#/components/responses/error");
 }
 
-/* ---- operations
- * -------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------- */
 
 static json_t *
 openapi_parameter(const struct op_field *f, const char *in)
@@ -235,8 +234,7 @@ openapi_op(const struct op *op, json_t *paths)
 	buf_fini(&path);
 }
 
-/* ---- objects
- * ------------------------------------------------------------------ */
+/* ---- objects ------------------------------------------------------------ */
 
 static json_t *
 openapi_config_row(void)
@@ -291,8 +289,7 @@ openapi_obj(const struct obj *obj, json_t *paths)
 	buf_fini(&path);
 }
 
-/* ---- the document
- * --------------------------------------------------------------- */
+/* ---- the document ------------------------------------------------------- */
 
 static const struct op_field openapi_envelope[] = {
     {.name = "v", .type = &op_type_int, .brief = "1"},

@@ -417,8 +417,7 @@ ws_socket_open(struct ws *ws, struct evhttp_request *req, json_t *proof)
 	evhttp_connection_set_closecb(s->conn, socket_on_close, s);
 }
 
-/* ---- all of them
- * -------------------------------------------------------------- */
+/* ---- all of them -------------------------------------------------------- */
 
 /* A silent one is asked for a sign of life. */
 void

@@ -227,8 +227,7 @@ st_run(int fd)
 	_exit(0);
 }
 
-/* ---- messages
- * ----------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------- */
 
 struct message {
 	size_t n, at_cseq;
@@ -283,8 +282,7 @@ messages_make(void)
 		message_make(&messages[i], i);
 }
 
-/* ---- the load
- * -------------------------------------------------------------------- */
+/* ---- the load ----------------------------------------------------------- */
 
 static struct {
 	unsigned group, open;
@@ -414,8 +412,7 @@ load_run(const char *name, unsigned group, uint64_t limit)
 	    (double)n / (double)(groups != 0 ? groups : 1));
 }
 
-/* ---- the parts
- * ---------------------------------------------------------------------- */
+/* ---- the parts ---------------------------------------------------------- */
 
 /* Time of one part of the work, repeated on one parsed message. */
 #define PART(name, times, work)                                   \
@@ -468,8 +465,7 @@ parts_run(void)
 	sip_parsed_fini(&p);
 }
 
-/* ---- all of it
- * ------------------------------------------------------------------------- */
+/* ---- all of it ---------------------------------------------------------- */
 
 static void
 bench_directories(const char *dir)

@@ -2,8 +2,7 @@
  * each other; what of it all is written down. */
 #include "control_fixture.h"
 
-/* ---- helpers
- * ------------------------------------------------------------------- */
+/* ---- helpers ------------------------------------------------------------ */
 
 static void
 administrators(struct world *w, const char *const *list)
@@ -59,8 +58,7 @@ audit_says(struct world *w, const char *name, const char *value)
 	json_decref(o);
 }
 
-/* ---- tests: roles
- * ------------------------------------------------------------------- */
+/* ---- tests: roles ------------------------------------------------------- */
 
 /* Without administrators everybody who may come in may do everything; with
  * them what theirs says; without one of their own nothing. */
@@ -232,8 +230,7 @@ a_part_is_all_there_is(void **state)
 	world_free(w);
 }
 
-/* ---- tests: sessions
- * ---------------------------------------------------------------- */
+/* ---- tests: sessions ---------------------------------------------------- */
 
 /* As a member of the group: open one session more than there may be, and exit
  * 0 if that one was told so. */
@@ -332,8 +329,7 @@ sessions_hear_each_other(void **state)
 	world_free(w);
 }
 
-/* ---- tests: the audit
- * --------------------------------------------------------------- */
+/* ---- tests: the audit --------------------------------------------------- */
 
 /* Logins, with where a console says it was called from; a part of what is
  * said that is no address is not taken. */

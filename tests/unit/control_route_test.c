@@ -49,8 +49,7 @@ fates_follow_the_kind(void **state)
 		    route_fate(cases[i].kind, cases[i].code), cases[i].fate);
 }
 
-/* ---- a route with owners that the test makes
- * ---------------------------------- */
+/* ---- a route with owners that the test makes ---------------------------- */
 
 enum mood { ANSWERS, REFUSES, SILENT };
 
@@ -367,8 +366,7 @@ error_data_comes_through(void **state)
 	world_free(w);
 }
 
-/* ---- every instance
- * --------------------------------------------------------------- */
+/* ---- every instance ----------------------------------------------------- */
 
 /* Rows of all instances in their order; the silent one is a warning. */
 static void

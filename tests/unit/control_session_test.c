@@ -1,8 +1,7 @@
 /* Consoles: who is let in, how many, and what they may not do to others. */
 #include "control_fixture.h"
 
-/* ---- tests: who may
- * ------------------------------------------------------------------- */
+/* ---- tests: who may ----------------------------------------------------- */
 
 /* Root, we ourselves, who started the server, members of the group; others
  * not, whatever their other groups are. */

@@ -18,8 +18,7 @@ records_keep_the_laws(void **state)
 	buf_fini(&broken);
 }
 
-/* ---- tests: what is answered
- * --------------------------------------------------------------- */
+/* ---- tests: what is answered -------------------------------------------- */
 
 /* A console learns the tables, where it is and who it is. */
 static void
@@ -345,8 +344,7 @@ names_are_completed(void **state)
 	world_free(w);
 }
 
-/* ---- tests: operations
- * ---------------------------------------------------------------------- */
+/* ---- tests: operations -------------------------------------------------- */
 
 /* A row for each process the supervisor told of. */
 static void

@@ -28,8 +28,7 @@
 
 extern const struct role st_role;
 
-/* ---- the owner's process
- * ------------------------------------------------------ */
+/* ---- the owner's process ------------------------------------------------ */
 
 struct store {
 	struct loop *loop;
@@ -223,8 +222,7 @@ owner_main(struct world *w, int out, uint64_t epoch, int64_t next)
 	_exit(0);
 }
 
-/* ---- the test
- * ------------------------------------------------------------------- */
+/* ---- the test ----------------------------------------------------------- */
 
 /* Read answers until one is at least want; the last one read. */
 static int64_t

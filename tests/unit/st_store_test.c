@@ -486,8 +486,7 @@ a_broken_stream_holds_commits_up(void **state)
 	world_free(w);
 }
 
-/* ---- sessions, streams, records
- * ---------------------------------------------- */
+/* ---- sessions, streams, records ----------------------------------------- */
 
 /* A session that ends takes its candidate along, after its last edit; a new
  * owner is told which sessions there are. */
