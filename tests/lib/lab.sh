@@ -13,6 +13,9 @@
 #   same_pages I...    the digests of these servers are the same
 #   phone_at I         phones started from here on (phone.sh) are in the
 #                      network of server I and register at its gate
+#   phones_of_two MODE alice, 101, registers at server 1 and bob, 102, at server
+#                      2 (gates_of_two), answermode MODE; both servers know
+#   both_known I       server I knows both
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 if [ "$(id -u)" -ne 0 ]; then
@@ -101,4 +104,20 @@ gates_of_two() {
 phone_at() {
 	phone_host=10.77.0.$1
 	phone_in=(tests/lab/lab exec "$1")
+}
+
+both_known() {
+	rows "$1" 'show registrations' '[.data[].user] | sort == ["101", "102"]'
+}
+
+phones_of_two() {
+	phone_at 1
+	phone_start alice 101 secret101 440 "answermode=$1"
+	phone_at 2
+	phone_start bob 102 secret102 620 "answermode=$1"
+	t "the first registers at the first server" phone_registered alice
+	t "the second registers at the second" phone_registered bob
+	t "the first server knows both" eventually both_known 1
+	t "the second server knows both" eventually both_known 2
+	[ -z "${t_failed:-}" ] || exit 1
 }

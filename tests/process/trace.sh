@@ -37,10 +37,7 @@ phone_at 2
 phone_start bob 102 secret102 620 "answermode=manual"
 t "the first registers over TLS" phone_registered alice
 t "the second registers at the second server" phone_registered bob
-known() {
-	rows 1 'show registrations' '[.data[].user] | sort == ["101", "102"]'
-}
-t "the first server knows both" eventually known
+t "the first server knows both" eventually both_known 1
 [ -z "${t_failed:-}" ] || exit 1
 
 # ---- one call, over both ------------------------------------------------------

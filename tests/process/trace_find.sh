@@ -10,18 +10,7 @@ t "two servers come up as one site" lab up 2
 t "gates listen on both, with a domain" gates_of_two 101 102
 t "and another domain" eval "echo 'set domain other.test
 commit' | lab console 1 -q -f -"
-phone_at 1
-phone_start alice 101 secret101 440 "answermode=manual"
-phone_at 2
-phone_start bob 102 secret102 620 "answermode=manual"
-t "the first registers at the first server" phone_registered alice
-t "the second registers at the second" phone_registered bob
-known() {
-	rows "$1" 'show registrations' '[.data[].user] | sort == ["101", "102"]'
-}
-t "the first server knows both" eventually known 1
-t "the second server knows both" eventually known 2
-[ -z "${t_failed:-}" ] || exit 1
+phones_of_two manual
 
 # ---- the calls ------------------------------------------------------------------
 

@@ -17,17 +17,7 @@ configure() {
 	} | lab console 1 -q -f -
 }
 t "and a user who is off, and another domain" configure
-phone_at 1
-phone_start alice 101 secret101 440 "answermode=auto"
-phone_at 2
-phone_start bob 102 secret102 620 "answermode=auto"
-t "the first registers at the first server" phone_registered alice
-t "the second registers at the second" phone_registered bob
-known() {
-	rows 1 'show registrations' '[.data[].user] | sort == ["101", "102"]'
-}
-t "the first server knows both" eventually known
-[ -z "${t_failed:-}" ] || exit 1
+phones_of_two auto
 
 # call TO CODE: the last call to a number, once it is over with that code: $id.
 is_over() {

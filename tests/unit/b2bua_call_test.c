@@ -402,11 +402,7 @@ a_ringing_call_is_cancelled(void **state)
 	char *invite, *cancel;
 
 	(void)state;
-	rig_register("102", "b-phone");
-	rig_invite(&a, "101", "102", TRUSTED_101, SDP_A);
-	invite = rig_next("INVITE ");
-	rig_reply(invite, 180, "b-phone", NULL, NULL);
-	rig_skip("SIP/2.0 180");
+	invite = rig_ring(&a);
 	rig_hop(&a, "CANCEL", NULL);
 	rig_skip("SIP/2.0 200"); /* to the CANCEL */
 	expect_refused(&a, "SIP/2.0 487");
@@ -453,11 +449,7 @@ a_cancelled_phone_that_answers_is_hung_up(void **state)
 	char *invite, *bye;
 
 	(void)state;
-	rig_register("102", "b-phone");
-	rig_invite(&a, "101", "102", TRUSTED_101, SDP_A);
-	invite = rig_next("INVITE ");
-	rig_reply(invite, 180, "b-phone", NULL, NULL);
-	rig_skip("SIP/2.0 180");
+	invite = rig_ring(&a);
 	rig_hop(&a, "CANCEL", NULL);
 	rig_skip("SIP/2.0 200");
 	expect_refused(&a, "SIP/2.0 487");
@@ -482,11 +474,7 @@ ringing_ends_after_the_ring_time(void **state)
 	rig_set(
 	    "domain/0d0d0d0d", "domain demo.test user 102", "ring-time", "1");
 	rig_changed("domain/0d0d0d0d", "user");
-	rig_register("102", "b-phone");
-	rig_invite(&a, "101", "102", TRUSTED_101, SDP_A);
-	invite = rig_next("INVITE ");
-	rig_reply(invite, 180, "b-phone", NULL, NULL);
-	rig_skip("SIP/2.0 180");
+	invite = rig_ring(&a);
 	m = rig_next("SIP/2.0 480");
 	assert_string_equal(
 	    sip_get(m, "Reason"), "Q.850;cause=19;text=\"no answer\"");

@@ -310,11 +310,7 @@ ringing_calls_are_answered(void **state)
 	char *invite, *ok;
 
 	(void)state;
-	rig_register("102", "b-phone");
-	rig_invite(&a, "101", "102", TRUSTED_101, SDP_A);
-	invite = rig_next("INVITE ");
-	rig_reply(invite, 180, "b-phone", NULL, NULL);
-	rig_skip("SIP/2.0 180");
+	invite = rig_ring(&a);
 	kill_and_adopt();
 	rig_skip("SIP/2.0 180");
 	rig_quiet(); /* the phone rings: it is not asked again */

@@ -857,17 +857,26 @@ rig_teardown(void **state)
 
 /* ---- whole calls ---- */
 
-/* 101 calls 102, who answers; both sides are up. */
-static void
-rig_connect(struct phone *a, struct phone *b)
+/* 101 calls 102, whose phone rings: the INVITE it was sent. */
+static inline char *
+rig_ring(struct phone *a)
 {
-	char *invite, *ok;
+	char *invite;
 
 	rig_register("102", "b-phone");
 	rig_invite(a, "101", "102", TRUSTED_101, SDP_A);
 	invite = rig_next("INVITE sip:b-phone@10.2.2.2:5062 SIP/2.0");
 	rig_reply(invite, 180, "b-phone", NULL, NULL);
 	rig_skip("SIP/2.0 180");
+	return invite;
+}
+
+/* 101 calls 102, who answers; both sides are up. */
+static void
+rig_connect(struct phone *a, struct phone *b)
+{
+	char *invite = rig_ring(a), *ok;
+
 	rig_learn_callee(b, invite, "b-phone");
 	rig_reply(invite, 200, "b-phone",
 	    "Allow: INVITE, ACK, BYE, UPDATE, INFO\r\nSupported: timer\r\n",

@@ -32,8 +32,7 @@ be_nobody(void)
 		_exit(2);
 }
 
-/* ---- the frame of processes, as far as control needs it
- * ------------------------ */
+/* ---- the frame of processes, as far as control needs it ----------------- */
 
 static struct frame {
 	struct peer peers[8];
@@ -137,8 +136,7 @@ role_stopped(struct self *self)
 	frame.stopped = true;
 }
 
-/* ---- a world
- * ---------------------------------------------------------------------- */
+/* ---- a world ------------------------------------------------------------ */
 
 struct console {
 	struct world *world;
@@ -350,8 +348,7 @@ world_free(struct world *w)
 	free(w);
 }
 
-/* ---- consoles
- * ------------------------------------------------------------------------- */
+/* ---- consoles ----------------------------------------------------------- */
 
 static inline void
 on_console_closed(void *arg, struct rpc *rpc, const struct err *why)
@@ -433,9 +430,7 @@ nrows(struct console *c)
 	return json_array_size(json_object_get(c->result, "data"));
 }
 
-/* ---- roles
- * ------------------------------------------------------------------------------
- */
+/* ---- roles -------------------------------------------------------------- */
 
 static inline void
 on_role_request(void *arg, struct rpc *rpc, struct rpc_request *q,

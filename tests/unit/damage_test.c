@@ -293,6 +293,27 @@ one_that_is_alone_keeps_what_it_has(void **state)
 	stream_close(&s);
 }
 
+static struct stream *
+own_here(void)
+{
+	return world_stream(repl[0], loop, name,
+	    world_site_own(&site, "st", 0, "srv1"), KV_SCHEMA, PAGE);
+}
+
+/* One server is left, which keeps a history of the domain. */
+static struct stream *
+alone_with_history(void)
+{
+	name = "domain/aa";
+	world_site_stop(&site, 1, SIGKILL);
+	world_site_stop(&site, 0, SIGKILL);
+	site.w[0].past_keep = 86400 * CLOCK_SEC;
+	site.w[0].past_bytes = 1 << 30;
+	world_site_start(&site, 0);
+	link_to(0);
+	return own_here();
+}
+
 /* Where a history is kept it has the page. */
 static void
 one_that_is_alone_mends_from_its_history(void **state)
@@ -301,21 +322,12 @@ one_that_is_alone_mends_from_its_history(void **state)
 	int i;
 
 	(void)state;
-	name = "domain/aa";
-	world_site_stop(&site, 1, SIGKILL);
-	world_site_stop(&site, 0, SIGKILL);
-	site.w[0].past_keep = 86400 * CLOCK_SEC;
-	site.w[0].past_bytes = 1 << 30;
-	world_site_start(&site, 0);
-	link_to(0);
-	s = world_stream(repl[0], loop, name,
-	    world_site_own(&site, "st", 0, "srv1"), KV_SCHEMA, PAGE);
+	s = alone_with_history();
 	for (i = 0; i < 3; i++)
 		fill(s);
 	stream_close(&s);
 	rot(0);
-	s = world_stream(repl[0], loop, name,
-	    world_site_own(&site, "st", 0, "srv1"), KV_SCHEMA, PAGE);
+	s = own_here();
 	assert_int_equal(look(s) & 0xff, SQLITE_IOERR);
 	while (look(s) != SQLITE_OK)
 		world_pass(loop, 10000);
@@ -341,15 +353,7 @@ so_is_a_page_that_a_checkpoint_has_copied(void **state)
 	char *is, *want;
 
 	(void)state;
-	name = "domain/aa";
-	world_site_stop(&site, 1, SIGKILL);
-	world_site_stop(&site, 0, SIGKILL);
-	site.w[0].past_keep = 86400 * CLOCK_SEC;
-	site.w[0].past_bytes = 1 << 30;
-	world_site_start(&site, 0);
-	link_to(0);
-	s = world_stream(repl[0], loop, name,
-	    world_site_own(&site, "st", 0, "srv1"), KV_SCHEMA, PAGE);
+	s = alone_with_history();
 	fill(s);
 	wait_written(0);
 	wait_checkpoint(0, lsn_of(s));

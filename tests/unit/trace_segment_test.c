@@ -325,6 +325,25 @@ messages(struct recorder *r, const char *call_id)
 	    json_pack("{s:s, s:[s]}", "want", "messages", "call-ids", call_id));
 }
 
+/* A server with the ring of one process. */
+static struct ring *
+begin(const char *name)
+{
+	w.loop = loop_new();
+	assert_int_equal(mkdir(rings, 0700), 0);
+	return ring(name);
+}
+
+static void
+end(struct recorder *r, struct ring *g)
+{
+	recorder_close(&r);
+	ring_close(&g);
+	json_decref(w.result);
+	w.result = NULL;
+	loop_free(&w.loop);
+}
+
 /* What was said a moment ago is found, and again after control was started
  * anew; of what was said while no recorder ran nothing is missing. */
 static void
@@ -335,9 +354,7 @@ what_was_said_is_found(void **state)
 	json_t *rows;
 
 	(void)state;
-	w.loop = loop_new();
-	assert_int_equal(mkdir(rings, 0700), 0);
-	g = ring("sg-1");
+	g = begin("sg-1");
 	put(g, "one", "101");
 	r = start();
 	put(g, "two", "102");
@@ -353,11 +370,7 @@ what_was_said_is_found(void **state)
 	assert_int_equal(json_array_size(messages(r, "one")), 3);
 	assert_int_equal(json_array_size(messages(r, "two")), 1);
 	assert_int_equal(json_array_size(messages(r, "three")), 0);
-	recorder_close(&r);
-	ring_close(&g);
-	json_decref(w.result);
-	w.result = NULL;
-	loop_free(&w.loop);
+	end(r, g);
 }
 
 /* While nobody reads it the ring goes round: what is gone is counted, in what
@@ -372,9 +385,7 @@ what_was_lost_is_counted(void **state)
 	size_t i;
 
 	(void)state;
-	w.loop = loop_new();
-	assert_int_equal(mkdir(rings, 0700), 0);
-	g = ring("sg-1");
+	g = begin("sg-1");
 	for (i = 0; i < 20000; i++)
 		put(g, "one", "101");
 	r = start();
@@ -384,11 +395,7 @@ what_was_lost_is_counted(void **state)
 	recorder_state(r, &s);
 	assert_true(s.lost > 0);
 	assert_int_equal(s.records + s.lost, 20000);
-	recorder_close(&r);
-	ring_close(&g);
-	json_decref(w.result);
-	w.result = NULL;
-	loop_free(&w.loop);
+	end(r, g);
 }
 
 static void
@@ -426,9 +433,7 @@ calls_are_found_by_number(void **state)
 	json_t *row;
 
 	(void)state;
-	w.loop = loop_new();
-	assert_int_equal(mkdir(rings, 0700), 0);
-	g = ring("b2bua-1");
+	g = begin("b2bua-1");
 	r = start();
 	fact(g, TRACE_LEG, "c1", "+74951");
 	fact(g, TRACE_END, "c1", "+74951");
@@ -447,11 +452,7 @@ calls_are_found_by_number(void **state)
 	    json_array_size(
 		ask(r, json_pack("{s:s, s:s}", "want", "legs", "call", "c1"))),
 	    2);
-	recorder_close(&r);
-	ring_close(&g);
-	json_decref(w.result);
-	w.result = NULL;
-	loop_free(&w.loop);
+	end(r, g);
 }
 
 static void
@@ -489,9 +490,7 @@ steps_are_of_one_call(void **state)
 	json_t *rows;
 
 	(void)state;
-	w.loop = loop_new();
-	assert_int_equal(mkdir(rings, 0700), 0);
-	g = ring("b2bua-1");
+	g = begin("b2bua-1");
 	r = start();
 	decided(g, "c1", 3, "exact");
 	decided(g, "c2", 3, "exact");
@@ -505,11 +504,7 @@ steps_are_of_one_call(void **state)
 	    json_array_size(
 		ask(r, json_pack("{s:s, s:s}", "want", "legs", "call", "c1"))),
 	    0);
-	recorder_close(&r);
-	ring_close(&g);
-	json_decref(w.result);
-	w.result = NULL;
-	loop_free(&w.loop);
+	end(r, g);
 }
 
 int
