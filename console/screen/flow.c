@@ -254,16 +254,7 @@ flow_current(const struct flow *f)
 void
 flow_move(struct flow *f, long by, unsigned height)
 {
-	long to = (long)f->cursor + by, last = (long)f->n - 1;
-
-	to = to > last ? last : to;
-	f->cursor = to > 0 ? (size_t)to : 0;
-	if (f->cursor < f->top)
-		f->top = f->cursor;
-	if (height != 0 && f->cursor >= f->top + height)
-		f->top = f->cursor - height + 1;
-	if (f->top + height > f->n)
-		f->top = f->n > height ? f->n - height : 0;
+	layout_move(&f->cursor, &f->top, f->n, by, height);
 }
 
 bool

@@ -338,16 +338,7 @@ grid_current(const struct grid *g)
 void
 grid_move(struct grid *g, long by, unsigned height)
 {
-	long to = (long)g->cursor + by, last = (long)g->n - 1;
-
-	to = to > last ? last : to;
-	g->cursor = to > 0 ? (size_t)to : 0;
-	if (g->cursor < g->top)
-		g->top = g->cursor;
-	if (height != 0 && g->cursor >= g->top + height)
-		g->top = g->cursor - height + 1;
-	if (g->top + height > g->n)
-		g->top = g->n > height ? g->n - height : 0;
+	layout_move(&g->cursor, &g->top, g->n, by, height);
 }
 
 bool

@@ -1,6 +1,6 @@
 /*
  * Widths of columns: what a terminal holds is shared out so that short values
- * are whole and long ones give way.
+ * are whole and long ones give way. And which rows of a list it holds.
  */
 #include "screen_room.h"
 
@@ -51,4 +51,19 @@ layout_fit(
 		out[i]++;
 	}
 	return shown;
+}
+
+void
+layout_move(size_t *cursor, size_t *top, size_t n, long by, unsigned height)
+{
+	long to = (long)*cursor + by, last = (long)n - 1;
+
+	to = to > last ? last : to;
+	*cursor = to > 0 ? (size_t)to : 0;
+	if (*cursor < *top)
+		*top = *cursor;
+	if (height != 0 && *cursor >= *top + height)
+		*top = *cursor - height + 1;
+	if (*top + height > n)
+		*top = n > height ? n - height : 0;
 }

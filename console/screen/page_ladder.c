@@ -62,8 +62,7 @@ ladder_open_row(struct screen *s, struct page *list)
 		page_push(s, ladder_page(s, id, ladder_is_over(row)));
 }
 
-/* ---- what is seen
- * ------------------------------------------------------------- */
+/* ---- what is seen ------------------------------------------------------- */
 
 static void
 ladder_look(struct ladder *l)
@@ -148,20 +147,6 @@ ladder_draw_steps(
 	buf_fini(&b);
 }
 
-/* Why there are no messages. */
-static const char *
-ladder_empty(const struct ladder *l, enum tone *tone)
-{
-	const struct watch *w = l->watch;
-
-	*tone = w->err.code != ERR_NONE ? TONE_BAD : TONE_PLAIN;
-	if (w->err.code != ERR_NONE)
-		return w->err.text[0] != '\0' ? w->err.text
-					      : err_text(w->err.code);
-	return w->result == NULL ? "asked, no answer yet"
-				 : "no message of it is recorded any more";
-}
-
 static void
 ladder_draw(struct page *p, const struct area *a)
 {
@@ -183,15 +168,16 @@ ladder_draw(struct page *p, const struct area *a)
 	if (l->flow.n != 0) {
 		ladder_draw_steps(l, &v, &in);
 	} else {
-		why = ladder_empty(l, &tone);
-		draw_text(in.row + 1, in.col + 3, in.cols - 3, tone, why);
+		why = watch_why(l->watch, &tone);
+		draw_text(in.row + 1, in.col + 3, in.cols - 3, tone,
+		    why != NULL ? why
+				: "no message of it is recorded any more");
 	}
 	buf_fini(&left);
 	buf_fini(&right);
 }
 
-/* ---- the page
- * ------------------------------------------------------------------- */
+/* ---- the page ----------------------------------------------------------- */
 
 /* The message under the cursor; the marked one is what it is compared with. */
 static void

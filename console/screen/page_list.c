@@ -200,18 +200,13 @@ list_say(const struct list *l, struct buf *b)
 static const char *
 list_empty(const struct list *l, enum tone *tone)
 {
-	const struct watch *w = l->watch;
+	const char *why;
 
 	*tone = TONE_PLAIN;
-	if (w != NULL && w->err.code != ERR_NONE) {
-		*tone = TONE_BAD;
-		return w->err.text[0] != '\0' ? w->err.text
-					      : err_text(w->err.code);
-	}
-	if (l->grid.ncols == 0)
+	if (l->watch != NULL && (why = watch_why(l->watch, tone)) != NULL)
+		return why;
+	if (l->grid.ncols == 0) /* nor its objects */
 		return "the server has no such operation";
-	if (w != NULL && w->result == NULL)
-		return "asked, no answer yet";
 	if (list_is_matched(l) && list_next(l) != NULL)
 		return "looking further";
 	return json_array_size(l->grid.rows) != 0 || list_is_matched(l)

@@ -17,7 +17,7 @@
  *   screen                     the loop, and which key does what
  */
 
-/* ---- layout.c: widths of columns ---------------------------------------- */
+/* ---- layout.c: widths of columns, place in a list ----------------------- */
 
 #define LAYOUT_GAP 2 /* columns of the terminal between two cells */
 
@@ -29,6 +29,10 @@ struct layout_col {
  * too wide gives way first. One is always shown. */
 size_t layout_fit(
     const struct layout_col *, size_t n, unsigned width, unsigned *out);
+/* The cursor among n rows, moved and kept in sight: top is the first of the
+ * height (0 = not known) rows that are. */
+void layout_move(
+    size_t *cursor, size_t *top, size_t n, long by, unsigned height);
 
 /* ---- grid.c: rows of a reply, filtered and in order --------------------- */
 
@@ -370,6 +374,8 @@ bool watch_known(const struct watch *); /* does the server have it */
 void watch_ask(struct watch *);
 void watch_tick(struct watch *);	  /* ask when it is time */
 json_t *watch_rows(const struct watch *); /* borrowed; may be NULL */
+/* Why there is no answer to show, and in which tone; NULL when there is. */
+const char *watch_why(const struct watch *, enum tone *);
 
 /* ---- box.c, menu.c ------------------------------------------------------ */
 

@@ -45,6 +45,18 @@ watch_known(const struct watch *w)
 	return op_find(&w->s->session->table, w->op) != NULL;
 }
 
+const char *
+watch_why(const struct watch *w, enum tone *tone)
+{
+	*tone = w->err.code != ERR_NONE ? TONE_BAD : TONE_PLAIN;
+	if (w->err.code != ERR_NONE)
+		return w->err.text[0] != '\0' ? w->err.text
+					      : err_text(w->err.code);
+	if (!watch_known(w))
+		return "the server has no such operation";
+	return w->result == NULL ? "asked, no answer yet" : NULL;
+}
+
 /* The answer; of a bad one the rows before it stay. */
 static void
 watch_on_reply(void *arg, struct reply *r)
