@@ -8,7 +8,6 @@
 
 #include "trace.h"
 #include "daemon/base/mem.h"
-#include "daemon/base/str.h"
 
 #define MESSAGE_OP "show call messages"
 
@@ -26,8 +25,7 @@ struct message_shown {
 	unsigned width; /* the text is made for; 0: it must be made */
 };
 
-/* ---- what came
- * ---------------------------------------------------------------- */
+/* ---- what came ---------------------------------------------------------- */
 
 static void
 message_forget(struct message_shown *m)
@@ -51,13 +49,11 @@ message_forget(struct message_shown *m)
 static void
 message_add(struct message_shown *m, json_t *row)
 {
-	const char *text = op_row_text(row, "bytes");
 	struct message *new = &m->list[m->n];
-	size_t size = strlen(text);
-	char *bytes = xmalloc(size + 1);
-	long n = str_unb64(bytes, size + 1, text, size);
+	size_t n;
+	char *bytes = xunb64(op_row_text(row, "bytes"), &n);
 
-	if (message_decode(new, bytes, n > 0 ? (size_t)n : 0) != 0)
+	if (message_decode(new, bytes, n) != 0)
 		message_decode(new, "", 0);
 	new->source = op_row_text(row, "source");
 	new->target = op_row_text(row, "target");
@@ -112,8 +108,7 @@ message_look(struct message_shown *m)
 	message_go(m, i != MESSAGE_NONE ? i : 0);
 }
 
-/* ---- what is seen
- * --------------------------------------------------------------- */
+/* ---- what is seen ------------------------------------------------------- */
 
 /* "101 > sg/1  udp  +0.012  863 B", "message 3/22" */
 static void
@@ -148,23 +143,6 @@ message_draw_tabs(const struct message_shown *m, const struct area *a)
 	buf_fini(&b);
 }
 
-/* Why there is no message to show. */
-static const char *
-message_empty(const struct message_shown *m, enum tone *tone)
-{
-	const struct watch *w = m->watch;
-
-	*tone = TONE_PLAIN;
-	if (w->err.code != ERR_NONE) {
-		*tone = TONE_BAD;
-		return w->err.text[0] != '\0' ? w->err.text
-					      : err_text(w->err.code);
-	}
-	if (!watch_known(w))
-		return "the server has no such operation";
-	return w->result == NULL ? "asked, no answer yet" : "(none)";
-}
-
 static void
 message_draw(struct page *p, const struct area *a)
 {
@@ -178,8 +156,9 @@ message_draw(struct page *p, const struct area *a)
 	message_draw_tabs(m, a);
 	if (m->n == 0) {
 		in = page_head(&in, "", "");
-		why = message_empty(m, &tone);
-		draw_text(in.row + 1, in.col + 3, in.cols - 3, tone, why);
+		why = watch_why(m->watch, &tone);
+		draw_text(in.row + 1, in.col + 3, in.cols - 3, tone,
+		    why != NULL ? why : "(none)");
 		return;
 	}
 	if (m->width != a->cols - 2) {
@@ -196,8 +175,7 @@ message_draw(struct page *p, const struct area *a)
 		: NULL);
 }
 
-/* ---- the page
- * --------------------------------------------------------------------- */
+/* ---- the page ----------------------------------------------------------- */
 
 static void
 message_open_tab(struct message_shown *m, size_t tab)

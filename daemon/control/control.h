@@ -357,6 +357,8 @@ int streams_unread(const struct streams *, const char *what, struct err *);
 /* ---- control_list.c: long lists, a slice at a time ------------------------
  */
 
+#define LIST_LOOKS 16384 /* rows looked through for one answer */
+
 /* Reads rows from list_after on; called again for each slice. */
 typedef void list_fn(struct op_call *);
 /* The call has arguments "limit", "after" and may have "match". */

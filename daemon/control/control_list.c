@@ -13,8 +13,7 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-#define LIST_SLICE 2048	 /* rows between two turns of the loop: about 4 ms */
-#define LIST_LOOKS 16384 /* rows looked through for one answer */
+#define LIST_SLICE 2048 /* rows between two turns of the loop: about 4 ms */
 
 struct list_scan {
 	TAILQ_ENTRY(list_scan) entry; /* while paused */

@@ -14,11 +14,16 @@
 
 #define LIST_DEFAULT "1000" /* rows of a list that may be long */
 #define LIST_MAX 100000
+/* A number of a macro as text. */
+#define LIST_TEXT_OF(n) #n
+#define LIST_TEXT(n) LIST_TEXT_OF(n)
+#define LIST_LOOKED LIST_TEXT(LIST_LOOKS)
 /* Behind what match looks at. */
-#define LIST_MATCH                                                           \
-	"what is masked for who asks is not looked at. One answer looks "    \
-	"through 32768 rows at most: it may end early, even without a row, " \
-	"and still say with next and a warning that the list goes on."
+#define LIST_MATCH                                                            \
+	"what is masked for who asks is not looked at. One answer looks "     \
+	"through " LIST_LOOKED " rows at most: it may end early, even "       \
+	"without a row, and still say with next and a warning that the list " \
+	"goes on."
 
 static const struct obj *
 domain_object(const struct op_call *call, const char *below)
@@ -40,8 +45,7 @@ domain_kind(const struct op_call *call, const char *below)
 	return p;
 }
 
-/* ---- show domains
- * -------------------------------------------------------------- */
+/* ---- show domains ------------------------------------------------------- */
 
 static int
 domains_row(void *arg, struct obj_row *row, struct err *e)
@@ -145,8 +149,7 @@ const struct op control_op_domains = {
     .run = domains_run,
 };
 
-/* ---- show users
- * ------------------------------------------------------------------ */
+/* ---- show users --------------------------------------------------------- */
 
 /* Users first, then how many phones each has in the registrar's stream. */
 struct users {
@@ -341,8 +344,7 @@ const struct op control_op_users = {
     .run = users_run,
 };
 
-/* ---- show numbers
- * ------------------------------------------------------------------ */
+/* ---- show numbers ------------------------------------------------------- */
 
 #define NUMBERS_USER "user "
 #define NUMBERS_NUMBER "number "

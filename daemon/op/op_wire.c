@@ -414,7 +414,8 @@ op_decode_op(struct op_decode *d, json_t *o, struct op *op)
 	op->where = (enum op_where)op_take_word(
 	    o, "where", op_wheres, sizeof op_wheres / sizeof *op_wheres);
 	op->access = (enum op_access)op_take_word(o, "access", op_accesses, 4);
-	op->limit = (enum op_limit)op_take_word(o, "limit", op_limits, 3);
+	op->limit = (enum op_limit)op_take_word(
+	    o, "limit", op_limits, sizeof op_limits / sizeof *op_limits);
 	return 0;
 }
 
