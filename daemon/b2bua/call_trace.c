@@ -5,21 +5,17 @@
  * when a call was adopted (the server that said it first may be gone), and at
  * the end; how good its media was a moment later, when MGC has told.
  */
-#include <stdio.h>
-
 #include "b2bua.h"
-
 #include "daemon/trace/step.h"
-
-#define TRACE_TIMES_TEXT 80
 
 /* When it was dialled, rang and was answered. */
 static const char *
 call_trace_times(char out[TRACE_TIMES_TEXT], const struct call *c)
 {
-	snprintf(out, TRACE_TIMES_TEXT, "%llu %llu %llu",
-	    (unsigned long long)c->start, (unsigned long long)c->ring,
-	    (unsigned long long)c->answer);
+	const struct trace_times t = {
+	    .start = c->start, .ring = c->ring, .answer = c->answer};
+
+	trace_times_text(out, &t);
 	return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include "mem.h"
 #include "log.h"
+#include "str.h"
 
 /* What malloc gave, or the end of the process. */
 static void *
@@ -58,6 +59,26 @@ xasprintf(const char *fmt, ...)
 	n = vasprintf(&s, fmt, ap);
 	va_end(ap);
 	return mem_must(n < 0 ? NULL : s, 0);
+}
+
+char *
+xb64(const void *p, size_t n)
+{
+	char *text = xmalloc(STR_B64_LEN(n) + 1);
+
+	str_b64(text, p, n);
+	return text;
+}
+
+void *
+xunb64(const char *text, size_t *n)
+{
+	size_t size = strlen(text);
+	void *p = xmalloc(size + 1);
+	long got = str_unb64(p, size + 1, text, size);
+
+	*n = got > 0 ? (size_t)got : 0;
+	return p;
 }
 
 /* The C library keeps small pieces that were freed apart, in lists that after

@@ -15,6 +15,10 @@ void *xrealloc(void *, size_t);
 char *xstrdup(const char *);
 char *xstrndup(const char *, size_t);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* As str_b64 and str_unb64, in memory of its own. xunb64: *n bytes, none of a
+ * text that is no base64. */
+char *xb64(const void *, size_t n);
+void *xunb64(const char *text, size_t *n);
 
 /* What is freed joins its neighbours at once. To be said at the start of a
  * process that lives long. */

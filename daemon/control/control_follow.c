@@ -24,8 +24,12 @@
 #define FOLLOWING_QUEUED (1u << 20) /* bytes that wait for who is told */
 #define FOLLOWING_SLACK 60 /* s that a recorder goes on beyond the end */
 
-static const char *const stages[] = {
-    "begins", "rings", "answered", "ends", "is", NULL};
+static const char *const stages[] = {[TRACE_BEGINS] = "begins",
+    [TRACE_RINGS] = "rings",
+    [TRACE_ANSWERED] = "answered",
+    [TRACE_ENDS] = "ends",
+    "is", /* it began before */
+    NULL};
 
 struct following {
 	TAILQ_ENTRY(following) entry;
@@ -136,13 +140,13 @@ follow_stop(struct control *c, const struct session *s, int64_t number)
 
 /* ---- rows ---------------------------------------------------------------- */
 
-static unsigned
+static enum trace_stage
 following_stage(json_t *row)
 {
-	return trace_int(row, "end") != 0   ? 3
-	    : trace_int(row, "answer") != 0 ? 2
-	    : trace_int(row, "ring") != 0   ? 1
-					    : 0;
+	struct trace_call c;
+
+	trace_call_read(&c, row);
+	return trace_call_stage(&c);
 }
 
 /* Of a call that is over no server has news, though one that is asked again may
@@ -155,7 +159,7 @@ following_put(
 
 	find_put(call, row);
 	op_put(call, OP_MONITOR_CHANGE, word);
-	if (trace_int(row, "end") != 0)
+	if (op_row_int(row, "end") != 0)
 		json_object_set_new(w->calls, id, json_true());
 	else
 		json_object_set(w->calls, id, row);
@@ -166,7 +170,7 @@ static void
 following_put_news(struct following *w, struct op_call *call, json_t *row)
 {
 	json_t *known = json_object_get(w->calls, op_row_text(row, "call"));
-	unsigned before;
+	enum trace_stage before;
 
 	if (json_is_true(known))
 		return;
@@ -220,22 +224,23 @@ following_is_news(
 static void
 following_warn(struct following *w, const char *server, json_t *news)
 {
-	json_int_t lost = (json_int_t)trace_int(news, "lost");
-	json_int_t share = (json_int_t)trace_int(news, "share");
+	json_int_t lost = (json_int_t)op_row_int(news, "lost");
+	json_int_t share = (json_int_t)op_row_int(news, "share");
 	const char *over = json_string_value(json_object_get(news, "over"));
 
 	if (lost > 0 && following_is_news(w->lost, server, lost, 0))
 		json_array_append_new(w->warn,
 		    json_sprintf("%s: lost %lld since it is followed", server,
 			(long long)lost));
-	if (share > 0 && following_is_news(w->share, server, share, 1024))
+	if (share > 0 && following_is_news(w->share, server, share, FOLLOW_ALL))
 		json_array_append_new(w->warn,
-		    share == 1024
+		    share == FOLLOW_ALL
 			? json_sprintf("%s: all calls are shown again", server)
 			: json_sprintf("%s: one of %lld calls is "
 				       "shown: more than %d rows a "
 				       "second",
-			      server, (long long)(1024 / share), FOLLOW_RATE));
+			      server, (long long)(FOLLOW_ALL / share),
+			      FOLLOW_RATE));
 	if (over != NULL)
 		json_array_append_new(
 		    w->warn, json_sprintf("%s: %s", server, over));
@@ -379,7 +384,7 @@ following_pass(struct control *c, json_t *news)
 	else if (f != NULL) {
 		json_object_set_new(news, "lost",
 		    json_integer(
-			(json_int_t)(trace_int(news, "lost") + c->unheard)));
+			(json_int_t)(op_row_int(news, "lost") + c->unheard)));
 		rpc_notify(f->rpc, "trace-news", json_incref(news));
 	}
 }

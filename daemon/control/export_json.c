@@ -49,8 +49,7 @@ json_put_text(json_t *o, json_t *row)
 		json_object_set_new(o, "text", json_stringn(text, n));
 		return;
 	}
-	bytes = xmalloc(STR_B64_LEN(n) + 1);
-	str_b64(bytes, text, n);
+	bytes = xb64(text, n);
 	json_object_set_new(o, "base64url", json_string(bytes));
 	free(bytes);
 }
@@ -65,7 +64,7 @@ json_one(struct export *x, json_t *row, size_t i)
 	json_t *o;
 	size_t k;
 
-	clock_text(time, trace_int(row, "time"));
+	clock_text(time, op_row_int(row, "time"));
 	show_offset(x->show, row, at);
 	o = json_pack("{s:I, s:s, s:s, s:s}", "message", (json_int_t)i + 1,
 	    "time", time, "at", at, "transport", show_proto(row));

@@ -156,8 +156,7 @@ pcapng_packet(struct buf *b, uint64_t time, const union addr *from,
 	pcapng_end(b, begun, comment);
 }
 
-/* ---- a call
- * ------------------------------------------------------------------ */
+/* ---- a call ------------------------------------------------------------- */
 
 static int
 pcapng_export(struct export *x, struct err *e)
@@ -198,8 +197,8 @@ pcapng_export_one(struct export *x, json_t *row, size_t i)
 		: "");
 	text = show_text(row, &n);
 	show_addresses(row, &from, &to);
-	pcapng_packet(&x->out, trace_int(row, "corrected"), &from, &to, text, n,
-	    comment.data);
+	pcapng_packet(&x->out, op_row_int(row, "corrected"), &from, &to, text,
+	    n, comment.data);
 	buf_fini(&comment);
 }
 
@@ -232,7 +231,7 @@ pcap_export_one(struct export *x, json_t *row, size_t i)
 	(void)i;
 	text = show_text(row, &n);
 	show_addresses(row, &from, &to);
-	pcap_packet(&x->out, trace_int(row, "corrected"), &from, &to, text, n);
+	pcap_packet(&x->out, op_row_int(row, "corrected"), &from, &to, text, n);
 }
 
 const struct export_format export_pcap = {

@@ -31,8 +31,7 @@ struct sipp {
 	struct sipp_message heard; /* the last request */
 };
 
-/* ---- messages
- * ------------------------------------------------------------------ */
+/* ---- messages ----------------------------------------------------------- */
 
 static bool
 sipp_is_ours(const struct sipp *s, json_t *row)
@@ -69,8 +68,7 @@ sipp_read(json_t *row, struct sipp_message *m)
 	return sipp_message(m, text, n);
 }
 
-/* ---- what is heard
- * --------------------------------------------------------------- */
+/* ---- what is heard ------------------------------------------------------ */
 
 /* An answer may be missing when something else is heard next. */
 static bool
@@ -130,8 +128,7 @@ sipp_hear_request(struct sipp *s, const struct sipp_message *m)
 	s->heard = *m;
 }
 
-/* ---- what is said
- * ------------------------------------------------------------------ */
+/* ---- what is said ------------------------------------------------------- */
 
 static void
 sipp_pause(struct sipp *s, uint64_t time)
@@ -229,8 +226,7 @@ sipp_say(struct sipp *s, const struct sipp_message *m)
 	buf_str(s->out, "\n]]>\n  </send>\n");
 }
 
-/* ---- the scenario
- * -------------------------------------------------------------------- */
+/* ---- the scenario ------------------------------------------------------- */
 
 /* Its first message must be one that begins something. */
 static int
@@ -267,7 +263,7 @@ sipp_one(struct sipp *s, json_t *rows, size_t at)
 	if (sipp_is_again(rows, at) || !sipp_read(row, &m))
 		return;
 	if (sipp_is_ours(s, row)) {
-		sipp_pause(s, trace_int(row, "corrected"));
+		sipp_pause(s, op_row_int(row, "corrected"));
 		sipp_say(s, &m);
 	} else if (m.status > 0) {
 		sipp_hear_reply(s, &m, sipp_is_optional(s, rows, at, &m));
@@ -275,7 +271,7 @@ sipp_one(struct sipp *s, json_t *rows, size_t at)
 		sipp_hear_request(s, &m);
 	}
 	s->index++;
-	s->time = trace_int(row, "corrected");
+	s->time = op_row_int(row, "corrected");
 }
 
 int
@@ -301,9 +297,7 @@ sipp_scenario(struct buf *b, json_t *rows, bool client, const char *comment,
 	return 0;
 }
 
-/* ---- a call
- * ------------------------------------------------------------------------------
- */
+/* ---- a call ------------------------------------------------------------- */
 
 /* What passed between the gate of the leg and who is outside. */
 static json_t *

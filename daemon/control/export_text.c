@@ -13,8 +13,7 @@
 
 #define TEXT_MARGIN 11 /* characters in front of the ladder */
 
-/* ---- both
- * -------------------------------------------------------------------- */
+/* ---- both --------------------------------------------------------------- */
 
 /* The picture, a line for each message. */
 static void
@@ -66,8 +65,7 @@ text_lines(json_t *row, struct buf *b)
 		buf_fmt(b, "%s\n", json_string_value(line));
 }
 
-/* ---- text
- * --------------------------------------------------------------------- */
+/* ---- text --------------------------------------------------------------- */
 
 static int
 text_begin(struct export *x, struct err *e)
@@ -102,8 +100,7 @@ text_one(struct export *x, json_t *row, size_t i)
 
 const struct export_format export_text = {.begin = text_begin, .one = text_one};
 
-/* ---- Markdown
- * ------------------------------------------------------------------ */
+/* ---- Markdown ----------------------------------------------------------- */
 
 /* As text that is text. */
 static void
@@ -203,9 +200,9 @@ markdown_end(struct export *x, struct buf *b)
 
 	if (end == NULL)
 		return;
-	markdown_time(b, "ended", trace_int(end, "time"));
+	markdown_time(b, "ended", op_row_int(end, "time"));
 	snprintf(text, sizeof text, "%u %.180s",
-	    (unsigned)trace_int(end, "status"), op_row_text(end, "reason"));
+	    (unsigned)op_row_int(end, "status"), op_row_text(end, "reason"));
 	markdown_fact(b, "result", text);
 }
 
@@ -215,7 +212,7 @@ markdown_facts(struct export *x, struct buf *b)
 	struct op_call *call = x->show->call;
 	json_t *known = markdown_known(x);
 	bool persons = op_sees_persons(&call->who);
-	unsigned long long t[3] = {0};
+	struct trace_times t = {0};
 	char rev[24];
 
 	buf_str(b, "| | |\n|-|-|\n");
@@ -224,15 +221,13 @@ markdown_facts(struct export *x, struct buf *b)
 	    b, "caller", persons ? op_row_text(known, "from") : OP_MASK);
 	markdown_fact(
 	    b, "dialled", persons ? op_row_text(known, "to") : OP_MASK);
-	if (sscanf(op_row_text(known, "times"), "%llu %llu %llu", &t[0], &t[1],
-		&t[2]) != 3 ||
-	    t[0] == 0)
-		t[0] = x->show->start;
-	markdown_time(b, "began", t[0]);
-	markdown_time(b, "rang", t[1]);
-	markdown_time(b, "answered", t[2]);
+	if (!trace_times_read(&t, op_row_text(known, "times")) || t.start == 0)
+		t.start = x->show->start;
+	markdown_time(b, "began", t.start);
+	markdown_time(b, "rang", t.ring);
+	markdown_time(b, "answered", t.answer);
 	markdown_end(x, b);
-	if (markdown_revision(x, t[0], rev, sizeof rev))
+	if (markdown_revision(x, t.start, rev, sizeof rev))
 		markdown_fact(b, "configuration revision", rev);
 	markdown_time(b, "exported", clock_real());
 	markdown_fact(b, "by", call->who.name);

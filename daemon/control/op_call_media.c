@@ -94,7 +94,7 @@ media_read(const struct media_show *s, struct media_row *m, json_t *row)
 	if (!trace_figures(m->figure, text, strlen(text)))
 		return false;
 	m->json = row;
-	m->end = trace_int(row, "time");
+	m->end = op_row_int(row, "time");
 	m->began = s->whole ? m->figure[TRACE_BEGAN]
 			    : m->end - m->figure[TRACE_SPAN];
 	return true;
@@ -178,8 +178,8 @@ media_on_legs(void *arg, json_t *rows, json_t *warn, bool partial)
 	}
 	s->start = UINT64_MAX;
 	json_array_foreach (rows, i, row) {
-		if (trace_int(row, "time") < s->start)
-			s->start = trace_int(row, "time");
+		if (op_row_int(row, "time") < s->start)
+			s->start = op_row_int(row, "time");
 	}
 	trace_ask(control_of(call),
 	    json_pack("{s:s, s:s, s:i, s:b}", "want", "media", "call",

@@ -3,7 +3,6 @@
 
 #include "trace_show.h"
 #include "daemon/base/mem.h"
-#include "daemon/base/str.h"
 
 static void
 messages_put_one(struct trace_show *s, json_t *row, int64_t number)
@@ -28,13 +27,12 @@ messages_put_bytes(struct trace_show *s, json_t *row, int64_t number)
 {
 	size_t n;
 	const char *bytes = show_text(row, &n);
-	char *text = xmalloc(STR_B64_LEN(n) + 1);
+	char *text = xb64(bytes, n);
 
 	op_row(s->call);
 	op_put_int(s->call, "message", number);
 	show_put_offset(s, row);
 	show_put_hop(s, row);
-	str_b64(text, bytes, n);
 	op_put(s->call, "bytes", text);
 	free(text);
 }

@@ -189,15 +189,14 @@ send_close(struct control *c)
 	}
 }
 
-/* ---- the operation
- * ----------------------------------------------------------- */
+/* ---- the operation ------------------------------------------------------ */
 
 static void
 sending_add(struct sending *g, json_t *row)
 {
 	struct op_call *call = g->show->call;
-	struct hep h = {.time = trace_int(row, "corrected"),
-	    .proto = (enum sip_proto)(trace_int(row, "proto") % SIP_PROTOS),
+	struct hep h = {.time = op_row_int(row, "corrected"),
+	    .proto = (enum sip_proto)(op_row_int(row, "proto") % SIP_PROTOS),
 	    .agent = (uint32_t)op_arg_int(call, "agent", 0),
 	    .secret = op_arg(call, "secret"),
 	    .call = op_arg(call, "id")};

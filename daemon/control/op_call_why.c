@@ -15,8 +15,8 @@ why_order(const void *a, const void *b)
 	size_t i;
 
 	for (i = 0; i < sizeof by / sizeof by[0]; i++) {
-		p = trace_int(x, by[i]);
-		q = trace_int(y, by[i]);
+		p = op_row_int(x, by[i]);
+		q = op_row_int(y, by[i]);
 		if (p != q)
 			return p < q ? -1 : 1;
 	}
@@ -35,13 +35,13 @@ why_put(struct op_call *call, json_t *rows)
 	for (i = 0; i < n; i++)
 		list[i] = json_array_get(rows, i);
 	qsort(list, n, sizeof(*list), why_order);
-	start = trace_int(list[0], "time");
+	start = op_row_int(list[0], "time");
 	for (i = 0; i < n; i++) {
 		step_from_row(&step, list[i]);
 		step_put(call, &at, &step);
 		trace_put_at(
-		    call, (int64_t)(trace_int(list[i], "time") - start));
-		op_put_time(call, "time", trace_int(list[i], "time"));
+		    call, (int64_t)(op_row_int(list[i], "time") - start));
+		op_put_time(call, "time", op_row_int(list[i], "time"));
 		op_put(call, "server", op_row_text(list[i], "server"));
 	}
 	free(list);

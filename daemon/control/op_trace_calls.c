@@ -17,8 +17,8 @@ struct calls_show {
 static int
 calls_youngest(const void *a, const void *b)
 {
-	uint64_t x = trace_int(*(json_t *const *)a, "start");
-	uint64_t y = trace_int(*(json_t *const *)b, "start");
+	uint64_t x = op_row_int(*(json_t *const *)a, "start");
+	uint64_t y = op_row_int(*(json_t *const *)b, "start");
 
 	return x > y ? -1 : x < y;
 }
@@ -79,7 +79,7 @@ calls_without_end(json_t *found)
 	const char *id;
 
 	json_object_foreach (found, id, row) {
-		if (trace_int(row, "end") == 0)
+		if (op_row_int(row, "end") == 0)
 			json_array_append_new(ids, json_string(id));
 	}
 	if (json_array_size(ids) > 0)

@@ -104,24 +104,25 @@ find_matches(const struct trace_filter *f, const char *server, json_t *row)
 void
 find_put(struct op_call *call, json_t *row)
 {
-	uint64_t end = trace_int(row, "end"), answer = trace_int(row, "answer");
+	uint64_t end = op_row_int(row, "end"),
+		 answer = op_row_int(row, "answer");
 
 	op_row(call);
-	op_put_time(call, "start", trace_int(row, "start"));
+	op_put_time(call, "start", op_row_int(row, "start"));
 	op_put(call, "id", op_row_text(row, "call"));
 	op_put(call, "domain", op_row_text(row, "domain"));
 	op_put(call, "server", op_row_text(row, "server"));
 	op_put(call, "from", op_row_text(row, "from"));
 	op_put(call, "to", op_row_text(row, "to"));
-	op_put_time(call, "ring", trace_int(row, "ring"));
+	op_put_time(call, "ring", op_row_int(row, "ring"));
 	op_put_time(call, "answer", answer);
 	if (end == 0)
 		return;
 	op_put_time(call, "end", end);
-	op_put_int(call, "code", (int64_t)trace_int(row, "status"));
+	op_put_int(call, "code", (int64_t)op_row_int(row, "status"));
 	op_put(call, "reason", op_row_text(row, "reason"));
 	if (answer != 0 && end > answer)
 		op_put_int(call, "talk", (int64_t)((end - answer) / CLOCK_SEC));
-	if (trace_int(row, "mos") != 0)
-		trace_put_hundredths(call, "mos", trace_int(row, "mos"));
+	if (op_row_int(row, "mos") != 0)
+		trace_put_hundredths(call, "mos", op_row_int(row, "mos"));
 }

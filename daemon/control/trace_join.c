@@ -34,11 +34,9 @@ static void
 join_read(struct join_hop *h, json_t *row)
 {
 	h->row = row;
-	h->time = (int64_t)json_integer_value(json_object_get(row, "time"));
-	h->number = (uint64_t)json_integer_value(
-	    json_object_get(row, "number"));
-	h->status = (unsigned)json_integer_value(
-	    json_object_get(row, "status"));
+	h->time = (int64_t)op_row_int(row, "time");
+	h->number = op_row_int(row, "number");
+	h->status = (unsigned)op_row_int(row, "status");
 	h->server = op_row_text(row, "server");
 	h->instance = op_row_text(row, "instance");
 	h->method = op_row_text(row, "method");

@@ -14,12 +14,6 @@
 
 #define TRACE_AROUND (120 * CLOCK_SEC) /* of a call's messages to its facts */
 
-uint64_t
-trace_int(json_t *row, const char *name)
-{
-	return (uint64_t)json_integer_value(json_object_get(row, name));
-}
-
 /* What the servers have to say beside the rows. */
 void
 trace_warn(struct op_call *call, json_t *warn, bool partial)
@@ -136,8 +130,8 @@ show_clocks(struct trace_show *s, json_t *rows)
 
 	json_array_foreach (rows, i, row) {
 		server = op_row_text(row, "server");
-		off = (int64_t)(trace_int(row, "corrected") -
-		    trace_int(row, "time"));
+		off = (int64_t)(op_row_int(row, "corrected") -
+		    op_row_int(row, "time"));
 		if (off == 0 || json_object_get(said, server) != NULL)
 			continue;
 		json_object_set_new(said, server, json_true());
@@ -178,15 +172,12 @@ show_mask_lines(json_t *row)
 static void
 show_unpack(struct trace_show *s, json_t *row)
 {
-	const char *raw = op_row_text(row, "raw");
-	size_t size = strlen(raw);
-	char *text = xmalloc(size + 1);
-	long n = str_unb64(text, size + 1, raw, size);
+	size_t n;
+	char *text = xunb64(op_row_text(row, "raw"), &n);
 
-	n = n < 0 ? 0 : n;
 	if (!op_sees_persons(&s->call->who))
-		trace_mask_persons(text, (size_t)n);
-	json_object_set_new(row, "text", json_stringn_nocheck(text, (size_t)n));
+		trace_mask_persons(text, n);
+	json_object_set_new(row, "text", json_stringn_nocheck(text, n));
 	json_object_del(row, "raw");
 	free(text);
 }
@@ -253,7 +244,7 @@ show_on_messages(void *arg, json_t *rows, json_t *warn, bool partial)
 	}
 	ordered = trace_order(rows);
 	show_clocks(s, ordered);
-	s->start = trace_int(json_array_get(ordered, 0), "corrected");
+	s->start = op_row_int(json_array_get(ordered, 0), "corrected");
 	s->put(s, ordered);
 	json_decref(ordered);
 	if (!s->held)
@@ -274,13 +265,13 @@ show_legs(struct trace_show *s, json_t *rows, uint64_t span[2])
 		id = op_row_text(row, "call-id");
 		if (id[0] != '\0') {
 			json_object_set(s->legs, id, row);
-		} else if (trace_int(row, "time") > span[1]) {
-			span[1] = trace_int(row, "time");
+		} else if (op_row_int(row, "time") > span[1]) {
+			span[1] = op_row_int(row, "time");
 			json_decref(s->end);
 			s->end = json_incref(row);
 		}
-		if (trace_int(row, "time") < span[0])
-			span[0] = trace_int(row, "time");
+		if (op_row_int(row, "time") < span[0])
+			span[0] = op_row_int(row, "time");
 	}
 }
 
@@ -418,7 +409,7 @@ trace_put_at(struct op_call *call, int64_t us)
 static int64_t
 show_since(const struct trace_show *s, json_t *row)
 {
-	return (int64_t)(trace_int(row, "corrected") - s->start);
+	return (int64_t)(op_row_int(row, "corrected") - s->start);
 }
 
 void
@@ -446,7 +437,7 @@ const char *
 show_proto(json_t *row)
 {
 	return sip_proto_name(
-	    (enum sip_proto)(trace_int(row, "proto") % SIP_PROTOS));
+	    (enum sip_proto)(op_row_int(row, "proto") % SIP_PROTOS));
 }
 
 /* "INVITE", "180 Ringing": the beginning of the message. */
@@ -471,7 +462,7 @@ show_put_hop(struct trace_show *s, json_t *row)
 	bool out = json_is_true(json_object_get(row, "out"));
 	struct op_call *call = s->call;
 
-	op_put_time(call, "time", trace_int(row, "time"));
+	op_put_time(call, "time", op_row_int(row, "time"));
 	op_put(call, "leg", op_row_text(row, "leg"));
 	op_put(call, "source", op_row_text(row, out ? "gate" : "other"));
 	op_put(call, "target", op_row_text(row, out ? "other" : "gate"));

@@ -8,7 +8,6 @@
  * with all its messages.
  */
 
-uint64_t trace_int(json_t *row, const char *name);
 /* What the servers have to say beside the rows. */
 void trace_warn(struct op_call *, json_t *warn, bool partial);
 /* May they see a call with these legs? One without any may be anybody's. */

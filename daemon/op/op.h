@@ -437,6 +437,8 @@ json_t *op_mask(const struct op *, json_t *args);
 json_t *op_envelope(const char *op, json_t *rows, json_t *result);
 /* A text of a row of them; "" when it has none of the name. */
 const char *op_row_text(json_t *row, const char *name);
+/* A number of a row, 0 when it has none of the name. */
+uint64_t op_row_int(json_t *row, const char *name);
 /* {"v", "op", "ok": false, "code", "message", "path", "file", "line",
  * "column", "expected", "rev", "data", "next", "warn"}. */
 json_t *op_envelope_error(const char *op, const struct err *);

@@ -57,3 +57,9 @@ op_row_text(json_t *row, const char *name)
 
 	return text != NULL ? text : "";
 }
+
+uint64_t
+op_row_int(json_t *row, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(row, name));
+}

@@ -2,13 +2,13 @@
  * Calls out of facts. Every fact says the times so far, and an end all but who
  * was at the end of the legs: so the youngest fact counts, whoever said it.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "calls.h"
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
+#include "daemon/op/op.h"
 
 /* ---- a call -------------------------------------------------------------- */
 
@@ -16,14 +16,14 @@
 static void
 call_add_times(struct trace_call *c, const struct trace_record *r)
 {
-	unsigned long long t[3];
-	char times[80];
+	char text[TRACE_TIMES_TEXT];
+	struct trace_times t;
 
-	if (trace_key_text(r, TRACE_TIMES, times, sizeof times) &&
-	    sscanf(times, "%llu %llu %llu", &t[0], &t[1], &t[2]) == 3) {
-		c->start = t[0];
-		c->ring = t[1] != 0 ? t[1] : c->ring;
-		c->answer = t[2] != 0 ? t[2] : c->answer;
+	if (trace_key_text(r, TRACE_TIMES, text, sizeof text) &&
+	    trace_times_read(&t, text)) {
+		c->start = t.start;
+		c->ring = t.ring != 0 ? t.ring : c->ring;
+		c->answer = t.answer != 0 ? t.answer : c->answer;
 	} else if (c->start == 0 || r->time < c->start) {
 		c->start = r->time;
 	}
@@ -103,6 +103,15 @@ trace_calls_fini(struct trace_calls *calls)
 	map_fini(&calls->map);
 }
 
+enum trace_stage
+trace_call_stage(const struct trace_call *c)
+{
+	return c->end != 0   ? TRACE_ENDS
+	    : c->answer != 0 ? TRACE_ANSWERED
+	    : c->ring != 0   ? TRACE_RINGS
+			     : TRACE_BEGINS;
+}
+
 /* ---- rows ---------------------------------------------------------------- */
 
 json_t *
@@ -130,50 +139,36 @@ trace_call_row(const struct trace_call *c)
 	    (json_int_t)c->heard, "status", (int)c->status, "mos", (int)c->mos);
 }
 
-static uint64_t
-row_int(json_t *row, const char *name)
-{
-	return (uint64_t)json_integer_value(json_object_get(row, name));
-}
-
-static void
-row_text(json_t *row, const char *name, char *out, size_t size)
-{
-	const char *text = json_string_value(json_object_get(row, name));
-
-	str_copy(out, size, text != NULL ? text : "");
-}
-
 void
 trace_call_read(struct trace_call *c, json_t *row)
 {
 	memset(c, 0, sizeof *c);
-	row_text(row, "call", c->id, sizeof c->id);
-	row_text(row, "domain", c->domain, sizeof c->domain);
-	row_text(row, "from", c->from, sizeof c->from);
-	row_text(row, "to", c->to, sizeof c->to);
-	row_text(row, "reason", c->reason, sizeof c->reason);
-	c->start = row_int(row, "start");
-	c->ring = row_int(row, "ring");
-	c->answer = row_int(row, "answer");
-	c->end = row_int(row, "end");
-	c->heard = row_int(row, "heard");
-	c->status = (unsigned)row_int(row, "status");
-	c->mos = (unsigned)row_int(row, "mos");
+	str_copy(c->id, sizeof c->id, op_row_text(row, "call"));
+	str_copy(c->domain, sizeof c->domain, op_row_text(row, "domain"));
+	str_copy(c->from, sizeof c->from, op_row_text(row, "from"));
+	str_copy(c->to, sizeof c->to, op_row_text(row, "to"));
+	str_copy(c->reason, sizeof c->reason, op_row_text(row, "reason"));
+	c->start = op_row_int(row, "start");
+	c->ring = op_row_int(row, "ring");
+	c->answer = op_row_int(row, "answer");
+	c->end = op_row_int(row, "end");
+	c->heard = op_row_int(row, "heard");
+	c->status = (unsigned)op_row_int(row, "status");
+	c->mos = (unsigned)op_row_int(row, "mos");
 }
 
 void
 trace_call_merge(json_t *into, json_t *row)
 {
 	static const char *const times[] = {"ring", "answer", "end"};
-	uint64_t start = row_int(row, "start");
-	bool younger = row_int(row, "heard") > row_int(into, "heard");
+	uint64_t start = op_row_int(row, "start");
+	bool younger = op_row_int(row, "heard") > op_row_int(into, "heard");
 	size_t i;
 
-	if (start < row_int(into, "start"))
+	if (start < op_row_int(into, "start"))
 		json_object_set(into, "start", json_object_get(row, "start"));
 	for (i = 0; i < sizeof times / sizeof times[0]; i++) {
-		if (row_int(row, times[i]) > row_int(into, times[i]))
+		if (op_row_int(row, times[i]) > op_row_int(into, times[i]))
 			json_object_set(
 			    into, times[i], json_object_get(row, times[i]));
 	}
@@ -181,9 +176,9 @@ trace_call_merge(json_t *into, json_t *row)
 		json_object_set(into, "heard", json_object_get(row, "heard"));
 		json_object_set(into, "server", json_object_get(row, "server"));
 	}
-	if (row_int(row, "mos") != 0)
+	if (op_row_int(row, "mos") != 0)
 		json_object_set(into, "mos", json_object_get(row, "mos"));
-	if (row_int(row, "status") == 0)
+	if (op_row_int(row, "status") == 0)
 		return;
 	json_object_set(into, "status", json_object_get(row, "status"));
 	json_object_set(into, "reason", json_object_get(row, "reason"));

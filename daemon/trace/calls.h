@@ -41,6 +41,10 @@ struct trace_call *trace_calls_add(
 void trace_calls_drop(struct trace_calls *, struct trace_call *);
 void trace_calls_fini(struct trace_calls *);
 
+/* How far it has come. */
+enum trace_stage { TRACE_BEGINS, TRACE_RINGS, TRACE_ANSWERED, TRACE_ENDS };
+enum trace_stage trace_call_stage(const struct trace_call *);
+
 /* Bytes of the network as text that can be shown. */
 json_t *trace_text(const char *, size_t n);
 /* {"call", "domain", "from", "to", "start", "ring", "answer", "end", "heard",

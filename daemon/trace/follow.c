@@ -12,8 +12,6 @@
 #include "daemon/base/mem.h"
 #include "daemon/base/str.h"
 
-#define FOLLOW_ALL 1024 /* a share: every call */
-
 struct follow {
 	char *key; /* NULL: the bit is free */
 	json_t *query;
@@ -221,13 +219,6 @@ follow_seed(
 	}
 }
 
-/* How far a call has come. */
-static unsigned
-follow_stage(const struct trace_call *c)
-{
-	return c->end != 0 ? 3 : c->answer != 0 ? 2 : c->ring != 0 ? 1 : 0;
-}
-
 static void
 follow_tell(struct follows *s, struct follow *w, const struct trace_call *c,
     uint64_t mono)
@@ -268,7 +259,8 @@ follow_fact(struct follows *s, const struct trace_record *r, uint64_t real,
 	struct follow *w;
 	bool further;
 	size_t known = s->live.map.count;
-	unsigned stage, i;
+	enum trace_stage stage;
+	unsigned i;
 	uint32_t mask;
 	char id[sizeof c->id];
 
@@ -276,13 +268,13 @@ follow_fact(struct follows *s, const struct trace_record *r, uint64_t real,
 	    !trace_key_text(r, TRACE_CALL, id, sizeof id))
 		return;
 	c = map_str(&s->live.map, id);
-	stage = c != NULL ? follow_stage(c) : 0;
+	stage = c != NULL ? trace_call_stage(c) : TRACE_BEGINS;
 	c = trace_calls_add(&s->live, r);
 	if (c == NULL || (t = follow_told(s, c)) == NULL) {
 		s->missed++;
 		return;
 	}
-	further = s->live.map.count != known || follow_stage(c) > stage;
+	further = s->live.map.count != known || trace_call_stage(c) > stage;
 	for (i = 0; i < FOLLOWS; i++) {
 		w = &s->of[i];
 		mask = UINT32_C(1) << i;

@@ -14,16 +14,17 @@
 #define FOLLOW_ROWS 20000  /* not taken yet; more are lost */
 #define FOLLOW_LIVE 65536  /* calls that go on, known */
 #define FOLLOW_CALLS 10000 /* that one is shown, then it is over */
+#define FOLLOW_ALL 1024	   /* a share: every call is shown */
 
 /* ---- the budget ---------------------------------------------------------- */
 
 /*
  * When a second brings more rows than its budget, fewer calls are begun to be
- * shown: of 1024 the share, by a hash of the identifier, which is the same on
- * every server. A call is shown to its end or not at all.
+ * shown: of FOLLOW_ALL the share, by a hash of the identifier, which is the
+ * same on every server. A call is shown to its end or not at all.
  */
 struct follow_budget {
-	unsigned share;	 /* 1..1024; begins with 1024 */
+	unsigned share;	 /* 1..FOLLOW_ALL, with which it begins */
 	uint64_t second; /* that is counted */
 	unsigned rows;	 /* in it */
 };
@@ -54,7 +55,7 @@ void follow_fact(struct follows *, const struct trace_record *, uint64_t real,
     uint64_t mono);
 /*
  * What there is to tell, NULL = nothing: [{"key", "rows": as trace_call_row,
- * "lost": records since it began, "share": 1024 = all calls are shown,
+ * "lost": records since it began, "share": FOLLOW_ALL = all calls are shown,
  * "over": why it is over}, ..]. Who is over is closed.
  */
 json_t *follow_news(struct follows *, uint64_t mono, uint64_t lost);

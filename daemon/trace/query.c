@@ -109,8 +109,8 @@ query_lines(const struct trace_record *r)
 static json_t *
 query_bytes(const struct trace_record *r)
 {
-	char *text = xmalloc(STR_B64_LEN((size_t)r->n) + 1);
-	json_t *v = json_stringn(text, str_b64(text, r->text, r->n));
+	char *text = xb64(r->text, r->n);
+	json_t *v = json_string(text);
 
 	free(text);
 	return v;
@@ -139,6 +139,21 @@ query_has_room(struct query *q, size_t n)
 	}
 	q->bytes += n;
 	return true;
+}
+
+/* A new row, of so many at most; NULL when they are there. */
+static json_t *
+query_row(struct query *q, size_t most)
+{
+	json_t *row;
+
+	if (json_array_size(q->rows) >= most) {
+		q->more = true;
+		return NULL;
+	}
+	row = json_object();
+	json_array_append_new(q->rows, row);
+	return row;
 }
 
 static void
@@ -240,13 +255,9 @@ query_take_leg(struct query *q, const struct trace_record *r, uint64_t number)
 
 	(void)number;
 	if ((r->kind != TRACE_LEG && r->kind != TRACE_END) ||
-	    !trace_key_is(r, TRACE_CALL, q->call))
+	    !trace_key_is(r, TRACE_CALL, q->call) ||
+	    (row = query_row(q, QUERY_IDS * 2)) == NULL)
 		return;
-	if (json_array_size(q->rows) >= QUERY_IDS * 2) {
-		q->more = true;
-		return;
-	}
-	row = json_object();
 	query_put_int(row, "time", r->time);
 	query_put_int(row, "status", r->status);
 	query_put_key(row, "call", r, TRACE_CALL);
@@ -258,7 +269,6 @@ query_take_leg(struct query *q, const struct trace_record *r, uint64_t number)
 	query_put_key(row, "party", r, TRACE_PARTY);
 	query_put_key(row, "reason", r, TRACE_REASON);
 	query_put_key(row, "times", r, TRACE_TIMES);
-	json_array_append_new(q->rows, row);
 }
 
 /* What was decided of one call. */
@@ -267,13 +277,9 @@ query_take_step(struct query *q, const struct trace_record *r, uint64_t number)
 {
 	json_t *row;
 
-	if (r->kind != TRACE_STEP || !trace_key_is(r, TRACE_CALL, q->call))
+	if (r->kind != TRACE_STEP || !trace_key_is(r, TRACE_CALL, q->call) ||
+	    (row = query_row(q, QUERY_STEPS)) == NULL)
 		return;
-	if (json_array_size(q->rows) >= QUERY_STEPS) {
-		q->more = true;
-		return;
-	}
-	row = json_object();
 	query_put_int(row, "time", r->time);
 	query_put_int(row, "epoch", r->cseq);
 	query_put_int(row, "number", number);
@@ -284,7 +290,6 @@ query_take_step(struct query *q, const struct trace_record *r, uint64_t number)
 	query_put_key(row, "rule-person", r, TRACE_RULE_PERSON);
 	query_put_key(row, "result", r, TRACE_RESULT);
 	query_put_key(row, "result-person", r, TRACE_RESULT_PERSON);
-	json_array_append_new(q->rows, row);
 }
 
 /* Whose legs the Call-IDs are: a phone may use one again, or another's. */
@@ -294,17 +299,12 @@ query_take_user(struct query *q, const struct trace_record *r, uint64_t number)
 	json_t *row;
 
 	(void)number;
-	if (r->kind != TRACE_LEG || !query_has_id(q, r))
+	if (r->kind != TRACE_LEG || !query_has_id(q, r) ||
+	    (row = query_row(q, QUERY_USERS)) == NULL)
 		return;
-	if (json_array_size(q->rows) >= QUERY_USERS) {
-		q->more = true;
-		return;
-	}
-	row = json_object();
 	query_put_key(row, "call", r, TRACE_CALL);
 	query_put_key(row, "domain", r, TRACE_DOMAIN);
 	query_put_key(row, "call-id", r, TRACE_CALL_ID);
-	json_array_append_new(q->rows, row);
 }
 
 /* ---- calls --------------------------------------------------------------- */

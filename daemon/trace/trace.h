@@ -103,6 +103,15 @@ struct trace_fact {
 };
 void trace_fact(struct ring *, const struct trace_fact *);
 
+/* What TRACE_TIMES says of a call: us of the real clock, 0 = it did not happen.
+ * Read: false when the text is none. */
+struct trace_times {
+	uint64_t start, ring, answer;
+};
+#define TRACE_TIMES_TEXT 80
+void trace_times_text(char out[TRACE_TIMES_TEXT], const struct trace_times *);
+bool trace_times_read(struct trace_times *, const char *text);
+
 /* ---- for whose eyes (trace_mask.c) ------------------------------------- */
 
 /* Who people are and what they write, replaced by '*' in the bytes of a

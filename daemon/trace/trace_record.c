@@ -18,6 +18,8 @@
  */
 #include <assert.h>
 #include <endian.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "trace.h"
@@ -154,8 +156,7 @@ trace_key_is(const struct trace_record *r, enum trace_key key, const char *text)
 	return strlen(text) == s->n && memcmp(r->text + s->at, text, s->n) == 0;
 }
 
-/* ---- what a B2BUA and a media gate know
- * -------------------------------------------------- */
+/* ---- what a B2BUA and a media gate know --------------------------------- */
 
 #define FACT_TEXT 512 /* bytes of one text */
 
@@ -183,4 +184,23 @@ trace_fact(struct ring *ring, const struct trace_fact *f)
 	}
 	trace_record_head(out, &r);
 	ring_end(ring, TRACE_HEAD + r.n);
+}
+
+void
+trace_times_text(char out[TRACE_TIMES_TEXT], const struct trace_times *t)
+{
+	snprintf(out, TRACE_TIMES_TEXT, "%" PRIu64 " %" PRIu64 " %" PRIu64,
+	    t->start, t->ring, t->answer);
+}
+
+bool
+trace_times_read(struct trace_times *out, const char *text)
+{
+	struct trace_times t;
+
+	if (sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64, &t.start, &t.ring,
+		&t.answer) != 3)
+		return false;
+	*out = t;
+	return true;
 }
